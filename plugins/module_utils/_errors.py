@@ -1,0 +1,103 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is a private module_util: it may change at any time, without notice.
+
+"""What can go wrong, said so that a person and a playbook can act on it."""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import Any
+
+
+class Retry(enum.Enum):
+    """Whether the same question, newly signed, may get a better answer."""
+
+    NEVER = "never"
+    ONCE = "once"
+    LATER = "later"
+
+
+class OtaError(Exception):
+    """A question that got no usable answer.
+
+    ``cause`` says what came back and ``hint`` what to do about it; both are parts of one sentence, without a full
+    stop. ``code`` is the service's code, or one of ours in lower case. ``detail`` is the service's own text,
+    already redacted. ``retry_after`` is in seconds. ``action`` and ``attempts`` are filled in by the client, which
+    knows them.
+    """
+
+    def __init__(
+        self,
+        cause: str,
+        *,
+        code: str,
+        hint: str,
+        detail: str | None = None,
+        request_id: str | None = None,
+        http_status: int | None = None,
+        retry: Retry = Retry.NEVER,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.code = code
+        self.hint = hint
+        self.detail = detail
+        self.request_id = request_id
+        self.http_status = http_status
+        self.retry = retry
+        self.retry_after = retry_after
+        self.action: str | None = None
+        self.attempts = 0
+
+    def __str__(self) -> str:
+        tried = "Nothing was asked: "
+        if self.action:
+            times = f" in {self.attempts} attempts" if self.attempts > 1 else ""
+            tried = f"{self.action} got no usable answer{times}: "
+        trace = f" (request id {self.request_id})" if self.request_id else ""
+        return f"{tried}{self.cause}; {self.hint}{trace}."
+
+    def failure(self) -> dict[str, Any]:
+        """The machine-readable half of a failing task."""
+        return {
+            "code": self.code,
+            "message": self.detail or self.cause,
+            "request_id": self.request_id,
+            "http_status": self.http_status,
+            "action": self.action,
+            "attempts": self.attempts,
+            "hint": self.hint,
+        }
+
+
+class MissingLibraryError(OtaError):
+    """A Python library is missing. Told apart because Ansible has words of its own for it."""
+
+    def __init__(self, library: str) -> None:
+        super().__init__(
+            f"the Python library {library} is missing",
+            code="missing_library",
+            hint=f"install {library} for the Python interpreter that runs the module",
+        )
+        self.library = library
+
+
+_SIGNED = re.compile(
+    r"(?:GET|POST)(?:&%2F&\S*|\s+/\s.*)"  # a string to sign, or a canonical request
+    r"|(?:Signature|SecurityToken|AccessKeyId|Credential)=[^&\s,]*"
+    r"|(?<![0-9A-Za-z+/])(?:[0-9A-Za-z+/]{27}=|[0-9a-f]{64})(?![0-9A-Za-z+/=])",  # HMAC-SHA1, HMAC-SHA256
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def redact(text: str, known: tuple[str, ...] = (), limit: int = 300) -> str:
+    """``text`` on one line, without the ``known`` secrets and without anything that looks signed."""
+    for secret in known:
+        text = text.replace(secret, "***")
+    text = " ".join(_SIGNED.sub("***", text).split())
+    return text if len(text) <= limit else text[: limit - 1] + "…"

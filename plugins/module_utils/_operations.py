@@ -1,0 +1,350 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is a private module_util: it may change at any time, without notice.
+
+"""What the API offers, as data: the one place that knows the names on the wire.
+
+Sources: the vendors' pages on QueryOTAJob, ListOTAJobByDevice and ListOTAUnfinishedTaskByDevice, and the models in the
+vendor's SDK ``aliyun-python-sdk-iot``.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Union
+
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import Retry
+
+VERSION = "2018-01-20"
+
+
+# --- Facts -----------------------------------------------------------------------------------------------------------
+
+
+class Kind(enum.Enum):
+    """How a field is typed. Ids and percentages are text: an id has more digits than a float holds exactly."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    WORD = "word"  # one of an enumeration
+    TEXTS = "texts"  # a wrapped list of text
+    RECORDS = "records"  # a wrapped list of objects
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of an answer: its name on the wire and how to read it."""
+
+    wire: str
+    kind: Kind
+    wrapper: str = ""
+    fields: tuple[Field, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of the fact."""
+        return snake_case(self.wire)
+
+
+def snake_case(wire: str) -> str:
+    """``SimpleOTATaskInfo`` and ``simpleOTATaskInfo`` are ``simple_ota_task_info``."""
+    words = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", wire)
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", words).lower()
+
+
+def _fields(kind: Kind, wires: str) -> tuple[Field, ...]:
+    return tuple(Field(wire, kind) for wire in wires.split())
+
+
+_TAGS = Field("Tags", Kind.RECORDS, "OtaTagDTO", _fields(Kind.TEXT, "Key Value"))
+
+#: Spellings that mean the same: the vendors' English pages write some words differently from the wire.
+SPELLINGS: Mapping[str, str] = MappingProxyType(
+    {"COMPLETE": "COMPLETED", "CANCELLED": "CANCELED", "VERFIY_FIRMWARE": "VERIFY_FIRMWARE"}
+)
+
+JOB_STATUSES = ("PLANNED", "IN_PROGRESS", "COMPLETED", "CANCELED")
+FINISHED_JOB_STATUSES = ("COMPLETED", "CANCELED")
+UNFINISHED_TASK_STATUSES = ("CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS")
+
+
+# --- Operations ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the API.
+
+    ``parameters`` map our names to those on the wire; a list is sent as ``Name.1``, ``Name.2`` and so on.
+    ``wrapper`` is the list inside the answer's data; without one the data is a single object. ``page_size`` is the
+    largest page that may be asked for, 0 where the operation does not page. ``identity`` are the facts by which an
+    answer, or a row, is known. ``not_found`` are the business codes that say that what was asked about does not
+    exist; they are patterns, because the vendors document no code for an unknown job. A wrong package, product,
+    instance or account is not among them.
+    """
+
+    action: str
+    parameters: Mapping[str, str]
+    fields: tuple[Field, ...]
+    not_found: re.Pattern[str]
+    identity: str
+    wrapper: str = ""
+    page_size: int = 0
+
+
+_NOT_FOUND = r"(?:not_?found|not_?exist(?:s|ed)?|inexistent)"
+
+
+def _absent(things: str, *others: str) -> re.Pattern[str]:
+    """Codes like ``iot.ota.JobNotFound``, ``InvalidJobId.NotFound``, ``iot.device.NotExistedDevice``, ``others``."""
+    thing = rf"(?:ota|invalid)?(?:{things})(?:id|name)?"
+    words = (rf"{thing}[._]?(?:is_?)?{_NOT_FOUND}", rf"{_NOT_FOUND}[._]?{thing}", *others)
+    return re.compile(rf"(?:^|\.)(?:{'|'.join(words)})$", re.IGNORECASE)
+
+
+_NO_DEVICE = _absent("device|iot", "InvalidIoTId")
+
+QUERY_OTA_JOB = Operation(
+    action="QueryOTAJob",
+    parameters=MappingProxyType({"job_id": "JobId"}),
+    identity="job_id",
+    not_found=_absent("job"),
+    fields=(
+        *_fields(Kind.TEXT, "JobId"),
+        *_fields(Kind.WORD, "JobStatus JobType"),
+        *_fields(Kind.TEXT, "Name JobDesc ProductKey FirmwareId DestVersion"),
+        Field("SrcVersions", Kind.TEXTS, "SrcVersion"),
+        *_fields(Kind.WORD, "SelectionType TargetSelection"),
+        *_fields(Kind.TEXT, "GrayPercent GroupId GroupName DownloadProtocol"),
+        *_fields(Kind.INTEGER, "DynamicMode OverwriteMode MaximumPerMinute TimeoutInMinutes RetryCount RetryInterval"),
+        *_fields(Kind.BOOLEAN, "NeedConfirm NeedPush MultiModuleMode"),
+        _TAGS,
+        *_fields(Kind.TEXT, "UtcCreate UtcModified UtcStartTime UtcEndTime UtcScheduleTime UtcScheduleFinishTime"),
+    ),
+)
+
+LIST_OTA_JOB_BY_DEVICE = Operation(
+    action="ListOTAJobByDevice",
+    parameters=MappingProxyType(
+        {
+            "firmware_id": "FirmwareId",
+            "product_key": "ProductKey",
+            "device_name": "DeviceName",
+            "page": "CurrentPage",
+            "page_size": "PageSize",
+        }
+    ),
+    identity="job_id",
+    not_found=_NO_DEVICE,
+    wrapper="SimpleOTAJobInfo",
+    page_size=100,
+    fields=(
+        *_fields(Kind.TEXT, "JobId"),
+        *_fields(Kind.WORD, "JobStatus JobType"),
+        *_fields(Kind.TEXT, "ProductKey FirmwareId"),
+        *_fields(Kind.WORD, "SelectionType TargetSelection"),
+        _TAGS,
+        *_fields(Kind.TEXT, "UtcCreate UtcModified UtcStartTime UtcEndTime"),
+    ),
+)
+
+LIST_OTA_UNFINISHED_TASK_BY_DEVICE = Operation(
+    action="ListOTAUnfinishedTaskByDevice",
+    parameters=MappingProxyType(
+        {
+            "iot_id": "IotId",
+            "product_key": "ProductKey",
+            "device_name": "DeviceName",
+            "module_name": "ModuleName",
+            "task_statuses": "TaskStatusList",
+        }
+    ),
+    identity="task_id",
+    not_found=_NO_DEVICE,
+    wrapper="SimpleOTATaskInfo",
+    fields=(
+        *_fields(Kind.TEXT, "TaskId"),
+        *_fields(Kind.WORD, "TaskStatus"),
+        *_fields(
+            Kind.TEXT, "JobId FirmwareId ProductKey ProductName DeviceName IotId ModuleName SrcVersion DestVersion"
+        ),
+        *_fields(Kind.TEXT, "UtcCreate UtcModified"),
+    ),
+)
+
+
+# --- Requests and envelopes ------------------------------------------------------------------------------------------
+
+Argument = Union[str, Sequence[str], None]
+
+COMMON_PARAMETERS: Mapping[str, str] = MappingProxyType(
+    {
+        "action": "Action",
+        "version": "Version",
+        "format": "Format",
+        "access_key_id": "AccessKeyId",
+        "security_token": "SecurityToken",
+        "signature_method": "SignatureMethod",
+        "signature_version": "SignatureVersion",
+        "nonce": "SignatureNonce",
+        "timestamp": "Timestamp",
+        "signature": "Signature",
+        "region": "RegionId",
+        "iot_instance_id": "IotInstanceId",
+    }
+)
+
+#: What surrounds the data of an answer. A gateway writes ``Message`` where the service writes ``ErrorMessage``.
+ENVELOPE = (
+    *_fields(Kind.BOOLEAN, "Success"),
+    *_fields(Kind.TEXT, "Code ErrorMessage Message RequestId"),
+    *_fields(Kind.INTEGER, "Total CurrentPage PageCount"),
+)
+DATA = "Data"
+
+
+def wire_parameters(names: Mapping[str, str], values: Mapping[str, Argument]) -> dict[str, str]:
+    """``values`` under their names on the wire; ``None`` is left out, a list is numbered from 1."""
+    params: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, str):
+            params[names[name]] = value
+        elif value is not None:
+            params.update({f"{names[name]}.{number}": item for number, item in enumerate(value, 1)})
+    return params
+
+
+# --- Platforms -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A dialect: how requests go out. Answers need no dialect, they are read without regard to letter case."""
+
+    method: str
+    sends_version: bool  # Format, Version and SignatureVersion
+    sends_place: bool  # RegionId and IotInstanceId
+    regions: tuple[str, ...] = ()
+    host: str = ""
+
+
+PLATFORMS: Mapping[str, Platform] = MappingProxyType(
+    {
+        "alibaba": Platform(
+            method="POST",
+            sends_version=True,
+            sends_place=True,
+            regions=(
+                "cn-shanghai",
+                "cn-beijing",
+                "cn-shenzhen",
+                "ap-southeast-1",
+                "ap-northeast-1",
+                "us-west-1",
+                "us-east-1",
+                "eu-central-1",
+            ),
+            host="iot.{region}.aliyuncs.com",
+        ),
+        "tuya": Platform(method="GET", sends_version=False, sends_place=False),
+    }
+)
+
+
+# --- Errors ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a code of the service means for us. ``quote`` is off where the service's text repeats the signed request."""
+
+    pattern: re.Pattern[str]
+    hint: str
+    retry: Retry = Retry.NEVER
+    quote: bool = True
+
+
+def _meaning(pattern: str, hint: str, retry: Retry = Retry.NEVER, quote: bool = True) -> Meaning:
+    return Meaning(re.compile(pattern, re.IGNORECASE), hint, retry, quote)
+
+
+CLOCK_CODES = re.compile(r"^InvalidTimeStamp\.", re.IGNORECASE)
+
+MEANINGS = (
+    _meaning(
+        r"^(Throttling|Rejected\.Throttling|iot\.messagebroker\.RateLimit)(\.|$)",
+        "lower max_qps or ask again later, because all users of an account share its quota",
+        Retry.LATER,
+    ),
+    _meaning(
+        r"^(ServiceUnavailable|InternalError|UnknownError|iot\.system\.SystemException)(\.|$)",
+        "ask again later, or give the request id to the vendor's support",
+        Retry.LATER,
+    ),
+    _meaning(r"^SignatureNonceUsed$", "make sure that no proxy sends a request twice", Retry.ONCE, quote=False),
+    _meaning(
+        CLOCK_CODES.pattern, "set the clock of the machine that runs the module, best by NTP", Retry.ONCE, quote=False
+    ),
+    _meaning(
+        r"^(SignatureDoesNotMatch|IncompleteSignature)(\.|$)",
+        "check that access_key_secret is the one that belongs to access_key_id",
+        quote=False,
+    ),
+    _meaning(
+        r"^InvalidAccessKeyId\.Inactive$",
+        "enable the access key, or give another by access_key_id and access_key_secret",
+        quote=False,
+    ),
+    _meaning(
+        r"^InvalidAccessKeyId(\.|$)",
+        "check access_key_id, and that platform and endpoint are those of the account that it belongs to",
+        quote=False,
+    ),
+    _meaning(
+        r"^(InvalidSecurityToken\.Expired)$",
+        "ask for new temporary credentials and give all three of access_key_id, access_key_secret and security_token",
+        quote=False,
+    ),
+    _meaning(
+        r"^(MissingSecurityToken|InvalidSecurityToken)(\.|$)",
+        "give the security_token that was issued together with access_key_id and access_key_secret",
+        quote=False,
+    ),
+    _meaning(
+        r"^(Forbidden|NoPermission)(\.|$)|\.RamActionPermissionDeny$",
+        "let the account's administrator allow this action to the user or role of the access key",
+    ),
+    _meaning(
+        r"\.(IotInstanceNotFound|InstanceNotFound)$", "check iot_instance_id, and that the instance is in this region"
+    ),
+    _meaning(
+        r"\.(UidNotFound|InvalidTenant|IllegalRequest)$", "check that the account uses this service in this region"
+    ),
+    _meaning(r"\.BillIsOverDue$", "settle the account's bill"),
+    _meaning(r"(^|\.)NotExistedProduct$", "check product_key"),
+    _meaning(r"(^|\.)FirmwareNotFound$", "check firmware_id"),
+    _meaning(
+        r"^(InvalidApi\.NotFound|UnsupportedOperation|InvalidVersion)(\.|$)",
+        "check platform and endpoint, because this service does not offer the operation",
+    ),
+    _meaning(r"^Missing|^Invalid|\.InvalidPageParams$", "correct the option that the code names"),
+)
+
+_UNKNOWN_CODE = Meaning(re.compile(""), "look the code up in the vendor's list of error codes")
+_SERVER_FAULT = Meaning(re.compile(""), "ask again later, or look at the service's status page", Retry.LATER)
+
+
+def meaning_of(code: str, http_status: int | None = None) -> Meaning:
+    """What ``code`` means; an unknown one is judged by the HTTP status alone."""
+    for meaning in MEANINGS:
+        if meaning.pattern.search(code):
+            return meaning
+    overloaded = http_status is not None and (http_status >= 500 or http_status == 429)
+    return _SERVER_FAULT if overloaded else _UNKNOWN_CODE

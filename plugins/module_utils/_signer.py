@@ -1,0 +1,48 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is a private module_util: it may change at any time, without notice.
+
+"""Signatures, and nothing else: no clock, no random number, no network.
+
+Source of the rules: the vendor's pages on request syntax and signature of RPC APIs; ``tests/unit/data/vectors.json``
+holds the examples printed there and values computed by the vendor's own SDKs.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from urllib.parse import quote
+
+
+def percent_encode(text: str) -> str:
+    """``text`` in UTF-8 by RFC 3986: only ``A-Za-z0-9-_.~`` stay, the rest becomes ``%XX`` in upper case."""
+    return quote(text, safe="")
+
+
+def canonical_query(params: Mapping[str, str | None]) -> str:
+    """The parameters sorted by raw name and encoded; ``None`` is left out, an empty value stays as ``name=``."""
+    return "&".join(
+        f"{percent_encode(name)}={percent_encode(value)}" for name, value in sorted(params.items()) if value is not None
+    )
+
+
+def string_to_sign(method: str, query: str) -> str:
+    """What the RPC style signs: the HTTP method, the path ``/`` and the canonical ``query``."""
+    return f"{method}&%2F&{percent_encode(query)}"
+
+
+def sign_rpc(method: str, params: Mapping[str, str | None], access_key_secret: str) -> str:
+    """The ``HMAC-SHA1`` signature of a request in the RPC style.
+
+    ``params`` are all parameters that travel, in the query and in a form body alike; a ``Signature`` among them
+    does not count. The answer is Base64, not yet encoded for a URL.
+    """
+    signed = {name: value for name, value in params.items() if name != "Signature"}
+    text = string_to_sign(method, canonical_query(signed))
+    digest = hmac.new(f"{access_key_secret}&".encode(), text.encode(), hashlib.sha1).digest()
+    return base64.b64encode(digest).decode("ascii")
