@@ -1,0 +1,145 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is a private module_util: it may change at any time, without notice.
+
+"""The options that modules share, and what makes a value of theirs usable; mirrors the doc fragments."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible.module_utils.basic import env_fallback
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._operations import PLATFORMS, Argument
+
+CONNECTION: dict[str, dict[str, Any]] = {
+    "platform": {
+        "type": "str",
+        "choices": list(PLATFORMS),
+        "default": "alibaba",
+        "fallback": (env_fallback, ["OTA_PLATFORM"]),
+    },
+    "endpoint": {"type": "str", "fallback": (env_fallback, ["OTA_ENDPOINT"])},
+    "region": {
+        "type": "str",
+        "default": "cn-shanghai",
+        "fallback": (env_fallback, ["ALIBABA_CLOUD_REGION_ID", "ALICLOUD_REGION"]),
+    },
+    "iot_instance_id": {"type": "str", "fallback": (env_fallback, ["ALIBABA_CLOUD_IOT_INSTANCE_ID"])},
+    "response_format": {"type": "str", "choices": ["json", "xml"], "default": "json"},
+    "full_common_parameters": {"type": "bool", "default": False},
+    "validate_certs": {"type": "bool", "default": True},
+    "ca_path": {"type": "path"},
+    "proxy": {"type": "str"},
+    "timeout": {"type": "float", "default": 30.0},
+    "retries": {"type": "int", "default": 5},
+    "max_qps": {"type": "float", "default": 10.0},
+}
+
+# The environment is asked by _credentials, because the halves of a key must come from one source.
+CREDENTIALS: dict[str, dict[str, Any]] = {
+    "access_key_id": {"type": "str", "no_log": False},
+    "access_key_secret": {"type": "str", "no_log": True},
+    "security_token": {"type": "str", "no_log": True},
+}
+
+DEVICES: dict[str, dict[str, Any]] = {
+    "product_key": {"type": "str", "no_log": False},
+    "device_names": {"type": "list", "elements": "str", "aliases": ["device_name"]},
+    "iot_ids": {"type": "list", "elements": "str", "aliases": ["iot_id"]},
+}
+
+
+def check_connection(options: Mapping[str, Any]) -> None:
+    """:raises OtaError: a number with which nothing could ever be asked."""
+    for name, least in (("timeout", 0.001), ("retries", 0), ("max_qps", 0)):
+        if not (math.isfinite(options[name]) and options[name] >= least):
+            raise invalid(f"{name} is {options[name]}", f"give a number that is not below {least}")
+
+
+def endpoint_url(options: Mapping[str, Any]) -> str:
+    """The URL to ask, without a query and ending in its path.
+
+    :raises OtaError: the platform needs an endpoint and has none, the region is unknown, or the endpoint is no URL.
+    """
+    platform = PLATFORMS[options["platform"]]
+    given = (options["endpoint"] or "").strip()
+    if not given and not platform.host:
+        raise invalid(
+            f"platform {options['platform']} has no endpoint of its own and none is given",
+            "copy the URL from the console of the instance, such as https://si-….tuyacloud.com:8686, into the option"
+            " endpoint or the environment variable OTA_ENDPOINT",
+            code="missing_endpoint",
+        )
+    if not given and options["region"] not in platform.regions:
+        raise invalid(
+            f"the service is not offered in region {options['region']}",
+            f"choose one of {', '.join(platform.regions)}, or give endpoint",
+            code="unknown_region",
+        )
+    return _checked_url(given or f"https://{platform.host.format(region=options['region'])}")
+
+
+def _checked_url(given: str) -> str:
+    url = given if "://" in given else f"https://{given}"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.username or parts.query or parts.fragment or any(char.isspace() for char in url):
+        raise invalid(
+            "endpoint is not the URL of a service",
+            "write it like https://host:port, without user name, query and fragment",
+        )
+    return f"{parts.scheme}://{parts.netloc}{parts.path or '/'}"
+
+
+def named(name: str, entries: Sequence[str] | None) -> list[str]:
+    """The ``entries`` of the option ``name``.
+
+    :raises OtaError: the list is empty, or an entry is blank or cannot be sent.
+    """
+    if not entries:
+        raise invalid(f"{name} is empty", f"name at least one in {name}, or skip the task when there is none")
+    for position, entry in enumerate(entries, 1):
+        if not entry.strip():
+            raise invalid(f"entry {position} of {name} is blank", "check the variable that it comes from")
+        if not entry.isprintable() and any(0xD800 <= ord(char) < 0xE000 for char in entry):
+            raise invalid(f"entry {position} of {name} is not valid Unicode", "check the file that it comes from")
+    return list(entries)
+
+
+def devices_asked(options: Mapping[str, Any]) -> list[dict[str, Argument]]:
+    """What identifies each device that is asked about, in order.
+
+    :raises OtaError: it is not clear which devices are meant.
+    """
+    product_key, device_names, iot_ids = (options.get(name) for name in ("product_key", "device_names", "iot_ids"))
+    if iot_ids is not None:
+        if product_key is not None or device_names is not None:
+            raise invalid(
+                "iot_ids is given together with product_key or device_names",
+                "name the devices either by iot_ids, or by product_key and device_names",
+            )
+        return [{"iot_id": iot_id} for iot_id in named("iot_ids", iot_ids)]
+    if product_key is None and device_names is None:
+        raise invalid("no device is named", "give product_key and device_names, or iot_ids")
+    if device_names is None:
+        raise invalid("product_key is given without device_names", "name the devices of the product in device_names")
+    if not (product_key or "").strip():
+        raise invalid(
+            "device_names is given without product_key",
+            "give the product_key too, because a device's name is unique within its product only",
+        )
+    return [{"product_key": product_key, "device_name": name} for name in named("device_names", device_names)]
+
+
+def invalid(cause: str, hint: str, code: str = "invalid_option") -> OtaError:
+    """An option that cannot be used."""
+    return OtaError(cause, code=code, hint=hint)

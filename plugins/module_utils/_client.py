@@ -1,0 +1,385 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is a private module_util: it may change at any time, without notice.
+
+"""Asks the service: sign, pace, send, decode, and ask again what can succeed; on top of that, whole lists."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any, Callable, TypeVar
+from urllib.parse import urlsplit
+
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry, redact
+from ansible_collections.iotfleet.ota.plugins.module_utils._facts import (
+    Envelope,
+    decode,
+    read_object,
+    read_rows,
+)
+from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
+    CLOCK_CODES,
+    COMMON_PARAMETERS,
+    VERSION,
+    Argument,
+    Operation,
+    Platform,
+    meaning_of,
+    wire_parameters,
+)
+from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import Pacer
+from ansible_collections.iotfleet.ota.plugins.module_utils._signer import (
+    canonical_query,
+    percent_encode,
+    sign_rpc,
+)
+from ansible_collections.iotfleet.ota.plugins.module_utils._transport import Response, Transport
+
+T = TypeVar("T")
+
+#: The first pause before another attempt is up to so many seconds, each further one up to twice as many, ...
+BACKOFF = 0.5
+#: ... but no more than this, unless the service asks for more, ...
+MAX_BACKOFF = 8.0
+#: ... and then no more than this.
+MAX_RETRY_AFTER = 60.0
+
+#: A list that changes while it is read is read again from its start, so many times in all.
+LISTING_ATTEMPTS = 3
+#: No operation lists more rows than this. Source: the vendor's page on ListOTATaskByJob.
+MAX_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class Service:
+    """Whom to ask, and how.
+
+    ``timeout``, in seconds, is for one call with all its attempts and the pauses between them; waiting for the
+    quota does not count. ``retries`` are the further attempts after the first.
+    """
+
+    platform: Platform
+    endpoint: str
+    region: str | None = None
+    iot_instance_id: str | None = None
+    response_format: str = "json"
+    full_common_parameters: bool = False
+    timeout: float = 30.0
+    retries: int = 5
+
+    def fixed_parameters(self) -> dict[str, Argument]:
+        """The common parameters that are the same in every request."""
+        fixed: dict[str, Argument] = {"signature_method": "HMAC-SHA1"}
+        if self.platform.sends_version or self.full_common_parameters or self.response_format != "json":
+            fixed.update(format=self.response_format.upper(), version=VERSION, signature_version="1.0")
+        if self.platform.sends_place:
+            fixed.update(region=self.region, iot_instance_id=self.iot_instance_id)
+        return fixed
+
+
+class Client:
+    """Asks one service with one set of credentials.
+
+    Clocks, sleep, jitter and nonce are arguments so that a test can hand in its own. ``warn`` takes a sentence.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        credentials: Credentials,
+        transport: Transport,
+        pacer: Pacer,
+        warn: Callable[[str], None],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+        nonce: Callable[[], object] = uuid.uuid4,
+    ) -> None:
+        self._service = service
+        self._credentials = credentials
+        self._transport = transport
+        self._pacer = pacer
+        self._warn = warn
+        self._monotonic = monotonic
+        self._wall = wall
+        self._sleep = sleep
+        self._jitter = jitter
+        self._nonce = nonce
+        self._fixed = service.fixed_parameters()
+        self._clock_offset = 0.0
+
+    # --- Questions ---------------------------------------------------------------------------------------------------
+
+    def get(self, operation: Operation, **arguments: Argument) -> dict[str, Any] | None:
+        """The facts about one object, or ``None`` where the service does not know it.
+
+        :raises OtaError: no usable answer; ``wrong_answer`` where it is about another object than was asked for.
+        """
+
+        def read(envelope: Envelope) -> dict[str, Any] | None:
+            facts = read_object(operation, envelope)
+            if facts is not None and facts[operation.identity] != arguments[operation.identity]:
+                raise OtaError(
+                    f"the answer is about {operation.identity} {facts[operation.identity]}"
+                    f" although {arguments[operation.identity]} was asked for",
+                    code="wrong_answer",
+                    hint="check endpoint and proxy, because answers are mixed up there",
+                    retry=Retry.ONCE,
+                )
+            return facts
+
+        return self._find(operation, arguments, read)
+
+    def rows(self, operation: Operation, **arguments: Argument) -> list[dict[str, Any]] | None:
+        """All rows of a list, all pages of it, or ``None`` where the service does not know what was asked about.
+
+        :raises OtaError: no usable answer; ``incomplete_listing`` where the pages do not make the whole that they
+        announce.
+        """
+        for attempt in itertools.count(1):
+            try:
+                return self._list(operation, arguments)
+            except OtaError as error:
+                if error.code != INCOMPLETE or attempt == LISTING_ATTEMPTS:
+                    raise
+            self._sleep(self._backoff(attempt))
+        raise AssertionError("not reached")
+
+    def _list(self, operation: Operation, arguments: Mapping[str, Argument]) -> list[dict[str, Any]] | None:
+        rows: list[dict[str, Any]] = []
+        totals: set[int | None] = set()
+
+        def read(envelope: Envelope) -> tuple[Envelope, list[dict[str, Any]]]:
+            return envelope, read_rows(operation, envelope)
+
+        for page in itertools.count(1):
+            paging = {"page": str(page), "page_size": str(operation.page_size)} if operation.page_size else {}
+            answer = self._find(operation, {**arguments, **paging}, read)
+            if answer is None:
+                return None
+            envelope, on_page = answer
+            rows += on_page
+            totals.add(envelope.total)
+            if len(totals) > 1:
+                raise _incomplete(operation, "the announced number of rows changed between two pages")
+            if is_last_page(operation, envelope, page, len(on_page), len(rows)):
+                problem = listing_problem(operation, envelope, page, rows)
+                if problem:
+                    raise _incomplete(operation, problem)
+                return rows
+        raise AssertionError("not reached")
+
+    def _find(
+        self, operation: Operation, arguments: Mapping[str, Argument], read: Callable[[Envelope], T | None]
+    ) -> T | None:
+        try:
+            return self._call(operation, arguments, read)
+        except OtaError as error:
+            if operation.not_found.search(error.code):
+                return None
+            raise
+
+    # --- Attempts ----------------------------------------------------------------------------------------------------
+
+    def _call(self, operation: Operation, arguments: Mapping[str, Argument], read: Callable[[Envelope], T]) -> T:
+        remaining = self._service.timeout
+        repeated: set[str] = set()
+        for attempt in itertools.count(1):
+            self._pacer.wait(operation.action)
+            began = self._monotonic()
+            try:
+                return read(self._attempt(operation, arguments, remaining))
+            except OtaError as error:
+                error.action, error.attempts = operation.action, attempt
+                remaining -= self._monotonic() - began
+                pause = self._pause(error, attempt, repeated)
+                if pause is None or pause >= remaining:
+                    raise
+            remaining -= pause
+            self._sleep(pause)
+        raise AssertionError("not reached")
+
+    def _pause(self, error: OtaError, attempt: int, repeated: set[str]) -> float | None:
+        """How long to wait before another attempt; ``None`` where there is to be none."""
+        if attempt > self._service.retries or error.retry is Retry.NEVER or error.code in repeated:
+            return None
+        if error.retry is Retry.ONCE:
+            repeated.add(error.code)
+            return 0.0
+        return max(self._backoff(attempt), min(error.retry_after or 0.0, MAX_RETRY_AFTER))
+
+    def _backoff(self, attempt: int) -> float:
+        return self._jitter() * min(MAX_BACKOFF, BACKOFF * 2.0 ** (attempt - 1))
+
+    def _attempt(self, operation: Operation, arguments: Mapping[str, Argument], timeout: float) -> Envelope:
+        """One request, with a nonce, a time stamp and a signature of its own."""
+        params = wire_parameters(
+            COMMON_PARAMETERS,
+            {
+                **self._fixed,
+                "action": operation.action,
+                "access_key_id": self._credentials.access_key_id,
+                "security_token": self._credentials.security_token,
+                "nonce": str(self._nonce()),
+                "timestamp": f"{self._now():%Y-%m-%dT%H:%M:%SZ}",
+            },
+        )
+        params.update(wire_parameters(operation.parameters, arguments))
+        method = self._service.platform.method
+        signature = sign_rpc(method, params, self._credentials.access_key_secret)
+        query = f"{canonical_query(params)}&{COMMON_PARAMETERS['signature']}={percent_encode(signature)}"
+        response = self._transport.send(method, f"{self._service.endpoint}?{query}", timeout)
+        return self._envelope(response, (*self._credentials.confidential(), signature))
+
+    def _envelope(self, response: Response, confidential: tuple[str, ...]) -> Envelope:
+        if 300 <= response.status < 400:
+            raise _redirected(response)
+        envelope = _decode(response, self._service.response_format)
+        if envelope.success is True and response.status < 400:
+            return envelope
+        error = refusal(envelope, response, confidential)
+        if CLOCK_CODES.search(error.code):
+            self._set_clock(error, response)
+        raise error
+
+    # --- Clock -------------------------------------------------------------------------------------------------------
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._wall() + self._clock_offset, timezone.utc)
+
+    def _set_clock(self, error: OtaError, response: Response) -> None:
+        """Take the service's time from its answer, for this attempt's successor and for the rest of the task."""
+        try:
+            date = parsedate_to_datetime(response.headers.get("date", ""))
+        except (TypeError, ValueError):
+            error.retry = Retry.NEVER
+            return
+        self._clock_offset = date.timestamp() - self._wall()
+        seconds = round(self._clock_offset)
+        direction = "behind" if seconds > 0 else "ahead of"
+        error.cause += f", and the clock of this machine is {abs(seconds)} s {direction} the service's"
+        self._warn(
+            f"The clock of the machine that runs the module is {abs(seconds)} s {direction} the service's;"
+            " the service's time is used for the rest of this task. Set the machine's clock."
+        )
+
+
+# --- Lists -----------------------------------------------------------------------------------------------------------
+
+INCOMPLETE = "incomplete_listing"
+
+
+def is_last_page(operation: Operation, envelope: Envelope, page: int, on_page: int, read: int) -> bool:
+    """Whether no page after ``page`` is to be asked for, given the number of rows on it and of all rows read."""
+    if not operation.page_size or not on_page or read >= MAX_ROWS:
+        return True
+    if envelope.page_count is not None:
+        return page >= envelope.page_count
+    if envelope.total is not None:
+        return read >= envelope.total
+    return on_page < operation.page_size
+
+
+def listing_problem(operation: Operation, envelope: Envelope, page: int, rows: list[dict[str, Any]]) -> str | None:
+    """Why ``rows`` are not the whole list that the last page announced; ``None`` where they are."""
+    if envelope.page is not None and operation.page_size and envelope.page != page:
+        return f"page {page} was asked for and page {envelope.page} came"
+    if envelope.total is not None and envelope.total != len(rows):
+        return f"{envelope.total} rows are announced and {len(rows)} came"
+    if envelope.page_count is not None and envelope.page_count > page:
+        return f"{envelope.page_count} pages are announced and {page} came"
+    identities = [row[operation.identity] for row in rows if row[operation.identity] is not None]
+    if len(set(identities)) != len(identities):
+        return "a row came twice"
+    return None
+
+
+def _incomplete(operation: Operation, problem: str) -> OtaError:
+    error = OtaError(
+        f"the list changes while it is read, or is cut: {problem}",
+        code=INCOMPLETE,
+        hint="ask again when the list is quiet",
+    )
+    error.action, error.attempts = operation.action, LISTING_ATTEMPTS
+    return error
+
+
+# --- Answers that are none -------------------------------------------------------------------------------------------
+
+
+def _decode(response: Response, response_format: str) -> Envelope:
+    try:
+        return decode(response.body, response_format)
+    except OtaError as error:
+        error.http_status = response.status
+        if response.status < 400:
+            raise
+    # A gateway may not have come to the point of reading which format was asked for.
+    try:
+        return decode(response.body, "xml" if response_format == "json" else "json")
+    except OtaError:
+        meaning = meaning_of("", response.status)
+        raise OtaError(
+            f"the answer is HTTP {response.status} without a word of the service",
+            code=f"http_{response.status}",
+            hint=meaning.hint if meaning.retry is Retry.LATER else "check endpoint and proxy",
+            http_status=response.status,
+            retry=meaning.retry,
+            retry_after=retry_after(response.headers),
+        ) from None
+
+
+def refusal(envelope: Envelope, response: Response, confidential: tuple[str, ...]) -> OtaError:
+    """The error that an answer of the service means."""
+    if envelope.success is None and not envelope.code and response.status < 400:
+        return OtaError(
+            "the answer does not say whether it is a success",
+            code="no_success",
+            hint="check endpoint, because the service always says so",
+            http_status=response.status,
+        )
+    meaning = meaning_of(envelope.code, response.status)
+    code = redact(envelope.code, confidential, 100) or f"http_{response.status}"
+    detail = redact(envelope.message, confidential) if meaning.quote else ""
+    return OtaError(
+        f"the service refused it with {code} (HTTP {response.status})" + (f' and says "{detail}"' if detail else ""),
+        code=code,
+        hint=meaning.hint,
+        detail=detail or None,
+        request_id=redact(envelope.request_id or "", confidential, 100) or None,
+        http_status=response.status,
+        retry=meaning.retry,
+        retry_after=retry_after(response.headers),
+    )
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The pause that the service asks for, in seconds. ``x-acs-retry-after`` is in milliseconds on the wire."""
+    for name, unit in (("x-acs-retry-after", 0.001), ("retry-after", 1.0)):
+        value = headers.get(name, "").strip()
+        if value.isdecimal() and len(value) < 10:
+            return int(value) * unit
+    return None
+
+
+def _redirected(response: Response) -> OtaError:
+    target = urlsplit(response.headers.get("location", ""))
+    place = f"{target.scheme}://{target.netloc.rpartition('@')[2]}" if target.netloc else "an unnamed place"
+    return OtaError(
+        f"the answer is a redirect to {place} (HTTP {response.status}), and a signed request is never sent on",
+        code="redirect",
+        hint="give the final address in endpoint, or check proxy",
+        http_status=response.status,
+    )

@@ -1,0 +1,107 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is a private module_util: it may change at any time, without notice.
+
+"""The edge to Ansible: builds module and client, asks for each input, exits or fails. Only this file does."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable, NoReturn, TypeVar
+from urllib.parse import urlsplit
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import (
+    CONNECTION,
+    CREDENTIALS,
+    check_connection,
+    endpoint_url,
+    invalid,
+)
+from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client, Service
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import find_credentials
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import MissingLibraryError, OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._operations import PLATFORMS
+from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import Pacer
+from ansible_collections.iotfleet.ota.plugins.module_utils._transport import Transport
+
+Options = Mapping[str, Any]
+Entry = dict[str, Any]
+T = TypeVar("T")
+
+
+class OtaModule(AnsibleModule):
+    """A module whose every failure has the same keys, also where Ansible itself refuses an option."""
+
+    def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
+        if "failure" not in kwargs:
+            kwargs["failure"] = invalid(msg, "see the module's documentation").failure()
+        super().fail_json(msg=msg, **kwargs)
+
+
+def run(
+    argument_spec: Mapping[str, Any],
+    inputs: Callable[[Options], Sequence[T]],
+    ask: Callable[[Client, Options, T], Entry],
+    answer: Callable[[list[Entry]], dict[str, Any]],
+) -> None:
+    """The life of an info module.
+
+    ``inputs`` are what is asked about; ``ask`` gets the entry of one of them; ``answer`` makes the module's answer
+    from the entries, in the order of the inputs. When a question fails, the entries learned before it make the
+    answer.
+    """
+    module = OtaModule(argument_spec={**CREDENTIALS, **CONNECTION, **argument_spec}, supports_check_mode=True)
+    entries: list[Entry] = []
+    failure: OtaError | None = None
+    try:
+        asked = inputs(module.params)
+        client = connect(module)
+        for item in asked:
+            entries.append(ask(client, module.params, item))
+    except OtaError as error:
+        failure = error
+    # Outside of the except clause, so that Ansible finds no exception whose traceback it could show.
+    if failure is None:
+        module.exit_json(changed=False, **answer(entries))
+    elif isinstance(failure, MissingLibraryError):
+        msg = missing_required_lib(failure.library)
+        module.fail_json(msg=msg, failure=failure.failure(), **answer(entries))
+    else:
+        module.fail_json(msg=str(failure), failure=failure.failure(), **answer(entries))
+
+
+def connect(module: AnsibleModule) -> Client:
+    """The client that the module's options describe.
+
+    :raises OtaError: the options do not describe one.
+    """
+    options = module.params
+    check_connection(options)
+    service = Service(
+        platform=PLATFORMS[options["platform"]],
+        endpoint=endpoint_url(options),
+        region=options["region"],
+        iot_instance_id=options["iot_instance_id"],
+        response_format=options["response_format"],
+        full_common_parameters=options["full_common_parameters"],
+        timeout=options["timeout"],
+        retries=options["retries"],
+    )
+    credentials = find_credentials(options, os.environ)
+    module.no_log_values.update(_masked(credentials.access_key_secret, credentials.security_token, options["proxy"]))
+    transport = Transport(options["validate_certs"], options["ca_path"], options["proxy"])
+    return Client(service, credentials, transport, Pacer(options["max_qps"], time.monotonic, time.sleep), module.warn)
+
+
+def _masked(secret: str, token: str | None, proxy: str | None) -> set[str]:
+    """What Ansible must mask although it is not a ``no_log`` option."""
+    try:
+        password = urlsplit(proxy or "").password
+    except ValueError:
+        password = None
+    return {value for value in (secret, token, password) if value}

@@ -1,0 +1,225 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is a private module_util: it may change at any time, without notice.
+
+"""The one user of requests: a pooled session, TLS, proxy, time limits.
+
+A request's URL holds its signature, and requests repeats the URL in its errors. So no text of an exception ever leaves
+this file; what went wrong is told from the types of the exceptions alone.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import MissingLibraryError, OtaError, Retry
+
+try:
+    import requests
+    import urllib3
+except ImportError:
+    HAS_REQUESTS = False
+else:
+    HAS_REQUESTS = True
+
+#: An answer is read up to here and no further, in bytes. A full page is about 50 KiB.
+MAX_BODY = 16 * 1024 * 1024
+
+#: An address that does not answer within so many seconds will not answer later either.
+CONNECT_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True)
+class Response:
+    """What came back: headers by lower-case name, and the whole body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport:
+    """Sends requests over one pooled session."""
+
+    def __init__(self, validate_certs: bool = True, ca_path: str | None = None, proxy: str | None = None) -> None:
+        if not HAS_REQUESTS:
+            raise MissingLibraryError("requests")
+        if ca_path and not os.path.exists(ca_path):
+            raise OtaError(
+                f"there is no file or folder {ca_path}",
+                code="missing_ca_path",
+                hint="name an existing one in ca_path, on the machine that runs the module",
+            )
+        self._verify: bool | str = (ca_path or True) if validate_certs else False
+        self._session = requests.Session()
+        # Without this, requests would look a password up in ~/.netrc and send it along.
+        self._session.auth = lambda request: request
+        self._session.headers.update({"User-Agent": "iotfleet.ota", "Accept": "*/*", "Accept-Encoding": "identity"})
+        if proxy:
+            self._session.proxies.update({"http": proxy, "https": proxy})
+            self._session.trust_env = False
+        if not validate_certs:
+            urllib3.disable_warnings()
+
+    def send(self, method: str, url: str, timeout: float) -> Response:
+        """One request and its whole answer, in ``timeout`` seconds at the most.
+
+        :raises OtaError: there is no whole answer. Its text never holds the URL's query.
+        """
+        # The time limits of requests begin anew with each byte, and there is none for looking a name up. Only from
+        # another thread can the whole exchange be given up in time. It is a daemon: it never keeps the process from
+        # ending.
+        future: Future[Response] = Future()
+
+        def work() -> None:
+            try:
+                future.set_result(self._exchange(method, url, timeout))
+            except BaseException as error:  # handed over, not swallowed
+                future.set_exception(error)
+
+        threading.Thread(target=work, daemon=True).start()
+        try:
+            return future.result(timeout)
+        except FutureTimeoutError:
+            raise _timeout(_place(url), timeout) from None
+
+    def _exchange(self, method: str, url: str, timeout: float) -> Response:
+        try:
+            with self._session.request(
+                method,
+                url,
+                timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
+                verify=self._verify,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return Response(response.status_code, headers, _read(response))
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise _explain(list(_causes(error)), _place(url), timeout) from None
+
+
+def _read(response: requests.Response) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_content(64 * 1024):
+        body += chunk
+        if len(body) > MAX_BODY:
+            raise OtaError(
+                f"the answer is longer than {MAX_BODY // 1024 // 1024} MiB",
+                code="endless_answer",
+                hint="check endpoint and proxy, because no answer of the service is that long",
+            )
+    return bytes(body)
+
+
+# --- Errors ----------------------------------------------------------------------------------------------------------
+
+
+def _place(url: str) -> str:
+    """The host and port of ``url``: all of it that may be seen."""
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """``error`` and all that it was made from: requests and urllib3 wrap each other's errors in several ways."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        cause = waiting.pop()
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            waiting += [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
+
+
+def _explain(causes: list[BaseException], place: str, timeout: float) -> OtaError:
+    """The first explanation that fits, from the most to the least telling type of exception."""
+    for kinds, explain in (
+        (requests.exceptions.ProxyError, _proxy),
+        (ssl.SSLCertVerificationError, _certificate),
+        ((requests.exceptions.SSLError, ssl.SSLError), _tls),
+        (socket.gaierror, _unknown_host),
+        (ConnectionRefusedError, _refused),
+        ((requests.Timeout, socket.timeout), lambda place, cause: _timeout(place, timeout)),
+        (ValueError, _bad_url),
+    ):
+        for cause in causes:
+            if isinstance(cause, kinds):
+                return explain(place, cause)
+    return OtaError(
+        f"the connection to {place} could not be made, or broke before the answer was whole",
+        code="connection_broken",
+        hint="ask again, or check the network and proxy",
+        retry=Retry.LATER,
+    )
+
+
+def _proxy(place: str, cause: BaseException) -> OtaError:
+    return OtaError(
+        f"the proxy on the way to {place} cannot be used",
+        code="proxy_failed",
+        hint="check the option proxy, or the environment variables HTTPS_PROXY and NO_PROXY",
+        retry=Retry.LATER,
+    )
+
+
+def _certificate(place: str, cause: BaseException) -> OtaError:
+    return OtaError(
+        f"the certificate of {place} is not trusted ({getattr(cause, 'verify_message', '') or 'verification failed'})",
+        code="certificate_not_trusted",
+        hint="give the certificate of its authority in ca_path, or check that endpoint is the right host",
+    )
+
+
+def _tls(place: str, cause: BaseException) -> OtaError:
+    return OtaError(
+        f"no TLS connection to {place} can be made",
+        code="tls_failed",
+        hint="check that endpoint speaks https, and that ca_path holds certificates in PEM format",
+    )
+
+
+def _unknown_host(place: str, cause: BaseException) -> OtaError:
+    passing = isinstance(cause, OSError) and cause.errno == socket.EAI_AGAIN
+    return OtaError(
+        f"the host {place} is unknown",
+        code="unknown_host",
+        hint="check endpoint or region, and that this machine can resolve names",
+        retry=Retry.LATER if passing else Retry.NEVER,
+    )
+
+
+def _refused(place: str, cause: BaseException) -> OtaError:
+    return OtaError(
+        f"{place} refuses connections",
+        code="connection_refused",
+        hint="check host and port of endpoint, and that the service runs",
+        retry=Retry.LATER,
+    )
+
+
+def _timeout(place: str, timeout: float) -> OtaError:
+    return OtaError(
+        f"{place} gave no whole answer within {timeout:.3g} s",
+        code="timeout",
+        hint="check endpoint and network, or raise timeout",
+        retry=Retry.LATER,
+    )
+
+
+def _bad_url(place: str, cause: BaseException) -> OtaError:
+    return OtaError(
+        f"{place} cannot be asked, because its URL or the proxy's is not valid",
+        code="invalid_url",
+        hint="check endpoint and proxy, which look like https://host:port",
+    )

@@ -1,0 +1,511 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils import _client
+from ansible_collections.iotfleet.ota.plugins.module_utils._client import (
+    MAX_RETRY_AFTER,
+    Client,
+    Service,
+    retry_after,
+)
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
+from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
+    LIST_OTA_JOB_BY_DEVICE,
+    LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
+    PLATFORMS,
+    QUERY_OTA_JOB,
+)
+from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import Pacer
+from ansible_collections.iotfleet.ota.plugins.module_utils._signer import sign_rpc
+from ansible_collections.iotfleet.ota.plugins.module_utils._transport import Response
+from ansible_collections.iotfleet.ota.tests.unit.fakes import (
+    Clock,
+    Conversation,
+    refused,
+    response,
+    success,
+)
+
+SECRET, TOKEN = "canary-secret", "canary-token"
+JOB = {"JobId": "1", "JobStatus": "IN_PROGRESS"}
+DEVICE = {"firmware_id": "f", "product_key": "k", "device_name": "客厅 *"}
+
+
+class World:
+    """A client with everything around it."""
+
+    def __init__(self, *answers, platform="alibaba", token=None, max_qps=0, **service):
+        self.clock = Clock()
+        self.conversation = Conversation(*answers)
+        self.warnings = []
+        self.nonces = (f"nonce-{number}" for number in itertools.count(1))
+        self.client = Client(
+            Service(PLATFORMS[platform], "https://iot.example.com/", **service),
+            Credentials("key-id", SECRET, token),
+            self.conversation,
+            Pacer(max_qps, self.clock.monotonic, self.clock.sleep),
+            self.warnings.append,
+            monotonic=self.clock.monotonic,
+            wall=self.clock.wall,
+            sleep=self.clock.sleep,
+            jitter=lambda: 1.0,
+            nonce=lambda: next(self.nonces),
+        )
+
+    def job(self):
+        facts = self.client.get(QUERY_OTA_JOB, job_id="1")
+        self.conversation.finish()
+        return facts
+
+    def error(self, question=None):
+        with pytest.raises(OtaError) as error:
+            (question or self.job)()
+        self.conversation.finish()
+        assert SECRET not in str(error.value) + str(error.value.failure())
+        assert "key-id" not in str(error.value) + str(error.value.failure())
+        return error.value
+
+
+# --- What is sent ----------------------------------------------------------------------------------------------------
+
+
+def test_alibaba_is_asked_as_its_own_tools_ask():
+    world = World(success(Data=JOB), region="cn-shanghai", iot_instance_id="iot-1", token=TOKEN)
+    assert world.job()["job_status"] == "IN_PROGRESS"
+    (request,) = world.conversation.requests
+    assert (request.method, request.place, request.timeout) == ("POST", "https://iot.example.com/", 30.0)
+    signature = request.params.pop("Signature")
+    assert request.params == {
+        "Action": "QueryOTAJob",
+        "Version": "2018-01-20",
+        "Format": "JSON",
+        "AccessKeyId": "key-id",
+        "SecurityToken": TOKEN,
+        "SignatureMethod": "HMAC-SHA1",
+        "SignatureVersion": "1.0",
+        "SignatureNonce": "nonce-1",
+        "Timestamp": "2024-11-19T09:47:43Z",
+        "RegionId": "cn-shanghai",
+        "IotInstanceId": "iot-1",
+        "JobId": "1",
+    }
+    assert signature == sign_rpc("POST", request.params, SECRET)
+
+
+def test_tuya_is_asked_as_in_its_examples():
+    world = World(success(Data=JOB), platform="tuya", region="cn-shanghai", iot_instance_id="iot-1")
+    world.job()
+    (request,) = world.conversation.requests
+    assert request.method == "GET"
+    signature = request.params.pop("Signature")
+    assert request.params == {
+        "Action": "QueryOTAJob",
+        "AccessKeyId": "key-id",
+        "SignatureMethod": "HMAC-SHA1",
+        "SignatureNonce": "nonce-1",
+        "Timestamp": "2024-11-19T09:47:43Z",
+        "JobId": "1",
+    }
+    assert signature == sign_rpc("GET", request.params, SECRET)
+
+
+@pytest.mark.parametrize(
+    ("service", "body"),
+    [
+        ({"full_common_parameters": True}, '{"success": true}'),
+        ({"response_format": "xml"}, "<R><Success>true</Success></R>"),
+    ],
+)
+def test_tuya_is_asked_as_in_its_table(service, body):
+    world = World(response(body), platform="tuya", **service)
+    world.job()
+    params = world.conversation.requests[0].params
+    assert (params["Version"], params["SignatureVersion"]) == ("2018-01-20", "1.0")
+    assert params["Format"] == service.get("response_format", "json").upper()
+
+
+def test_lists_are_numbered():
+    world = World(success(Data={}))
+    world.client.rows(LIST_OTA_UNFINISHED_TASK_BY_DEVICE, iot_id="i", task_statuses=["QUEUED", "CONFIRM"])
+    (request,) = world.conversation.finish()
+    assert request.params["TaskStatusList.1"] == "QUEUED"
+    assert request.params["TaskStatusList.2"] == "CONFIRM"
+    assert "PageSize" not in request.params
+
+
+def test_requests_keep_to_the_quota():
+    world = World(*[success(Data=JOB)] * 3, max_qps=10)
+    for _ in range(3):
+        world.client.get(QUERY_OTA_JOB, job_id="1")
+    assert world.clock.slept == pytest.approx([0.1, 0.1])
+
+
+# --- One object ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        success(),
+        success(Data={}),
+        refused("iot.ota.JobNotFound"),
+        refused("InvalidJobId.NotFound", status=404),
+    ],
+)
+def test_an_unknown_job_is_an_answer(answer):
+    assert World(answer).job() is None
+
+
+@pytest.mark.parametrize(
+    "code", ["iot.ota.FirmwareNotFound", "iot.prod.NotExistedProduct", "iot.system.InstanceNotFound"]
+)
+def test_what_else_is_unknown_is_an_error(code):
+    assert World(refused(code)).error().code == code
+
+
+def test_an_answer_about_another_job_is_asked_for_once_more():
+    assert World(success(Data={"JobId": "2"}), success(Data=JOB)).job()["job_id"] == "1"
+
+
+def test_an_answer_about_another_job_is_an_error():
+    error = World(*[success(Data={"JobId": "2"})] * 2).error()
+    assert error.code == "wrong_answer"
+    assert str(error) == (
+        "QueryOTAJob got no usable answer in 2 attempts: the answer is about job_id 2 although 1 was asked for;"
+        " check endpoint and proxy, because answers are mixed up there."
+    )
+
+
+# --- Attempts --------------------------------------------------------------------------------------------------------
+
+
+def test_every_attempt_is_signed_anew():
+    world = World(refused("Throttling.User", status=400), refused("InternalError", status=500), success(Data=JOB))
+    world.job()
+    requests = world.conversation.requests
+    assert [request.params["SignatureNonce"] for request in requests] == ["nonce-1", "nonce-2", "nonce-3"]
+    assert len({request.params["Signature"] for request in requests}) == 3
+    assert requests[2].params["Timestamp"] == "2024-11-19T09:47:44Z"
+
+
+def test_pauses_grow_up_to_a_bound():
+    world = World(*[refused("Throttling", status=400)] * 8, retries=7, timeout=300.0)
+    error = world.error()
+    assert world.clock.slept == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+    assert (error.attempts, error.code, error.http_status) == (8, "Throttling", 400)
+
+
+def test_the_time_limit_counts_attempts_and_pauses():
+    world = World(*[refused("Throttling", status=400)] * 4, retries=100, timeout=5.0)
+    error = world.error()
+    assert error.attempts == 4
+    assert world.clock.slept == [0.5, 1.0, 2.0]
+    assert [request.timeout for request in world.conversation.requests] == [5.0, 4.5, 3.5, 1.5]
+
+
+def test_waiting_for_the_quota_does_not_count():
+    world = World(refused("Throttling", status=400), success(Data=JOB), max_qps=0.01, timeout=5.0)
+    world.job()
+    assert [request.timeout for request in world.conversation.requests] == [5.0, 4.5]
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "3"}, 3.0),
+        ({"x-acs-retry-after": "1500"}, 1.5),
+        ({"x-acs-retry-after": "1500", "retry-after": "3"}, 1.5),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, None),
+        ({"retry-after": "-1"}, None),
+    ],
+)
+def test_the_pause_that_the_service_asks_for(headers, seconds):
+    assert retry_after(headers) == seconds
+
+
+def test_the_pause_that_the_service_asks_for_is_kept():
+    world = World(refused("Throttling", status=429, retry_after="7"), success(Data=JOB))
+    world.job()
+    assert world.clock.slept == [7.0]
+
+
+def test_the_pause_that_the_service_asks_for_is_bounded():
+    world = World(refused("Throttling", status=429, retry_after="86400"), success(Data=JOB), timeout=1000.0)
+    world.job()
+    assert world.clock.slept == [MAX_RETRY_AFTER]
+
+
+def test_a_pause_beyond_the_time_limit_is_not_waited_for():
+    world = World(refused("Throttling", status=429, retry_after="40"))
+    assert world.error().attempts == 1
+    assert world.clock.slept == []
+
+
+def test_a_lost_connection_is_mended():
+    broken = OtaError("broken", code="connection_broken", hint="h", retry=Retry.LATER)
+    assert World(broken, success(Data=JOB)).job()["job_id"] == "1"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refused("SignatureDoesNotMatch", status=400),
+        refused("InvalidAccessKeyId.NotFound", status=404),
+        refused("NoPermission", status=403),
+        refused("InvalidSecurityToken.Expired", status=400),
+        refused("MissingJobId", status=400),
+        refused("iot.prod.NotExistedProduct"),
+        response("<html>hello</html>"),
+        response("<R><Success>true</Success></R>"),
+        response("", status=302, location="https://other.example.com/?Signature=x"),
+    ],
+)
+def test_what_cannot_succeed_is_not_repeated(answer):
+    assert World(answer).error().attempts == 1
+
+
+@pytest.mark.parametrize(
+    "answer", [response(b""), response(b'{"Success": tr'), response("<html>", status=502), response("", status=503)]
+)
+def test_what_may_succeed_is_repeated(answer):
+    assert World(answer, success(Data=JOB)).job()["job_id"] == "1"
+
+
+def test_a_nonce_that_was_used_is_replaced_once():
+    world = World(*[refused("SignatureNonceUsed", status=400)] * 2)
+    error = world.error()
+    assert error.attempts == 2
+    assert world.clock.slept == [0.0]
+
+
+def test_no_retries_means_one_request():
+    for code in ("Throttling", "SignatureNonceUsed", "InvalidTimeStamp.Expired"):
+        assert World(refused(code, status=400), retries=0).error().attempts == 1
+
+
+# --- Clock -----------------------------------------------------------------------------------------------------------
+
+HOUR_LATER = "Tue, 19 Nov 2024 10:47:43 GMT"
+
+
+def test_the_services_clock_is_used_and_kept():
+    world = World(
+        refused("InvalidTimeStamp.Expired", status=400, date=HOUR_LATER), success(Data=JOB), success(Data=JOB)
+    )
+    world.client.get(QUERY_OTA_JOB, job_id="1")
+    world.job()
+    stamps = [request.params["Timestamp"] for request in world.conversation.requests]
+    assert stamps == ["2024-11-19T09:47:43Z", "2024-11-19T10:47:43Z", "2024-11-19T10:47:43Z"]
+    assert world.warnings == [
+        "The clock of the machine that runs the module is 3600 s behind the service's;"
+        " the service's time is used for the rest of this task. Set the machine's clock."
+    ]
+
+
+def test_a_clock_that_stays_wrong_is_an_error():
+    world = World(
+        refused("InvalidTimeStamp.Expired", "Specified time stamp is expired.", 400, date=HOUR_LATER),
+        refused("InvalidTimeStamp.Expired", "Specified time stamp is expired.", 400, date=HOUR_LATER),
+    )
+    assert str(world.error()) == (
+        "QueryOTAJob got no usable answer in 2 attempts: the service refused it with InvalidTimeStamp.Expired"
+        " (HTTP 400),"
+        " and the clock of this machine is 3600 s behind the service's;"
+        " set the clock of the machine that runs the module, best by NTP (request id R-2)."
+    )
+
+
+@pytest.mark.parametrize("headers", [{}, {"date": "yesterday"}])
+def test_without_the_services_clock_it_is_not_asked_again(headers):
+    error = World(refused("InvalidTimeStamp.Expired", status=400, **headers)).error()
+    assert error.attempts == 1
+    assert "set the clock" in error.hint
+
+
+# --- Answers that are none -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "sentence"),
+    [
+        (
+            refused("iot.system.SystemException", "系统异常"),
+            "iot.system.SystemException",
+            'the service refused it with iot.system.SystemException (HTTP 200) and says "系统异常"; ask again later,'
+            " or give the request id to the vendor's support (request id R-2).",
+        ),
+        (
+            refused(
+                "SignatureDoesNotMatch",
+                f"server string to sign is:POST&%2F&AccessKeyId%3Dkey-id%26SecurityToken%3D{TOKEN}",
+                400,
+            ),
+            "SignatureDoesNotMatch",
+            "the service refused it with SignatureDoesNotMatch (HTTP 400);"
+            " check that access_key_secret is the one that belongs to access_key_id (request id R-2).",
+        ),
+        (
+            refused("Odd", f"{SECRET} {TOKEN} key-id Signature=abc", 400),
+            "Odd",
+            'the service refused it with Odd (HTTP 400) and says "*** *** *** ***";'
+            " look the code up in the vendor's list of error codes (request id R-2).",
+        ),
+        (
+            response({"Success": False, "RequestId": "R-3"}),
+            "http_200",
+            "the service refused it with http_200 (HTTP 200);"
+            " look the code up in the vendor's list of error codes (request id R-3).",
+        ),
+        (
+            response({"Data": JOB}),
+            "no_success",
+            "the answer does not say whether it is a success; check endpoint, because the service always says so.",
+        ),
+        (
+            response("<Error><RequestId>R-4</RequestId><Code>Odd</Code><Message>no</Message></Error>", 400),
+            "Odd",
+            'the service refused it with Odd (HTTP 400) and says "no";'
+            " look the code up in the vendor's list of error codes (request id R-4).",
+        ),
+        (
+            response("<html>not here</html>", 404),
+            "http_404",
+            "the answer is HTTP 404 without a word of the service; check endpoint and proxy.",
+        ),
+        (
+            response("", 302, location="https://user:pw@other.example.com/?Signature=x"),
+            "redirect",
+            "the answer is a redirect to https://other.example.com (HTTP 302), and a signed request is never sent on;"
+            " give the final address in endpoint, or check proxy.",
+        ),
+        (
+            response("", 302, location="/elsewhere"),
+            "redirect",
+            "the answer is a redirect to an unnamed place (HTTP 302), and a signed request is never sent on;"
+            " give the final address in endpoint, or check proxy.",
+        ),
+    ],
+)
+def test_the_sentence(answer, code, sentence):
+    error = World(answer, token=TOKEN, retries=0).error()
+    assert error.code == code
+    assert str(error) == f"QueryOTAJob got no usable answer: {sentence}"
+    assert TOKEN not in str(error.failure())
+
+
+def test_a_success_with_the_status_of_an_error_is_none():
+    error = World(response({"Success": True, "Data": JOB}, 500), retries=0).error()
+    assert (error.code, error.http_status) == ("http_500", 500)
+
+
+# --- Lists -----------------------------------------------------------------------------------------------------------
+
+
+def page(number, ids, total, page_count, **more):
+    wrapped = {"SimpleOTAJobInfo": [{"JobId": str(job_id)} for job_id in ids]}
+    return success(Data=wrapped, Total=total, PageCount=page_count, CurrentPage=number, PageSize=100, **more)
+
+
+def ids(world):
+    found = world.client.rows(LIST_OTA_JOB_BY_DEVICE, **DEVICE)
+    world.conversation.finish()
+    return None if found is None else [row["job_id"] for row in found]
+
+
+def all_ids(count):
+    return [str(number) for number in range(count)]
+
+
+def test_all_pages_are_read():
+    world = World(page(1, range(100), 250, 3), page(2, range(100, 200), 250, 3), page(3, range(200, 250), 250, 3))
+    assert ids(world) == all_ids(250)
+    requests = world.conversation.requests
+    assert [request.params["CurrentPage"] for request in requests] == ["1", "2", "3"]
+    assert {request.params["PageSize"] for request in requests} == {"100"}
+    assert {request.params["DeviceName"] for request in requests} == {"客厅 *"}
+
+
+def test_an_empty_list():
+    assert ids(World(page(1, [], 0, 0))) == []
+
+
+def test_an_unknown_device_is_an_answer():
+    assert ids(World(refused("iot.device.NotExistedDevice"))) is None
+
+
+def test_a_full_last_page():
+    assert ids(World(page(1, range(100), 100, 1))) == all_ids(100)
+
+
+@pytest.mark.parametrize("total", [101, None])
+def test_pages_without_a_page_count(total):
+    assert ids(World(page(1, range(100), total, None), page(2, [100], total, None))) == all_ids(101)
+
+
+def test_a_retry_is_below_the_pager():
+    world = World(page(1, range(100), 101, 2), refused("Throttling", status=400), page(2, [100], 101, 2))
+    assert ids(world) == all_ids(101)
+
+
+def test_a_list_that_changes_is_read_again():
+    world = World(page(1, range(100), 101, 2), page(2, [], 100, 1), page(1, range(100), 101, 2), page(2, [100], 101, 2))
+    assert ids(world) == all_ids(101)
+
+
+@pytest.mark.parametrize(
+    ("pages", "problem"),
+    [
+        ([page(1, range(3), 5, 1)], "5 rows are announced and 3 came"),
+        ([page(1, range(5), 3, 1)], "3 rows are announced and 5 came"),
+        ([page(1, range(100), 101, 2), page(2, [99], 101, 2)], "a row came twice"),
+        ([page(1, range(100), 150, 2), page(2, [], 150, 2)], "150 rows are announced and 100 came"),
+        ([page(1, range(100), None, 3), page(2, [], None, 3)], "3 pages are announced and 2 came"),
+        (
+            [page(1, range(100), 101, 2), page(2, [], 100, 1)],
+            "the announced number of rows changed between two pages",
+        ),
+        ([page(1, range(100), 101, 2), page(1, [100], 101, 2)], "page 2 was asked for and page 1 came"),
+    ],
+)
+def test_a_list_that_is_not_whole_is_an_error(pages, problem):
+    world = World(*pages * 3)
+    error = world.error(lambda: ids(world))
+    assert str(error) == (
+        "ListOTAJobByDevice got no usable answer in 3 attempts: the list changes while it is read, or is cut: "
+        f"{problem}; ask again when the list is quiet."
+    )
+    assert error.failure()["code"] == "incomplete_listing"
+
+
+def test_an_error_on_a_later_page_is_not_a_short_list():
+    world = World(page(1, range(100), 101, 2), refused("NoPermission", status=403))
+    assert world.error(lambda: ids(world)).code == "NoPermission"
+
+
+def test_pages_without_end_are_not_read_for_ever(monkeypatch):
+    monkeypatch.setattr(_client, "MAX_ROWS", 300)
+    pages = [page(number, range(number * 100, number * 100 + 100), None, 10**9) for number in range(1, 4)]
+    world = World(*pages * 3)
+    assert "1000000000 pages are announced and 3 came" in str(world.error(lambda: ids(world)))
+
+
+def test_an_operation_without_pages_is_asked_once():
+    answer = success(Data={"SimpleOTATaskInfo": [{"TaskId": "1"}]}, Total=2)
+    world = World(*[answer] * 3)
+    error = world.error(lambda: world.client.rows(LIST_OTA_UNFINISHED_TASK_BY_DEVICE, iot_id="i"))
+    assert "2 rows are announced and 1 came" in str(error)
+
+
+def test_headers_are_read_in_lower_case():
+    answer = Response(400, {"retry-after": "2"}, refused("Throttling").body)
+    world = World(answer, success(Data=JOB))
+    world.job()
+    assert world.clock.slept == [2.0]

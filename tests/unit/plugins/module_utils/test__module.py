@@ -1,0 +1,66 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from ansible_collections.iotfleet.ota.plugins.module_utils import _module, _transport
+from ansible_collections.iotfleet.ota.plugins.modules import ota_job_info
+from ansible_collections.iotfleet.ota.tests.unit.fakes import DATA, Conversation, run_module, success
+
+ROOT = DATA.parent.parent.parent
+OPTIONS = {
+    "access_key_id": "key-id",
+    "access_key_secret": "canary-secret",
+    "security_token": "canary-token",
+    "endpoint": "https://iot.example.com",
+    "job_id": "1",
+}
+
+
+def test_options_reach_their_places(monkeypatch):
+    conversation = Conversation(success(Data={"JobId": "1"}))
+    places = []
+    monkeypatch.setattr(_module, "Transport", lambda *arguments: places.append(arguments) or conversation)
+    options = {"validate_certs": False, "ca_path": "/ca.pem", "proxy": "http://u:p@proxy:1", "timeout": 3}
+    result = run_module(ota_job_info.main, {**OPTIONS, **options, "iot_instance_id": "iot-1", "region": "us-west-1"})
+    (request,) = conversation.finish()
+    assert places == [(False, "/ca.pem", "http://u:p@proxy:1")]
+    assert (request.timeout, request.place) == (3.0, "https://iot.example.com/")
+    assert (request.params["IotInstanceId"], request.params["RegionId"]) == ("iot-1", "us-west-1")
+    assert request.params["SecurityToken"] == "canary-token"
+    assert "canary" not in str(result)
+
+
+def test_the_environment_fills_what_is_not_given(monkeypatch):
+    conversation = Conversation(success(data={"jobId": "1"}))
+    monkeypatch.setattr(_module, "Transport", lambda *arguments: conversation)
+    monkeypatch.setenv("OTA_PLATFORM", "tuya")
+    monkeypatch.setenv("OTA_ENDPOINT", "https://si-1.example.com:8686")
+    run_module(ota_job_info.main, {name: value for name, value in OPTIONS.items() if name != "endpoint"})
+    (request,) = conversation.finish()
+    assert (request.method, request.place) == ("GET", "https://si-1.example.com:8686/")
+
+
+def test_a_missing_library_is_said_in_ansibles_words(monkeypatch):
+    monkeypatch.setattr(_transport, "HAS_REQUESTS", False)
+    result = run_module(ota_job_info.main, OPTIONS)
+    assert result["msg"].startswith("Failed to import the required Python library (requests) on ")
+    assert result["failure"]["code"] == "missing_library"
+
+
+@pytest.mark.parametrize("proxy", [None, "", "http://proxy:1", "http://[::1"])
+def test_a_proxy_need_not_have_a_password(proxy):
+    assert _module._masked("secret", None, proxy) == {"secret"}
+
+
+def test_a_proxys_password_is_masked():
+    assert _module._masked("secret", "token", "http://user:word@proxy:1") == {"secret", "token", "word"}
+
+
+def test_the_action_group_holds_every_module():
+    runtime = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))
+    modules = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
+    assert runtime["action_groups"]["ota"] == modules
