@@ -1,0 +1,104 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Whom a module asks, and how."""
+
+    DOCUMENTATION = r"""
+requirements:
+  - requests
+  - xmltodict (only for O(response_format=xml))
+options:
+  platform:
+    description:
+      - Whose service is asked, which decides how requests are written. The answers have the same shape.
+      - V(alibaba) is Alibaba Cloud IoT Platform.
+      - V(tuya) is Tuya's service that is compatible with it.
+      - Can be set by the environment variable E(OTA_PLATFORM).
+    type: str
+    choices:
+      - alibaba
+      - tuya
+    default: alibaba
+  endpoint:
+    description:
+      - The URL of the service, such as V(https://si-0123456789.tuyacloud.com:8686). A port and a path may be given.
+      - With O(platform=alibaba) the default follows from O(region).
+      - Required with O(platform=tuya), whose console shows it for each instance.
+      - Can be set by the environment variable E(OTA_ENDPOINT).
+    type: str
+  region:
+    description:
+      - The region of the service, which decides the endpoint where O(endpoint) is not given.
+      - Not used with O(platform=tuya).
+      - Can be set by the environment variables E(ALIBABA_CLOUD_REGION_ID) and E(ALICLOUD_REGION).
+    type: str
+    default: cn-shanghai
+  iot_instance_id:
+    description:
+      - The ID of the IoT Platform instance. Give it where the instance has one, leave it out for a public instance
+        without.
+      - Not used with O(platform=tuya).
+      - Can be set by the environment variable E(ALIBABA_CLOUD_IOT_INSTANCE_ID).
+    type: str
+  response_format:
+    description:
+      - The format in which the service answers. The facts are the same.
+      - V(xml) needs the Python library xmltodict.
+    type: str
+    choices:
+      - json
+      - xml
+    default: json
+  full_common_parameters:
+    description:
+      - Send the common parameters C(Format), C(Version) and C(SignatureVersion) with O(platform=tuya) too. Tuya's
+        table of common parameters names them, its examples leave them out.
+      - They are always sent with O(platform=alibaba) and with O(response_format=xml).
+    type: bool
+    default: false
+  validate_certs:
+    description:
+      - Whether the certificate of the service must be valid. Do not turn this off outside of a laboratory.
+    type: bool
+    default: true
+  ca_path:
+    description:
+      - A file with certificates of authorities in PEM format, or a folder of such files, to be trusted instead of
+        the usual ones.
+    type: path
+  proxy:
+    description:
+      - The URL of a proxy for all requests, such as V(http://proxy.example.com:3128).
+      - Without it, the environment variables E(HTTPS_PROXY), E(HTTP_PROXY) and E(NO_PROXY) count.
+    type: str
+  timeout:
+    description:
+      - How long one question to the service may take, in seconds, with all its attempts and the pauses between them.
+        Waiting for the quota does not count.
+    type: float
+    default: 30.0
+  retries:
+    description:
+      - How often a question is asked again after an attempt that failed for a reason that can pass, such as
+        throttling, an error of the server or a broken connection. Each attempt is signed anew.
+    type: int
+    default: 5
+  max_qps:
+    description:
+      - How many requests a second are sent at the most, for each operation of the service. V(0) means no limit.
+      - The vendor of O(platform=alibaba) documents a quota of 10 a second, which all users of an account share.
+    type: float
+    default: 10.0
+notes:
+  - A failing task returns RV(ignore:failure), a dictionary with the code of the error, the service's own message,
+    its request ID and a hint, and whatever was learned before the failure.
+seealso:
+  - name: OTA update of Alibaba Cloud IoT Platform
+    description: The vendor's reference of the operations.
+    link: https://www.alibabacloud.com/help/en/iot/
+"""

@@ -1,0 +1,303 @@
+#!/usr/bin/python
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ota_device_jobs_info
+short_description: Read the OTA update batches of devices
+version_added: 0.1.0
+author:
+  - iotfleet.ota contributors (@iotfleet)
+description:
+  - Reads, for each device, all update batches of an update package, by the operation ListOTAJobByDevice. All pages
+    are read and checked against what the service announces.
+  - The state is that of the batch, not that of the device.
+extends_documentation_fragment:
+  - iotfleet.ota.credentials
+  - iotfleet.ota.connection
+  - iotfleet.ota.attributes
+options:
+  product_key:
+    description:
+      - The key of the product to which the devices belong.
+    type: str
+    required: true
+  device_names:
+    description:
+      - The names of the devices.
+    type: list
+    elements: str
+    required: true
+    aliases:
+      - device_name
+  firmware_id:
+    description:
+      - The ID of the update package.
+    type: str
+    required: true
+seealso:
+  - module: iotfleet.ota.ota_job_info
+  - module: iotfleet.ota.ota_unfinished_tasks_info
+"""
+
+EXAMPLES = r"""
+- name: Read which batches of a package two devices have seen
+  iotfleet.ota.ota_device_jobs_info:
+    product_key: a19mzPZ0001
+    device_names:
+      - light1
+      - light2
+    firmware_id: FJFx8JzpnhpIsKftRjjm030001
+  register: history
+
+- name: Make sure that no batch of the package is still under way for them
+  ansible.builtin.assert:
+    that:
+      - history.devices | rejectattr("found") | length == 0
+      - history.summary.by_status.PLANNED == 0
+      - history.summary.by_status.IN_PROGRESS == 0
+    fail_msg: >-
+      Under way: {{ history.jobs | selectattr('job_status', 'equalto', 'IN_PROGRESS') | map(attribute='job_id') }}
+
+- name: Wait until a device has seen a batch of the package
+  iotfleet.ota.ota_device_jobs_info:
+    product_key: a19mzPZ0001
+    device_name: light1
+    firmware_id: FJFx8JzpnhpIsKftRjjm030001
+  register: light1
+  until: light1 is failed or light1.summary.total > 0
+  retries: 10
+  delay: 30
+"""
+
+RETURN = r"""
+jobs:
+  description:
+    - The batches of all devices, in the order of O(device_names) and, for one device, in the order of the service.
+    - A field for which the service gave nothing is V(null); one that is not listed here is kept in snake case.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    device_name:
+      description: The name of the device, as it was asked for.
+      type: str
+      returned: always
+      sample: light1
+    job_id:
+      description: The ID of the batch.
+      type: str
+      returned: always
+      sample: HvKuBpuk3rdk6E92CPQN020001
+    job_status:
+      description: The state of the batch, V(PLANNED), V(IN_PROGRESS), V(COMPLETED) or V(CANCELED).
+      type: str
+      returned: always
+      sample: IN_PROGRESS
+    job_type:
+      description: V(VERIFY_FIRMWARE) verifies an update package, V(UPGRADE_FIRMWARE) updates devices.
+      type: str
+      returned: always
+      sample: UPGRADE_FIRMWARE
+    product_key:
+      description: The key of the product to which the package belongs.
+      type: str
+      returned: always
+      sample: a19mzPZ0001
+    firmware_id:
+      description: The ID of the update package.
+      type: str
+      returned: always
+      sample: FJFx8JzpnhpIsKftRjjm030001
+    selection_type:
+      description: V(STATIC) for a fixed set of devices, V(DYNAMIC) for a policy that goes on until it is canceled.
+      type: str
+      returned: always
+      sample: STATIC
+    target_selection:
+      description: The scope of the update, such as V(ALL), V(SPECIFIC), V(GRAY) or V(GROUP).
+      type: str
+      returned: always
+      sample: SPECIFIC
+    tags:
+      description: The tags of the batch.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        key:
+          description: The name of the tag.
+          type: str
+          returned: always
+          sample: key1
+        value:
+          description: The value of the tag.
+          type: str
+          returned: always
+          sample: value1
+    utc_create:
+      description: When the batch was created, in UTC.
+      type: str
+      returned: always
+      sample: "2019-12-28T02:43:10.000Z"
+    utc_modified:
+      description: When the batch was last modified, in UTC.
+      type: str
+      returned: always
+      sample: "2019-12-28T02:43:10.000Z"
+    utc_start_time:
+      description: When the batch started, in UTC.
+      type: str
+      returned: always
+      sample: "2019-12-28T02:43:10.000Z"
+    utc_end_time:
+      description: When the batch ended, in UTC.
+      type: str
+      returned: always
+      sample: "2019-12-28T02:43:10.000Z"
+devices:
+  description:
+    - One entry for each of O(device_names), in the same order.
+    - After a failure, the entries of those that had been read before it.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    product_key:
+      description: The key of the product, as it was asked for.
+      type: str
+      returned: always
+      sample: a19mzPZ0001
+    device_name:
+      description: The name of the device, as it was asked for.
+      type: str
+      returned: always
+      sample: light1
+    found:
+      description: Whether the service knows the device.
+      type: bool
+      returned: always
+      sample: true
+    job_count:
+      description: The number of its batches in RV(jobs).
+      type: int
+      returned: always
+      sample: 1
+summary:
+  description: The answer in numbers.
+  type: dict
+  returned: always
+  contains:
+    total:
+      description: The number of RV(jobs).
+      type: int
+      returned: always
+      sample: 1
+    devices:
+      description: The number of RV(devices).
+      type: int
+      returned: always
+      sample: 1
+    found:
+      description: How many of the devices the service knows.
+      type: int
+      returned: always
+      sample: 1
+    by_status:
+      description: How many batches are in each state; the documented states are there even with V(0).
+      type: dict
+      returned: always
+      sample: {"PLANNED": 0, "IN_PROGRESS": 1, "COMPLETED": 0, "CANCELED": 0}
+failure:
+  description: What went wrong.
+  type: dict
+  returned: failure
+  contains:
+    code:
+      description: The service's code, or one of this collection in lower case.
+      type: str
+      returned: always
+      sample: Throttling.User
+    message:
+      description: The service's message, or the cause in this collection's words.
+      type: str
+      returned: always
+      sample: Request was denied due to user flow control.
+    request_id:
+      description: The ID by which the vendor's support finds the request; V(null) where the service gave none.
+      type: str
+      returned: always
+      sample: 5D58AC86-D5BF-4B39-834E-913E7F2C985D
+    http_status:
+      description: The HTTP status; V(null) where there was no answer.
+      type: int
+      returned: always
+      sample: 400
+    action:
+      description: The operation that was asked; V(null) where none was.
+      type: str
+      returned: always
+      sample: ListOTAJobByDevice
+    attempts:
+      description: How often it was asked.
+      type: int
+      returned: always
+      sample: 6
+    hint:
+      description: What to do about it.
+      type: str
+      returned: always
+      sample: lower max_qps or ask again later, because all users of an account share its quota
+"""
+
+from typing import Any
+
+from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import DEVICES, devices_asked, named
+from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
+from ansible_collections.iotfleet.ota.plugins.module_utils._facts import tally
+from ansible_collections.iotfleet.ota.plugins.module_utils._module import Entry, Options, run
+from ansible_collections.iotfleet.ota.plugins.module_utils._operations import JOB_STATUSES, LIST_OTA_JOB_BY_DEVICE
+
+
+def inputs(options: Options) -> list[Entry]:
+    named("firmware_id", [options["firmware_id"]])
+    return devices_asked(options)
+
+
+def ask(client: Client, options: Options, device: Entry) -> Entry:
+    jobs = client.rows(LIST_OTA_JOB_BY_DEVICE, firmware_id=options["firmware_id"], **device)
+    return {"device": device, "found": jobs is not None, "jobs": jobs or []}
+
+
+def answer(entries: list[Entry]) -> dict[str, Any]:
+    jobs = [{**job, "device_name": entry["device"]["device_name"]} for entry in entries for job in entry["jobs"]]
+    return {
+        "jobs": jobs,
+        "devices": [{**entry["device"], "found": entry["found"], "job_count": len(entry["jobs"])} for entry in entries],
+        "summary": {
+            "total": len(jobs),
+            "devices": len(entries),
+            "found": sum(entry["found"] for entry in entries),
+            "by_status": tally(jobs, "job_status", JOB_STATUSES),
+        },
+    }
+
+
+def main() -> None:
+    run(
+        argument_spec={
+            "product_key": {**DEVICES["product_key"], "required": True},
+            "device_names": {**DEVICES["device_names"], "required": True},
+            "firmware_id": {"type": "str", "required": True},
+        },
+        inputs=inputs,
+        ask=ask,
+        answer=answer,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the tests of the modules share: a module in front of a conversation, and its documentation held against it."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from ansible_collections.iotfleet.ota.plugins.module_utils import _module
+from ansible_collections.iotfleet.ota.tests.unit.fakes import Conversation, run_module
+
+TYPES = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
+OPTIONS = {
+    "access_key_id": "key-id",
+    "access_key_secret": "canary-secret",
+    "endpoint": "https://iot.example.com",
+    "retries": 0,
+    "max_qps": 0,
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch):
+    for name in ("ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_SECURITY_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("OTA_PLATFORM", "OTA_ENDPOINT", "ALIBABA_CLOUD_REGION_ID", "ALICLOUD_REGION"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def ask(monkeypatch):
+    """Run a module with its options against answers; the module's answer and the requests that it sent."""
+
+    def ask_module(module, options, *answers):
+        conversation = Conversation(*answers)
+        monkeypatch.setattr(_module, "Transport", lambda *arguments: conversation)
+        result = run_module(module.main, {**OPTIONS, **options})
+        requests = conversation.finish()
+        assert "canary" not in str(result)
+        return result, requests
+
+    return ask_module
+
+
+def documented(module):
+    return yaml.safe_load(module.RETURN)
+
+
+def hold(contains, answer, where="RETURN"):
+    """Fail unless ``answer`` has exactly the documented keys, and each value its documented type."""
+    assert answer.keys() == contains.keys(), where
+    for name, field in contains.items():
+        value, place = answer[name], f"{where}.{name}"
+        if value is None:
+            continue
+        assert type(value) is TYPES[field["type"]], place
+        for item in value if isinstance(value, list) else []:
+            assert type(item) is TYPES[field["elements"]], place
+            if "contains" in field:
+                hold(field["contains"], item, f"{place}[]")
+        if isinstance(value, dict) and "contains" in field:
+            hold(field["contains"], value, place)
+
+
+def hold_success(module, result):
+    """Hold a successful answer of ``module`` against its documentation."""
+    contains = {name: field for name, field in documented(module).items() if field["returned"] != "failure"}
+    assert result.pop("changed") is False
+    result.pop("invocation", None)
+    hold(contains, result)
+
+
+def hold_failure(module, result):
+    """Hold a failing answer of ``module`` against its documentation."""
+    assert result.pop("failed") is True
+    assert isinstance(result.pop("msg"), str)
+    for name in ("invocation", "exception"):
+        result.pop(name, None)
+    hold(documented(module), result)
