@@ -11,6 +11,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaErr
 FIRST = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "id1", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secret1"}
 SECOND = {"ALICLOUD_ACCESS_KEY": "id2", "ALICLOUD_SECRET_KEY": "secret2"}
 OPTIONS = {"access_key_id": "id0", "access_key_secret": "secret0", "security_token": None}
+VARIABLES = "the environment variables ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET"
 NO_OPTIONS = dict.fromkeys(OPTIONS)
 
 
@@ -38,26 +39,22 @@ def test_the_first_source_counts_and_parts_are_never_mixed(options, environ, exp
         (
             NO_OPTIONS,
             {},
-            "no access key is configured; give access_key_id and access_key_secret, or set the environment variables"
-            " ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+            f"no access key is configured; give access_key_id and access_key_secret, or set {VARIABLES}",
         ),
         (
             {**NO_OPTIONS, "access_key_id": "id0"},
             FIRST,
-            "access_key_secret is missing although access_key_id is given; give the option access_key_secret, or"
-            " take the whole key from the environment variables ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+            f"access_key_secret is missing although access_key_id is given; give the option access_key_secret, or take the whole key from {VARIABLES}",
         ),
         (
             {**NO_OPTIONS, "access_key_secret": "secret0"},
             {},
-            "access_key_id is missing although access_key_secret is given; give the option access_key_id, or"
-            " take the whole key from the environment variables ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+            f"access_key_id is missing although access_key_secret is given; give the option access_key_id, or take the whole key from {VARIABLES}",
         ),
         (
             {**NO_OPTIONS, "security_token": "t0"},
             FIRST,
-            "access_key_id is missing although security_token is given; give the option access_key_id, or"
-            " take the whole key from the environment variables ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+            f"access_key_id is missing although security_token is given; give the option access_key_id, or take the whole key from {VARIABLES}",
         ),
         (
             NO_OPTIONS,
@@ -70,7 +67,8 @@ def test_the_first_source_counts_and_parts_are_never_mixed(options, environ, exp
             NO_OPTIONS,
             {"ALICLOUD_SECRET_KEY": "secret2"},
             "ALICLOUD_ACCESS_KEY is missing although ALICLOUD_SECRET_KEY is set;"
-            " set the environment variable ALICLOUD_ACCESS_KEY, or give the options access_key_id and access_key_secret",
+            " set the environment variable ALICLOUD_ACCESS_KEY, or give the options access_key_id and"
+            " access_key_secret",
         ),
     ],
 )

@@ -43,7 +43,11 @@ def server(serve, tls=None):
             while True:
                 connection, _address = listener.accept()
                 with contextlib.suppress(OSError), connection:
-                    serve(tls.wrap_socket(connection, server_side=True) if tls else connection)
+                    if tls:
+                        with tls.wrap_socket(connection, server_side=True) as secured:
+                            serve(secured)
+                    else:
+                        serve(connection)
 
     thread = threading.Thread(target=accept, daemon=True)
     thread.start()
