@@ -1,0 +1,211 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The service without its sockets: one request in, one reply out."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Callable, NamedTuple
+
+from . import checks, faults, wire
+from .operations import OPERATIONS, Look
+from .problems import ApiError, InputError, invalid
+from .scenario import Scenario
+from .world import World
+
+HOST_ID = "iot.simulator.example"
+
+
+class Clocks(NamedTuple):
+    """Where time comes from: ``wall`` in seconds since 1970, ``steady`` never runs backwards."""
+
+    wall: Callable[[], float] = time.time
+    steady: Callable[[], float] = time.monotonic
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says beside the scenario."""
+
+    time_scale: float = 1
+    window: float = 15 * 60  # seconds
+    latency: float = 0  # seconds
+    clocks: Clocks = field(default_factory=Clocks)
+
+
+@dataclass
+class Reply:
+    """One answer; ``date`` is in seconds since 1970, ``delay`` in seconds, ``fault`` spoils its delivery."""
+
+    status: int
+    body: bytes
+    date: float
+    headers: dict[str, str] = field(default_factory=dict)
+    delay: float = 0
+    fault: faults.Rule | None = None
+
+
+class RolloutClock:
+    """Seconds on the rollout clock: elapsed time times the scale, plus pushes."""
+
+    def __init__(self, scale: float, steady: Callable[[], float]) -> None:
+        self._scale = scale
+        self._steady = steady
+        self._zero = steady()
+        self._pushed = 0.0
+
+    def now(self) -> float:
+        """The current moment."""
+        return (self._steady() - self._zero) * self._scale + self._pushed
+
+    def advance(self, seconds: float) -> None:
+        """Push the clock; it never runs backwards."""
+        if seconds < 0:
+            raise InputError("The clock never runs backwards; advance it by 0 seconds or more.")
+        self._pushed += seconds
+
+    def set(self, moment: float) -> None:
+        """Push the clock to a moment that lies ahead."""
+        now = self.now()
+        if moment < now:
+            raise InputError(f"The clock never runs backwards; it is at {now:.3f}, so set it to that or later.")
+        self._pushed += moment - now
+
+
+def _format_of(request: checks.Request, dialect: str) -> str:
+    """The format asked for; by default XML on Alibaba's RPC style, else JSON."""
+    if request.acs3 and dialect == "alibaba":
+        return "xml" if "xml" in request.headers.get("accept", "") else "json"
+    return dict(request.pairs).get("Format", "").lower() or ("json" if dialect == "tuya" else "xml")
+
+
+def _error_answer(error: ApiError) -> dict[str, Any]:
+    if error.business:
+        return {"Success": False, "Code": error.code, "ErrorMessage": error.message}
+    link = f"https://{HOST_ID}/troubleshoot?q={error.code}"
+    return {"HostId": HOST_ID, "Code": error.code, "Message": error.message, "Recommend": link}
+
+
+class Service:
+    """The simulated API. Safe to use from several threads."""
+
+    def __init__(self, scenario: Scenario, settings: Settings | None = None) -> None:
+        self.scenario = scenario
+        self.settings = settings or Settings()
+        self.clocks = self.settings.clocks
+        self.world = World(scenario)
+        self.rollout = RolloutClock(self.settings.time_scale, self.clocks.steady)
+        self.epoch = self.clocks.wall()
+        self.keys = {key.id: key for key in scenario.access_keys}
+        self.nonces = checks.Nonces()
+        self.quota = checks.Quota(scenario.qps)
+        self.stats = checks.Stats()
+        self.faults = faults.Faults()
+        self.stopped = threading.Event()
+        self.lock = threading.Lock()
+
+    def connected(self) -> None:
+        """Count a TCP connection."""
+        with self.lock:
+            self.stats.connections += 1
+
+    def handle(self, request: checks.Request) -> Reply:
+        """Answer one request to the API."""
+        action = checks.action_of(request)
+        with self.lock:
+            self.stats.arrived(action, self.clocks.steady())
+            beside = self.faults.beside(action)
+        now = self.clocks.wall() + sum(rule.get("seconds", 0) for rule in beside)
+        fault, headers = None, {}
+        try:
+            self._authenticate(request, now)
+            with self.lock:
+                fault = self.faults.strike(action)
+            refused = faults.refusal(fault) if fault else None
+            if refused:
+                raise refused
+            status, answer, root = 200, self._answer(action, request, fault), f"{action}Response"
+        except ApiError as error:
+            status, answer, headers = error.status, _error_answer(error), error.headers
+            root = f"{action}Response" if error.business else "Error"
+        reply = self._reply(request, status, answer, root, fault)
+        reply.headers.update(headers)
+        reply.date = now
+        reply.fault = fault
+        reply.delay = self.settings.latency + sum(rule.get("ms", 0) / 1000 for rule in beside)
+        return reply
+
+    def _counted(self, error: ApiError) -> ApiError:
+        with self.lock:
+            self.stats.refused(error.code)
+        return error
+
+    def _authenticate(self, request: checks.Request, now: float) -> None:
+        """Refuse who may not call at all, in the service's order."""
+        try:
+            claim = checks.read_claim(request, self.scenario.dialect)
+            key = checks.check_key(claim, self.keys)
+            checks.check_time(claim, now, self.settings.window)
+            checks.check_signature(request, claim, key.secret)
+            with self.lock:
+                self.nonces.use(key.id, claim.nonce, self.clocks.steady())
+        except ApiError as error:
+            raise self._counted(error) from None
+        if claim.action in key.denied_actions:
+            raise ApiError("NoPermission", "You are not authorized to do this action.", 403)
+
+    def _admit(self, action: str, request: checks.Request) -> None:
+        """Refuse what is not offered, or asked too often."""
+        if action not in OPERATIONS:
+            raise ApiError("InvalidApi.NotFound", "Specified api is not found, please check your url.", 404)
+        if _format_of(request, self.scenario.dialect) not in wire.CONTENT_TYPES:
+            raise invalid("Format")
+        try:
+            with self.lock:
+                self.quota.take(action, self.clocks.steady())
+        except ApiError as error:
+            raise self._counted(error) from None
+
+    def _answer(self, action: str, request: checks.Request, fault: faults.Rule | None) -> dict[str, Any]:
+        self._admit(action, request)
+        params = dict(request.pairs)
+        instance = self.scenario.instance_id
+        if instance and params.get("IotInstanceId") != instance:
+            raise ApiError("iot.system.InstanceNotFound", "the instance does not exist", business=True)
+        tuya = self.scenario.dialect == "tuya"
+        look = Look(self.world, self.rollout.now(), self.epoch, tuya, fault.name if fault else "")
+        answer = faults.spoil(fault, OPERATIONS[action](look, params))
+        return {"Code": "", **answer} if tuya else answer
+
+    def _reply(
+        self, request: checks.Request, status: int, answer: Mapping[str, Any], root: str, fault: faults.Rule | None
+    ) -> Reply:
+        dialect = self.scenario.dialect
+        kind = _format_of(request, dialect)
+        if kind not in wire.CONTENT_TYPES:
+            kind = "json" if dialect == "tuya" else "xml"
+        name = fault.name if fault else ""
+        if name == "wrong_format":
+            kind = "json" if kind == "xml" else "xml"
+        request_id = str(uuid.uuid4()).upper()
+        body = wire.encode({"RequestId": request_id, **answer}, kind, root, dialect)
+        headers = {"Content-Type": wire.CONTENT_TYPES[kind], "x-acs-request-id": request_id}
+        if name == "html" and fault:
+            status, body = (
+                fault.get("status", 502),
+                b"<html><head><title>Bad Gateway</title></head><body>Sorry.</body></html>",
+            )
+            headers["Content-Type"] = "text/html"
+        elif name == "redirect" and fault:
+            status, body, headers["Location"] = fault.get("status", 302), b"", fault.get("location", "/")
+        elif name == "empty_body":
+            body = b""
+        elif name == "cut_body":
+            body = wire.cut_off(body)
+        return Reply(status, body, 0, headers)

@@ -1,0 +1,77 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From an answer to bytes: JSON or XML, in either dialect's casing."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import datetime, timezone
+from typing import Any
+from xml.sax.saxutils import escape
+
+CONTENT_TYPES = {"json": "application/json;charset=utf-8", "xml": "text/xml;charset=utf-8"}
+_FORBIDDEN_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def lowered(name: str) -> str:
+    """A name in Tuya's casing: only the first letter is lowered."""
+    return name[:1].lower() + name[1:]
+
+
+def lower_camel(value: Any) -> Any:
+    """A whole answer in Tuya's casing."""
+    if isinstance(value, dict):
+        return {lowered(name): lower_camel(item) for name, item in value.items()}
+    return [lower_camel(item) for item in value] if isinstance(value, list) else value
+
+
+def to_json(answer: dict[str, Any]) -> bytes:
+    """UTF-8 JSON, with Unicode as it is."""
+    return json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def to_xml(answer: dict[str, Any], root: str) -> bytes:
+    """UTF-8 XML: a list becomes repeated elements, an empty one an empty wrapper."""
+    return f'<?xml version="1.0" encoding="UTF-8"?>{_element(root, answer)}'.encode("utf-8", "replace")
+
+
+def _element(name: str, value: Any) -> str:
+    if isinstance(value, list):
+        return "".join(_element(name, item) for item in value)
+    if isinstance(value, dict):
+        text = "".join(_element(key, item) for key, item in value.items())
+    elif isinstance(value, bool):
+        text = "true" if value else "false"
+    else:
+        text = escape(_FORBIDDEN_IN_XML.sub("\ufffd", str(value)))
+    return f"<{name}>{text}</{name}>"
+
+
+def encode(answer: dict[str, Any], kind: str, root: str, dialect: str) -> bytes:
+    """The answer in the format (``json`` or ``xml``) and the dialect's casing."""
+    cased = lower_camel(answer) if dialect == "tuya" else answer
+    return to_json(cased) if kind == "json" else to_xml(cased, root)
+
+
+def utc(seconds: float) -> str:
+    """Seconds since 1970 as the API writes times: ``2019-12-28T02:43:10.000Z``."""
+    moment = datetime.fromtimestamp(seconds, timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def parse_timestamp(text: str) -> float | None:
+    """Seconds since 1970 of a request's ``YYYY-MM-DDThh:mm:ssZ``; None if it is written in any other way."""
+    if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text, re.ASCII):
+        return None
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()
+    except ValueError:
+        return None
+
+
+def cut_off(body: bytes) -> bytes:
+    """A body that stops in the middle, never within a UTF-8 character."""
+    return body[: max(1, len(body) // 2)].decode("utf-8", "ignore").encode()

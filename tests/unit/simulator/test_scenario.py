@@ -1,0 +1,107 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Scenarios: what is refused, and in which words."""
+
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+from ota_sim import problems, scenario
+
+BASE = {
+    "access_keys": [{"id": "a", "secret": "hush"}],
+    "products": [{"product_key": "p"}],
+    "firmwares": [{"firmware_id": "f", "product_key": "p", "dest_version": "2"}],
+    "devices": [{"name": "x", "product_key": "p"}],
+    "jobs": [{"job_id": "1", "firmware_id": "f", "devices": ["d"]}],
+}
+
+
+def changed(path, value):
+    raw = copy.deepcopy(BASE)
+    place = raw
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("colour",), 1, "The scenario has the unknown key 'colour'; known keys are access_keys,"),
+        (("dialect",), "xerox", 'dialect must be one of alibaba, tuya, not "xerox"'),
+        (("qps",), -1, "qps must be a number from 0, not -1"),
+        (("qps",), True, "qps must be a number from 0, not true"),
+        (("access_keys", 0, "secret"), 5, "secret must be a text that is not empty, not the given value"),
+        (("access_keys", 0, "id"), None, "access_keys entry 1 has no id; add it"),
+        (("access_keys",), [{"id": "a", "secret": "b"}] * 2, "access_keys: 'a' is there twice"),
+        (("firmwares", 0, "product_key"), "q", "The product_key 'q' is used but not in products"),
+        (("devices", 0, "versions"), {"default": 1}, "versions must be an object of texts"),
+        (("jobs", 0, "firmware_id"), "g", "jobs entry 1: the firmware_id 'g' is not in firmwares"),
+        (("jobs", 0, "speed"), 1, "jobs entry 1 has the unknown key 'speed'"),
+        (("jobs", 0, "maximum_per_minute"), 0, "maximum_per_minute must be a whole number from 1, not 0"),
+        (("jobs", 0), {"job_id": "1", "firmware_id": "f", "selection_type": "DYNAMIC", "scheduled_after": 1}, "STATIC"),
+        (("jobs", 0, "devices"), [{"count": 3}], "devices entry 1 needs either a name, or a prefix and a count"),
+        (("jobs", 0, "devices"), [{"prefix": "a"}], "needs either a name, or a prefix and a count"),
+        (("jobs", 0, "devices"), ["d", "d"], "jobs entry 1: 'd' is there twice"),
+        (("jobs", 0, "devices"), [{"name": "d", "course": "flies"}], "course must be one of succeeds, fails, offline,"),
+        (("jobs", 0, "devices"), [{"name": "d", "step": -2}], "the course succeeds does not know step; its keys are"),
+        (("jobs", 0, "devices"), [{"name": "d", "course": "fails", "step": -9}], "step must be one of -1, -2, -3, -4"),
+        (("jobs", 0, "devices"), [{"name": "d", "course": "already_on_target", "jitter": 0}], "its keys are none"),
+        (("jobs", 0, "devices"), [5], "jobs entry 1 devices entry 1 must be an object, not 5"),
+    ],
+)
+def test_refusals_name_the_cause(path, value, words):
+    with pytest.raises(problems.InputError) as caught:
+        scenario.parse(changed(path, value))
+    assert words in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+def test_not_an_object():
+    with pytest.raises(problems.InputError, match=r"The scenario must be an object, not \[\]"):
+        scenario.parse([])
+
+
+def test_unreadable_and_broken_files(tmp_path):
+    with pytest.raises(problems.InputError, match=r"Cannot read the scenario .*No such file.*check the path"):
+        scenario.read(tmp_path / "none.json")
+    broken = tmp_path / "broken.json"
+    broken.write_text("{", encoding="utf-8")
+    with pytest.raises(problems.InputError, match=r"broken.json is not valid JSON \(.*\); correct it"):
+        scenario.read(broken)
+
+
+def test_empty_means_the_built_in_world():
+    parsed = scenario.parse({"dialect": "tuya"})
+    assert parsed.dialect == "tuya"
+    assert [job.description for job in parsed.jobs[1:]] == ["canary", "fleet"]
+    assert parsed.access_keys == (scenario.AccessKey("simulator-key-id", "simulator-key-secret"),)
+
+
+@pytest.mark.parametrize("name", ["rehearsal", "courses", "tuya"])
+def test_ready_scenarios_are_valid(name):
+    path = scenario.BUILT_IN.parent / f"{name}.json"
+    assert scenario.parse(json.loads(path.read_text(encoding="utf-8"))).jobs
+
+
+def test_names_win_over_prefixes_and_products_may_be_left_out():
+    raw = changed(("jobs", 0, "devices"), [{"name": "d-02", "course": "silent"}, {"prefix": "d-", "count": 10}])
+    del raw["products"]
+    parsed = scenario.parse(raw)
+    devices = dict(parsed.jobs[0].devices)
+    assert list(devices) == [f"d-{number:02d}" for number in range(1, 11)]
+    assert [name for name, course in devices.items() if course.name == "silent"] == ["d-02"]
+    assert [product.name for product in parsed.products] == ["p"]
+
+
+def test_command_line_keys_replace_the_default_and_the_same_id():
+    keys = [scenario.AccessKey("a", "new")]
+    assert scenario.with_keys(scenario.parse(BASE), keys).access_keys == tuple(keys)
+    assert scenario.with_keys(scenario.parse({}), keys).access_keys == tuple(keys)
+    assert scenario.with_keys(scenario.parse(BASE), ()).access_keys[0].secret == "hush"
