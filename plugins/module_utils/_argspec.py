@@ -13,24 +13,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from ansible.module_utils.basic import env_fallback
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.module_utils._operations import PLATFORMS, Argument
 
 CONNECTION: dict[str, dict[str, Any]] = {
-    "platform": {
-        "type": "str",
-        "choices": list(PLATFORMS),
-        "default": "alibaba",
-        "fallback": (env_fallback, ["OTA_PLATFORM"]),
-    },
-    "endpoint": {"type": "str", "fallback": (env_fallback, ["OTA_ENDPOINT"])},
-    "region": {
-        "type": "str",
-        "default": "cn-shanghai",
-        "fallback": (env_fallback, ["ALIBABA_CLOUD_REGION_ID", "ALICLOUD_REGION"]),
-    },
-    "iot_instance_id": {"type": "str", "fallback": (env_fallback, ["ALIBABA_CLOUD_IOT_INSTANCE_ID"])},
+    "platform": {"type": "str", "choices": list(PLATFORMS), "default": "alibaba"},
+    "endpoint": {"type": "str"},
+    "region": {"type": "str", "default": "cn-shanghai"},
+    "iot_instance_id": {"type": "str"},
     "response_format": {"type": "str", "choices": ["json", "xml"], "default": "json"},
     "full_common_parameters": {"type": "bool", "default": False},
     "validate_certs": {"type": "bool", "default": True},
@@ -41,7 +31,15 @@ CONNECTION: dict[str, dict[str, Any]] = {
     "max_qps": {"type": "float", "default": 10.0},
 }
 
-# The environment is asked by _credentials, because the halves of a key must come from one source.
+#: The environment variables that count where an option is not given, in the order in which they are asked.
+ENVIRONMENT: dict[str, tuple[str, ...]] = {
+    "platform": ("OTA_PLATFORM",),
+    "endpoint": ("OTA_ENDPOINT",),
+    "region": ("ALIBABA_CLOUD_REGION_ID", "ALICLOUD_REGION"),
+    "iot_instance_id": ("ALIBABA_CLOUD_IOT_INSTANCE_ID",),
+}
+
+# Their environment is asked by _credentials, because the halves of a key must come from one source.
 CREDENTIALS: dict[str, dict[str, Any]] = {
     "access_key_id": {"type": "str", "no_log": False},
     "access_key_secret": {"type": "str", "no_log": True},

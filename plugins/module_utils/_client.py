@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -266,7 +267,7 @@ class Client:
         except (TypeError, ValueError):
             error.retry = Retry.NEVER
             return
-        self._clock_offset = date.timestamp() - self._wall()
+        self._clock_offset = date.timestamp() + 0.5 - self._wall()  # the date is cut to whole seconds
         seconds = round(self._clock_offset)
         direction = "behind" if seconds > 0 else "ahead of"
         error.cause += f", and the clock of this machine is {abs(seconds)} s {direction} the service's"
@@ -351,18 +352,23 @@ def refusal(envelope: Envelope, response: Response, confidential: tuple[str, ...
             http_status=response.status,
         )
     meaning = meaning_of(envelope.code, response.status)
-    code = redact(envelope.code, confidential, 100) or f"http_{response.status}"
+    code = _identifier(envelope.code, confidential) or f"http_{response.status}"
     detail = redact(envelope.message, confidential) if meaning.quote else ""
     return OtaError(
         f"the service refused it with {code} (HTTP {response.status})" + (f' and says "{detail}"' if detail else ""),
         code=code,
         hint=meaning.hint,
         detail=detail or None,
-        request_id=redact(envelope.request_id or "", confidential, 100) or None,
+        request_id=_identifier(envelope.request_id or "", confidential) or None,
         http_status=response.status,
         retry=meaning.retry,
         retry_after=retry_after(response.headers),
     )
+
+
+def _identifier(text: str, confidential: tuple[str, ...]) -> str:
+    """A code or a request ID as it came, if it looks like one; a key's ID may happen to be a part of its letters."""
+    return text if re.fullmatch(r"[\w.-]{1,100}", text) else redact(text, confidential, 100)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

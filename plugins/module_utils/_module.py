@@ -14,10 +14,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
 from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import (
     CONNECTION,
     CREDENTIALS,
+    ENVIRONMENT,
     check_connection,
     endpoint_url,
     invalid,
@@ -55,7 +56,10 @@ def run(
     from the entries, in the order of the inputs. When a question fails, the entries learned before it make the
     answer.
     """
-    module = OtaModule(argument_spec={**CREDENTIALS, **CONNECTION, **argument_spec}, supports_check_mode=True)
+    spec = {**CREDENTIALS, **CONNECTION, **argument_spec}
+    for name, variables in ENVIRONMENT.items():
+        spec[name] = {**spec[name], "fallback": (env_fallback, list(variables))}
+    module = OtaModule(argument_spec=spec, supports_check_mode=True)
     entries: list[Entry] = []
     failure: OtaError | None = None
     try:

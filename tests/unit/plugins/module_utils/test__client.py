@@ -401,6 +401,22 @@ def test_the_sentence(answer, code, sentence):
     assert TOKEN not in str(error.failure())
 
 
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("iot.ota.key-id", "iot.ota.key-id"),
+        (f"{SECRET}=", "***="),
+        ("AccessKeyId=key-id&Signature=WJN0Ee8%2B", "***&***"),
+        ("x" * 200, "x" * 99 + "…"),
+    ],
+)
+def test_what_is_no_code_is_not_repeated(code, told):
+    world = World(refused(code), retries=0)
+    with pytest.raises(OtaError) as error:
+        world.job()
+    assert error.value.code == told
+
+
 def test_a_success_with_the_status_of_an_error_is_none():
     error = World(response({"Success": True, "Data": JOB}, 500), retries=0).error()
     assert (error.code, error.http_status) == ("http_500", 500)

@@ -33,6 +33,11 @@ def test_the_first_source_counts_and_parts_are_never_mixed(options, environ, exp
     assert find_credentials(options, environ) == expected
 
 
+def missing_option(missing, given):
+    cause = f"{missing} is missing although {given} is given"
+    return f"{cause}; give the option {missing}, or take the whole key from {VARIABLES}"
+
+
 @pytest.mark.parametrize(
     ("options", "environ", "sentence"),
     [
@@ -44,17 +49,17 @@ def test_the_first_source_counts_and_parts_are_never_mixed(options, environ, exp
         (
             {**NO_OPTIONS, "access_key_id": "id0"},
             FIRST,
-            f"access_key_secret is missing although access_key_id is given; give the option access_key_secret, or take the whole key from {VARIABLES}",
+            missing_option("access_key_secret", "access_key_id"),
         ),
         (
             {**NO_OPTIONS, "access_key_secret": "secret0"},
             {},
-            f"access_key_id is missing although access_key_secret is given; give the option access_key_id, or take the whole key from {VARIABLES}",
+            missing_option("access_key_id", "access_key_secret"),
         ),
         (
             {**NO_OPTIONS, "security_token": "t0"},
             FIRST,
-            f"access_key_id is missing although security_token is given; give the option access_key_id, or take the whole key from {VARIABLES}",
+            missing_option("access_key_id", "security_token"),
         ),
         (
             NO_OPTIONS,

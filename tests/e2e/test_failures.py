@@ -1,0 +1,336 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every module through every kind of failure, at the highest verbosity: what it says, and what it does not."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import trustme
+
+from .conftest import REHEARSAL, run_play, simulator
+
+KEY = {"id": "STS.canary-id", "secret": "canary-secret", "security_token": "canary/token+=="}
+SCENARIO = {**REHEARSAL, "access_keys": [KEY]}
+JOB = REHEARSAL["jobs"][1]
+
+QUESTIONS: dict[str, dict[str, Any]] = {
+    "ota_job_info": {"job_id": JOB["job_id"]},
+    "ota_device_jobs_info": {
+        "product_key": "a1simlamp01",
+        "device_names": ["lamp-canary-1"],
+        "firmware_id": JOB["firmware_id"],
+    },
+    "ota_unfinished_tasks_info": {"product_key": "a1simlamp01", "device_names": ["lamp-canary-1"]},
+}
+ACTIONS = {
+    "ota_job_info": "QueryOTAJob",
+    "ota_device_jobs_info": "ListOTAJobByDevice",
+    "ota_unfinished_tasks_info": "ListOTAUnfinishedTaskByDevice",
+}
+
+# By name: the fault to inject, the options to add, the code of the failure, and words of the sentence.
+FAILURES: dict[str, tuple[dict[str, Any] | None, dict[str, Any], str, list[str]]] = {
+    "missing_key_id": (
+        None,
+        {"access_key_id": "{{ omit }}"},
+        "missing_credentials",
+        ["Nothing was asked: access_key_id is missing", "ALIBABA_CLOUD_ACCESS_KEY_ID"],
+    ),
+    "missing_secret": (
+        None,
+        {"access_key_secret": "{{ omit }}"},
+        "missing_credentials",
+        ["Nothing was asked: access_key_secret is missing", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"],
+    ),
+    "no_endpoint": (
+        None,
+        {"platform": "tuya", "endpoint": "{{ omit }}"},
+        "missing_endpoint",
+        ["platform tuya has no endpoint of its own", "OTA_ENDPOINT"],
+    ),
+    "unknown_region": (
+        None,
+        {"region": "cn-hangzhou", "endpoint": "{{ omit }}"},
+        "unknown_region",
+        ["not offered in region cn-hangzhou", "choose one of cn-shanghai"],
+    ),
+    "wrong_secret": (
+        None,
+        {"access_key_secret": "{{ other_secret }}"},
+        "SignatureDoesNotMatch",
+        ["SignatureDoesNotMatch (HTTP 400)", "check that access_key_secret is the one that belongs to access_key_id"],
+    ),
+    "unknown_key_id": (
+        None,
+        {"access_key_id": "LTAI-unknown"},
+        "InvalidAccessKeyId.NotFound",
+        ["InvalidAccessKeyId.NotFound (HTTP 404)", "check access_key_id"],
+    ),
+    "clock": (
+        {"fault": "clock_skew", "seconds": 3600},
+        {},
+        "InvalidTimeStamp.Expired",
+        ["the clock of this machine is 3600 s behind the service's", "set the clock"],
+    ),
+    "token": (
+        {"fault": "token_expired"},
+        {},
+        "InvalidSecurityToken.Expired",
+        ["InvalidSecurityToken.Expired", "ask for new temporary credentials"],
+    ),
+    "permission": ({"fault": "no_permission"}, {}, "NoPermission", ["NoPermission (HTTP 403)", "administrator"]),
+    "throttled": (
+        {"fault": "throttling", "status": 429},
+        {"retries": 1},
+        "Throttling.User",
+        ["in 2 attempts: the service refused it with Throttling.User (HTTP 429)", "lower max_qps"],
+    ),
+    "unknown_host": (
+        None,
+        {"endpoint": "https://iot.invalid"},
+        "unknown_host",
+        ["the host iot.invalid is unknown", "check endpoint or region"],
+    ),
+    "refused": (
+        None,
+        {"endpoint": "http://127.0.0.1:{{ closed_port }}"},
+        "connection_refused",
+        ["refuses connections", "check host and port of endpoint"],
+    ),
+    "certificate": (
+        None,
+        {"endpoint": "{{ secure_url }}"},
+        "certificate_not_trusted",
+        ["is not trusted", "in ca_path"],
+    ),
+    "timeout": (
+        {"fault": "hang"},
+        {"timeout": 0.5},
+        "timeout",
+        ["gave no whole answer within 0.5 s", "raise timeout"],
+    ),
+    "trickle": ({"fault": "trickle", "bytes_per_second": 10}, {"timeout": 0.5}, "timeout", ["within 0.5 s"]),
+    "html": (
+        {"fault": "html", "status": 200},
+        {},
+        "html_answer",
+        ["the answer is a web page", "check endpoint and proxy"],
+    ),
+    "bad_gateway": (
+        {"fault": "html", "status": 502},
+        {"retries": 1},
+        "http_502",
+        ["in 2 attempts: the answer is HTTP 502 without a word of the service", "ask again later"],
+    ),
+    "cut": ({"fault": "cut_body"}, {}, "cut_answer", ["the answer ends in the middle", "ask again"]),
+    "empty": ({"fault": "empty_body"}, {}, "empty_answer", ["the answer is empty", "ask again"]),
+    "format": (
+        {"fault": "wrong_format"},
+        {},
+        "xml_answer",
+        ["the answer is XML although JSON was asked for", "set response_format to xml"],
+    ),
+    "redirect": (
+        {"fault": "redirect", "location": "{{ elsewhere }}"},
+        {},
+        "redirect",
+        ["a redirect to https://elsewhere.example.com (HTTP 302)", "give the final address in endpoint"],
+    ),
+    "not_a_success": (
+        {"fault": "business_error", "code": "iot.system.SystemException", "message": "系统异常"},
+        {},
+        "iot.system.SystemException",
+        ['iot.system.SystemException (HTTP 200) and says "系统异常"', "ask again later"],
+    ),
+    "server_error": (
+        {"fault": "http_error", "status": 500, "code": "InternalError"},
+        {"retries": 1},
+        "InternalError",
+        ["in 2 attempts: the service refused it with InternalError (HTTP 500)", "ask again later"],
+    ),
+    "reset": (
+        {"fault": "reset_before"},
+        {},
+        "connection_broken",
+        ["broke before the answer was whole", "check the network"],
+    ),
+    "reset_in_the_middle": (
+        {"fault": "reset_middle"},
+        {},
+        "connection_broken",
+        ["broke before the answer was whole", "check the network"],
+    ),
+    "endless": (
+        {"fault": "endless_body"},
+        {"timeout": 20},
+        "endless_answer",
+        ["the answer is longer than 16 MiB", "check endpoint and proxy"],
+    ),
+    "no_word_of_success": (
+        {"fault": "no_success"},
+        {},
+        "no_success",
+        ["does not say whether it is a success", "check endpoint"],
+    ),
+    "no_requests": (
+        None,
+        {"interpreter": "{{ bare_python }}"},
+        "missing_library",
+        ["Failed to import the required Python library (requests)"],
+    ),
+    "no_xmltodict": (
+        None,
+        {"interpreter": "{{ bare_python }}", "libraries": "{{ only_requests }}", "response_format": "xml"},
+        "missing_library",
+        ["Failed to import the required Python library (xmltodict)"],
+    ),
+}
+
+# Failures that only one module knows: the module, all its options, and words of the sentence.
+OWN_FAILURES: dict[str, tuple[str, dict[str, Any], list[str]]] = {
+    "no_jobs": ("ota_job_info", {"job_ids": []}, ["job_ids is empty", "name at least one"]),
+    "blank_job": ("ota_job_info", {"job_ids": ["1", " "]}, ["entry 2 of job_ids is blank"]),
+    "no_devices": (
+        "ota_device_jobs_info",
+        {"product_key": "k", "firmware_id": "f", "device_names": []},
+        ["device_names is empty", "name at least one"],
+    ),
+    "no_ids": ("ota_unfinished_tasks_info", {"iot_ids": []}, ["iot_ids is empty", "name at least one"]),
+    "no_names": (
+        "ota_unfinished_tasks_info",
+        {"product_key": "k"},
+        ["product_key is given without device_names", "name the devices"],
+    ),
+    "bad_status": (
+        "ota_unfinished_tasks_info",
+        {"iot_ids": ["i"], "task_statuses": ["SUCCEEDED"]},
+        ["task_statuses", "CONFIRM, QUEUED, NOTIFIED, IN_PROGRESS", "SUCCEEDED"],
+    ),
+}
+
+
+def failing_tasks(url: str, module: str):
+    """The task that fails for each failure, between tasks that set its fault."""
+    for name, (fault, options, _code, _words) in FAILURES.items():
+        asked = {**QUESTIONS[module], **options}
+        task: dict[str, Any] = {"name": name, "register": name}
+        if "interpreter" in asked:
+            task["vars"] = {"ansible_python_interpreter": asked.pop("interpreter")}
+        if "libraries" in asked:
+            task["environment"] = {"PYTHONPATH": asked.pop("libraries")}
+        yield set_faults(url, [fault] if fault else [])
+        yield {**task, f"iotfleet.ota.{module}": asked}
+    yield set_faults(url, [])
+    for name, (owner, options, _words) in OWN_FAILURES.items():
+        if owner == module:
+            yield {"name": name, "register": name, f"iotfleet.ota.{module}": options}
+
+
+def set_faults(url: str, faults: list[dict[str, Any]]) -> dict[str, Any]:
+    call = {"url": f"{url}/_sim/faults", "method": "POST", "body_format": "json", "body": {"faults": faults}}
+    return {"name": "Set faults", "ansible.builtin.uri": call, "no_log": True}
+
+
+@pytest.fixture(scope="session")
+def variables(folder: pathlib.Path):
+    """The variables of the plays, with all that they name."""
+    certificate = trustme.CA().issue_cert("127.0.0.1")
+    certificate.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    certificate.private_key_pem.write_to_path(folder / "key.pem")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "bare"], check=True)
+    libraries = folder / "libraries"
+    libraries.mkdir()
+    for name in ("requests", "urllib3", "idna", "certifi", "charset_normalizer"):
+        (libraries / name).symlink_to(pathlib.Path(sysconfig.get_path("purelib")) / name)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        closed_port = listener.getsockname()[1]
+    tls = ("--tls-cert", str(folder / "cert.pem"), "--tls-key", str(folder / "key.pem"))
+    with simulator(folder, SCENARIO, *tls) as secure:
+        yield {
+            "given_key_id": KEY["id"],
+            "given_secret": KEY["secret"],
+            "given_token": KEY["security_token"],
+            "other_secret": "canary-wrong-secret",
+            "secure_url": secure.url,
+            "closed_port": closed_port,
+            "elsewhere": "https://elsewhere.example.com/?Signature=canary",
+            "bare_python": str(folder / "bare" / "bin" / "python"),
+            "only_requests": str(libraries),
+        }
+
+
+@pytest.fixture(scope="session")
+def runs(variables, tmp_path_factory):
+    """All failures of each module, at the highest verbosity. Each has a simulator of its own, for its faults."""
+
+    def run_module(module: str):
+        folder = tmp_path_factory.mktemp(module)
+        with simulator(folder, SCENARIO) as plain:
+            defaults = {
+                "endpoint": plain.url,
+                "access_key_id": "{{ given_key_id }}",
+                "access_key_secret": "{{ given_secret }}",
+                "security_token": "{{ given_token }}",
+                "retries": 0,
+                "max_qps": 0,
+            }
+            tasks = list(failing_tasks(plain.url, module))
+            return run_play(folder, tasks, "-vvvv", defaults=defaults, variables=variables)
+
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(QUESTIONS, pool.map(run_module, QUESTIONS)))
+
+
+@pytest.fixture(params=QUESTIONS)
+def run(request, runs):
+    return request.param, runs[request.param]
+
+
+def assert_says(result: dict[str, Any], code: str, words: list[str]) -> None:
+    assert result["failed"] is True
+    assert result["failure"].keys() == {"code", "message", "request_id", "http_status", "action", "attempts", "hint"}
+    assert result["failure"]["code"] == code
+    for word in words:
+        assert word in result["msg"]
+    assert "\n" not in result["msg"]
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_what_a_failure_says(run, name):
+    module, plays = run
+    _fault, _options, code, words = FAILURES[name]
+    result = plays.results[name]
+    assert_says(result, code, words)
+    assert result["failure"]["action"] in (None, ACTIONS[module])
+    assert result["summary"]["total"] == 0
+
+
+@pytest.mark.parametrize("name", OWN_FAILURES)
+def test_what_a_failure_of_one_module_says(run, name):
+    owner, _options, words = OWN_FAILURES[name]
+    module, plays = run
+    if module == owner:
+        assert_says(plays.results[name], "invalid_option", words)
+
+
+def test_nothing_is_given_away(run):
+    _module, plays = run
+    told = plays.output + str(plays.results)
+    assert plays.code == 0
+    assert "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in told
+    assert not re.findall(r".*Traceback.*", told)
+    for secret in ("canary-secret", "canary-wrong-secret", "canary/token", "canary%2Ftoken", "Signature="):
+        assert not re.findall(rf".*{re.escape(secret)}.*", told)
+    # What HMAC-SHA1 in Base64 looks like, as it is and encoded for a URL.
+    assert not re.findall(r"(?<![\w/+])[\w/+]{27}=(?![\w=])|\b[\w%]{27,45}%3D\b", told)
