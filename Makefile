@@ -1,0 +1,36 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+NOX := .venv/bin/nox
+REPORT := .nox/report.json
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test format changelog pins clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: $(NOX) ## Rehearse a rollout and its gate against a simulated service
+	@$(NOX) --session demo
+
+test: $(NOX) ## Run what continuous integration runs; SESSIONS="lint units" runs only these
+	@rm -f $(REPORT); $(NOX) --report $(REPORT) $(if $(SESSIONS),--session $(SESSIONS)); \
+	status=$$?; .venv/bin/python tests/tooling/summary.py $(REPORT); exit $$status
+
+format: $(NOX) ## Format the Python code and apply the linter's safe fixes
+	@$(NOX) --session format
+
+changelog: $(NOX) ## Turn the changelog's fragments into the entry of the version in galaxy.yml
+	@$(NOX) --session changelog
+
+pins: $(NOX) ## Renew the versions in constraints.txt
+	@$(NOX) --session pins
+
+clean: ## Remove everything that these targets made
+	rm -rf .venv .nox
+
+$(NOX): constraints.txt
+	@python=$$(tests/tooling/pythons newest) && rm -rf .venv && "$$python" -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt nox
+	@touch $@

@@ -1,0 +1,281 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What continuous integration runs and what developers run through make; each session runs alone as well."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5"
+nox.options.download_python = "never"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "units", "units_oldest", "build", "e2e", "sanity", "ansible_units", "integration"]
+
+ROOT = Path(__file__).resolve().parent
+WORK = ROOT / ".nox"
+TOOLING = ROOT / "tests" / "tooling"
+CONSTRAINTS = ROOT / "constraints.txt"
+COLLECTION = Path("ansible_collections", "iotfleet", "ota")
+GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
+
+# Sessions without a Python of their own use nox's, which is the newest one that make has found.
+NEWEST = f"3.{sys.version_info.minor}"
+OLDEST_CORE = "ansible-core==2.16.19"
+OLDEST_CORE_PYTHONS = ("3.10", "3.11", "3.12")
+OLDEST_MODULE_PYTHON = "3.9"
+
+LINTERS = (
+    ("ruff", "format", "--check", "."),
+    ("ruff", "check", "."),
+    ("mypy",),
+    ("yamllint", "--strict", "."),
+    ("shellcheck", ".ci/run", "tests/tooling/pythons"),
+    ("reuse", "lint", "--quiet"),
+    ("antsibull-changelog", "lint"),
+    ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "."),
+    ("ansible-lint", "--offline", "--profile", "production"),
+)
+
+# What ansible-test must say it did, because it exits with 0 as well when it found nothing to do.
+ANSIBLE_TEST_PROOF = {
+    "sanity": r'Running sanity test "validate-modules"',
+    "units": r"\d+ passed",
+    "integration": r"Running \S+ integration test",
+}
+ANSIBLE_TEST_DOUBT = r"All targets skipped|Skipping unit tests|no tests ran"
+
+SHIPPED = (
+    "CHANGELOG.rst",
+    "LICENSE",
+    "README.md",
+    "changelogs/changelog.yaml",
+    "meta/execution-environment.yml",
+    "meta/runtime.yml",
+    "playbooks/rehearsal.yml",
+    "plugins/modules/ota_job_info.py",
+    "requirements.txt",
+    "roles/simulator/meta/argument_specs.yml",
+)
+NOT_SHIPPED = re.compile(r"(^|/)(\.|__pycache__|tests/|changelogs/fragments/|(noxfile|Makefile|constraints|pyproject))")
+
+
+def find_pythons() -> dict[str, Path]:
+    """Return the real interpreters of this machine by version, oldest first."""
+    lines = subprocess.check_output([TOOLING / "pythons"], text=True).splitlines()
+    return {version: Path(path) for version, path in (line.split(" ", 1) for line in lines)}
+
+
+def isolate(pythons: dict[str, Path]) -> None:
+    """Put the real interpreters on PATH, in place of shims, and keep the user's settings away from Ansible and git."""
+    for name in [name for name in os.environ if name.startswith(("ANSIBLE_", "GIT_"))]:
+        del os.environ[name]
+    config = WORK / "ansible" / "ansible.cfg"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.touch()
+    os.environ["ANSIBLE_CONFIG"] = str(config)
+    os.environ["ANSIBLE_HOME"] = str(config.parent)
+    real = [str(path.parent) for path in reversed(pythons.values())]
+    others = [folder for folder in os.environ["PATH"].split(os.pathsep) if Path(folder).name != "shims"]
+    os.environ["PATH"] = os.pathsep.join([*real, *others])
+
+
+PYTHONS = find_pythons()
+isolate(PYTHONS)
+OLDEST_PYTHON = next((version for version in OLDEST_CORE_PYTHONS if version in PYTHONS), None)
+
+
+def skip(session: nox.Session, reason: str) -> None:
+    """Skip what this machine cannot do; continuous integration has to be able to do everything."""
+    if os.environ.get("CI"):
+        session.error(reason)
+    session.skip(reason)
+
+
+def install(session: nox.Session, group: str, *packages: str, constraints: Path = CONSTRAINTS) -> None:
+    session.install("--constraint", str(constraints), *nox.project.dependency_groups(GROUPS, group), *packages)
+
+
+def copy_tree(session: nox.Session) -> Path:
+    """Copy what git tracks or would add to where Ansible expects a collection, as a repository of its own."""
+    tree = WORK / "trees" / session.name / COLLECTION
+    tree.mkdir(parents=True, exist_ok=True)
+
+    def git(*arguments: str, cwd: Path = tree) -> bytes:
+        return subprocess.check_output(["git", "-c", "safe.directory=*", *arguments], cwd=cwd)
+
+    git("init", "--quiet")
+    git("rm", "-r", "-f", "--quiet", "--ignore-unmatch", ".")
+    for name in git("ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=ROOT).split(b"\0"):
+        source, target = ROOT / os.fsdecode(name), tree / os.fsdecode(name)
+        if name and os.path.lexists(source):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
+    git("add", "--all")
+    session.chdir(tree)
+    session.env["ANSIBLE_COLLECTIONS_PATH"] = session.env["PYTHONPATH"] = str(tree.parents[2])
+    return tree
+
+
+def build_collection(session: nox.Session) -> Path:
+    """Build the collection's artifact from the checkout."""
+    folder = WORK / "artifacts" / session.name
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run("ansible-galaxy", "collection", "build", "--output-path", str(folder), str(ROOT), silent=True)
+    return next(folder.glob("*.tar.gz"))
+
+
+def install_collection(session: nox.Session) -> None:
+    """Install the collection as a user would, where this session's Ansible looks for it and nowhere else."""
+    target = WORK / "collections" / session.name
+    options = ("--offline", "--no-deps", "--force", "--collections-path", str(target))
+    session.env["ANSIBLE_COLLECTIONS_PATH"] = str(target)
+    session.run("ansible-galaxy", "collection", "install", *options, str(build_collection(session)), silent=True)
+
+
+def run_ansible_test(session: nox.Session, command: str, pythons: Sequence[str] = (NEWEST,)) -> None:
+    """Run ansible-test in a home of its own, and believe its success only if it did something."""
+    install(session, "runtime")
+    copy_tree(session)
+    home = WORK / "home"
+    home.mkdir(exist_ok=True)
+    for name in (".cache", ".config", ".pip"):
+        if Path.home().joinpath(name).exists() and not home.joinpath(name).is_symlink():
+            home.joinpath(name).symlink_to(Path.home() / name)
+    session.env["HOME"] = str(home)
+    session.run("python", str(TOOLING / "prime_ansible_test.py"))
+    for python in pythons:
+        options = ("--venv", "--color", "no", "--python", python)
+        output = session.run("ansible-test", command, *options, *session.posargs, silent=True)
+        session.log(output)
+        if re.search(ANSIBLE_TEST_DOUBT, output) or not re.search(ANSIBLE_TEST_PROOF[command], output):
+            session.error(f"ansible-test {command} {' '.join(options)} ran nothing")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Run all linters, or those named after "--"."""
+    install(session, "lint")
+    copy_tree(session)
+    failed = []
+    for linter in LINTERS:
+        if not session.posargs or linter[0] in session.posargs:
+            try:
+                session.run(*linter)
+            except nox.command.CommandFailed:
+                failed.append(" ".join(linter))
+    if failed:
+        session.error(f"failed: {', '.join(failed)}")
+
+
+@nox.session
+def units(session: nox.Session) -> None:
+    """Run the unit tests on the newest ansible-core, with coverage."""
+    install(session, "units")
+    copy_tree(session)
+    session.run("pytest", "tests/unit", "--cov", *session.posargs)
+
+
+@nox.session(python=OLDEST_PYTHON or NEWEST)
+def units_oldest(session: nox.Session) -> None:
+    """Run the unit tests on the oldest ansible-core and the oldest Python that it can run on."""
+    if not OLDEST_PYTHON:
+        skip(session, f"{OLDEST_CORE} needs one of Python {', '.join(OLDEST_CORE_PYTHONS)}")
+    older = Path(session.create_tmp()) / "constraints.txt"
+    lines = CONSTRAINTS.read_text().splitlines(keepends=True)
+    older.write_text("".join(line for line in lines if not line.startswith(("ansible-core", "resolvelib"))))
+    install(session, "units", OLDEST_CORE, constraints=older)
+    copy_tree(session)
+    session.run("pytest", "tests/unit", *session.posargs)
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the collection and check that it holds what users need, and nothing else."""
+    install(session, "runtime")
+    with tarfile.open(build_collection(session)) as artifact:
+        names = artifact.getnames()
+    missing = [name for name in SHIPPED if name not in names]
+    surplus = [name for name in names if NOT_SHIPPED.search(name)]
+    if missing or surplus:
+        session.error(f"missing: {missing}, not for users: {surplus}")
+    session.log(f"{len(names)} files and folders")
+
+
+@nox.session
+def e2e(session: nox.Session) -> None:
+    """Run the end-to-end tests against the installed collection, next to the vendors' own SDKs."""
+    install(session, "e2e")
+    install_collection(session)
+    session.run("pytest", "tests/e2e", *session.posargs)
+
+
+@nox.session
+def sanity(session: nox.Session) -> None:
+    """Run ansible-test sanity on every Python that there is."""
+    run_ansible_test(session, "sanity", pythons=["default"])
+
+
+@nox.session
+def ansible_units(session: nox.Session) -> None:
+    """Run ansible-test units on the oldest Python for modules and on the newest one."""
+    if OLDEST_MODULE_PYTHON not in PYTHONS:
+        skip(session, f"there is no Python {OLDEST_MODULE_PYTHON}")
+    run_ansible_test(session, "units", pythons=(OLDEST_MODULE_PYTHON, NEWEST))
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """Run ansible-test integration."""
+    run_ansible_test(session, "integration")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Rehearse a rollout and its gate with the installed collection against a simulated service."""
+    install(session, "runtime")
+    install_collection(session)
+    interpreter = f"ansible_python_interpreter={session.bin}/python"
+    session.run("ansible-playbook", "iotfleet.ota.rehearsal", "-i", "localhost,", "-e", interpreter, *session.posargs)
+
+
+@nox.session
+def changelog(session: nox.Session) -> None:
+    """Turn the changelog's fragments into the entry of the version in galaxy.yml."""
+    install(session, "lint")
+    tree = copy_tree(session)
+    session.run("antsibull-changelog", "release", "--update-existing", "--refresh-plugins", "--reload-plugins")
+    for name in ("CHANGELOG.rst", "changelogs/changelog.yaml"):
+        shutil.copy2(tree / name, ROOT / name)
+    for fragment in ROOT.glob("changelogs/fragments/*.yml"):
+        if not (tree / fragment.relative_to(ROOT)).exists():
+            fragment.unlink()
+
+
+@nox.session(name="format")
+def format_code(session: nox.Session) -> None:
+    """Format the Python code of the checkout and apply the linter's safe fixes."""
+    install(session, "lint")
+    session.run("ruff", "check", "--fix-only", ".")
+    session.run("ruff", "format", ".")
+
+
+@nox.session
+def pins(session: nox.Session) -> None:
+    """Renew constraints.txt: the newest versions that fit together on each Python."""
+    session.install("uv")
+    groups = [f"--group={name}" for name in GROUPS["dependency-groups"]]
+    header = "".join(CONSTRAINTS.read_text().splitlines(keepends=True)[:5])
+    options = ("--universal", "--python-version=3.10", "--no-header", "--no-annotate", "--quiet", "--upgrade")
+    versions = session.run("uv", "pip", "compile", *options, *groups, silent=True)
+    CONSTRAINTS.write_text(header + versions)
