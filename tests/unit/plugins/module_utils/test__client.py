@@ -142,7 +142,7 @@ def test_lists_are_numbered():
 
 def test_requests_keep_to_the_quota():
     world = World(*[success(Data=JOB)] * 3, max_qps=10)
-    for _ in range(3):
+    for _number in range(3):
         world.client.get(QUERY_OTA_JOB, job_id="1")
     assert world.clock.slept == pytest.approx([0.1, 0.1])
 

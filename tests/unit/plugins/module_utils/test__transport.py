@@ -115,7 +115,7 @@ def test_one_connection_serves_many_requests():
     serve = saying(OK, OK, OK)
     with server(serve) as port:
         transport = Transport()
-        for _ in range(3):
+        for _number in range(3):
             transport.send("GET", f"http://127.0.0.1:{port}/", 5.0)
     assert len(serve.requests) == 3
 
@@ -189,7 +189,7 @@ def test_a_trickle_ends_in_time(head):
         connection.recv(65536)
         connection.sendall(head or b"HTTP/1.1 200 OK\r\nX-Slow: ")
         with contextlib.suppress(OSError):
-            for _ in range(1000):
+            for _number in range(1000):
                 connection.sendall(b"x")
                 if done.wait(0.02):
                     return
@@ -220,7 +220,7 @@ def test_an_endless_body(monkeypatch):
     def endless(connection):
         connection.recv(65536)
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-        for _ in range(1000):
+        for _number in range(1000):
             connection.sendall(b"x" * 65536)
 
     with server(endless) as port:

@@ -48,6 +48,11 @@ def documented(module):
     return yaml.safe_load(module.RETURN)
 
 
+def is_of(value, kind):
+    """Whether ``value`` is of the documented type; a truth value is no number."""
+    return isinstance(value, TYPES[kind]) and isinstance(value, bool) is (kind == "bool")
+
+
 def hold(contains, answer, where="RETURN"):
     """Fail unless ``answer`` has exactly the documented keys, and each value its documented type."""
     assert answer.keys() == contains.keys(), where
@@ -55,9 +60,9 @@ def hold(contains, answer, where="RETURN"):
         value, place = answer[name], f"{where}.{name}"
         if value is None:
             continue
-        assert type(value) is TYPES[field["type"]], place
+        assert is_of(value, field["type"]), place
         for item in value if isinstance(value, list) else []:
-            assert type(item) is TYPES[field["elements"]], place
+            assert is_of(item, field["elements"]), place
             if "contains" in field:
                 hold(field["contains"], item, f"{place}[]")
         if isinstance(value, dict) and "contains" in field:
