@@ -28,7 +28,7 @@ pins: $(NOX) ## Renew the versions in constraints.txt
 	@$(NOX) --session pins
 
 clean: ## Remove everything that these targets made
-	rm -rf .venv .nox
+	rm -rf .venv .nox __pycache__
 
 $(NOX): constraints.txt
 	@python=$$(tests/tooling/pythons newest) && rm -rf .venv && "$$python" -m venv .venv

@@ -32,6 +32,7 @@ GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 # Sessions without a Python of their own use nox's, which is the newest one that make has found.
 NEWEST = f"3.{sys.version_info.minor}"
 OLDEST_CORE = "ansible-core==2.16.19"
+LOOSE_WITH_OLDEST = ("ansible-core", "idna", "requests", "resolvelib", "urllib3", "xmltodict")
 OLDEST_CORE_PYTHONS = ("3.10", "3.11", "3.12")
 OLDEST_MODULE_PYTHON = "3.9"
 
@@ -85,6 +86,7 @@ def isolate(pythons: dict[str, Path]) -> None:
     config.touch()
     os.environ["ANSIBLE_CONFIG"] = str(config)
     os.environ["ANSIBLE_HOME"] = str(config.parent)
+    os.environ["RUFF_CACHE_DIR"] = str(WORK / "ruff")
     real = [str(path.parent) for path in reversed(pythons.values())]
     others = [folder for folder in os.environ["PATH"].split(os.pathsep) if Path(folder).name != "shims"]
     os.environ["PATH"] = os.pathsep.join([*real, *others])
@@ -115,6 +117,7 @@ def copy_tree(session: nox.Session) -> Path:
         return subprocess.check_output(["git", "-c", "safe.directory=*", *arguments], cwd=cwd)
 
     git("init", "--quiet")
+    git("add", "--all")
     git("rm", "-r", "-f", "--quiet", "--ignore-unmatch", ".")
     for name in git("ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=ROOT).split(b"\0"):
         source, target = ROOT / os.fsdecode(name), tree / os.fsdecode(name)
@@ -188,13 +191,15 @@ def units(session: nox.Session) -> None:
 
 @nox.session(python=OLDEST_PYTHON or NEWEST)
 def units_oldest(session: nox.Session) -> None:
-    """Run the unit tests on the oldest ansible-core and the oldest Python that it can run on."""
+    """Run the unit tests on the oldest Python, ansible-core and libraries that are supported."""
     if not OLDEST_PYTHON:
         skip(session, f"{OLDEST_CORE} needs one of Python {', '.join(OLDEST_CORE_PYTHONS)}")
     older = Path(session.create_tmp()) / "constraints.txt"
     lines = CONSTRAINTS.read_text().splitlines(keepends=True)
-    older.write_text("".join(line for line in lines if not line.startswith(("ansible-core", "resolvelib"))))
-    install(session, "units", OLDEST_CORE, constraints=older)
+    older.write_text("".join(line for line in lines if line.split("==")[0] not in LOOSE_WITH_OLDEST))
+    bounds = re.findall(r"^\w+>=\S+$", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    oldest = [bound.replace(">=", "==") for bound in bounds]
+    install(session, "units", OLDEST_CORE, *oldest, constraints=older)
     copy_tree(session)
     session.run("pytest", "tests/unit", *session.posargs)
 
@@ -217,7 +222,8 @@ def e2e(session: nox.Session) -> None:
     """Run the end-to-end tests against the installed collection, next to the vendors' own SDKs."""
     install(session, "e2e")
     install_collection(session)
-    session.run("pytest", "tests/e2e", *session.posargs)
+    session.env["PYTHONDONTWRITEBYTECODE"] = "1"
+    session.run("pytest", "-p", "no:cacheprovider", "tests/e2e", *session.posargs)
 
 
 @nox.session

@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.common.parameters import env_fallback
 from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import (
     CONNECTION,
     CREDENTIALS,
@@ -42,6 +43,7 @@ class OtaModule(AnsibleModule):
         if "failure" not in kwargs:
             kwargs["failure"] = invalid(msg, "see the module's documentation").failure()
         super().fail_json(msg=msg, **kwargs)
+        raise AssertionError("not reached")
 
 
 def run(

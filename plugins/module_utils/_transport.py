@@ -103,6 +103,7 @@ class Transport:
                 allow_redirects=False,
                 stream=True,
             ) as response:
+                response.raw.enforce_content_length = True  # urllib3 before 2.0 takes a short body for a whole one
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Response(response.status_code, headers, _read(response))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
@@ -146,7 +147,7 @@ def _explain(causes: list[BaseException], place: str, timeout: float) -> OtaErro
     """The first explanation that fits, from the most to the least telling type of exception."""
     for kinds, explain in (
         (requests.exceptions.ProxyError, _proxy),
-        (ssl.SSLCertVerificationError, _certificate),
+        ((ssl.SSLCertVerificationError, urllib3.connection.CertificateError), _certificate),  # type: ignore[attr-defined]
         ((requests.exceptions.SSLError, ssl.SSLError), _tls),
         (socket.gaierror, _unknown_host),
         (ConnectionRefusedError, _refused),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Print how many sessions of a nox report passed, failed and were skipped, as one last line."""
+"""Print the sessions of a nox report with their times, and how many of them passed, failed and were skipped."""
 
 import json
 import sys
@@ -12,5 +12,7 @@ from pathlib import Path
 report = Path(sys.argv[1])
 sessions = json.loads(report.read_text())["sessions"] if report.exists() else []
 results = Counter(session["result"] for session in sessions)
+for session in sessions:
+    print(f"{session['name']:14} {session['result']:8} {session['duration']:5.1f} s")
 passed, skipped = results["success"], results["skipped"]
 print(f"{passed} passed, {len(sessions) - passed - skipped} failed, {skipped} skipped")

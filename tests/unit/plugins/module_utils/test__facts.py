@@ -321,7 +321,7 @@ def test_an_object_that_is_none_is_an_error():
             b'<!DOCTYPE x [<!ENTITY a "b">]><R><Success>&a;</Success></R>',
             "xml",
             "unreadable_answer",
-            "it is not valid XML",
+            "it declares a document type",
             Retry.NEVER,
         ),
     ],
