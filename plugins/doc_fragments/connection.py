@@ -48,7 +48,8 @@ options:
   response_format:
     description:
       - The format in which the service answers. The facts are the same.
-      - V(xml) needs the Python library xmltodict.
+      - V(xml) needs the Python library xmltodict. All of Tuya's examples answer V(json); whether its service
+        answers V(xml) as well is not known.
     type: str
     choices:
       - json
@@ -78,13 +79,15 @@ options:
     type: str
   timeout:
     description:
-      - How long one question to the service may take, in seconds, with all its attempts and the pauses between them.
-        Waiting for the quota does not count.
+      - How long one call of the service may take, in seconds, with all its attempts and the pauses between them. An
+        attempt that is not the last may take half of what is left of it.
+      - A task makes at least one call for each thing it asks about, and a list takes one for each page. Waiting for the
+        quota does not count.
     type: float
     default: 30.0
   retries:
     description:
-      - How often a question is asked again after an attempt that failed for a reason that can pass, such as
+      - How often a call is repeated after an attempt that failed for a reason that can pass, such as
         throttling, an error of the server or a broken connection. Each attempt is signed anew.
     type: int
     default: 5

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -55,9 +54,9 @@ DEVICES: dict[str, dict[str, Any]] = {
 
 def check_connection(options: Mapping[str, Any]) -> None:
     """:raises OtaError: a number with which nothing could ever be asked."""
-    for name, least in (("timeout", 0.001), ("retries", 0), ("max_qps", 0)):
-        if not (math.isfinite(options[name]) and options[name] >= least):
-            raise invalid(f"{name} is {options[name]}", f"give a number that is not below {least}")
+    for name, least, most in (("timeout", 0.001, 86400), ("retries", 0, 100), ("max_qps", 0.001, 10000)):
+        if not (least <= options[name] <= most or (name == "max_qps" and options[name] == 0)):
+            raise invalid(f"{name} is {str(options[name])[:20]}", f"give a number from {least} to {most}")
 
 
 def endpoint_url(options: Mapping[str, Any]) -> str:
@@ -76,7 +75,7 @@ def endpoint_url(options: Mapping[str, Any]) -> str:
         )
     if not given and options["region"] not in platform.regions:
         raise invalid(
-            f"the service is not offered in region {options['region']}",
+            f'the service is not offered in region "{options["region"]}"',
             f"choose one of {', '.join(platform.regions)}, or give endpoint",
             code="unknown_region",
         )
@@ -90,7 +89,7 @@ def _checked_url(given: str) -> str:
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         usable = False
-    if not usable or parts.username or parts.query or parts.fragment or any(char.isspace() for char in url):
+    if not usable or "@" in parts.netloc or parts.query or parts.fragment or any(char.isspace() for char in url):
         raise invalid(
             "endpoint is not the URL of a service",
             "write it like https://host:port, without user name, query and fragment",
@@ -99,18 +98,16 @@ def _checked_url(given: str) -> str:
 
 
 def named(name: str, entries: Sequence[str] | None) -> list[str]:
-    """The ``entries`` of the option ``name``.
+    """The ``entries`` of the option ``name``, without blanks around them.
 
-    :raises OtaError: the list is empty, or an entry is blank or cannot be sent.
+    :raises OtaError: the list is empty, or an entry is blank.
     """
     if not entries:
         raise invalid(f"{name} is empty", f"name at least one in {name}, or skip the task when there is none")
     for position, entry in enumerate(entries, 1):
         if not entry.strip():
             raise invalid(f"entry {position} of {name} is blank", "check the variable that it comes from")
-        if not entry.isprintable() and any(0xD800 <= ord(char) < 0xE000 for char in entry):
-            raise invalid(f"entry {position} of {name} is not valid Unicode", "check the file that it comes from")
-    return list(entries)
+    return [entry.strip() for entry in entries]
 
 
 def devices_asked(options: Mapping[str, Any]) -> list[dict[str, Argument]]:

@@ -24,6 +24,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import C
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry, redact
 from ansible_collections.iotfleet.ota.plugins.module_utils._facts import (
     Envelope,
+    check_library,
     decode,
     read_object,
     read_rows,
@@ -57,7 +58,7 @@ MAX_RETRY_AFTER = 60.0
 
 #: A list that changes while it is read is read again from its start, so many times in all.
 LISTING_ATTEMPTS = 3
-#: No operation lists more rows than this. Source: the vendor's page on ListOTATaskByJob.
+#: Nothing is read beyond so many rows. The vendor documents the bound for ListOTATaskByJob.
 MAX_ROWS = 100_000
 
 
@@ -92,6 +93,8 @@ class Client:
     """Asks one service with one set of credentials.
 
     Clocks, sleep, jitter and nonce are arguments so that a test can hand in its own. ``warn`` takes a sentence.
+
+    :raises MissingLibraryError: what reads the answers is not installed.
     """
 
     def __init__(
@@ -108,6 +111,7 @@ class Client:
         jitter: Callable[[], float] = random.random,
         nonce: Callable[[], object] = uuid.uuid4,
     ) -> None:
+        check_library(service.response_format)
         self._service = service
         self._credentials = credentials
         self._transport = transport
@@ -133,7 +137,7 @@ class Client:
             facts = read_object(operation, envelope)
             if facts is not None and facts[operation.identity] != arguments[operation.identity]:
                 raise OtaError(
-                    f"the answer is about {operation.identity} {facts[operation.identity]}"
+                    f"the answer is about {operation.identity} {redact(str(facts[operation.identity]), limit=100)}"
                     f" although {arguments[operation.identity]} was asked for",
                     code="wrong_answer",
                     hint="check endpoint and proxy, because answers are mixed up there",
@@ -201,7 +205,9 @@ class Client:
             self._pacer.wait(operation.action)
             began = self._monotonic()
             try:
-                return read(self._attempt(operation, arguments, remaining))
+                # One attempt that hangs must leave time for another.
+                limit = remaining if attempt > self._service.retries else remaining / 2
+                return read(self._attempt(operation, arguments, limit))
             except OtaError as error:
                 error.action, error.attempts = operation.action, attempt
                 remaining -= self._monotonic() - began
@@ -222,7 +228,7 @@ class Client:
         return max(self._backoff(attempt), min(error.retry_after or 0.0, MAX_RETRY_AFTER))
 
     def _backoff(self, attempt: int) -> float:
-        return self._jitter() * min(MAX_BACKOFF, BACKOFF * 2.0 ** (attempt - 1))
+        return self._jitter() * min(MAX_BACKOFF, BACKOFF * 2.0 ** min(attempt - 1, 10))
 
     def _attempt(self, operation: Operation, arguments: Mapping[str, Argument], timeout: float) -> Envelope:
         """One request, with a nonce, a time stamp and a signature of its own."""
@@ -232,7 +238,7 @@ class Client:
                 **self._fixed,
                 "action": operation.action,
                 "access_key_id": self._credentials.access_key_id,
-                "security_token": self._credentials.security_token,
+                "security_token": self._credentials.security_token if self._service.platform.sends_token else None,
                 "nonce": str(self._nonce()),
                 "timestamp": f"{self._now():%Y-%m-%dT%H:%M:%SZ}",
             },
@@ -264,10 +270,13 @@ class Client:
         """Take the service's time from its answer, for this attempt's successor and for the rest of the task."""
         try:
             date = parsedate_to_datetime(response.headers.get("date", ""))
-        except (TypeError, ValueError):
+            service_time = date.replace(tzinfo=timezone.utc) if date.tzinfo is None else date
+            offset = service_time.timestamp() + 0.5 - self._wall()  # the date is cut to whole seconds
+            datetime.fromtimestamp(self._wall() + offset, timezone.utc)
+        except (TypeError, ValueError, OverflowError):
             error.retry = Retry.NEVER
             return
-        self._clock_offset = date.timestamp() + 0.5 - self._wall()  # the date is cut to whole seconds
+        self._clock_offset = offset
         seconds = round(self._clock_offset)
         direction = "behind" if seconds > 0 else "ahead of"
         error.cause += f", and the clock of this machine is {abs(seconds)} s {direction} the service's"
@@ -288,9 +297,7 @@ def is_last_page(operation: Operation, envelope: Envelope, page: int, on_page: i
         return True
     if envelope.page_count is not None:
         return page >= envelope.page_count
-    if envelope.total is not None:
-        return read >= envelope.total
-    return on_page < operation.page_size
+    return envelope.total is not None and read >= envelope.total
 
 
 def listing_problem(operation: Operation, envelope: Envelope, page: int, rows: list[dict[str, Any]]) -> str | None:
@@ -299,6 +306,8 @@ def listing_problem(operation: Operation, envelope: Envelope, page: int, rows: l
         return f"page {page} was asked for and page {envelope.page} came"
     if envelope.total is not None and envelope.total != len(rows):
         return f"{envelope.total} rows are announced and {len(rows)} came"
+    if envelope.page_count == 0 and rows:
+        return f"no page is announced and {len(rows)} rows came"
     if envelope.page_count is not None and envelope.page_count > page:
         return f"{envelope.page_count} pages are announced and {page} came"
     identities = [row[operation.identity] for row in rows if row[operation.identity] is not None]
@@ -331,15 +340,19 @@ def _decode(response: Response, response_format: str) -> Envelope:
     try:
         return decode(response.body, "xml" if response_format == "json" else "json")
     except OtaError:
-        meaning = meaning_of("", response.status)
-        raise OtaError(
-            f"the answer is HTTP {response.status} without a word of the service",
-            code=f"http_{response.status}",
-            hint=meaning.hint if meaning.retry is Retry.LATER else "check endpoint and proxy",
-            http_status=response.status,
-            retry=meaning.retry,
-            retry_after=retry_after(response.headers),
-        ) from None
+        raise _wordless(response) from None
+
+
+def _wordless(response: Response) -> OtaError:
+    meaning = meaning_of("", response.status)
+    return OtaError(
+        f"the answer is HTTP {response.status} without a word of the service",
+        code=f"http_{response.status}",
+        hint=meaning.hint if meaning.retry is Retry.LATER else "check endpoint and proxy",
+        http_status=response.status,
+        retry=meaning.retry,
+        retry_after=retry_after(response.headers),
+    )
 
 
 def refusal(envelope: Envelope, response: Response, confidential: tuple[str, ...]) -> OtaError:
@@ -351,11 +364,14 @@ def refusal(envelope: Envelope, response: Response, confidential: tuple[str, ...
             hint="check endpoint, because the service always says so",
             http_status=response.status,
         )
+    if not envelope.code and response.status >= 400:
+        return _wordless(response)
     meaning = meaning_of(envelope.code, response.status)
-    code = _identifier(envelope.code, confidential) or f"http_{response.status}"
+    code = _identifier(envelope.code, confidential) or "no_code"
     detail = redact(envelope.message, confidential) if meaning.quote else ""
     return OtaError(
-        f"the service refused it with {code} (HTTP {response.status})" + (f' and says "{detail}"' if detail else ""),
+        f"the service refused it {f'with {code}' if envelope.code else 'without a code'} (HTTP {response.status})"
+        + (f' and says "{detail}"' if detail else ""),
         code=code,
         hint=meaning.hint,
         detail=detail or None,
@@ -381,8 +397,12 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _redirected(response: Response) -> OtaError:
-    target = urlsplit(response.headers.get("location", ""))
-    place = f"{target.scheme}://{target.netloc.rpartition('@')[2]}" if target.netloc else "an unnamed place"
+    try:
+        target = urlsplit(response.headers.get("location", ""))
+    except ValueError:
+        target = urlsplit("")
+    host = redact(target.netloc.rpartition("@")[2], limit=100)
+    place = f"{target.scheme}://{host}" if host else "an unnamed place"
     return OtaError(
         f"the answer is a redirect to {place} (HTTP {response.status}), and a signed request is never sent on",
         code="redirect",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, check_text
 
 #: The names of key id, secret and token, by source, in the order in which they are asked. The first are our options.
 SOURCES = (
@@ -42,6 +42,8 @@ def find_credentials(options: Mapping[str, str | None], environ: Mapping[str, st
     for names, source in zip(SOURCES, (options, environ, environ)):
         key_id, secret, token = (source.get(name) or None for name in names)
         if key_id and secret:
+            check_text(names[0], key_id)
+            check_text(names[1], secret)
             return Credentials(key_id, secret, token)
         # A token alone in the environment may be left over from something else, an option is meant.
         if key_id or secret or (token and source is options):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 import re
 from typing import Any
+from urllib.parse import quote
 
 
 class Retry(enum.Enum):
@@ -87,17 +88,37 @@ class MissingLibraryError(OtaError):
         self.library = library
 
 
-_SIGNED = re.compile(
-    r"(?:GET|POST)(?:&%2F&\S*|\s+/\s.*)"  # a string to sign, or a canonical request
-    r"|(?:Signature|SecurityToken|AccessKeyId|Credential)=[^&\s,]*"
-    r"|(?<![0-9A-Za-z+/])(?:[0-9A-Za-z+/]{27}=|[0-9a-f]{64})(?![0-9A-Za-z+/=])",  # HMAC-SHA1, HMAC-SHA256
-    re.IGNORECASE | re.DOTALL,
+#: Where the repetition of a signed request begins: everything from there on is left out, however it is encoded.
+_SIGNED_REQUEST = re.compile(
+    r"(?:GET|POST)(?:(?:&|&amp;|%26)%2F|\s+/\s)"
+    r"|(?:Signature|SecurityToken|AccessKeyId|Credential)[\"']?\s*(?:=|:|%3D|%253D)",
+    re.IGNORECASE,
+)
+#: What HMAC-SHA1 in Base64 and HMAC-SHA256 in hexadecimal digits look like, also encoded for a URL once or twice.
+_SIGNATURE = re.compile(
+    r"(?<![0-9A-Za-z+/])(?:(?:[0-9A-Za-z+/]|%(?:25)?2[BF]){27}(?:=|%(?:25)?3D)|[0-9a-f]{64})(?![0-9A-Za-z+/=])",
+    re.IGNORECASE,
 )
 
 
 def redact(text: str, known: tuple[str, ...] = (), limit: int = 300) -> str:
     """``text`` on one line, without the ``known`` secrets and without anything that looks signed."""
+    begin = _SIGNED_REQUEST.search(text)
+    if begin:
+        text = f"{text[: begin.start()]}***"
     for secret in known:
-        text = text.replace(secret, "***")
-    text = " ".join(_SIGNED.sub("***", text).split())
+        once = quote(secret, safe="")
+        for form in (quote(once, safe=""), once, secret):
+            text = re.sub(re.escape(form), "***", text, flags=re.IGNORECASE)
+    text = " ".join(_SIGNATURE.sub("***", text).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def check_text(name: str, text: str) -> None:
+    """:raises OtaError: ``text``, the value of ``name``, cannot be written in UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise OtaError(
+            f"{name} is not valid Unicode", code="invalid_option", hint="check the file or variable that it comes from"
+        ) from None

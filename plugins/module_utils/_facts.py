@@ -15,6 +15,7 @@ kind.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,9 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
     Operation,
     snake_case,
 )
+
+#: No answer of the service is nested so deep.
+_MAX_DEPTH = 50
 
 _XML_ENDED_EARLY = {
     expat.errors.codes[reason]
@@ -62,7 +66,7 @@ class Envelope:
 def decode(body: bytes, response_format: str) -> Envelope:
     """Read an answer in the format that was asked for, ``json`` or ``xml``.
 
-    :raises OtaError: the body is no such answer. Codes: ``empty_answer``, ``html_answer``, ``xml_answer``,
+    :raises OtaError: the body is no such answer. The codes are ``empty_answer``, ``html_answer``, ``xml_answer``,
     ``json_answer``,
         ``cut_answer``, ``unreadable_answer``.
     """
@@ -85,6 +89,8 @@ def decode(body: bytes, response_format: str) -> Envelope:
     content = _parse_json(text) if actual == "json" else _parse_xml(text)
     if not isinstance(content, dict):
         raise unreadable("it is not an object")
+    if _is_deeper(content, _MAX_DEPTH):
+        raise unreadable("it is nested too deep")
     return _envelope(content)
 
 
@@ -92,34 +98,38 @@ def _sniff(text: bytes) -> str:
     start = text[:200].lower()
     if not start.startswith((b"<", b"\xef\xbb\xbf<")):
         return "json"
-    return "html" if b"<html" in start or b"<!doctype html" in start else "xml"
+    return "html" if re.search(rb"<(?:!doctype )?(?:html|head|body|title)\b", start) else "xml"
 
 
 def _parse_json(text: bytes) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, json.JSONDecodeError) and text.startswith(b"{") and not text.endswith(b"}"):
+        content = json.loads(text)
+        if b"\\ud" in text.lower():  # half of a character cannot be written to any output
+            content = json.loads(json.dumps(content, ensure_ascii=False).encode(errors="replace"))
+        return content
+    except json.JSONDecodeError as error:
+        if text.startswith(b"{") and (not text.endswith(b"}") or error.pos >= len(error.doc)):
             raise _cut() from None
+        raise unreadable("it is not valid JSON") from None
+    except (ValueError, RecursionError):
         raise unreadable("it is not valid JSON") from None
 
 
 def _parse_xml(text: bytes) -> Any:
     if b"<!DOCTYPE" in text:  # the service sends none, and entities would only be dropped by some versions of xmltodict
         raise unreadable("it declares a document type")
-    try:
-        import xmltodict
-    except ImportError:
-        raise MissingLibraryError("xmltodict") from None
+    check_library("xml")
+    import xmltodict
+
     try:
         document = xmltodict.parse(text, strip_whitespace=False)
+        return _without_markup(next(iter(document.values())))
     except expat.ExpatError as error:
         if error.code in _XML_ENDED_EARLY:
             raise _cut() from None
         raise unreadable("it is not valid XML") from None
-    except (ValueError, RecursionError):  # entities are refused, and so is absurd nesting
+    except (ValueError, LookupError, RecursionError):  # LookupError: an encoding that nobody knows
         raise unreadable("it is not valid XML") from None
-    return _without_markup(next(iter(document.values())))
 
 
 def _without_markup(node: Any) -> Any:
@@ -132,12 +142,20 @@ def _without_markup(node: Any) -> Any:
     return elements or node.get("#text", "")
 
 
+def _is_deeper(node: Any, levels: int) -> bool:
+    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in inner)
+
+
 def _envelope(content: Mapping[str, Any]) -> Envelope:
     found = _lookup(content)
     facts = {field.name: _read(field, found.get(field.wire.lower())) for field in ENVELOPE}
     for name in ("total", "current_page", "page_count"):
         if not (facts[name] is None or (isinstance(facts[name], int) and facts[name] >= 0)):
             raise unreadable(f"its {name} is not a number")
+    for name in ("code", "error_message", "message", "request_id"):
+        if not isinstance(facts[name], (str, type(None))):
+            raise unreadable(f"its {name} is not text")
     return Envelope(
         success=facts["success"],
         code=facts["code"] or "",
@@ -167,7 +185,10 @@ def read_rows(operation: Operation, envelope: Envelope) -> list[dict[str, Any]]:
     rows = _unwrap(envelope.data, operation.wrapper)
     if not all(isinstance(row, dict) for row in rows):
         raise unreadable(f"its {operation.wrapper} is not a list of objects")
-    return [read_fields(operation.fields, row) for row in rows]
+    facts = [read_fields(operation.fields, row) for row in rows]
+    if not all(isinstance(row[operation.identity], (str, type(None))) for row in facts):
+        raise unreadable(f"its {operation.identity} is not text")
+    return facts
 
 
 def read_fields(fields: tuple[Field, ...], content: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,7 +266,10 @@ def _text(value: Any) -> Any:
 
 
 def _word(value: Any) -> Any:
-    return SPELLINGS.get(value.strip(), value.strip()) if isinstance(value, str) else _text(value)
+    if not isinstance(value, str):
+        return _text(value)
+    word = value.strip().upper()
+    return SPELLINGS.get(word, word)
 
 
 def _integer(value: Any) -> Any:
@@ -264,6 +288,15 @@ def _boolean(value: Any) -> Any:
 
 
 _SCALARS = {Kind.TEXT: _text, Kind.WORD: _word, Kind.INTEGER: _integer, Kind.BOOLEAN: _boolean}
+
+
+def check_library(response_format: str) -> None:
+    """:raises MissingLibraryError: what reads the format is not installed."""
+    if response_format == "xml":
+        try:
+            import xmltodict  # noqa: F401
+        except ImportError:
+            raise MissingLibraryError("xmltodict") from None
 
 
 # --- Errors ----------------------------------------------------------------------------------------------------------

@@ -14,8 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible.module_utils.common.parameters import env_fallback
+from ansible.module_utils.basic import AnsibleFallbackNotFound, AnsibleModule, missing_required_lib
 from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import (
     CONNECTION,
     CREDENTIALS,
@@ -60,7 +59,7 @@ def run(
     """
     spec = {**CREDENTIALS, **CONNECTION, **argument_spec}
     for name, variables in ENVIRONMENT.items():
-        spec[name] = {**spec[name], "fallback": (env_fallback, list(variables))}
+        spec[name] = {**spec[name], "fallback": (_environment, list(variables))}
     module = OtaModule(argument_spec=spec, supports_check_mode=True)
     entries: list[Entry] = []
     failure: OtaError | None = None
@@ -79,6 +78,14 @@ def run(
         module.fail_json(msg=msg, failure=failure.failure(), **answer(entries))
     else:
         module.fail_json(msg=str(failure), failure=failure.failure(), **answer(entries))
+
+
+def _environment(*names: str) -> str:
+    """The first of the environment variables that holds anything; Ansible's own fallback takes an empty one too."""
+    for name in names:
+        if os.environ.get(name):
+            return os.environ[name]
+    raise AnsibleFallbackNotFound
 
 
 def connect(module: AnsibleModule) -> Client:

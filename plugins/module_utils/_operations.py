@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Union
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import Retry
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import Retry, check_text
 
 VERSION = "2018-01-20"
 
@@ -104,18 +104,18 @@ _NOT_FOUND = r"(?:not_?found|not_?exist(?:s|ed)?|inexistent)"
 
 def _absent(things: str, *others: str) -> re.Pattern[str]:
     """Codes like ``iot.ota.JobNotFound``, ``InvalidJobId.NotFound``, ``iot.device.NotExistedDevice``, ``others``."""
-    thing = rf"(?:ota|invalid)?(?:{things})(?:id|name)?"
+    thing = rf"(?:ota|invalid)?(?:{things})"
     words = (rf"{thing}[._]?(?:is_?)?{_NOT_FOUND}", rf"{_NOT_FOUND}[._]?{thing}", *others)
     return re.compile(rf"(?:^|\.)(?:{'|'.join(words)})$", re.IGNORECASE)
 
 
-_NO_DEVICE = _absent("device|iot", "InvalidIoTId")
+_NO_DEVICE = _absent("device(?:id|name)?|iotid", "InvalidIoTId")
 
 QUERY_OTA_JOB = Operation(
     action="QueryOTAJob",
     parameters=MappingProxyType({"job_id": "JobId"}),
     identity="job_id",
-    not_found=_absent("job"),
+    not_found=_absent("job(?:id)?"),
     fields=(
         *_fields(Kind.TEXT, "JobId"),
         *_fields(Kind.WORD, "JobStatus JobType"),
@@ -211,13 +211,18 @@ DATA = "Data"
 
 
 def wire_parameters(names: Mapping[str, str], values: Mapping[str, Argument]) -> dict[str, str]:
-    """``values`` under their names on the wire; ``None`` is left out, a list is numbered from 1."""
+    """``values`` under their names on the wire; nothing and empty are left out, a list is numbered from 1.
+
+    :raises OtaError: a value is not valid Unicode.
+    """
     params: dict[str, str] = {}
     for name, value in values.items():
-        if isinstance(value, str):
+        if isinstance(value, str) and value:
             params[names[name]] = value
-        elif value is not None:
+        elif value:
             params.update({f"{names[name]}.{number}": item for number, item in enumerate(value, 1)})
+    for wire, text in params.items():
+        check_text(wire, text)
     return params
 
 
@@ -231,6 +236,7 @@ class Platform:
     method: str
     sends_version: bool  # Format, Version and SignatureVersion
     sends_place: bool  # RegionId and IotInstanceId
+    sends_token: bool  # SecurityToken; a platform without temporary keys must not see one of another
     regions: tuple[str, ...] = ()
     host: str = ""
 
@@ -241,6 +247,7 @@ PLATFORMS: Mapping[str, Platform] = MappingProxyType(
             method="POST",
             sends_version=True,
             sends_place=True,
+            sends_token=True,
             regions=(
                 "cn-shanghai",
                 "cn-beijing",
@@ -253,7 +260,7 @@ PLATFORMS: Mapping[str, Platform] = MappingProxyType(
             ),
             host="iot.{region}.aliyuncs.com",
         ),
-        "tuya": Platform(method="GET", sends_version=False, sends_place=False),
+        "tuya": Platform(method="GET", sends_version=False, sends_place=False, sends_token=False),
     }
 )
 
@@ -334,6 +341,7 @@ MEANINGS = (
         r"^(InvalidApi\.NotFound|UnsupportedOperation|InvalidVersion)(\.|$)",
         "check platform and endpoint, because this service does not offer the operation",
     ),
+    _meaning(r"^Missing(Format|Version|SignatureVersion)$", "set full_common_parameters, or check platform"),
     _meaning(r"^Missing|^Invalid|\.InvalidPageParams$", "correct the option that the code names"),
 )
 

@@ -65,9 +65,10 @@ class Transport:
         # Without this, requests would look a password up in ~/.netrc and send it along.
         self._session.auth = lambda request: request
         self._session.headers.update({"User-Agent": "iotfleet.ota", "Accept": "*/*", "Accept-Encoding": "identity"})
-        if proxy:
-            self._session.proxies.update({"http": proxy, "https": proxy})
-            self._session.trust_env = False
+        # Even if it does not follow a redirect, requests would read its whole body.
+        self._session.get_redirect_target = lambda response: None
+        # Given with each request, because the environment comes before what a session holds.
+        self._proxies = {"http": proxy, "https": proxy} if proxy else None
         if not validate_certs:
             urllib3.disable_warnings()
 
@@ -91,7 +92,7 @@ class Transport:
         try:
             return future.result(timeout)
         except FutureTimeoutError:
-            raise _timeout(_place(url), timeout) from None
+            raise _timeout(_place(url)) from None
 
     def _exchange(self, method: str, url: str, timeout: float) -> Response:
         try:
@@ -100,6 +101,7 @@ class Transport:
                 url,
                 timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
                 verify=self._verify,
+                proxies=self._proxies,
                 allow_redirects=False,
                 stream=True,
             ) as response:
@@ -107,7 +109,7 @@ class Transport:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Response(response.status_code, headers, _read(response))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise _explain(list(_causes(error)), _place(url), timeout) from None
+            raise _explain(list(_causes(error)), _place(url)) from None
 
 
 def _read(response: requests.Response) -> bytes:
@@ -143,7 +145,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             waiting += [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
 
 
-def _explain(causes: list[BaseException], place: str, timeout: float) -> OtaError:
+def _explain(causes: list[BaseException], place: str) -> OtaError:
     """The first explanation that fits, from the most to the least telling type of exception."""
     for kinds, explain in (
         (requests.exceptions.ProxyError, _proxy),
@@ -151,7 +153,7 @@ def _explain(causes: list[BaseException], place: str, timeout: float) -> OtaErro
         ((requests.exceptions.SSLError, ssl.SSLError), _tls),
         (socket.gaierror, _unknown_host),
         (ConnectionRefusedError, _refused),
-        ((requests.Timeout, socket.timeout), lambda place, cause: _timeout(place, timeout)),
+        ((requests.Timeout, socket.timeout), _timeout),
         (ValueError, _bad_url),
     ):
         for cause in causes:
@@ -209,9 +211,9 @@ def _refused(place: str, cause: BaseException) -> OtaError:
     )
 
 
-def _timeout(place: str, timeout: float) -> OtaError:
+def _timeout(place: str, cause: BaseException | None = None) -> OtaError:
     return OtaError(
-        f"{place} gave no whole answer within {timeout:.3g} s",
+        f"{place} gave no whole answer in time",
         code="timeout",
         hint="check endpoint and network, or raise timeout",
         retry=Retry.LATER,

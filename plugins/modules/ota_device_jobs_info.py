@@ -60,7 +60,8 @@ EXAMPLES = r"""
       - history.summary.by_status.PLANNED == 0
       - history.summary.by_status.IN_PROGRESS == 0
     fail_msg: >-
-      Under way: {{ history.jobs | selectattr('job_status', 'equalto', 'IN_PROGRESS') | map(attribute='job_id') }}
+      Under way:
+      {{ history.jobs | rejectattr("job_status", "in", ["COMPLETED", "CANCELED"]) | map(attribute="job_id") }}
 
 - name: Wait until a device has seen a batch of the package
   iotfleet.ota.ota_device_jobs_info:
@@ -77,10 +78,11 @@ RETURN = r"""
 jobs:
   description:
     - The batches of all devices, in the order of O(device_names) and, for one device, in the order of the service.
-    - A field for which the service gave nothing is V(null); one that is not listed here is kept in snake case.
+    - A field for which the service gave nothing is V(null), or an empty list where it is a list. A field that is
+      not listed here is kept, in snake case.
   type: list
   elements: dict
-  returned: always
+  returned: always, unless Ansible refuses an option
   contains:
     device_name:
       description: The name of the device, as it was asked for.
@@ -164,7 +166,7 @@ devices:
     - After a failure, the entries of those that had been read before it.
   type: list
   elements: dict
-  returned: always
+  returned: always, unless Ansible refuses an option
   contains:
     product_key:
       description: The key of the product, as it was asked for.
@@ -189,7 +191,7 @@ devices:
 summary:
   description: The answer in numbers.
   type: dict
-  returned: always
+  returned: always, unless Ansible refuses an option
   contains:
     total:
       description: The number of RV(jobs).
@@ -207,7 +209,9 @@ summary:
       returned: always
       sample: 1
     by_status:
-      description: How many batches are in each state; the documented states are there even with V(0).
+      description:
+        - How many batches are in each state.
+        - The documented states are there even with V(0), and any other that comes is counted too.
       type: dict
       returned: always
       sample: {"PLANNED": 0, "IN_PROGRESS": 1, "COMPLETED": 0, "CANCELED": 0}

@@ -46,7 +46,9 @@ EXAMPLES = r"""
     that:
       - batch.jobs[0].job_status == "COMPLETED"
       - batch.jobs[0].dest_version == "1.0.1"
-    fail_msg: "Batch {{ ota_job_id }} is {{ batch.jobs[0].job_status | default('unknown', true) }}."
+    fail_msg: >-
+      Batch {{ ota_job_id }} to version {{ batch.jobs[0].dest_version | default('unknown', true) }} is
+      {{ batch.jobs[0].job_status | default('unknown', true) }}.
 
 - name: Read two batches from Tuya's service
   iotfleet.ota.ota_job_info:
@@ -67,10 +69,11 @@ jobs:
   description:
     - One entry for each of O(job_ids), in the same order.
     - After a failure, the entries of those that had been read before it.
-    - A field for which the service gave nothing is V(null); one that is not listed here is kept in snake case.
+    - A field for which the service gave nothing is V(null), or an empty list where it is a list. A field that is
+      not listed here is kept, in snake case.
   type: list
   elements: dict
-  returned: always
+  returned: always, unless Ansible refuses an option
   contains:
     found:
       description: Whether the service knows the batch. If not, all fields but RV(jobs[].job_id) are empty.
@@ -253,7 +256,7 @@ jobs:
 summary:
   description: The entries of RV(jobs) in numbers.
   type: dict
-  returned: always
+  returned: always, unless Ansible refuses an option
   contains:
     total:
       description: The number of entries.
@@ -276,7 +279,9 @@ summary:
       returned: always
       sample: 1
     by_status:
-      description: How many of those found are in each state; the documented states are there even with V(0).
+      description:
+        - How many of those found are in each state.
+        - The documented states are there even with V(0), and any other that comes is counted too.
       type: dict
       returned: always
       sample: {"PLANNED": 0, "IN_PROGRESS": 1, "COMPLETED": 1, "CANCELED": 0}

@@ -94,10 +94,11 @@ tasks:
   description:
     - The unfinished tasks of all devices, in the order in which the devices were named and, for one device, in the
       order of the service.
-    - A field for which the service gave nothing is V(null); one that is not listed here is kept in snake case.
+    - A field for which the service gave nothing is V(null), or an empty list where it is a list. A field that is
+      not listed here is kept, in snake case.
   type: list
   elements: dict
-  returned: always
+  returned: always, unless Ansible refuses an option
   contains:
     task_id:
       description: The ID of the task.
@@ -172,7 +173,7 @@ devices:
     - After a failure, the entries of those that had been read before it.
   type: list
   elements: dict
-  returned: always
+  returned: always, unless Ansible refuses an option
   contains:
     product_key:
       description: The key of the product, as it was asked for; V(null) where O(iot_ids) were given.
@@ -202,7 +203,7 @@ devices:
 summary:
   description: The answer in numbers.
   type: dict
-  returned: always
+  returned: always, unless Ansible refuses an option
   contains:
     total:
       description: The number of RV(tasks).
@@ -210,7 +211,9 @@ summary:
       returned: always
       sample: 1
     by_status:
-      description: How many tasks are in each state; the documented states are there even with V(0).
+      description:
+        - How many tasks are in each state.
+        - The documented states are there even with V(0), and any other that comes is counted too.
       type: dict
       returned: always
       sample: {"CONFIRM": 0, "QUEUED": 0, "NOTIFIED": 1, "IN_PROGRESS": 0}
@@ -296,7 +299,9 @@ def ask(client: Client, options: Options, device: Entry) -> Entry:
         task_statuses=options["task_statuses"],
         **device,
     )
-    return {"device": device, "found": tasks is not None, "tasks": tasks or []}
+    # A service may leave out which device a task belongs to; what was asked for says so.
+    named_tasks = [{**task, **{name: task[name] or asked for name, asked in device.items()}} for task in tasks or []]
+    return {"device": device, "found": tasks is not None, "tasks": named_tasks}
 
 
 def answer(entries: list[Entry]) -> dict[str, Any]:

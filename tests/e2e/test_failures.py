@@ -63,7 +63,7 @@ FAILURES: dict[str, tuple[dict[str, Any] | None, dict[str, Any], str, list[str]]
         None,
         {"region": "cn-hangzhou", "endpoint": "{{ omit }}"},
         "unknown_region",
-        ["not offered in region cn-hangzhou", "choose one of cn-shanghai"],
+        ['not offered in region "cn-hangzhou"', "choose one of cn-shanghai"],
     ),
     "wrong_secret": (
         None,
@@ -118,9 +118,14 @@ FAILURES: dict[str, tuple[dict[str, Any] | None, dict[str, Any], str, list[str]]
         {"fault": "hang"},
         {"timeout": 0.5},
         "timeout",
-        ["gave no whole answer within 0.5 s", "raise timeout"],
+        ["gave no whole answer in time", "raise timeout"],
     ),
-    "trickle": ({"fault": "trickle", "bytes_per_second": 10}, {"timeout": 0.5}, "timeout", ["within 0.5 s"]),
+    "trickle": (
+        {"fault": "trickle", "bytes_per_second": 10},
+        {"timeout": 0.5},
+        "timeout",
+        ["gave no whole answer in time"],
+    ),
     "html": (
         {"fault": "html", "status": 200},
         {},
@@ -152,6 +157,12 @@ FAILURES: dict[str, tuple[dict[str, Any] | None, dict[str, Any], str, list[str]]
         {},
         "iot.system.SystemException",
         ['iot.system.SystemException (HTTP 200) and says "系统异常"', "ask again later"],
+    ),
+    "echo": (
+        {"fault": "business_error", "code": "Odd", "message": "{{ given_echo }}"},
+        {},
+        "Odd",
+        ['Odd (HTTP 200) and says "signed: ***"', "look the code up"],
     ),
     "server_error": (
         {"fault": "http_error", "status": 500, "code": "InternalError"},
@@ -264,6 +275,9 @@ def variables(folder: pathlib.Path):
             "other_secret": "canary-wrong-secret",
             "secure_url": secure.url,
             "closed_port": closed_port,
+            # What a service may repeat of a request that it refuses.
+            "given_echo": "signed: GET&amp;%2F&amp;AccessKeyId%3DSTS.canary-id"
+            "%26SecurityToken%3Dcanary%252Ftoken%252B%253D%253D",
             "elsewhere": "https://elsewhere.example.com/?Signature=canary",
             "bare_python": str(folder / "bare" / "bin" / "python"),
             "only_requests": str(libraries),
@@ -330,7 +344,7 @@ def test_nothing_is_given_away(run):
     assert plays.code == 0
     assert "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in told
     assert not re.findall(r".*Traceback.*", told)
-    for secret in ("canary-secret", "canary-wrong-secret", "canary/token", "canary%2Ftoken", "Signature="):
-        assert not re.findall(rf".*{re.escape(secret)}.*", told)
+    for secret in ("canary-secret", "canary-wrong-secret", "canary(?:/|%(?:25)*2F)token", "Signature(?:=|%)", "%2F&"):
+        assert not re.findall(rf".*{secret}.*", told, re.IGNORECASE)
     # What HMAC-SHA1 in Base64 looks like, as it is and encoded for a URL.
     assert not re.findall(r"(?<![\w/+])[\w/+]{27}=(?![\w=])|\b[\w%]{27,45}%3D\b", told)

@@ -80,7 +80,7 @@ def test_alibaba_is_asked_as_its_own_tools_ask():
     world = World(success(Data=JOB), region="cn-shanghai", iot_instance_id="iot-1", token=TOKEN)
     assert world.job()["job_status"] == "IN_PROGRESS"
     (request,) = world.conversation.requests
-    assert (request.method, request.place, request.timeout) == ("POST", "https://iot.example.com/", 30.0)
+    assert (request.method, request.place, request.timeout) == ("POST", "https://iot.example.com/", 15.0)
     signature = request.params.pop("Signature")
     assert request.params == {
         "Action": "QueryOTAJob",
@@ -131,6 +131,12 @@ def test_tuya_is_asked_as_in_its_table(service, body):
     assert params["Format"] == service.get("response_format", "json").upper()
 
 
+def test_tuya_is_not_given_a_token():
+    world = World(success(Data=JOB), platform="tuya", token=TOKEN)
+    world.job()
+    assert "SecurityToken" not in world.conversation.requests[0].params
+
+
 def test_lists_are_numbered():
     world = World(success(Data={}))
     world.client.rows(LIST_OTA_UNFINISHED_TASK_BY_DEVICE, iot_id="i", task_statuses=["QUEUED", "CONFIRM"])
@@ -174,6 +180,13 @@ def test_an_answer_about_another_job_is_asked_for_once_more():
     assert World(success(Data={"JobId": "2"}), success(Data=JOB)).job()["job_id"] == "1"
 
 
+def test_the_other_job_is_not_repeated_as_it_came():
+    error = World(*[success(Data={"JobId": "x\n" * 300 + "Signature=abc"})] * 2).error()
+    assert len(str(error)) < 350
+    assert "\n" not in str(error)
+    assert "abc" not in str(error)
+
+
 def test_an_answer_about_another_job_is_an_error():
     error = World(*[success(Data={"JobId": "2"})] * 2).error()
     assert error.code == "wrong_answer"
@@ -207,13 +220,30 @@ def test_the_time_limit_counts_attempts_and_pauses():
     error = world.error()
     assert error.attempts == 4
     assert world.clock.slept == [0.5, 1.0, 2.0]
-    assert [request.timeout for request in world.conversation.requests] == [5.0, 4.5, 3.5, 1.5]
+    assert [request.timeout for request in world.conversation.requests] == [2.5, 2.25, 1.75, 0.75]
+
+
+def test_an_attempt_that_hangs_leaves_time_for_others():
+    def hang(request):
+        world.clock.sleep(request.timeout)
+        raise OtaError("gave no whole answer in time", code="timeout", hint="h", retry=Retry.LATER)
+
+    world = World(hang, hang, hang, timeout=8.0, retries=2)
+    error = world.error()
+    assert (error.code, error.attempts) == ("timeout", 3)
+    assert [request.timeout for request in world.conversation.requests] == [4.0, 1.75, 0.75]
+    assert world.clock.elapsed == 8.0
+
+
+def test_many_retries_are_no_trouble():
+    world = World(*[refused("Throttling", status=400)] * 2001, retries=2000, timeout=1e6)
+    assert world.error().attempts == 2001
 
 
 def test_waiting_for_the_quota_does_not_count():
     world = World(refused("Throttling", status=400), success(Data=JOB), max_qps=0.01, timeout=5.0)
     world.job()
-    assert [request.timeout for request in world.conversation.requests] == [5.0, 4.5]
+    assert [request.timeout for request in world.conversation.requests] == [2.5, 2.25]
 
 
 @pytest.mark.parametrize(
@@ -323,11 +353,19 @@ def test_a_clock_that_stays_wrong_is_an_error():
     )
 
 
-@pytest.mark.parametrize("headers", [{}, {"date": "yesterday"}])
+@pytest.mark.parametrize("headers", [{}, {"date": "yesterday"}, {"date": "Tue, 19 Nov 2024 10:47:43 +99999999999999"}])
 def test_without_the_services_clock_it_is_not_asked_again(headers):
     error = World(refused("InvalidTimeStamp.Expired", status=400, **headers)).error()
     assert error.attempts == 1
     assert "set the clock" in error.hint
+
+
+def test_a_date_without_a_zone_is_utc():
+    world = World(
+        refused("InvalidTimeStamp.Expired", status=400, date=HOUR_LATER.replace("GMT", "-0000")), success(Data=JOB)
+    )
+    world.job()
+    assert world.conversation.requests[1].params["Timestamp"] == "2024-11-19T10:47:43Z"
 
 
 # --- Answers that are none -------------------------------------------------------------------------------------------
@@ -360,8 +398,8 @@ def test_without_the_services_clock_it_is_not_asked_again(headers):
         ),
         (
             response({"Success": False, "RequestId": "R-3"}),
-            "http_200",
-            "the service refused it with http_200 (HTTP 200);"
+            "no_code",
+            "the service refused it without a code (HTTP 200);"
             " look the code up in the vendor's list of error codes (request id R-3).",
         ),
         (
@@ -387,6 +425,17 @@ def test_without_the_services_clock_it_is_not_asked_again(headers):
             " give the final address in endpoint, or check proxy.",
         ),
         (
+            response({"message": "no Route matched"}, 401),
+            "http_401",
+            "the answer is HTTP 401 without a word of the service; check endpoint and proxy.",
+        ),
+        (
+            response("", 302, location="http://[::1/"),
+            "redirect",
+            "the answer is a redirect to an unnamed place (HTTP 302), and a signed request is never sent on;"
+            " give the final address in endpoint, or check proxy.",
+        ),
+        (
             response("", 302, location="/elsewhere"),
             "redirect",
             "the answer is a redirect to an unnamed place (HTTP 302), and a signed request is never sent on;"
@@ -406,7 +455,7 @@ def test_the_sentence(answer, code, sentence):
     [
         ("iot.ota.key-id", "iot.ota.key-id"),
         (f"{SECRET}=", "***="),
-        ("AccessKeyId=key-id&Signature=WJN0Ee8%2B", "***&***"),
+        ("AccessKeyId=key-id&Signature=WJN0Ee8%2B", "***"),
         ("x" * 200, "x" * 99 + "…"),
     ],
 )
@@ -461,9 +510,13 @@ def test_a_full_last_page():
     assert ids(World(page(1, range(100), 100, 1))) == all_ids(100)
 
 
-@pytest.mark.parametrize("total", [101, None])
-def test_pages_without_a_page_count(total):
-    assert ids(World(page(1, range(100), total, None), page(2, [100], total, None))) == all_ids(101)
+def test_pages_without_a_page_count():
+    assert ids(World(page(1, range(100), 101, None), page(2, [100], 101, None))) == all_ids(101)
+
+
+def test_pages_of_which_nothing_is_announced_are_read_until_one_is_empty():
+    pages = [page(1, range(10), None, None), page(2, range(10, 15), None, None), page(3, [], None, None)]
+    assert ids(World(*pages)) == all_ids(15)
 
 
 def test_a_retry_is_below_the_pager():
@@ -480,6 +533,7 @@ def test_a_list_that_changes_is_read_again():
     ("pages", "problem"),
     [
         ([page(1, range(3), 5, 1)], "5 rows are announced and 3 came"),
+        ([page(1, range(3), None, 0)], "no page is announced and 3 rows came"),
         ([page(1, range(5), 3, 1)], "3 rows are announced and 5 came"),
         ([page(1, range(100), 101, 2), page(2, [99], 101, 2)], "a row came twice"),
         ([page(1, range(100), 150, 2), page(2, [], 150, 2)], "150 rows are announced and 100 came"),

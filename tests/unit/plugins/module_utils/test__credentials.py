@@ -84,6 +84,13 @@ def test_what_is_missing_is_named(options, environ, sentence):
     assert error.value.code == "missing_credentials"
 
 
+@pytest.mark.parametrize("name", ["access_key_id", "access_key_secret"])
+def test_a_key_that_cannot_be_written_is_refused(name):
+    with pytest.raises(OtaError) as error:
+        find_credentials({**OPTIONS, name: "caf\udce9"}, {})
+    assert error.value.cause == f"{name} is not valid Unicode"
+
+
 def test_the_secrets_are_not_shown():
     shown = repr(Credentials("id", "hunter2", "token2"))
     assert "hunter2" not in shown

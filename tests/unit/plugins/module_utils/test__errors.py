@@ -54,8 +54,14 @@ def test_a_missing_library():
         ("Request was denied.", "Request was denied."),
         ("server string to sign is:GET&%2F&AccessKeyId%3Dx%26Action%3Dy", "server string to sign is:***"),
         ("string: POST\n/\nJobId=1\nhost:x\n\nhost\ne3b0", "string: ***"),
-        ("?AccessKeyId=LTAI&Signature=a%3D&JobId=1", "?***&***&JobId=1"),
-        ("SecurityToken=abc/+=, next", "***, next"),
+        ("?JobId=1&AccessKeyId=LTAI&Signature=a%3D", "?JobId=1&***"),
+        ("odd SecurityToken=abc/+=, next", "odd ***"),
+        ("is GET&amp;%2F&amp;AccessKeyId%3Dx%26SecurityToken%3Dcanary%252Ftoken", "is ***"),
+        ('sent "Signature":"WJN0Ee8%2B"', 'sent "***'),
+        ("SIGNATURE%253Dabc", "***"),
+        ("got WJN0Ee8%2BX6pogcD3loLHIqQNEN0%3D", "got ***"),
+        ("got WJN0Ee8%252BX6pogcD3loLHIqQNEN0%253D", "got ***"),
+        ("your a/b+c, a%2Fb%2Bc, a%2fb%2bc and a%252Fb%252Bc", "your ***, ***, *** and ***"),
         ("got WJN0Ee8+X6pogcD3loLHIqQNEN0=", "got ***"),
         ("got 06563a9e1b43f5dfe96b81484da74bceab24a1d853912eee15083a6f0f3283c0", "got ***"),
         ("your hunter2 key is\nwrong", "your *** key is wrong"),
@@ -63,7 +69,7 @@ def test_a_missing_library():
     ],
 )
 def test_redact(text, redacted):
-    assert redact(text, ("hunter2",)) == redacted
+    assert redact(text, ("hunter2", "a/b+c")) == redacted
 
 
 def test_redact_shortens():

@@ -190,6 +190,9 @@ def job(data, response_format="json"):
         ("JobStatus", "job_status", "COMPLETE", "COMPLETED"),
         ("JobStatus", "job_status", " CANCELLED ", "CANCELED"),
         ("JobStatus", "job_status", "SURPRISE", "SURPRISE"),
+        ("JobStatus", "job_status", "Completed", "COMPLETED"),
+        ("JobDesc", "job_desc", "half of a \ud83d", "half of a ?"),
+        ("JobDesc", "job_desc", "whole \U0001f600", "whole \U0001f600"),
         ("JobType", "job_type", "VERFIY_FIRMWARE", "VERIFY_FIRMWARE"),
         ("SrcVersions", "src_versions", {"SrcVersion": ["1", "2"]}, ["1", "2"]),
         ("SrcVersions", "src_versions", {"srcVersion": "1"}, ["1"]),
@@ -276,6 +279,7 @@ def test_rows(data, task_ids):
         ({"SimpleOTAJobInfo": []}, "it holds no SimpleOTATaskInfo"),
         ("surprise", "its SimpleOTATaskInfo is not a list of objects"),
         ({"SimpleOTATaskInfo": ["surprise"]}, "its SimpleOTATaskInfo is not a list of objects"),
+        ({"SimpleOTATaskInfo": [{"TaskId": {"a": 1}}]}, "its task_id is not text"),
         (7, "its SimpleOTATaskInfo is not a list of objects"),
     ],
 )
@@ -306,7 +310,15 @@ def test_an_object_that_is_none_is_an_error():
         ),
         (b'{"Success": true}', "xml", "json_answer", "the answer is JSON although XML was asked for", Retry.NEVER),
         (b'{"Success": true, "Data": {"JobI', "json", "cut_answer", "the answer ends in the middle", Retry.LATER),
-        (b'{"Success": true, "Data": {}', "json", "unreadable_answer", "the answer cannot be read", Retry.NEVER),
+        (b'{"Success": true, "Data": {}', "json", "cut_answer", "the answer ends in the middle", Retry.LATER),
+        (b'{"Success": true,, "Data": {}}', "json", "unreadable_answer", "it is not valid JSON", Retry.NEVER),
+        (b"<head><title>Welcome</title></head>", "json", "html_answer", "the answer is a web page", Retry.NEVER),
+        (b'<?xml version="1.0" encoding="foo"?><R/>', "xml", "unreadable_answer", "it is not valid XML", Retry.NEVER),
+        (b"<R>" * 3000 + b"</R>" * 3000, "xml", "unreadable_answer", "cannot be read", Retry.NEVER),
+        (b'{"a":' * 600 + b"1" + b"}" * 600, "json", "unreadable_answer", "it is nested too deep", Retry.NEVER),
+        (b'{"Code": {"a": 1}}', "json", "unreadable_answer", "its code is not text", Retry.NEVER),
+        (b"<R><Code>a</Code><Code>b</Code></R>", "xml", "unreadable_answer", "its code is not text", Retry.NEVER),
+        (b'{"requestId": []}', "json", "unreadable_answer", "its request_id is not text", Retry.NEVER),
         (b"<R><Success>true</Success><Da", "xml", "cut_answer", "the answer ends in the middle", Retry.LATER),
         (b"<R><Success>true</Success>", "xml", "cut_answer", "the answer ends in the middle", Retry.LATER),
         (b"<R><a></b></R>", "xml", "unreadable_answer", "it is not valid XML", Retry.NEVER),
@@ -392,6 +404,22 @@ def test_any_json(content):
         envelope = decode(json.dumps(content).encode(), "json")
         read_rows(LIST_OTA_UNFINISHED_TASK_BY_DEVICE, envelope)
         read_object(QUERY_OTA_JOB, envelope)
+
+
+@given(st.sampled_from(["Success", "Code", "Message", "ErrorMessage", "RequestId", "Total", "PageCount", "Data"]), JSON)
+def test_any_json_in_any_field_of_the_envelope(name, content):
+    with contextlib.suppress(OtaError):
+        envelope = decode(json.dumps({"Success": True, name: content}).encode(), "json")
+        assert isinstance(envelope.code + envelope.message, str)
+
+
+@given(st.sampled_from([field.wire for field in LIST_OTA_JOB_BY_DEVICE.fields]), JSON)
+def test_any_json_in_any_field_of_a_row(name, content):
+    body = json.dumps({"Success": True, "Data": {"SimpleOTAJobInfo": [{name: content}]}}).encode()
+    with contextlib.suppress(OtaError):
+        (row,) = read_rows(LIST_OTA_JOB_BY_DEVICE, decode(body, "json"))
+        assert isinstance(row["job_id"], (str, type(None)))
+        json.dumps(row, ensure_ascii=False).encode()
 
 
 @given(st.binary(), st.sampled_from(["json", "xml"]))

@@ -28,7 +28,7 @@ def test_options_reach_their_places(monkeypatch):
     result = run_module(ota_job_info.main, {**OPTIONS, **options, "iot_instance_id": "iot-1", "region": "us-west-1"})
     (request,) = conversation.finish()
     assert places == [(False, "/ca.pem", "http://u:p@proxy:1")]
-    assert (request.timeout, request.place) == (3.0, "https://iot.example.com/")
+    assert (request.timeout, request.place) == (1.5, "https://iot.example.com/")
     assert (request.params["IotInstanceId"], request.params["RegionId"]) == ("iot-1", "us-west-1")
     assert request.params["SecurityToken"] == "canary-token"
     assert "canary" not in str(result)
@@ -42,6 +42,18 @@ def test_the_environment_fills_what_is_not_given(monkeypatch):
     run_module(ota_job_info.main, {name: value for name, value in OPTIONS.items() if name != "endpoint"})
     (request,) = conversation.finish()
     assert (request.method, request.place) == ("GET", "https://si-1.example.com:8686/")
+
+
+def test_an_empty_variable_counts_as_none(monkeypatch):
+    conversation = Conversation(success(data={"jobId": "1"}))
+    monkeypatch.setattr(_module, "Transport", lambda *arguments: conversation)
+    for name in ("OTA_PLATFORM", "ALIBABA_CLOUD_REGION_ID", "ALIBABA_CLOUD_IOT_INSTANCE_ID"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("ALICLOUD_REGION", "us-east-1")
+    run_module(ota_job_info.main, OPTIONS)
+    (request,) = conversation.finish()
+    assert request.params["RegionId"] == "us-east-1"
+    assert "IotInstanceId" not in request.params
 
 
 def test_a_missing_library_is_said_in_ansibles_words(monkeypatch):

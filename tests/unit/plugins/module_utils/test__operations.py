@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import Retry
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
     COMMON_PARAMETERS,
     LIST_OTA_JOB_BY_DEVICE,
@@ -38,10 +38,15 @@ def test_parameters_on_the_wire():
     values = {"iot_id": None, "product_key": "k", "device_name": "", "task_statuses": ["QUEUED", "NOTIFIED"]}
     assert wire_parameters(LIST_OTA_UNFINISHED_TASK_BY_DEVICE.parameters, values) == {
         "ProductKey": "k",
-        "DeviceName": "",
         "TaskStatusList.1": "QUEUED",
         "TaskStatusList.2": "NOTIFIED",
     }
+
+
+@pytest.mark.parametrize("value", ["\ud800", ["a", "\ud800"]])
+def test_what_cannot_be_written_is_refused(value):
+    with pytest.raises(OtaError, match="is not valid Unicode"):
+        wire_parameters({"job_id": "JobId"}, {"job_id": value})
 
 
 def test_a_parameter_that_the_operation_does_not_have_is_a_mistake():
@@ -87,6 +92,7 @@ def test_codes_that_say_that_there_is_no_such_device(operation, code):
         "InvalidApi.NotFound",
         "InvalidAccessKeyId.NotFound",
         "iot.device.ProductNotExist",
+        "Iot.NotFound",
         "iot.ota.JobNotFinished",
     ],
 )
@@ -131,6 +137,7 @@ def test_what_else_is_missing_stays_an_error(operation, code):
         ("Iot.system.BillIsOverDue", 200, Retry.NEVER, "bill"),
         ("iot.prod.NotExistedProduct", 200, Retry.NEVER, "check product_key"),
         ("iot.ota.FirmwareNotFound", 200, Retry.NEVER, "check firmware_id"),
+        ("MissingVersion", 400, Retry.NEVER, "set full_common_parameters"),
         ("MissingJobId", 400, Retry.NEVER, "option that the code names"),
         ("InvalidParameter", 400, Retry.NEVER, "option that the code names"),
         ("iot.common.InvalidPageParams", 200, Retry.NEVER, "option that the code names"),

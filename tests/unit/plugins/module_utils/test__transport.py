@@ -180,7 +180,7 @@ def test_silence():
         error = failure(port, timeout=0.2)
         done.set()
     assert (error.code, error.retry) == ("timeout", Retry.LATER)
-    assert error.cause == f"127.0.0.1:{port} gave no whole answer within 0.2 s"
+    assert error.cause == f"127.0.0.1:{port} gave no whole answer in time"
 
 
 @pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"], ids=["headers", "body"])
@@ -226,6 +226,19 @@ def test_an_endless_body(monkeypatch):
     with server(endless) as port:
         error = failure(port)
     assert (error.code, error.cause) == ("endless_answer", "the answer is longer than 1 MiB")
+
+
+def test_the_body_of_a_redirect_is_bounded_too(monkeypatch):
+    monkeypatch.setattr(_transport, "MAX_BODY", 1024 * 1024)
+
+    def endless(connection):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://[::1/\r\n\r\n")
+        for _number in range(1000):
+            connection.sendall(b"x" * 65536)
+
+    with server(endless) as port:
+        assert failure(port).code == "endless_answer"
 
 
 # --- TLS -------------------------------------------------------------------------------------------------------------
@@ -306,6 +319,19 @@ def test_a_proxy():
     with server(serve) as port:
         Transport(proxy=f"http://127.0.0.1:{port}").send("GET", "http://iot.example.com/?A=1", 5.0)
     assert serve.requests[0].startswith(b"GET http://iot.example.com/?A=1 HTTP/1.1\r\n")
+
+
+def test_a_proxy_leaves_the_environments_certificates_in_force(authority, tls, tmp_path, monkeypatch):
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("NO_PROXY", "iot.example.com")  # a proxy that was asked for is used all the same
+    transport = Transport(proxy="http://127.0.0.1:1")
+    settings = []
+    monkeypatch.setattr(requests.Session, "send", lambda session, request, **options: settings.append(options) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        transport.send("GET", "https://iot.example.com/", 5.0)
+    assert settings[0]["verify"] == str(tmp_path / "ca.pem")
+    assert settings[0]["proxies"]["https"] == "http://127.0.0.1:1"
 
 
 def test_a_proxy_that_refuses():

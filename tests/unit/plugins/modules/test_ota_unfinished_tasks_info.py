@@ -58,6 +58,12 @@ def test_each_device_is_answered_in_order(ask):
     hold_success(ota_unfinished_tasks_info, result)
 
 
+def test_a_task_that_does_not_name_its_device_belongs_to_the_one_asked_for(ask):
+    result, _requests = ask(ota_unfinished_tasks_info, {"product_key": "k", "device_name": "a"}, tasks("QUEUED"))
+    (task,) = result["tasks"]
+    assert (task["product_key"], task["device_name"], task["iot_id"]) == ("k", "a", None)
+
+
 def test_a_failure_keeps_what_was_learned(ask):
     answers = [tasks("QUEUED"), refused("SignatureDoesNotMatch", "canary", 400)]
     options = {"product_key": "k", "device_names": ["a", "b", "c"]}
