@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -18,14 +17,13 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any, Callable, TypeVar
-from urllib.parse import urlsplit
 
+from ansible_collections.iotfleet.ota.plugins.module_utils._answers import read_answer
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry, redact
 from ansible_collections.iotfleet.ota.plugins.module_utils._facts import (
     Envelope,
     check_library,
-    decode,
     read_object,
     read_rows,
 )
@@ -36,7 +34,6 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
     Argument,
     Operation,
     Platform,
-    meaning_of,
     wire_parameters,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import Pacer
@@ -248,18 +245,12 @@ class Client:
         signature = sign_rpc(method, params, self._credentials.access_key_secret)
         query = f"{canonical_query(params)}&{COMMON_PARAMETERS['signature']}={percent_encode(signature)}"
         response = self._transport.send(method, f"{self._service.endpoint}?{query}", timeout)
-        return self._envelope(response, (*self._credentials.confidential(), signature))
-
-    def _envelope(self, response: Response, confidential: tuple[str, ...]) -> Envelope:
-        if 300 <= response.status < 400:
-            raise _redirected(response)
-        envelope = _decode(response, self._service.response_format)
-        if envelope.success is True and response.status < 400:
-            return envelope
-        error = refusal(envelope, response, confidential)
-        if CLOCK_CODES.search(error.code):
-            self._set_clock(error, response)
-        raise error
+        try:
+            return read_answer(response, self._service.response_format, (*self._credentials.confidential(), signature))
+        except OtaError as error:
+            if CLOCK_CODES.search(error.code):
+                self._set_clock(error, response)
+            raise
 
     # --- Clock -------------------------------------------------------------------------------------------------------
 
@@ -324,88 +315,3 @@ def _incomplete(operation: Operation, problem: str) -> OtaError:
     )
     error.action, error.attempts = operation.action, LISTING_ATTEMPTS
     return error
-
-
-# --- Answers that are none -------------------------------------------------------------------------------------------
-
-
-def _decode(response: Response, response_format: str) -> Envelope:
-    try:
-        return decode(response.body, response_format)
-    except OtaError as error:
-        error.http_status = response.status
-        if response.status < 400:
-            raise
-    # A gateway may not have come to the point of reading which format was asked for.
-    try:
-        return decode(response.body, "xml" if response_format == "json" else "json")
-    except OtaError:
-        raise _wordless(response) from None
-
-
-def _wordless(response: Response) -> OtaError:
-    meaning = meaning_of("", response.status)
-    return OtaError(
-        f"the answer is HTTP {response.status} without a word of the service",
-        code=f"http_{response.status}",
-        hint=meaning.hint if meaning.retry is Retry.LATER else "check endpoint and proxy",
-        http_status=response.status,
-        retry=meaning.retry,
-        retry_after=retry_after(response.headers),
-    )
-
-
-def refusal(envelope: Envelope, response: Response, confidential: tuple[str, ...]) -> OtaError:
-    """The error that an answer of the service means."""
-    if envelope.success is None and not envelope.code and response.status < 400:
-        return OtaError(
-            "the answer does not say whether it is a success",
-            code="no_success",
-            hint="check endpoint, because the service always says so",
-            http_status=response.status,
-        )
-    if not envelope.code and response.status >= 400:
-        return _wordless(response)
-    meaning = meaning_of(envelope.code, response.status)
-    code = _identifier(envelope.code, confidential) or "no_code"
-    detail = redact(envelope.message, confidential) if meaning.quote else ""
-    return OtaError(
-        f"the service refused it {f'with {code}' if envelope.code else 'without a code'} (HTTP {response.status})"
-        + (f' and says "{detail}"' if detail else ""),
-        code=code,
-        hint=meaning.hint,
-        detail=detail or None,
-        request_id=_identifier(envelope.request_id or "", confidential) or None,
-        http_status=response.status,
-        retry=meaning.retry,
-        retry_after=retry_after(response.headers),
-    )
-
-
-def _identifier(text: str, confidential: tuple[str, ...]) -> str:
-    """A code or a request ID as it came, if it looks like one; a key's ID may happen to be a part of its letters."""
-    return text if re.fullmatch(r"[\w.-]{1,100}", text) else redact(text, confidential, 100)
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The pause that the service asks for, in seconds. ``x-acs-retry-after`` is in milliseconds on the wire."""
-    for name, unit in (("x-acs-retry-after", 0.001), ("retry-after", 1.0)):
-        value = headers.get(name, "").strip()
-        if value.isdecimal() and len(value) < 10:
-            return int(value) * unit
-    return None
-
-
-def _redirected(response: Response) -> OtaError:
-    try:
-        target = urlsplit(response.headers.get("location", ""))
-    except ValueError:
-        target = urlsplit("")
-    host = redact(target.netloc.rpartition("@")[2], limit=100)
-    place = f"{target.scheme}://{host}" if host else "an unnamed place"
-    return OtaError(
-        f"the answer is a redirect to {place} (HTTP {response.status}), and a signed request is never sent on",
-        code="redirect",
-        hint="give the final address in endpoint, or check proxy",
-        http_status=response.status,
-    )

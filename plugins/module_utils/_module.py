@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
-from ansible.module_utils.basic import AnsibleFallbackNotFound, AnsibleModule, missing_required_lib
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+from ansible.module_utils.errors import AnsibleFallbackNotFound
 from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import (
     CONNECTION,
     CREDENTIALS,

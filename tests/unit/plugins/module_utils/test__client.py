@@ -12,7 +12,6 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._client import (
     MAX_RETRY_AFTER,
     Client,
     Service,
-    retry_after,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
@@ -244,21 +243,6 @@ def test_waiting_for_the_quota_does_not_count():
     world = World(refused("Throttling", status=400), success(Data=JOB), max_qps=0.01, timeout=5.0)
     world.job()
     assert [request.timeout for request in world.conversation.requests] == [2.5, 2.25]
-
-
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({}, None),
-        ({"retry-after": "3"}, 3.0),
-        ({"x-acs-retry-after": "1500"}, 1.5),
-        ({"x-acs-retry-after": "1500", "retry-after": "3"}, 1.5),
-        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, None),
-        ({"retry-after": "-1"}, None),
-    ],
-)
-def test_the_pause_that_the_service_asks_for(headers, seconds):
-    assert retry_after(headers) == seconds
 
 
 def test_the_pause_that_the_service_asks_for_is_kept():
