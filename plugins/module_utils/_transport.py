@@ -66,7 +66,7 @@ class Transport:
         self._session.auth = lambda request: request
         self._session.headers.update({"User-Agent": "iotfleet.ota", "Accept": "*/*", "Accept-Encoding": "identity"})
         # Even if it does not follow a redirect, requests would read its whole body.
-        self._session.get_redirect_target = lambda response: None
+        self._session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
         # Given with each request, because the environment comes before what a session holds.
         self._proxies = {"http": proxy, "https": proxy} if proxy else None
         if not validate_certs:
