@@ -240,9 +240,9 @@ def failing_tasks(url: str, module: str):
             task["vars"] = {"ansible_python_interpreter": asked.pop("interpreter")}
         if "libraries" in asked:
             task["environment"] = {"PYTHONPATH": asked.pop("libraries")}
-        yield set_faults(url, [fault] if fault else [])
+        if fault:  # the others come first, or never reach this simulator
+            yield set_faults(url, [fault])
         yield {**task, f"iotfleet.ota.{module}": asked}
-    yield set_faults(url, [])
     for name, (owner, options, _words) in OWN_FAILURES.items():
         if owner == module:
             yield {"name": name, "register": name, f"iotfleet.ota.{module}": options}
