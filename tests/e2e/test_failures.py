@@ -343,8 +343,15 @@ def test_nothing_is_given_away(run):
     told = plays.output + str(plays.results)
     assert plays.code == 0
     assert "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER" in told
-    assert not re.findall(r".*Traceback.*", told)
-    for secret in ("canary-secret", "canary-wrong-secret", "canary(?:/|%(?:25)*2F)token", "Signature(?:=|%)", "%2F&"):
-        assert not re.findall(rf".*{secret}.*", told, re.IGNORECASE)
-    # What HMAC-SHA1 in Base64 looks like, as it is and encoded for a URL.
-    assert not re.findall(r"(?<![\w/+])[\w/+]{27}=(?![\w=])|\b[\w%]{27,45}%3D\b", told)
+    # The last is what HMAC-SHA1 in Base64 looks like, as it is and encoded for a URL.
+    for secret in (
+        r"Traceback \(most recent",
+        "canary-secret",
+        "canary-wrong-secret",
+        "canary(?:/|%(?:25)*2F)token",
+        "Signature(?:=|%)",
+        "%2F&",
+        r"(?<![\w/+])[\w/+]{27}=(?![\w=])|\b[\w%]{27,45}%3D\b",
+    ):
+        found = re.search(secret, told, re.IGNORECASE)
+        assert not found, told[max(0, found.start() - 200) : found.end() + 200]
