@@ -63,7 +63,7 @@ def _refusal(envelope: Envelope, response: Response, confidential: tuple[str, ..
         return OtaError(
             "the answer does not say whether it is a success",
             code="no_success",
-            hint="check endpoint, because the service always says so",
+            hint="check endpoint, because every documented answer does",
             http_status=response.status,
         )
     if not envelope.code and response.status >= 400:

@@ -174,6 +174,8 @@ class Client:
             envelope, on_page = answer
             rows += on_page
             totals.add(envelope.total)
+            if operation.page_size and envelope.page not in (None, page):
+                raise _incomplete(operation, f"page {page} was asked for and page {envelope.page} came")
             if len(totals) > 1:
                 raise _incomplete(operation, "the announced number of rows changed between two pages")
             if is_last_page(operation, envelope, page, len(on_page), len(rows)):
@@ -293,8 +295,6 @@ def is_last_page(operation: Operation, envelope: Envelope, page: int, on_page: i
 
 def listing_problem(operation: Operation, envelope: Envelope, page: int, rows: list[dict[str, Any]]) -> str | None:
     """Why ``rows`` are not the whole list that the last page announced; ``None`` where they are."""
-    if envelope.page is not None and operation.page_size and envelope.page != page:
-        return f"page {page} was asked for and page {envelope.page} came"
     if envelope.total is not None and envelope.total != len(rows):
         return f"{envelope.total} rows are announced and {len(rows)} came"
     if envelope.page_count == 0 and rows:

@@ -32,7 +32,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
     snake_case,
 )
 
-#: No answer of the service is nested so deep.
+#: No documented answer is nested nearly so deep.
 _MAX_DEPTH = 50
 
 _XML_ENDED_EARLY = {
@@ -67,8 +67,7 @@ def decode(body: bytes, response_format: str) -> Envelope:
     """Read an answer in the format that was asked for, ``json`` or ``xml``.
 
     :raises OtaError: the body is no such answer. The codes are ``empty_answer``, ``html_answer``, ``xml_answer``,
-    ``json_answer``,
-        ``cut_answer``, ``unreadable_answer``.
+        ``json_answer``, ``cut_answer`` and ``unreadable_answer``.
     """
     text = body.strip()
     if not text:
@@ -116,7 +115,7 @@ def _parse_json(text: bytes) -> Any:
 
 
 def _parse_xml(text: bytes) -> Any:
-    if b"<!DOCTYPE" in text:  # the service sends none, and entities would only be dropped by some versions of xmltodict
+    if b"<!DOCTYPE" in text:  # no documented answer has one, and some versions of xmltodict only drop entities
         raise unreadable("it declares a document type")
     check_library("xml")
     import xmltodict

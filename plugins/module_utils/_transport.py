@@ -120,7 +120,7 @@ def _read(response: requests.Response) -> bytes:
             raise OtaError(
                 f"the answer is longer than {MAX_BODY // 1024 // 1024} MiB",
                 code="endless_answer",
-                hint="check endpoint and proxy, because no answer of the service is that long",
+                hint="check endpoint and proxy, because no documented answer is nearly that long",
             )
     return bytes(body)
 

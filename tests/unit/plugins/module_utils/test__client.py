@@ -389,7 +389,7 @@ def test_a_date_without_a_zone_is_utc():
         (
             response({"Data": JOB}),
             "no_success",
-            "the answer does not say whether it is a success; check endpoint, because the service always says so.",
+            "the answer does not say whether it is a success; check endpoint, because every documented answer does.",
         ),
         (
             response("<Error><RequestId>R-4</RequestId><Code>Odd</Code><Message>no</Message></Error>", 400),
@@ -527,6 +527,7 @@ def test_a_list_that_changes_is_read_again():
             "the announced number of rows changed between two pages",
         ),
         ([page(1, range(100), 101, 2), page(1, [100], 101, 2)], "page 2 was asked for and page 1 came"),
+        ([page(1, range(100), 250, 3), page(3, range(200, 250), 250, 3)], "page 2 was asked for and page 3 came"),
     ],
 )
 def test_a_list_that_is_not_whole_is_an_error(pages, problem):
