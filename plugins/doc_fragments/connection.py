@@ -87,17 +87,25 @@ options:
     default: 30.0
   retries:
     description:
-      - How often a call is repeated after an attempt that failed for a reason that can pass, such as
-        throttling, an error of the server or a broken connection. Each attempt is signed anew.
+      - How often a call is repeated after an attempt that failed for a reason that can pass, such as an error of the
+        server or a broken connection. Each attempt is signed anew.
+      - An attempt that the service throttles does not count. It is repeated as long as O(timeout) allows, unless this
+        is V(0).
     type: int
     default: 5
   max_qps:
     description:
-      - How many requests a second are sent at the most, for each operation of the service. V(0) means no limit.
-      - The vendor of O(platform=alibaba) documents a quota of 10 a second, which all users of an account share.
+      - How many requests a second are sent at the most, for each operation of the service, spaced evenly. V(0) means
+        no limit.
+      - The vendor of O(platform=alibaba) documents a quota of 10 a second, which all users of an account share. Where
+        the service throttles, the task halves its rate and climbs back, so that tasks which run at the same time
+        find their shares. A pause of up to 60 seconds that the service asks for is kept.
     type: float
     default: 10.0
 notes:
+  - What a task asks about is asked side by side, up to 16 requests at once, and answered in the order of the input.
+    No more is asked after a failure that everything else would meet too, such as a wrong key or a missing permission,
+    nor after five failures of any kind.
   - A failing task returns RV(ignore:failure), a dictionary with the code of the error, the service's own message,
     its request ID and a hint, and whatever was learned before the failure.
 seealso:

@@ -50,7 +50,7 @@ def _wordless(response: Response) -> OtaError:
     return OtaError(
         f"the answer is HTTP {response.status} without a word of the service",
         code=f"http_{response.status}",
-        hint=meaning.hint if meaning.retry is Retry.LATER else "check endpoint and proxy",
+        hint="check endpoint and proxy" if meaning.retry is Retry.NEVER else meaning.hint,
         http_status=response.status,
         retry=meaning.retry,
         retry_after=pause_asked_for(response.headers),
@@ -81,6 +81,7 @@ def _refusal(envelope: Envelope, response: Response, confidential: tuple[str, ..
         http_status=response.status,
         retry=meaning.retry,
         retry_after=pause_asked_for(response.headers),
+        systemic=meaning.systemic,
     )
 
 
@@ -110,4 +111,5 @@ def _redirected(response: Response) -> OtaError:
         code="redirect",
         hint="give the final address in endpoint, or check proxy",
         http_status=response.status,
+        systemic=True,
     )

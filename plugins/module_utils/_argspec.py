@@ -51,6 +51,8 @@ DEVICES: dict[str, dict[str, Any]] = {
     "iot_ids": {"type": "list", "elements": "str", "aliases": ["iot_id"]},
 }
 
+ONLY_SUMMARY: dict[str, dict[str, Any]] = {"only_summary": {"type": "bool", "default": False}}
+
 
 def check_connection(options: Mapping[str, Any]) -> None:
     """:raises OtaError: a number with which nothing could ever be asked."""

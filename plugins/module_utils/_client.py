@@ -4,15 +4,19 @@
 
 # This is a private module_util: it may change at any time, without notice.
 
-"""Asks the service: sign, pace, send, decode, and ask again what can succeed; on top of that, whole lists."""
+"""Asks the service: sign, pace, send, decode, and ask again what can succeed; on top of that, whole lists and many
+questions at once."""
 
 from __future__ import annotations
 
 import itertools
+import math
 import random
+import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -36,14 +40,15 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
     Platform,
     wire_parameters,
 )
-from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import Pacer
+from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import Pacer, Stopped
 from ansible_collections.iotfleet.ota.plugins.module_utils._signer import (
     canonical_query,
     percent_encode,
-    sign_rpc,
+    sign_query,
 )
-from ansible_collections.iotfleet.ota.plugins.module_utils._transport import Response, Transport
+from ansible_collections.iotfleet.ota.plugins.module_utils._transport import MAX_IN_FLIGHT, Response, Transport
 
+Q = TypeVar("Q")
 T = TypeVar("T")
 
 #: The first pause before another attempt is up to so many seconds, each further one up to twice as many, ...
@@ -52,6 +57,9 @@ BACKOFF = 0.5
 MAX_BACKOFF = 8.0
 #: ... and then no more than this.
 MAX_RETRY_AFTER = 60.0
+
+#: After so many questions without a usable answer, no more are asked.
+MAX_FAILED = 5
 
 #: A list that changes while it is read is read again from its start, so many times in all.
 LISTING_ATTEMPTS = 3
@@ -64,7 +72,8 @@ class Service:
     """Whom to ask, and how.
 
     ``timeout``, in seconds, is for one call with all its attempts and the pauses between them; waiting for the
-    quota does not count. ``retries`` are the further attempts after the first.
+    quota does not count. ``retries`` are the further attempts after the first; if there are any, attempts that were
+    throttled are not counted, but only bounded by ``timeout``.
     """
 
     platform: Platform
@@ -87,9 +96,9 @@ class Service:
 
 
 class Client:
-    """Asks one service with one set of credentials.
+    """Asks one service with one set of credentials. Safe to use from threads.
 
-    Clocks, sleep, jitter and nonce are arguments so that a test can hand in its own. ``warn`` takes a sentence.
+    Clocks, jitter and nonce are arguments so that a test can hand in its own. ``warn`` takes a sentence.
 
     :raises MissingLibraryError: what reads the answers is not installed.
     """
@@ -104,7 +113,6 @@ class Client:
         *,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
         nonce: Callable[[], object] = uuid.uuid4,
     ) -> None:
@@ -116,11 +124,11 @@ class Client:
         self._warn = warn
         self._monotonic = monotonic
         self._wall = wall
-        self._sleep = sleep
         self._jitter = jitter
         self._nonce = nonce
         self._fixed = service.fixed_parameters()
         self._clock_offset = 0.0
+        self._clock_guard = threading.Lock()
 
     # --- Questions ---------------------------------------------------------------------------------------------------
 
@@ -156,8 +164,36 @@ class Client:
             except OtaError as error:
                 if error.code != INCOMPLETE or attempt == LISTING_ATTEMPTS:
                     raise
-            self._sleep(self._backoff(attempt))
+            self._pacer.sleep(self._backoff(attempt))
         raise AssertionError("not reached")
+
+    def many(self, ask: Callable[[Q], T], questions: Sequence[Q]) -> tuple[list[T], OtaError | None]:
+        """What ``ask`` answers to each of the ``questions``, in their order, and the first failure.
+
+        They are asked side by side. A question that fails has no answer in the list. After a failure that any other
+        question would meet as well, or after several of any kind, no more are asked.
+        """
+        failures: list[OtaError] = []
+
+        def attend(question: Q) -> T:
+            try:
+                return ask(question)
+            except OtaError as error:
+                failures.append(error)
+                if error.systemic or len(failures) >= MAX_FAILED:
+                    self._pacer.stop()
+                raise
+
+        with ThreadPoolExecutor(min(MAX_IN_FLIGHT, len(questions)) or 1) as pool:
+            try:
+                futures = [pool.submit(attend, question) for question in questions]
+                wait(futures)
+            finally:
+                self._pacer.stop()
+        self._pacer.start()
+        answers = [future.result() for future in futures if not isinstance(future.exception(), (OtaError, Stopped))]
+        in_order = [error for error in (future.exception() for future in futures) if isinstance(error, OtaError)]
+        return answers, min(in_order, key=lambda error: not error.systemic, default=None)
 
     def _list(self, operation: Operation, arguments: Mapping[str, Argument]) -> list[dict[str, Any]] | None:
         rows: list[dict[str, Any]] = []
@@ -199,38 +235,44 @@ class Client:
 
     def _call(self, operation: Operation, arguments: Mapping[str, Argument], read: Callable[[Envelope], T]) -> T:
         remaining = self._service.timeout
+        failures = 0
         repeated: set[str] = set()
         for attempt in itertools.count(1):
-            self._pacer.wait(operation.action)
-            began = self._monotonic()
+            sent = self._pacer.wait(operation.action)
             try:
                 # One attempt that hangs must leave time for another.
-                limit = remaining if attempt > self._service.retries else remaining / 2
+                limit = remaining if failures == self._service.retries else remaining / 2
                 return read(self._attempt(operation, arguments, limit))
             except OtaError as error:
                 error.action, error.attempts = operation.action, attempt
-                remaining -= self._monotonic() - began
-                pause = self._pause(error, attempt, repeated)
-                if pause is None or pause >= remaining:
+                remaining -= self._monotonic() - sent
+                failures += error.retry is not Retry.SLOWER
+                pause = self._pause(error, attempt, repeated) if failures <= self._service.retries else math.inf
+                gives_up = pause >= remaining
+                if error.retry is Retry.SLOWER:
+                    self._pacer.throttled(operation.action, sent, 0.0 if gives_up else _asked_for(error))
+                if gives_up:
                     raise
             remaining -= pause
-            self._sleep(pause)
+            self._pacer.sleep(pause)
         raise AssertionError("not reached")
 
-    def _pause(self, error: OtaError, attempt: int, repeated: set[str]) -> float | None:
-        """How long to wait before another attempt; ``None`` where there is to be none."""
-        if attempt > self._service.retries or error.retry is Retry.NEVER or error.code in repeated:
-            return None
+    def _pause(self, error: OtaError, attempt: int, repeated: set[str]) -> float:
+        """How long to wait before another attempt; infinite where there is to be none."""
+        if not self._service.retries or error.retry is Retry.NEVER or error.code in repeated:
+            return math.inf
         if error.retry is Retry.ONCE:
             repeated.add(error.code)
             return 0.0
-        return max(self._backoff(attempt), min(error.retry_after or 0.0, MAX_RETRY_AFTER))
+        return max(self._backoff(attempt), _asked_for(error))
 
     def _backoff(self, attempt: int) -> float:
         return self._jitter() * min(MAX_BACKOFF, BACKOFF * 2.0 ** min(attempt - 1, 10))
 
     def _attempt(self, operation: Operation, arguments: Mapping[str, Argument], timeout: float) -> Envelope:
         """One request, with a nonce, a time stamp and a signature of its own."""
+        offset = self._clock_offset
+        now = datetime.fromtimestamp(self._wall() + offset, timezone.utc)
         params = wire_parameters(
             COMMON_PARAMETERS,
             {
@@ -239,28 +281,30 @@ class Client:
                 "access_key_id": self._credentials.access_key_id,
                 "security_token": self._credentials.security_token if self._service.platform.sends_token else None,
                 "nonce": str(self._nonce()),
-                "timestamp": f"{self._now():%Y-%m-%dT%H:%M:%SZ}",
+                "timestamp": f"{now:%Y-%m-%dT%H:%M:%SZ}",
             },
         )
         params.update(wire_parameters(operation.parameters, arguments))
         method = self._service.platform.method
-        signature = sign_rpc(method, params, self._credentials.access_key_secret)
-        query = f"{canonical_query(params)}&{COMMON_PARAMETERS['signature']}={percent_encode(signature)}"
-        response = self._transport.send(method, f"{self._service.endpoint}?{query}", timeout)
+        query = canonical_query(params)
+        signature = sign_query(method, query, self._credentials.access_key_secret)
+        signed = f"{query}&{COMMON_PARAMETERS['signature']}={percent_encode(signature)}"
+        response = self._transport.send(method, f"{self._service.endpoint}?{signed}", timeout)
         try:
             return read_answer(response, self._service.response_format, (*self._credentials.confidential(), signature))
         except OtaError as error:
             if CLOCK_CODES.search(error.code):
-                self._set_clock(error, response)
+                self._set_clock(error, response, offset)
             raise
 
     # --- Clock -------------------------------------------------------------------------------------------------------
 
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._wall() + self._clock_offset, timezone.utc)
+    def _set_clock(self, error: OtaError, response: Response, used: float) -> None:
+        """Take the service's time from its answer, for this attempt's successor and for the rest of the task.
 
-    def _set_clock(self, error: OtaError, response: Response) -> None:
-        """Take the service's time from its answer, for this attempt's successor and for the rest of the task."""
+        ``used`` is the offset with which the refused request was signed: the first of several answers to requests under
+        way at once sets the clock, and the others are told by it already.
+        """
         try:
             date = parsedate_to_datetime(response.headers.get("date", ""))
             service_time = date.replace(tzinfo=timezone.utc) if date.tzinfo is None else date
@@ -269,14 +313,22 @@ class Client:
         except (TypeError, ValueError, OverflowError):
             error.retry = Retry.NEVER
             return
-        self._clock_offset = offset
-        seconds = round(self._clock_offset)
+        seconds = round(offset)
         direction = "behind" if seconds > 0 else "ahead of"
         error.cause += f", and the clock of this machine is {abs(seconds)} s {direction} the service's"
-        self._warn(
-            f"The clock of the machine that runs the module is {abs(seconds)} s {direction} the service's;"
-            " the service's time is used for the rest of this task. Set the machine's clock."
-        )
+        with self._clock_guard:
+            if self._clock_offset != used:
+                return
+            self._clock_offset = offset
+            self._warn(
+                f"The clock of the machine that runs the module is {abs(seconds)} s {direction} the service's;"
+                " the service's time is used for the rest of this task. Set the machine's clock."
+            )
+
+
+def _asked_for(error: OtaError) -> float:
+    """The pause that the service asks for, up to our bound."""
+    return min(error.retry_after or 0.0, MAX_RETRY_AFTER)
 
 
 # --- Lists -----------------------------------------------------------------------------------------------------------

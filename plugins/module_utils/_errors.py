@@ -15,11 +15,12 @@ from urllib.parse import quote
 
 
 class Retry(enum.Enum):
-    """Whether the same question, newly signed, may get a better answer."""
+    """Whether the same question, newly signed, may get a better answer; with ``SLOWER``, once the quota allows it."""
 
     NEVER = "never"
     ONCE = "once"
     LATER = "later"
+    SLOWER = "slower"
 
 
 class OtaError(Exception):
@@ -27,8 +28,9 @@ class OtaError(Exception):
 
     ``cause`` says what came back and ``hint`` what to do about it; both are parts of one sentence, without a full
     stop. ``code`` is the service's code, or one of ours in lower case. ``detail`` is the service's own text,
-    already redacted. ``retry_after`` is in seconds. ``action`` and ``attempts`` are filled in by the client, which
-    knows them.
+    already redacted. ``retry_after`` is in seconds. ``systemic`` says that any other question would fail alike, because
+    what is wrong is not about the thing that was asked for. ``action`` and ``attempts`` are filled in by the client,
+    which knows them.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class OtaError(Exception):
         http_status: int | None = None,
         retry: Retry = Retry.NEVER,
         retry_after: float | None = None,
+        systemic: bool = False,
     ) -> None:
         super().__init__(cause)
         self.cause = cause
@@ -52,6 +55,7 @@ class OtaError(Exception):
         self.http_status = http_status
         self.retry = retry
         self.retry_after = retry_after
+        self.systemic = systemic
         self.action: str | None = None
         self.attempts = 0
 
@@ -84,6 +88,7 @@ class MissingLibraryError(OtaError):
             f"the Python library {library} is missing",
             code="missing_library",
             hint=f"install {library} for the Python interpreter that runs the module",
+            systemic=True,
         )
         self.library = library
 

@@ -148,7 +148,7 @@ def _is_deeper(node: Any, levels: int) -> bool:
 
 def _envelope(content: Mapping[str, Any]) -> Envelope:
     found = _lookup(content)
-    facts = {field.name: _read(field, found.get(field.wire.lower())) for field in ENVELOPE}
+    facts = {field.name: _read(field, found.get(field.key)) for field in ENVELOPE}
     for name in ("total", "current_page", "page_count"):
         if not (facts[name] is None or (isinstance(facts[name], int) and facts[name] >= 0)):
             raise unreadable(f"its {name} is not a number")
@@ -193,11 +193,11 @@ def read_rows(operation: Operation, envelope: Envelope) -> list[dict[str, Any]]:
 def read_fields(fields: tuple[Field, ...], content: Mapping[str, Any]) -> dict[str, Any]:
     """Each of ``fields`` as a fact, ``None`` where nothing came, and whatever else ``content`` holds in snake case."""
     found = _lookup(content)
-    facts = {field.name: _read(field, found.get(field.wire.lower())) for field in fields}
-    known = {field.wire.lower() for field in fields}
-    for wire, value in content.items():
-        if wire.lower() not in known:
-            facts.setdefault(snake_case(wire), _snake_keys(value))
+    facts = {field.name: _read(field, found.pop(field.key, None)) for field in fields}
+    if found:  # what is not documented
+        for wire, value in content.items():
+            if wire.lower() in found:
+                facts.setdefault(snake_case(wire), _snake_keys(value))
     return facts
 
 

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NoReturn, TypeVar
 from urllib.parse import urlsplit
@@ -55,30 +54,34 @@ def run(
     """The life of an info module.
 
     ``inputs`` are what is asked about; ``ask`` gets the entry of one of them; ``answer`` makes the module's answer
-    from the entries, in the order of the inputs. When a question fails, the entries learned before it make the
-    answer.
+    from the entries, in the order of the inputs. When a question fails, the entries that were learned all the same make
+    the answer.
     """
     spec = {**CREDENTIALS, **CONNECTION, **argument_spec}
     for name, variables in ENVIRONMENT.items():
         spec[name] = {**spec[name], "fallback": (_environment, list(variables))}
     module = OtaModule(argument_spec=spec, supports_check_mode=True)
+    asked: Sequence[T] = ()
     entries: list[Entry] = []
     failure: OtaError | None = None
     try:
         asked = inputs(module.params)
         client = connect(module)
-        for item in asked:
-            entries.append(ask(client, module.params, item))
+        entries, failure = client.many(lambda item: ask(client, module.params, item), asked)
     except OtaError as error:
         failure = error
     # Outside of the except clause, so that Ansible finds no exception whose traceback it could show.
+    result = answer(entries)
+    if module.params.get("only_summary"):
+        result = {"summary": result["summary"]}
     if failure is None:
-        module.exit_json(changed=False, **answer(entries))
-    elif isinstance(failure, MissingLibraryError):
+        module.exit_json(changed=False, **result)
+    msg = str(failure)
+    if isinstance(failure, MissingLibraryError):
         msg = missing_required_lib(failure.library)
-        module.fail_json(msg=msg, failure=failure.failure(), **answer(entries))
-    else:
-        module.fail_json(msg=str(failure), failure=failure.failure(), **answer(entries))
+    elif len(asked) > 1:
+        msg += f" {len(entries)} of {len(asked)} inputs were read."
+    module.fail_json(msg=msg, failure=failure.failure(), **result)
 
 
 def _environment(*names: str) -> str:
@@ -109,7 +112,7 @@ def connect(module: AnsibleModule) -> Client:
     credentials = find_credentials(options, os.environ)
     module.no_log_values.update(_masked(credentials.access_key_secret, credentials.security_token, options["proxy"]))
     transport = Transport(options["validate_certs"], options["ca_path"], options["proxy"])
-    return Client(service, credentials, transport, Pacer(options["max_qps"], time.monotonic, time.sleep), module.warn)
+    return Client(service, credentials, transport, Pacer(options["max_qps"]), module.warn)
 
 
 def _masked(secret: str, token: str | None, proxy: str | None) -> set[str]:

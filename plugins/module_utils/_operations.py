@@ -16,6 +16,7 @@ import enum
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Union
 
@@ -47,12 +48,18 @@ class Field:
     wrapper: str = ""
     fields: tuple[Field, ...] = ()
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The name of the fact."""
         return snake_case(self.wire)
 
+    @cached_property
+    def key(self) -> str:
+        """The name on the wire, as it is compared."""
+        return self.wire.lower()
 
+
+@lru_cache(1024)
 def snake_case(wire: str) -> str:
     """``SimpleOTATaskInfo`` and ``simpleOTATaskInfo`` are ``simple_ota_task_info``."""
     words = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", wire)
@@ -270,16 +277,23 @@ PLATFORMS: Mapping[str, Platform] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a code of the service means for us. ``quote`` is off where the service's text repeats the signed request."""
+    """What a code of the service means for us.
+
+    ``quote`` is off where the service's text repeats the signed request. ``systemic`` is on where any other question
+    would get the same answer.
+    """
 
     pattern: re.Pattern[str]
     hint: str
     retry: Retry = Retry.NEVER
     quote: bool = True
+    systemic: bool = False
 
 
-def _meaning(pattern: str, hint: str, retry: Retry = Retry.NEVER, quote: bool = True) -> Meaning:
-    return Meaning(re.compile(pattern, re.IGNORECASE), hint, retry, quote)
+def _meaning(
+    pattern: str, hint: str, retry: Retry = Retry.NEVER, quote: bool = True, systemic: bool = False
+) -> Meaning:
+    return Meaning(re.compile(pattern, re.IGNORECASE), hint, retry, quote, systemic)
 
 
 CLOCK_CODES = re.compile(r"^InvalidTimeStamp\.", re.IGNORECASE)
@@ -288,7 +302,7 @@ MEANINGS = (
     _meaning(
         r"^(Throttling|Rejected\.Throttling|iot\.messagebroker\.RateLimit)(\.|$)",
         "lower max_qps or ask again later, because all users of an account share its quota",
-        Retry.LATER,
+        Retry.SLOWER,
     ),
     _meaning(
         r"^(ServiceUnavailable|InternalError|UnknownError|iot\.system\.SystemException)(\.|$)",
@@ -297,56 +311,74 @@ MEANINGS = (
     ),
     _meaning(r"^SignatureNonceUsed$", "make sure that no proxy sends a request twice", Retry.ONCE, quote=False),
     _meaning(
-        CLOCK_CODES.pattern, "set the clock of the machine that runs the module, best by NTP", Retry.ONCE, quote=False
+        CLOCK_CODES.pattern,
+        "set the clock of the machine that runs the module, best by NTP",
+        Retry.ONCE,
+        quote=False,
+        systemic=True,
     ),
     _meaning(
         r"^(SignatureDoesNotMatch|IncompleteSignature)(\.|$)",
         "check that access_key_secret is the one that belongs to access_key_id",
         quote=False,
+        systemic=True,
     ),
     _meaning(
         r"^InvalidAccessKeyId\.Inactive$",
         "enable the access key, or give another by access_key_id and access_key_secret",
         quote=False,
+        systemic=True,
     ),
     _meaning(
         r"^InvalidAccessKeyId(\.|$)",
         "check access_key_id, and that platform and endpoint are those of the account that it belongs to",
         quote=False,
+        systemic=True,
     ),
     _meaning(
         r"^(InvalidSecurityToken\.Expired)$",
         "ask for new temporary credentials and give all three of access_key_id, access_key_secret and security_token",
         quote=False,
+        systemic=True,
     ),
     _meaning(
         r"^(MissingSecurityToken|InvalidSecurityToken)(\.|$)",
         "give the security_token that was issued together with access_key_id and access_key_secret",
         quote=False,
+        systemic=True,
     ),
     _meaning(
         r"^(Forbidden|NoPermission)(\.|$)|\.RamActionPermissionDeny$",
         "let the account's administrator allow this action to the user or role of the access key",
+        systemic=True,
     ),
     _meaning(
-        r"\.(IotInstanceNotFound|InstanceNotFound)$", "check iot_instance_id, and that the instance is in this region"
+        r"\.(IotInstanceNotFound|InstanceNotFound)$",
+        "check iot_instance_id, and that the instance is in this region",
+        systemic=True,
     ),
     _meaning(
-        r"\.(UidNotFound|InvalidTenant|IllegalRequest)$", "check that the account uses this service in this region"
+        r"\.(UidNotFound|InvalidTenant|IllegalRequest)$",
+        "check that the account uses this service in this region",
+        systemic=True,
     ),
-    _meaning(r"\.BillIsOverDue$", "settle the account's bill"),
-    _meaning(r"(^|\.)NotExistedProduct$", "check product_key"),
-    _meaning(r"(^|\.)FirmwareNotFound$", "check firmware_id"),
+    _meaning(r"\.BillIsOverDue$", "settle the account's bill", systemic=True),
+    _meaning(r"(^|\.)NotExistedProduct$", "check product_key", systemic=True),
+    _meaning(r"(^|\.)FirmwareNotFound$", "check firmware_id", systemic=True),
     _meaning(
         r"^(InvalidApi\.NotFound|UnsupportedOperation|InvalidVersion)(\.|$)",
         "check platform and endpoint, because this service does not offer the operation",
+        systemic=True,
     ),
-    _meaning(r"^Missing(Format|Version|SignatureVersion)$", "set full_common_parameters, or check platform"),
+    _meaning(
+        r"^Missing(Format|Version|SignatureVersion)$", "set full_common_parameters, or check platform", systemic=True
+    ),
     _meaning(r"^Missing|^Invalid|\.InvalidPageParams$", "correct the option that the code names"),
 )
 
 _UNKNOWN_CODE = Meaning(re.compile(""), "look the code up in the vendor's list of error codes")
 _SERVER_FAULT = Meaning(re.compile(""), "ask again later, or look at the service's status page", Retry.LATER)
+_TOO_MANY = Meaning(re.compile(""), "lower max_qps or ask again later", Retry.SLOWER)
 
 
 def meaning_of(code: str, http_status: int | None = None) -> Meaning:
@@ -354,5 +386,6 @@ def meaning_of(code: str, http_status: int | None = None) -> Meaning:
     for meaning in MEANINGS:
         if meaning.pattern.search(code):
             return meaning
-    overloaded = http_status is not None and (http_status >= 500 or http_status == 429)
-    return _SERVER_FAULT if overloaded else _UNKNOWN_CODE
+    if http_status == 429:
+        return _TOO_MANY
+    return _SERVER_FAULT if http_status is not None and http_status >= 500 else _UNKNOWN_CODE

@@ -13,7 +13,6 @@ holds the examples printed there and values computed by the vendor's own SDKs.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Mapping
 from urllib.parse import quote
@@ -43,6 +42,11 @@ def sign_rpc(method: str, params: Mapping[str, str | None], access_key_secret: s
     does not count. The answer is Base64, not yet encoded for a URL.
     """
     signed = {name: value for name, value in params.items() if name != "Signature"}
-    text = string_to_sign(method, canonical_query(signed))
-    digest = hmac.new(f"{access_key_secret}&".encode(), text.encode(), hashlib.sha1).digest()
+    return sign_query(method, canonical_query(signed), access_key_secret)
+
+
+def sign_query(method: str, query: str, access_key_secret: str) -> str:
+    """The same signature, where the canonical ``query`` is at hand already."""
+    text = string_to_sign(method, query)
+    digest = hmac.digest(f"{access_key_secret}&".encode(), text.encode(), "sha1")
     return base64.b64encode(digest).decode("ascii")

@@ -4,7 +4,7 @@
 
 # This is a private module_util: it may change at any time, without notice.
 
-"""The one user of requests: a pooled session, TLS, proxy, time limits.
+"""The one user of requests: pooled connections, TLS, proxy, time limits.
 
 A request's URL holds its signature, and requests repeats the URL in its errors. So no text of an exception ever leaves
 this file; what went wrong is told from the types of the exceptions alone.
@@ -15,14 +15,13 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import MissingLibraryError, OtaError, Retry
+from ansible_collections.iotfleet.ota.plugins.module_utils._threads import Helpers
 
 try:
     import requests
@@ -35,8 +34,14 @@ else:
 #: An answer is read up to here and no further, in bytes. A full page is about 50 KiB.
 MAX_BODY = 16 * 1024 * 1024
 
+#: So many requests are under way at the most, and so many connections are kept for the next ones.
+MAX_IN_FLIGHT = 16
+
 #: An address that does not answer within so many seconds will not answer later either.
 CONNECT_TIMEOUT = 10.0
+
+
+HEADERS = {"User-Agent": "iotfleet.ota", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Response:
 
 
 class Transport:
-    """Sends requests over one pooled session."""
+    """Sends requests over pooled connections. Safe to use from threads."""
 
     def __init__(self, validate_certs: bool = True, ca_path: str | None = None, proxy: str | None = None) -> None:
         if not HAS_REQUESTS:
@@ -61,14 +66,10 @@ class Transport:
                 hint="name an existing one in ca_path, on the machine that runs the module",
             )
         self._verify: bool | str = (ca_path or True) if validate_certs else False
-        self._session = requests.Session()
-        # Without this, requests would look a password up in ~/.netrc and send it along.
-        self._session.auth = lambda request: request
-        self._session.headers.update({"User-Agent": "iotfleet.ota", "Accept": "*/*", "Accept-Encoding": "identity"})
-        # Even if it does not follow a redirect, requests would read its whole body.
-        self._session.get_redirect_target = lambda resp: None  # type: ignore[method-assign]
-        # Given with each request, because the environment comes before what a session holds.
-        self._proxies = {"http": proxy, "https": proxy} if proxy else None
+        self._proxies = {"http": proxy, "https": proxy} if proxy else {}
+        self._adapter = requests.adapters.HTTPAdapter(pool_maxsize=MAX_IN_FLIGHT)
+        self._routes: dict[str, _Route] = {}
+        self._helpers = Helpers()
         if not validate_certs:
             urllib3.disable_warnings()
 
@@ -78,51 +79,67 @@ class Transport:
         :raises OtaError: there is no whole answer. Its text never holds the URL's query.
         """
         # The time limits of requests begin anew with each byte, and there is none for looking a name up. Only from
-        # another thread can the whole exchange be given up in time. It is a daemon: it never keeps the process from
-        # ending.
-        future: Future[Response] = Future()
-
-        def work() -> None:
-            try:
-                future.set_result(self._exchange(method, url, timeout))
-            except BaseException as error:  # handed over, not swallowed
-                future.set_exception(error)
-
-        threading.Thread(target=work, daemon=True).start()
+        # another thread can the whole exchange be given up in time.
         try:
-            return future.result(timeout)
-        except FutureTimeoutError:
+            return self._helpers.run(lambda: self._exchange(method, url, timeout), timeout)
+        except TimeoutError:
             raise _timeout(_place(url)) from None
 
     def _exchange(self, method: str, url: str, timeout: float) -> Response:
+        base, mark, query = url.partition("?")
         try:
-            with self._session.request(
+            route = self._routes.get(base) or self._find_route(base)
+            # Not by a session of requests: for a signed request it must not follow redirects, keep cookies or send a
+            # password from ~/.netrc along, and the rest of what it does per request is the same each time.
+            with route.pool.urlopen(
                 method,
-                url,
-                timeout=(min(CONNECT_TIMEOUT, timeout), timeout),
-                verify=self._verify,
-                proxies=self._proxies,
-                allow_redirects=False,
-                stream=True,
+                route.target + mark + query,
+                headers=HEADERS,
+                timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT, timeout), read=timeout),
+                retries=False,
+                redirect=False,
+                assert_same_host=False,  # that of a proxied request is not the pool's
+                preload_content=False,
             ) as response:
-                response.raw.enforce_content_length = True  # urllib3 before 2.0 takes a short body for a whole one
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                return Response(response.status_code, headers, _read(response))
+                return Response(response.status, headers, _read(response))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise _explain(list(_causes(error)), _place(url)) from None
 
+    def _find_route(self, base: str) -> _Route:
+        """The pool of connections for ``base``, by what the environment says of proxies and certificates."""
+        with requests.Session() as session:
+            settings = session.merge_environment_settings(base, dict(self._proxies), True, self._verify, None)
+        proxies, verify = settings["proxies"], settings["verify"]
+        request: Any = requests.Request("GET", base).prepare()
+        if hasattr(self._adapter, "get_connection_with_tls_context"):
+            pool: Any = self._adapter.get_connection_with_tls_context(request, verify, proxies)
+        else:  # requests before 2.32
+            pool = self._adapter.get_connection(request.url, proxies)
+        self._adapter.cert_verify(pool, request.url, verify, None)
+        self._routes[base] = route = _Route(pool, self._adapter.request_url(request, proxies))
+        return route
 
-def _read(response: requests.Response) -> bytes:
-    body = bytearray()
-    for chunk in response.iter_content(64 * 1024):
-        body += chunk
+
+class _Route(NamedTuple):
+    """Where requests go to: a pool of connections, and the path, which for a proxy begins with scheme and host."""
+
+    pool: urllib3.HTTPConnectionPool
+    target: str
+
+
+def _read(raw: Any) -> bytes:
+    raw.enforce_content_length = True  # urllib3 before 2.0 takes a short body for a whole one
+    body = b""
+    while part := raw.read(MAX_BODY + 1 - len(body), decode_content=False):  # only the end tells a short body
+        body += part
         if len(body) > MAX_BODY:
             raise OtaError(
                 f"the answer is longer than {MAX_BODY // 1024 // 1024} MiB",
                 code="endless_answer",
                 hint="check endpoint and proxy, because no documented answer is nearly that long",
             )
-    return bytes(body)
+    return body
 
 
 # --- Errors ----------------------------------------------------------------------------------------------------------
@@ -148,12 +165,12 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _explain(causes: list[BaseException], place: str) -> OtaError:
     """The first explanation that fits, from the most to the least telling type of exception."""
     for kinds, explain in (
-        (requests.exceptions.ProxyError, _proxy),
+        ((requests.exceptions.ProxyError, urllib3.exceptions.ProxyError), _proxy),
         ((ssl.SSLCertVerificationError, urllib3.connection.CertificateError), _certificate),  # type: ignore[attr-defined]
-        ((requests.exceptions.SSLError, ssl.SSLError), _tls),
+        ((urllib3.exceptions.SSLError, ssl.SSLError), _tls),
         (socket.gaierror, _unknown_host),
         (ConnectionRefusedError, _refused),
-        ((requests.Timeout, socket.timeout), _timeout),
+        ((urllib3.exceptions.TimeoutError, socket.timeout), _timeout),
         (ValueError, _bad_url),
     ):
         for cause in causes:
@@ -181,6 +198,7 @@ def _certificate(place: str, cause: BaseException) -> OtaError:
         f"the certificate of {place} is not trusted ({getattr(cause, 'verify_message', '') or 'verification failed'})",
         code="certificate_not_trusted",
         hint="give the certificate of its authority in ca_path, or check that endpoint is the right host",
+        systemic=True,
     )
 
 
@@ -189,6 +207,7 @@ def _tls(place: str, cause: BaseException) -> OtaError:
         f"no TLS connection to {place} can be made",
         code="tls_failed",
         hint="check that endpoint speaks https, and that ca_path holds certificates in PEM format",
+        systemic=True,
     )
 
 
@@ -199,6 +218,7 @@ def _unknown_host(place: str, cause: BaseException) -> OtaError:
         code="unknown_host",
         hint="check endpoint or region, and that this machine can resolve names",
         retry=Retry.LATER if passing else Retry.NEVER,
+        systemic=not passing,
     )
 
 
@@ -225,4 +245,5 @@ def _bad_url(place: str, cause: BaseException) -> OtaError:
         f"{place} cannot be asked, because its URL or the proxy's is not valid",
         code="invalid_url",
         hint="check endpoint and proxy, which look like https://host:port",
+        systemic=True,
     )

@@ -38,6 +38,13 @@ options:
       - The ID of the update package.
     type: str
     required: true
+  only_summary:
+    description:
+      - Answer with RV(summary) alone, without RV(jobs) and RV(devices). Of thousands of devices that nobody looks at
+        one by one, this keeps output, facts and the database of a controller small.
+    type: bool
+    default: false
+    version_added: 0.2.0
 seealso:
   - module: iotfleet.ota.ota_job_info
   - module: iotfleet.ota.ota_unfinished_tasks_info
@@ -82,7 +89,7 @@ jobs:
       not listed here is kept, in snake case.
   type: list
   elements: dict
-  returned: always, unless Ansible refuses an option
+  returned: always, unless O(only_summary=true) or Ansible refuses an option
   contains:
     device_name:
       description: The name of the device, as it was asked for.
@@ -163,10 +170,10 @@ jobs:
 devices:
   description:
     - One entry for each of O(device_names), in the same order.
-    - After a failure, the entries of those that had been read before it.
+    - After a failure, the entries of those that were read all the same.
   type: list
   elements: dict
-  returned: always, unless Ansible refuses an option
+  returned: always, unless O(only_summary=true) or Ansible refuses an option
   contains:
     product_key:
       description: The key of the product, as it was asked for.
@@ -194,12 +201,12 @@ summary:
   returned: always, unless Ansible refuses an option
   contains:
     total:
-      description: The number of RV(jobs).
+      description: The number of batches, which are RV(jobs).
       type: int
       returned: always
       sample: 1
     devices:
-      description: The number of RV(devices).
+      description: The number of devices that were read.
       type: int
       returned: always
       sample: 1
@@ -259,7 +266,7 @@ failure:
 
 from typing import Any
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import DEVICES, devices_asked, named
+from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import DEVICES, ONLY_SUMMARY, devices_asked, named
 from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._facts import tally
 from ansible_collections.iotfleet.ota.plugins.module_utils._module import Entry, Options, run
@@ -296,6 +303,7 @@ def main() -> None:
             "product_key": {**DEVICES["product_key"], "required": True},
             "device_names": {**DEVICES["device_names"], "required": True},
             "firmware_id": {"type": "str", "required": True},
+            **ONLY_SUMMARY,
         },
         inputs=inputs,
         ask=ask,

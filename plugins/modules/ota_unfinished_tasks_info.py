@@ -53,6 +53,13 @@ options:
       - QUEUED
       - NOTIFIED
       - IN_PROGRESS
+  only_summary:
+    description:
+      - Answer with RV(summary) alone, without RV(tasks) and RV(devices). Of thousands of devices that nobody looks at
+        one by one, this keeps output, facts and the database of a controller small.
+    type: bool
+    default: false
+    version_added: 0.2.0
 seealso:
   - module: iotfleet.ota.ota_job_info
   - module: iotfleet.ota.ota_device_jobs_info
@@ -98,7 +105,7 @@ tasks:
       not listed here is kept, in snake case.
   type: list
   elements: dict
-  returned: always, unless Ansible refuses an option
+  returned: always, unless O(only_summary=true) or Ansible refuses an option
   contains:
     task_id:
       description: The ID of the task.
@@ -170,10 +177,10 @@ tasks:
 devices:
   description:
     - One entry for each device that was named, in the same order.
-    - After a failure, the entries of those that had been read before it.
+    - After a failure, the entries of those that were read all the same.
   type: list
   elements: dict
-  returned: always, unless Ansible refuses an option
+  returned: always, unless O(only_summary=true) or Ansible refuses an option
   contains:
     product_key:
       description: The key of the product, as it was asked for; V(null) where O(iot_ids) were given.
@@ -206,7 +213,7 @@ summary:
   returned: always, unless Ansible refuses an option
   contains:
     total:
-      description: The number of RV(tasks).
+      description: The number of tasks, which are RV(tasks).
       type: int
       returned: always
       sample: 1
@@ -218,7 +225,7 @@ summary:
       returned: always
       sample: {"CONFIRM": 0, "QUEUED": 0, "NOTIFIED": 1, "IN_PROGRESS": 0}
     devices:
-      description: The number of RV(devices).
+      description: The number of devices that were read.
       type: int
       returned: always
       sample: 1
@@ -276,7 +283,7 @@ failure:
 
 from typing import Any
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import DEVICES, devices_asked, named
+from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import DEVICES, ONLY_SUMMARY, devices_asked, named
 from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._facts import tally
 from ansible_collections.iotfleet.ota.plugins.module_utils._module import Entry, Options, run
@@ -333,6 +340,7 @@ def main() -> None:
     run(
         argument_spec={
             **DEVICES,
+            **ONLY_SUMMARY,
             "module_name": {"type": "str"},
             "task_statuses": {"type": "list", "elements": "str", "choices": list(UNFINISHED_TASK_STATUSES)},
         },

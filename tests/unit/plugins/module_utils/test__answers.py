@@ -34,7 +34,7 @@ def test_a_refusal_carries_what_a_retry_needs():
     with pytest.raises(OtaError) as error:
         read_answer(refused("Throttling.User", "slow down", 429, retry_after="3"), "json", ())
     assert (error.value.code, error.value.http_status, error.value.request_id) == ("Throttling.User", 429, "R-2")
-    assert (error.value.retry, error.value.retry_after, error.value.detail) == (Retry.LATER, 3.0, "slow down")
+    assert (error.value.retry, error.value.retry_after, error.value.detail) == (Retry.SLOWER, 3.0, "slow down")
 
 
 def test_what_is_confidential_is_not_repeated():

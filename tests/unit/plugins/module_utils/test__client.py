@@ -5,10 +5,14 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils import _client
 from ansible_collections.iotfleet.ota.plugins.module_utils._client import (
+    MAX_FAILED,
+    MAX_IN_FLIGHT,
     MAX_RETRY_AFTER,
     Client,
     Service,
@@ -21,12 +25,13 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
     PLATFORMS,
     QUERY_OTA_JOB,
 )
-from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import Pacer
+from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import MARGIN, Pacer
 from ansible_collections.iotfleet.ota.plugins.module_utils._signer import sign_rpc
 from ansible_collections.iotfleet.ota.plugins.module_utils._transport import Response
 from ansible_collections.iotfleet.ota.tests.unit.fakes import (
     Clock,
     Conversation,
+    Request,
     refused,
     response,
     success,
@@ -53,7 +58,6 @@ class World:
             self.warnings.append,
             monotonic=self.clock.monotonic,
             wall=self.clock.wall,
-            sleep=self.clock.sleep,
             jitter=lambda: 1.0,
             nonce=lambda: next(self.nonces),
         )
@@ -149,7 +153,7 @@ def test_requests_keep_to_the_quota():
     world = World(*[success(Data=JOB)] * 3, max_qps=10)
     for _number in range(3):
         world.client.get(QUERY_OTA_JOB, job_id="1")
-    assert world.clock.slept == pytest.approx([0.1, 0.1])
+    assert world.clock.slept == pytest.approx([MARGIN / 10, MARGIN / 10])
 
 
 # --- One object ------------------------------------------------------------------------------------------------------
@@ -208,14 +212,14 @@ def test_every_attempt_is_signed_anew():
 
 
 def test_pauses_grow_up_to_a_bound():
-    world = World(*[refused("Throttling", status=400)] * 8, retries=7, timeout=300.0)
+    world = World(*[refused("ServiceUnavailable", status=503)] * 8, retries=7, timeout=300.0)
     error = world.error()
     assert world.clock.slept == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
-    assert (error.attempts, error.code, error.http_status) == (8, "Throttling", 400)
+    assert (error.attempts, error.code, error.http_status) == (8, "ServiceUnavailable", 503)
 
 
 def test_the_time_limit_counts_attempts_and_pauses():
-    world = World(*[refused("Throttling", status=400)] * 4, retries=100, timeout=5.0)
+    world = World(*[refused("ServiceUnavailable", status=503)] * 4, retries=100, timeout=5.0)
     error = world.error()
     assert error.attempts == 4
     assert world.clock.slept == [0.5, 1.0, 2.0]
@@ -235,8 +239,49 @@ def test_an_attempt_that_hangs_leaves_time_for_others():
 
 
 def test_many_retries_are_no_trouble():
-    world = World(*[refused("Throttling", status=400)] * 2001, retries=2000, timeout=1e6)
+    world = World(*[refused("ServiceUnavailable", status=503)] * 2001, retries=2000, timeout=1e6)
     assert world.error().attempts == 2001
+
+
+# --- Throttling ------------------------------------------------------------------------------------------------------
+
+
+def test_throttled_attempts_do_not_count_as_retries():
+    world = World(*[refused("Throttling", status=400)] * 4, success(Data=JOB), retries=1)
+    world.job()
+    assert world.clock.slept == [0.5, 1.0, 2.0, 4.0]
+
+
+def test_throttled_attempts_end_by_the_time_limit():
+    world = World(*[refused("Throttling", status=400)] * 4, retries=1, timeout=5.0)
+    error = world.error()
+    assert (error.code, error.attempts) == ("Throttling", 4)
+    assert world.clock.slept == [0.5, 1.0, 2.0]
+
+
+def test_throttling_slows_all_later_requests_down():
+    world = World(refused("Throttling", status=429), *[success(Data=JOB)] * 3, max_qps=10)
+    for _number in range(3):
+        world.client.get(QUERY_OTA_JOB, job_id="1")
+    world.conversation.finish()
+    assert world.clock.slept[0] == 0.5
+    assert len(world.clock.slept) == 3
+    assert all(1.1 * MARGIN / 10 < pause < MARGIN / 5 for pause in world.clock.slept[1:])
+
+
+def test_a_failure_of_another_kind_does_not_slow_down():
+    world = World(refused("ServiceUnavailable", status=503), *[success(Data=JOB)] * 2, max_qps=10)
+    for _number in range(2):
+        world.client.get(QUERY_OTA_JOB, job_id="1")
+    assert world.clock.slept == pytest.approx([0.5, MARGIN / 10])
+
+
+def test_a_pause_that_is_not_waited_for_holds_nobody_back():
+    world = World(refused("Throttling", status=429, retry_after="40"), success(Data=JOB), max_qps=10)
+    with pytest.raises(OtaError):
+        world.client.get(QUERY_OTA_JOB, job_id="1")
+    world.job()
+    assert world.clock.elapsed < 1
 
 
 def test_waiting_for_the_quota_does_not_count():
@@ -308,6 +353,7 @@ def test_no_retries_means_one_request():
 # --- Clock -----------------------------------------------------------------------------------------------------------
 
 HOUR_LATER = "Tue, 19 Nov 2024 10:47:43 GMT"
+EXPIRED = refused("InvalidTimeStamp.Expired", status=400, date=HOUR_LATER)
 
 
 def test_the_services_clock_is_used_and_kept():
@@ -564,3 +610,143 @@ def test_headers_are_read_in_lower_case():
     world = World(answer, success(Data=JOB))
     world.job()
     assert world.clock.slept == [2.0]
+
+
+# --- Many at once ----------------------------------------------------------------------------------------------------
+
+
+class Crowd:
+    """A client that asks for many jobs at once; ``answers`` are by job, and all others are found."""
+
+    def __init__(self, answers=None, **service):
+        self.answers = answers or {}
+        self.asked = []
+        self.under_way = 0
+        self.most_under_way = 0
+        self.warnings = []
+        self.guard = threading.Lock()
+        self.client = Client(
+            Service(PLATFORMS["alibaba"], "https://iot.example.com/", **service),
+            Credentials("key-id", SECRET),
+            self,
+            Pacer(0),
+            self.warnings.append,
+            wall=Clock().wall,
+            jitter=lambda: 0.0,
+        )
+
+    def send(self, method, url, timeout):
+        params = Request(method, url, timeout).params
+        with self.guard:
+            self.asked.append(params["JobId"])
+            self.under_way += 1
+            self.most_under_way = max(self.most_under_way, self.under_way)
+        time.sleep(0.002)
+        with self.guard:
+            self.under_way -= 1
+            answer = self.answers.get(params["JobId"]) or success(Data={"JobId": params["JobId"]})
+            return answer(params) if callable(answer) else answer
+
+    def ask(self, ids):
+        jobs, failure = self.client.many(lambda job_id: self.client.get(QUERY_OTA_JOB, job_id=job_id), ids)
+        return [job and job["job_id"] for job in jobs], failure
+
+
+def numbers(number):
+    return [str(position) for position in range(number)]
+
+
+def test_answers_come_in_the_order_of_the_questions():
+    crowd = Crowd({"7": refused("iot.ota.JobNotFound")})
+    found, failure = crowd.ask(numbers(200))
+    assert found == [None if position == "7" else position for position in numbers(200)]
+    assert failure is None
+    assert sorted(crowd.asked, key=int) == numbers(200)
+
+
+def test_so_many_are_under_way_at_once_and_no_more():
+    crowd = Crowd()
+    crowd.ask(numbers(200))
+    assert 2 <= crowd.most_under_way <= MAX_IN_FLIGHT
+
+
+def test_no_question_has_no_answer():
+    assert Crowd().ask([]) == ([], None)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refused("SignatureDoesNotMatch", status=400),
+        refused("NoPermission", status=403),
+        refused("InvalidSecurityToken.Expired", status=400),
+        response("", 302, location="https://elsewhere.example.com/"),
+    ],
+)
+def test_what_all_would_meet_ends_the_asking(answer):
+    crowd = Crowd({"20": answer})
+    found, failure = crowd.ask(numbers(1000))
+    assert failure.systemic
+    assert "20" not in found
+    assert found == [job_id for job_id in numbers(1000) if job_id in found]
+    assert len(found) + 1 == len(crowd.asked) <= 20 + 2 * MAX_IN_FLIGHT
+
+
+def test_what_one_meets_does_not_end_the_asking():
+    crowd = Crowd({"20": refused("iot.ota.Odd")})
+    found, failure = crowd.ask(numbers(100))
+    assert found == [job_id for job_id in numbers(100) if job_id != "20"]
+    assert failure.code == "iot.ota.Odd"
+
+
+def test_several_failures_end_the_asking():
+    crowd = Crowd({job_id: refused("iot.ota.Odd") for job_id in numbers(1000)[20:]})
+    found, failure = crowd.ask(numbers(1000))
+    assert found == numbers(20)
+    assert failure.code == "iot.ota.Odd"
+    assert MAX_FAILED <= len(crowd.asked) - 20 <= MAX_FAILED + MAX_IN_FLIGHT
+
+
+def test_of_several_failures_the_one_that_all_would_meet_is_told():
+    crowd = Crowd({"1": refused("iot.ota.Odd"), "3": refused("NoPermission", status=403)})
+    _found, failure = crowd.ask(numbers(5))
+    assert failure.code == "NoPermission"
+
+
+def test_else_the_first_in_order_is_told():
+    crowd = Crowd({job_id: refused(f"iot.ota.Odd{job_id}") for job_id in "43"})
+    _found, failure = crowd.ask(numbers(6))
+    assert failure.code == "iot.ota.Odd3"
+
+
+def test_pauses_end_with_the_asking():
+    crowd = Crowd({"0": refused("Throttling", status=429, retry_after="29"), "1": refused("NoPermission", status=403)})
+    began = time.monotonic()
+    _found, failure = crowd.ask(numbers(2))
+    assert failure.code == "NoPermission"
+    assert time.monotonic() - began < 20
+
+
+def test_the_client_can_be_asked_again_after_a_failure():
+    crowd = Crowd({"0": refused("NoPermission", status=403)})
+    assert crowd.ask(["0"])[1].code == "NoPermission"
+    assert crowd.ask(["1"]) == (["1"], None)
+
+
+def test_the_clock_is_set_once_for_all():
+    def expired_at_first(params):
+        return EXPIRED if params["Timestamp"].startswith("2024-11-19T09") else success(Data={"JobId": params["JobId"]})
+
+    crowd = Crowd(dict.fromkeys(numbers(50), expired_at_first))
+    found, failure = crowd.ask(numbers(50))
+    assert (found, failure) == (numbers(50), None)
+    assert len(crowd.warnings) == 1
+    assert "3600 s behind" in crowd.warnings[0]
+
+
+def test_a_mistake_of_ours_is_not_hidden():
+    def mistake(params):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        Crowd({"3": mistake}).ask(numbers(10))

@@ -103,11 +103,11 @@ def test_what_else_is_missing_stays_an_error(operation, code):
 @pytest.mark.parametrize(
     ("code", "status", "retry", "hint"),
     [
-        ("Throttling", 400, Retry.LATER, "lower max_qps"),
-        ("Throttling.User", 400, Retry.LATER, "lower max_qps"),
-        ("Throttling.Api", 429, Retry.LATER, "lower max_qps"),
-        ("Rejected.Throttling", 503, Retry.LATER, "lower max_qps"),
-        ("iot.messagebroker.RateLimit", 200, Retry.LATER, "lower max_qps"),
+        ("Throttling", 400, Retry.SLOWER, "lower max_qps"),
+        ("Throttling.User", 400, Retry.SLOWER, "lower max_qps"),
+        ("Throttling.Api", 429, Retry.SLOWER, "lower max_qps"),
+        ("Rejected.Throttling", 503, Retry.SLOWER, "lower max_qps"),
+        ("iot.messagebroker.RateLimit", 200, Retry.SLOWER, "lower max_qps"),
         ("ServiceUnavailable", 503, Retry.LATER, "ask again later"),
         ("InternalError", 500, Retry.LATER, "ask again later"),
         ("UnknownError", 500, Retry.LATER, "ask again later"),
@@ -143,7 +143,7 @@ def test_what_else_is_missing_stays_an_error(operation, code):
         ("iot.common.InvalidPageParams", 200, Retry.NEVER, "option that the code names"),
         ("iot.ota.Surprise", 200, Retry.NEVER, "look the code up"),
         ("", 500, Retry.LATER, "ask again later"),
-        ("", 429, Retry.LATER, "ask again later"),
+        ("", 429, Retry.SLOWER, "lower max_qps"),
         ("", 404, Retry.NEVER, "look the code up"),
     ],
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from ansible_collections.iotfleet.ota.plugins.module_utils import _module
+from ansible_collections.iotfleet.ota.plugins.module_utils import _client, _module
 from ansible_collections.iotfleet.ota.tests.unit.fakes import Conversation, run_module
 
 TYPES = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
@@ -36,6 +36,7 @@ def ask(monkeypatch):
     def ask_module(module, options, *answers):
         conversation = Conversation(*answers)
         monkeypatch.setattr(_module, "Transport", lambda *arguments: conversation)
+        monkeypatch.setattr(_client, "MAX_IN_FLIGHT", 1)  # a conversation has an order
         result = run_module(module.main, {**OPTIONS, **options})
         requests = conversation.finish()
         assert "canary" not in str(result)

@@ -85,6 +85,7 @@ def test_a_failure_keeps_what_was_learned(ask):
     assert result["msg"] == (
         'QueryOTAJob got no usable answer: the service refused it with NoPermission (HTTP 403) and says "not you";'
         " let the account's administrator allow this action to the user or role of the access key (request id R-2)."
+        " 1 of 3 inputs were read."
     )
     assert result["failure"] == {
         "action": "QueryOTAJob",

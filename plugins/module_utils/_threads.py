@@ -1,0 +1,63 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is a private module_util: it may change at any time, without notice.
+
+"""Work that is given up when it takes too long."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import Any, Callable, TypeVar
+
+T = TypeVar("T")
+
+
+class Helpers:
+    """Threads that do blocking work for callers with a time limit. Safe to use from threads.
+
+    Those of :mod:`concurrent.futures` would keep the process from ending for as long as one of them hangs.
+    """
+
+    def __init__(self) -> None:
+        self._idle: list[_Helper] = []
+
+    def run(self, work: Callable[[], T], timeout: float) -> T:
+        """What ``work`` returns or raises.
+
+        :raises TimeoutError: it has not ended within ``timeout`` seconds. It goes on, and nobody hears of its end.
+        """
+        try:
+            helper = self._idle.pop()
+        except IndexError:
+            helper = _Helper()
+            helper.start()
+        helper.tasks.put(work)
+        try:
+            result, error = helper.outcomes.get(timeout=timeout)
+        except queue.Empty:
+            helper.tasks.put(None)
+            raise TimeoutError from None
+        self._idle.append(helper)
+        if error is not None:
+            raise error
+        return result
+
+
+class _Helper(threading.Thread):
+    """Does one piece of work after the other, until it is given ``None``."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.tasks: queue.SimpleQueue[Callable[[], Any] | None] = queue.SimpleQueue()
+        self.outcomes: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+
+    def run(self) -> None:
+        while (work := self.tasks.get()) is not None:
+            try:
+                self.outcomes.put((work(), None))
+            except BaseException as error:  # handed over, not swallowed
+                self.outcomes.put((None, error))
+            work = None  # what it holds may be large

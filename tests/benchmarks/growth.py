@@ -1,0 +1,107 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Growth: what a row costs, and how much memory many take."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from .common import PRODUCT_KEY, Figure, Finished, alternate, fleet, listed, median, run_module
+
+ROWS_PER_DEVICE = 100
+SIZES = (1_000, 10_000, 100_000)
+MAX_MIB = 450
+
+
+def _body() -> bytes:
+    """An answer with as many open tasks of one device as the vendor's documented fields make it."""
+    rows = [
+        {
+            "TaskId": f"18363407794948{number:05}",
+            "TaskStatus": "NOTIFIED",
+            "JobId": "1836340779212660001",
+            "FirmwareId": "FJFx8JzpnhpIsKftRjjm030001",
+            "ProductKey": PRODUCT_KEY,
+            "ProductName": "Lamp",
+            "DeviceName": f"lamp-{number:05}",
+            "IotId": f"OZs5tjTkzRRTZSCekmbRk{number:05}",
+            "ModuleName": f"module-{number:05}",
+            "SrcVersion": "1.0.0",
+            "DestVersion": "2.0.0",
+            "UtcCreate": "2024-09-11T03:40:02.734Z",
+            "UtcModified": f"2024-09-11T06:27:24.{number:03}Z",
+        }
+        for number in range(ROWS_PER_DEVICE)
+    ]
+    return json.dumps({"RequestId": "R", "Success": True, "Data": {"SimpleOTATaskInfo": rows}}).encode()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Gives everybody the same answer, at once."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    body = _body()
+
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep no log."""
+
+
+@contextlib.contextmanager
+def _server() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def figures() -> Iterator[Figure]:
+    """Per row at ten and a hundred times as many, then the memory of the most."""
+    peaks: list[float] = []
+    with _server() as url:
+
+        def run(rows: int) -> Finished:
+            names = fleet(max(rows // ROWS_PER_DEVICE, 1))
+            options = {"endpoint": url, "product_key": PRODUCT_KEY, "device_names": names, "max_qps": 0}
+            finished = run_module("ota_unfinished_tasks_info", options)
+            if rows:
+                assert finished.answer["summary"]["total"] == len(finished.answer["tasks"]) == rows
+            if rows == SIZES[-1]:
+                peaks.append(finished.peak_mib)
+            return finished
+
+        def cpu(rows: int) -> float:
+            return run(rows).cpu_seconds
+
+        # One device's rows are the smallest answer that there is; it stands for the start of a process.
+        least, *columns = alternate(*(lambda rows=rows: cpu(rows) for rows in (ROWS_PER_DEVICE, *SIZES)))
+    start = median(least)
+    per_row = [(median(column) - start) / (rows - ROWS_PER_DEVICE) * 1e6 for rows, column in zip(SIZES, columns)]
+    yield Figure(
+        " → ".join(f"{size:,}" for size in SIZES) + " task rows read and normalised",
+        "linear growth",
+        max(per_row[1:]) / per_row[0],
+        1.2,
+        f"{', '.join(f'{value:.0f}' for value in per_row)} µs of CPU a row, the whole module but its start,"
+        f" which took {start:.2f} s",
+    )
+    yield Figure(
+        f"peak memory at {SIZES[-1]:,} rows",
+        f"{MAX_MIB} MiB",
+        median(peaks),
+        MAX_MIB,
+        f"{listed(peaks, 0)} MiB, the whole module",
+        unit=" MiB",
+    )
