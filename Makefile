@@ -6,7 +6,7 @@ NOX := .venv/bin/nox
 REPORT := .nox/report.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test format changelog pins clean
+.PHONY: help demo test bench format changelog pins clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -17,6 +17,9 @@ demo: $(NOX) ## Rehearse a rollout and its gate against a simulated service
 test: $(NOX) ## Run what continuous integration runs; SESSIONS="lint units" runs only these
 	@rm -f $(REPORT); $(NOX) --report $(REPORT) $(if $(SESSIONS),--session $(SESSIONS)); \
 	status=$$?; .venv/bin/python tests/tooling/summary.py $(REPORT); exit $$status
+
+bench: $(NOX) ## Measure, some 25 minutes long; PARTS="single growth fleet quota" measures only these
+	@$(NOX) --session bench $(if $(PARTS),-- $(PARTS))
 
 format: $(NOX) ## Format the Python code and apply the linter's safe fixes
 	@$(NOX) --session format

@@ -256,6 +256,16 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the installed collection against the vendor's SDKs and Ansible's own means, some 25 minutes long."""
+    install(session, "e2e")
+    install_collection(session)
+    session.env["PYTHONDONTWRITEBYTECODE"] = "1"
+    session.env["PYTHONPATH"] = session.env["ANSIBLE_COLLECTIONS_PATH"]
+    session.run("python", "-m", "tests.benchmarks", *session.posargs)
+
+
+@nox.session
 def changelog(session: nox.Session) -> None:
     """Turn the changelog's fragments into the entry of the version in galaxy.yml."""
     install(session, "lint")

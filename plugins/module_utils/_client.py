@@ -17,10 +17,9 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any, Callable, TypeVar
+from typing import Any, Callable, NamedTuple, TypeVar
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._answers import read_answer
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials
@@ -32,12 +31,12 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._facts import (
     read_rows,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
-    CLOCK_CODES,
     COMMON_PARAMETERS,
     VERSION,
     Argument,
     Operation,
     Platform,
+    is_clock_code,
     wire_parameters,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import Pacer, Stopped
@@ -67,8 +66,7 @@ LISTING_ATTEMPTS = 3
 MAX_ROWS = 100_000
 
 
-@dataclass(frozen=True)
-class Service:
+class Service(NamedTuple):
     """Whom to ask, and how.
 
     ``timeout``, in seconds, is for one call with all its attempts and the pauses between them; waiting for the
@@ -227,7 +225,7 @@ class Client:
         try:
             return self._call(operation, arguments, read)
         except OtaError as error:
-            if operation.not_found.search(error.code):
+            if operation.is_not_found(error.code):
                 return None
             raise
 
@@ -293,7 +291,7 @@ class Client:
         try:
             return read_answer(response, self._service.response_format, (*self._credentials.confidential(), signature))
         except OtaError as error:
-            if CLOCK_CODES.search(error.code):
+            if is_clock_code(error.code):
                 self._set_clock(error, response, offset)
             raise
 

@@ -94,28 +94,26 @@ class MissingLibraryError(OtaError):
 
 
 #: Where the repetition of a signed request begins: everything from there on is left out, however it is encoded.
-_SIGNED_REQUEST = re.compile(
+_SIGNED_REQUEST = (
     r"(?:GET|POST)(?:(?:&|&amp;|%26)%2F|\s+/\s)"
-    r"|(?:Signature|SecurityToken|AccessKeyId|Credential)[\"']?\s*(?:=|:|%3D|%253D)",
-    re.IGNORECASE,
+    r"|(?:Signature|SecurityToken|AccessKeyId|Credential)[\"']?\s*(?:=|:|%3D|%253D)"
 )
 #: What HMAC-SHA1 in Base64 and HMAC-SHA256 in hexadecimal digits look like, also encoded for a URL once or twice.
-_SIGNATURE = re.compile(
-    r"(?<![0-9A-Za-z+/])(?:(?:[0-9A-Za-z+/]|%(?:25)?2[BF]){27}(?:=|%(?:25)?3D)|[0-9a-f]{64})(?![0-9A-Za-z+/=])",
-    re.IGNORECASE,
+_SIGNATURE = (
+    r"(?<![0-9A-Za-z+/])(?:(?:[0-9A-Za-z+/]|%(?:25)?2[BF]){27}(?:=|%(?:25)?3D)|[0-9a-f]{64})(?![0-9A-Za-z+/=])"
 )
 
 
 def redact(text: str, known: tuple[str, ...] = (), limit: int = 300) -> str:
     """``text`` on one line, without the ``known`` secrets and without anything that looks signed."""
-    begin = _SIGNED_REQUEST.search(text)
+    begin = re.search(_SIGNED_REQUEST, text, re.IGNORECASE)
     if begin:
         text = f"{text[: begin.start()]}***"
     for secret in known:
         once = quote(secret, safe="")
         for form in (quote(once, safe=""), once, secret):
             text = re.sub(re.escape(form), "***", text, flags=re.IGNORECASE)
-    text = " ".join(_SIGNATURE.sub("***", text).split())
+    text = " ".join(re.sub(_SIGNATURE, "***", text, flags=re.IGNORECASE).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

@@ -17,8 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from xml.parsers import expat
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import MissingLibraryError, OtaError, Retry
@@ -46,8 +45,7 @@ _XML_ENDED_EARLY = {
 }
 
 
-@dataclass(frozen=True)
-class Envelope:
+class Envelope(NamedTuple):
     """What surrounds the data of every answer. ``success`` is ``None`` where the answer does not say."""
 
     success: bool | None

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from types import MappingProxyType
-from typing import Union
+from typing import NamedTuple, Union
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import Retry, check_text
 
@@ -100,20 +100,29 @@ class Operation:
     action: str
     parameters: Mapping[str, str]
     fields: tuple[Field, ...]
-    not_found: re.Pattern[str]
+    not_found: str
     identity: str
     wrapper: str = ""
     page_size: int = 0
+
+    def is_not_found(self, code: str) -> bool:
+        """Whether ``code`` is one of ``not_found``."""
+        return _matches(self.not_found, code)
+
+
+def _matches(pattern: str, code: str) -> bool:
+    """Whether ``code`` is meant; patterns are compiled only when an error has come, which saves every task the time."""
+    return re.search(pattern, code, re.IGNORECASE) is not None
 
 
 _NOT_FOUND = r"(?:not_?found|not_?exist(?:s|ed)?|inexistent)"
 
 
-def _absent(things: str, *others: str) -> re.Pattern[str]:
+def _absent(things: str, *others: str) -> str:
     """Codes like ``iot.ota.JobNotFound``, ``InvalidJobId.NotFound``, ``iot.device.NotExistedDevice``, ``others``."""
     thing = rf"(?:ota|invalid)?(?:{things})"
     words = (rf"{thing}[._]?(?:is_?)?{_NOT_FOUND}", rf"{_NOT_FOUND}[._]?{thing}", *others)
-    return re.compile(rf"(?:^|\.)(?:{'|'.join(words)})$", re.IGNORECASE)
+    return rf"(?:^|\.)(?:{'|'.join(words)})$"
 
 
 _NO_DEVICE = _absent("device(?:id|name)?|iotid", "InvalidIoTId")
@@ -236,8 +245,7 @@ def wire_parameters(names: Mapping[str, str], values: Mapping[str, Argument]) ->
 # --- Platforms -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Platform:
+class Platform(NamedTuple):
     """A dialect: how requests go out. Answers need no dialect, they are read without regard to letter case."""
 
     method: str
@@ -275,117 +283,115 @@ PLATFORMS: Mapping[str, Platform] = MappingProxyType(
 # --- Errors ----------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Meaning:
+class Meaning(NamedTuple):
     """What a code of the service means for us.
 
     ``quote`` is off where the service's text repeats the signed request. ``systemic`` is on where any other question
     would get the same answer.
     """
 
-    pattern: re.Pattern[str]
+    pattern: str
     hint: str
     retry: Retry = Retry.NEVER
     quote: bool = True
     systemic: bool = False
 
 
-def _meaning(
-    pattern: str, hint: str, retry: Retry = Retry.NEVER, quote: bool = True, systemic: bool = False
-) -> Meaning:
-    return Meaning(re.compile(pattern, re.IGNORECASE), hint, retry, quote, systemic)
-
-
-CLOCK_CODES = re.compile(r"^InvalidTimeStamp\.", re.IGNORECASE)
+_CLOCK_CODES = r"^InvalidTimeStamp\."
 
 MEANINGS = (
-    _meaning(
+    Meaning(
         r"^(Throttling|Rejected\.Throttling|iot\.messagebroker\.RateLimit)(\.|$)",
         "lower max_qps or ask again later, because all users of an account share its quota",
         Retry.SLOWER,
     ),
-    _meaning(
+    Meaning(
         r"^(ServiceUnavailable|InternalError|UnknownError|iot\.system\.SystemException)(\.|$)",
         "ask again later, or give the request id to the vendor's support",
         Retry.LATER,
     ),
-    _meaning(r"^SignatureNonceUsed$", "make sure that no proxy sends a request twice", Retry.ONCE, quote=False),
-    _meaning(
-        CLOCK_CODES.pattern,
+    Meaning(r"^SignatureNonceUsed$", "make sure that no proxy sends a request twice", Retry.ONCE, quote=False),
+    Meaning(
+        _CLOCK_CODES,
         "set the clock of the machine that runs the module, best by NTP",
         Retry.ONCE,
         quote=False,
         systemic=True,
     ),
-    _meaning(
+    Meaning(
         r"^(SignatureDoesNotMatch|IncompleteSignature)(\.|$)",
         "check that access_key_secret is the one that belongs to access_key_id",
         quote=False,
         systemic=True,
     ),
-    _meaning(
+    Meaning(
         r"^InvalidAccessKeyId\.Inactive$",
         "enable the access key, or give another by access_key_id and access_key_secret",
         quote=False,
         systemic=True,
     ),
-    _meaning(
+    Meaning(
         r"^InvalidAccessKeyId(\.|$)",
         "check access_key_id, and that platform and endpoint are those of the account that it belongs to",
         quote=False,
         systemic=True,
     ),
-    _meaning(
+    Meaning(
         r"^(InvalidSecurityToken\.Expired)$",
         "ask for new temporary credentials and give all three of access_key_id, access_key_secret and security_token",
         quote=False,
         systemic=True,
     ),
-    _meaning(
+    Meaning(
         r"^(MissingSecurityToken|InvalidSecurityToken)(\.|$)",
         "give the security_token that was issued together with access_key_id and access_key_secret",
         quote=False,
         systemic=True,
     ),
-    _meaning(
+    Meaning(
         r"^(Forbidden|NoPermission)(\.|$)|\.RamActionPermissionDeny$",
         "let the account's administrator allow this action to the user or role of the access key",
         systemic=True,
     ),
-    _meaning(
+    Meaning(
         r"\.(IotInstanceNotFound|InstanceNotFound)$",
         "check iot_instance_id, and that the instance is in this region",
         systemic=True,
     ),
-    _meaning(
+    Meaning(
         r"\.(UidNotFound|InvalidTenant|IllegalRequest)$",
         "check that the account uses this service in this region",
         systemic=True,
     ),
-    _meaning(r"\.BillIsOverDue$", "settle the account's bill", systemic=True),
-    _meaning(r"(^|\.)NotExistedProduct$", "check product_key", systemic=True),
-    _meaning(r"(^|\.)FirmwareNotFound$", "check firmware_id", systemic=True),
-    _meaning(
+    Meaning(r"\.BillIsOverDue$", "settle the account's bill", systemic=True),
+    Meaning(r"(^|\.)NotExistedProduct$", "check product_key", systemic=True),
+    Meaning(r"(^|\.)FirmwareNotFound$", "check firmware_id", systemic=True),
+    Meaning(
         r"^(InvalidApi\.NotFound|UnsupportedOperation|InvalidVersion)(\.|$)",
         "check platform and endpoint, because this service does not offer the operation",
         systemic=True,
     ),
-    _meaning(
+    Meaning(
         r"^Missing(Format|Version|SignatureVersion)$", "set full_common_parameters, or check platform", systemic=True
     ),
-    _meaning(r"^Missing|^Invalid|\.InvalidPageParams$", "correct the option that the code names"),
+    Meaning(r"^Missing|^Invalid|\.InvalidPageParams$", "correct the option that the code names"),
 )
 
-_UNKNOWN_CODE = Meaning(re.compile(""), "look the code up in the vendor's list of error codes")
-_SERVER_FAULT = Meaning(re.compile(""), "ask again later, or look at the service's status page", Retry.LATER)
-_TOO_MANY = Meaning(re.compile(""), "lower max_qps or ask again later", Retry.SLOWER)
+_UNKNOWN_CODE = Meaning("", "look the code up in the vendor's list of error codes")
+_SERVER_FAULT = Meaning("", "ask again later, or look at the service's status page", Retry.LATER)
+_TOO_MANY = Meaning("", "lower max_qps or ask again later", Retry.SLOWER)
 
 
 def meaning_of(code: str, http_status: int | None = None) -> Meaning:
     """What ``code`` means; an unknown one is judged by the HTTP status alone."""
     for meaning in MEANINGS:
-        if meaning.pattern.search(code):
+        if _matches(meaning.pattern, code):
             return meaning
     if http_status == 429:
         return _TOO_MANY
     return _SERVER_FAULT if http_status is not None and http_status >= 500 else _UNKNOWN_CODE
+
+
+def is_clock_code(code: str) -> bool:
+    """Whether ``code`` says that the time stamp of the request is off."""
+    return _matches(_CLOCK_CODES, code)

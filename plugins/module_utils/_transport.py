@@ -6,17 +6,17 @@
 
 """The one user of requests: pooled connections, TLS, proxy, time limits.
 
-A request's URL holds its signature, and requests repeats the URL in its errors. So no text of an exception ever leaves
-this file; what went wrong is told from the types of the exceptions alone.
+A request's URL holds its signature, and requests and urllib3 repeat the URL in their errors and logs. So no text of an
+exception ever leaves this file; what went wrong is told from the types of the exceptions alone.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import ssl
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -40,12 +40,10 @@ MAX_IN_FLIGHT = 16
 #: An address that does not answer within so many seconds will not answer later either.
 CONNECT_TIMEOUT = 10.0
 
-
 HEADERS = {"User-Agent": "iotfleet.ota", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 
-@dataclass(frozen=True)
-class Response:
+class Response(NamedTuple):
     """What came back: headers by lower-case name, and the whole body."""
 
     status: int
@@ -70,6 +68,8 @@ class Transport:
         self._adapter = requests.adapters.HTTPAdapter(pool_maxsize=MAX_IN_FLIGHT)
         self._routes: dict[str, _Route] = {}
         self._helpers = Helpers()
+        for name in ("urllib3.connection", "urllib3.connectionpool"):
+            logging.getLogger(name).addFilter(_log_no_query)
         if not validate_certs:
             urllib3.disable_warnings()
 
@@ -126,6 +126,11 @@ class _Route(NamedTuple):
 
     pool: urllib3.HTTPConnectionPool
     target: str
+
+
+def _log_no_query(record: logging.LogRecord) -> bool:
+    """Whether a log, which belongs to whoever runs the process, may hold what urllib3 says."""
+    return "?" not in record.getMessage()
 
 
 def _read(raw: Any) -> bytes:

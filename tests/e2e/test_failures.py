@@ -92,9 +92,9 @@ FAILURES: dict[str, tuple[dict[str, Any] | None, dict[str, Any], str, list[str]]
     "permission": ({"fault": "no_permission"}, {}, "NoPermission", ["NoPermission (HTTP 403)", "administrator"]),
     "throttled": (
         {"fault": "throttling", "status": 429},
-        {"retries": 1},
+        {"retries": 1, "timeout": 1},
         "Throttling.User",
-        ["in 2 attempts: the service refused it with Throttling.User (HTTP 429)", "lower max_qps"],
+        [" attempts: the service refused it with Throttling.User (HTTP 429)", "lower max_qps"],
     ),
     "unknown_host": (
         None,

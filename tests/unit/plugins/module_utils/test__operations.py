@@ -67,7 +67,7 @@ def test_a_parameter_that_the_operation_does_not_have_is_a_mistake():
     ],
 )
 def test_codes_that_say_that_there_is_no_such_job(code):
-    assert QUERY_OTA_JOB.not_found.search(code)
+    assert QUERY_OTA_JOB.is_not_found(code)
 
 
 @pytest.mark.parametrize("operation", [LIST_OTA_JOB_BY_DEVICE, LIST_OTA_UNFINISHED_TASK_BY_DEVICE])
@@ -75,7 +75,7 @@ def test_codes_that_say_that_there_is_no_such_job(code):
     "code", ["iot.device.NotExistedDevice", "iot.device.DeviceNotFound", "iot.device.InvalidIoTId", "IotId.NotFound"]
 )
 def test_codes_that_say_that_there_is_no_such_device(operation, code):
-    assert operation.not_found.search(code)
+    assert operation.is_not_found(code)
 
 
 @pytest.mark.parametrize("operation", [QUERY_OTA_JOB, LIST_OTA_JOB_BY_DEVICE, LIST_OTA_UNFINISHED_TASK_BY_DEVICE])
@@ -97,7 +97,7 @@ def test_codes_that_say_that_there_is_no_such_device(operation, code):
     ],
 )
 def test_what_else_is_missing_stays_an_error(operation, code):
-    assert not operation.not_found.search(code)
+    assert not operation.is_not_found(code)
 
 
 @pytest.mark.parametrize(

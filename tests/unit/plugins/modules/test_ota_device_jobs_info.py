@@ -65,6 +65,14 @@ def test_a_failure_keeps_what_was_learned(ask):
     hold_failure(ota_device_jobs_info, result)
 
 
+def test_the_summary_alone(ask):
+    options, answers = {**ASKED, "device_names": ["a", "b"]}, [page(1, [1], 1, 1), page(1, [], 0, 0)]
+    whole, _requests = ask(ota_device_jobs_info, options, *answers)
+    result, _requests = ask(ota_device_jobs_info, {**options, "only_summary": True}, *answers)
+    assert result["summary"] == whole["summary"]
+    hold_success(ota_device_jobs_info, result, left_out=("jobs", "devices"))
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -74,6 +74,23 @@ def test_a_failure_keeps_what_was_learned(ask):
     hold_failure(ota_unfinished_tasks_info, result)
 
 
+def test_the_summary_alone(ask):
+    options = {"product_key": "k", "device_names": ["a", "b"]}
+    whole, _requests = ask(ota_unfinished_tasks_info, options, tasks("QUEUED"), tasks())
+    result, _requests = ask(ota_unfinished_tasks_info, {**options, "only_summary": True}, tasks("QUEUED"), tasks())
+    assert result["summary"] == whole["summary"]
+    hold_success(ota_unfinished_tasks_info, result, left_out=("tasks", "devices"))
+
+
+def test_the_summary_alone_after_a_failure(ask):
+    answers = [tasks("QUEUED"), refused("NoPermission", "not you", 403)]
+    options = {"product_key": "k", "device_names": ["a", "b"], "only_summary": True}
+    result, _requests = ask(ota_unfinished_tasks_info, options, *answers)
+    assert result["summary"]["devices"] == 1
+    assert result["msg"].endswith(" 1 of 2 inputs were read.")
+    hold_failure(ota_unfinished_tasks_info, result, left_out=("tasks", "devices"))
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

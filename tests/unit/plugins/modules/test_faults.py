@@ -1,0 +1,224 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every module through every fault of the simulator: it ends right, or with the failure that belongs to the fault."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import sys
+import time
+from typing import Any, NamedTuple
+
+import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils import _module
+from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
+from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import Pacer
+from ansible_collections.iotfleet.ota.plugins.modules import (
+    ota_device_jobs_info,
+    ota_job_info,
+    ota_unfinished_tasks_info,
+)
+from ansible_collections.iotfleet.ota.tests.unit.fakes import DATA, run_module
+
+from .conftest import hold_failure
+
+FILES = DATA.parents[2] / "roles" / "simulator" / "files"
+if str(FILES) not in sys.path:
+    sys.path.insert(0, str(FILES))
+
+from ota_sim import faults, scenario  # noqa: E402
+from ota_sim.server import Server  # noqa: E402
+from ota_sim.service import Service, Settings  # noqa: E402
+
+KEYS = {
+    "alibaba": {"id": "STS.fault-id", "secret": "canary-secret", "security_token": "canary-token"},
+    "tuya": {"id": "fault-id", "secret": "canary-secret"},
+}
+DEVICES = ["客厅 *", "d-2", "d-3"]
+# More than one page, so that paging has something to spoil.
+TARGETS = [{"name": name, "course": "offline"} for name in DEVICES]
+JOBS = [{"job_id": f"18300{number:04}", "firmware_id": "f1", "devices": TARGETS} for number in range(102)]
+FIRMWARE = {"firmware_id": "f1", "product_key": "k1", "src_version": "1.0", "dest_version": "2.0"}
+QUESTIONS = {
+    ota_job_info: {"job_ids": [job["job_id"] for job in JOBS[:3]]},
+    ota_device_jobs_info: {"product_key": "k1", "device_names": DEVICES, "firmware_id": "f1"},
+    ota_unfinished_tasks_info: {"product_key": "k1", "device_names": DEVICES},
+}
+WIRES = [("alibaba", "json"), ("alibaba", "xml"), ("tuya", "json")]
+ALL, JOB, LISTED, OPEN = tuple(QUESTIONS), (ota_job_info,), (ota_device_jobs_info,), (ota_unfinished_tasks_info,)
+RIGHT = "right"
+
+
+class Case(NamedTuple):
+    """A fault, what becomes of it when it strikes once and when it strikes always, and which modules it means."""
+
+    rule: dict[str, Any]
+    once: str
+    always: str
+    modules: tuple[Any, ...] = ALL
+    timeout: float = 30.0
+    wires: list[tuple[str, str]] = WIRES
+
+
+PAGED = {"skip": 1}
+QUICK: dict[str, Any] = {"timeout": 1.0, "wires": WIRES[:1]}
+CASES = {
+    "throttling 400": Case({"fault": "throttling"}, RIGHT, "Throttling.User"),
+    "throttling 429": Case({"fault": "throttling", "status": 429, "retry_after": 2}, RIGHT, "Throttling.User"),
+    "throttling 503": Case({"fault": "throttling", "status": 503, "x_acs_retry_after": 500}, RIGHT, "Throttling.User"),
+    "throttling for long": Case({"fault": "throttling", "retry_after": 3600}, "Throttling.User", "Throttling.User"),
+    "error 500": Case({"fault": "http_error", "status": 500, "code": "InternalError"}, RIGHT, "InternalError"),
+    "error 503": Case({"fault": "http_error"}, RIGHT, "ServiceUnavailable"),
+    "web page 502": Case({"fault": "html"}, RIGHT, "http_502"),
+    "web page 200": Case({"fault": "html", "status": 200}, "html_answer", "html_answer"),
+    "reset before": Case({"fault": "reset_before"}, RIGHT, "connection_broken"),
+    "reset in the middle": Case({"fault": "reset_middle"}, RIGHT, "connection_broken"),
+    "endless body": Case({"fault": "endless_body"}, "endless_answer", "endless_answer", wires=WIRES[:1]),
+    "trickling body": Case({"fault": "trickle"}, RIGHT, "timeout", **QUICK),
+    "trickling headers": Case({"fault": "trickle", "headers": True}, RIGHT, "timeout", **QUICK),
+    "silence": Case({"fault": "hang"}, RIGHT, "timeout", **QUICK),
+    "cut body": Case({"fault": "cut_body"}, RIGHT, "cut_answer"),
+    "empty body": Case({"fault": "empty_body"}, RIGHT, "empty_answer"),
+    "too long a Content-Length": Case({"fault": "wrong_content_length"}, RIGHT, "connection_broken"),
+    "too short a Content-Length": Case(
+        {"fault": "wrong_content_length", "fewer": True},
+        RIGHT,
+        "cut_answer or connection_broken",  # what is left over may become a reset, before or after the answer is read
+    ),
+    "other format": Case({"fault": "wrong_format"}, "other format", "other format"),
+    "redirect": Case({"fault": "redirect", "location": "https://elsewhere.example.com/"}, "redirect", "redirect"),
+    "repeated nonce": Case({"fault": "nonce_used"}, RIGHT, "SignatureNonceUsed"),
+    "clock behind": Case({"fault": "clock_skew", "seconds": 3600}, "InvalidTimeStamp.Expired", RIGHT),
+    "clock ahead": Case({"fault": "clock_skew", "seconds": -3600}, "InvalidTimeStamp.Expired", RIGHT),
+    "expired token": Case(
+        {"fault": "token_expired"}, "InvalidSecurityToken.Expired", "InvalidSecurityToken.Expired", wires=WIRES[:2]
+    ),
+    "no permission": Case({"fault": "no_permission"}, "NoPermission", "NoPermission"),
+    "system exception": Case({"fault": "business_error"}, RIGHT, "iot.system.SystemException"),
+    "unknown code": Case({"fault": "business_error", "code": "iot.ota.Odd"}, "iot.ota.Odd", "iot.ota.Odd"),
+    "no word of success": Case({"fault": "no_success"}, "no_success", "no_success"),
+    "other job": Case({"fault": "wrong_job"}, RIGHT, "wrong_answer", JOB),
+    "list without data": Case({"fault": "missing_data"}, RIGHT, "incomplete_listing", LISTED),
+    "shifting pages": Case({"fault": "pages_shift", **PAGED}, RIGHT, "incomplete_listing", LISTED),
+    "repeated pages": Case({"fault": "pages_repeat", **PAGED}, RIGHT, "incomplete_listing", LISTED),
+    "short pages": Case({"fault": "pages_short", **PAGED}, RIGHT, "incomplete_listing", LISTED),
+    "changing total": Case({"fault": "total_changes"}, RIGHT, "incomplete_listing", LISTED),
+    "slowness": Case({"fault": "delay", "ms": 20}, RIGHT, RIGHT),
+}
+TABLE = [
+    pytest.param(case, how, module, wire, id=f"{name}, {how}, {module.__name__.rpartition('.')[2]}, {' '.join(wire)}")
+    for name, case in CASES.items()
+    for how, module, wire in itertools.product(("once", "always"), case.modules, case.wires)
+]
+
+
+class Leaping:
+    """The real clock, but who sleeps wakes up at once, later."""
+
+    def __init__(self):
+        self.ahead = 0.0
+
+    def monotonic(self):
+        return time.monotonic() + self.ahead
+
+    def sleep(self, seconds):
+        self.ahead += seconds
+
+
+@pytest.fixture(scope="module")
+def servers():
+    """A simulator for each dialect, whose time stands still in the middle of all batches."""
+    running = {}
+    for dialect in ("alibaba", "tuya"):
+        world = {"dialect": dialect, "access_keys": [KEYS[dialect]], "qps": 0, "firmwares": [FIRMWARE], "jobs": JOBS}
+        service = Service(scenario.parse(world), Settings(time_scale=0))
+        service.rollout.set(30.0)
+        running[dialect] = Server(service)
+        running[dialect].start()
+    yield running
+    for server in running.values():
+        server.service.stopped.set()
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def ask(servers, monkeypatch):
+    """Ask a module while a fault is in force; pauses pass at once."""
+    clock = Leaping()
+    monkeypatch.setattr(_module, "Pacer", lambda max_qps: Pacer(max_qps, clock.monotonic, clock.sleep))
+    monkeypatch.setattr(_module, "Client", functools.partial(Client, monotonic=clock.monotonic))
+
+    def ask_module(module, wire, rules, timeout=30.0):
+        platform, response_format = wire
+        server = servers[platform]
+        server.service.faults.replace(faults.parse_rules({"faults": rules}))
+        connection = {
+            "platform": platform,
+            "endpoint": f"http://127.0.0.1:{server.port}",
+            "access_key_id": KEYS[platform]["id"],
+            "access_key_secret": KEYS[platform]["secret"],
+            "security_token": KEYS[platform].get("security_token"),
+            "response_format": response_format,
+            "timeout": timeout,
+            "retries": 2,
+            "max_qps": 0,
+        }
+        result = run_module(module.main, {**connection, **QUESTIONS[module]})
+        result.pop("invocation", None)
+        result.pop("warnings", None)
+        return result
+
+    return ask_module
+
+
+@pytest.fixture(scope="module")
+def sound():
+    """The answers without any fault, by module and wire."""
+    return {}
+
+
+@pytest.mark.parametrize(("case", "how", "module", "wire"), TABLE)
+def test_every_module_through_every_fault(ask, sound, case, how, module, wire):
+    if (module, wire) not in sound:
+        sound[module, wire] = ask(module, wire, [])
+        assert "failed" not in sound[module, wire]
+    began = time.monotonic()
+    result = ask(module, wire, [{**case.rule, **({"times": 1} if how == "once" else {})}], case.timeout)
+    assert time.monotonic() - began < case.timeout + 5
+    assert "canary" not in str(result)
+    expected = getattr(case, how)
+    if expected == "other format":
+        expected = "json_answer" if wire[1] == "xml" else "xml_answer"
+    if expected == RIGHT:
+        assert result == sound[module, wire]
+    else:
+        assert result["failure"]["code"] in expected.split(" or ")
+        assert "\n" not in result["msg"]
+        assert " inputs were read." in result["msg"]
+        hold_failure(module, result)
+
+
+def test_no_fault_is_left_out():
+    assert {case.rule["fault"] for case in CASES.values()} == set(faults.FAULT_KEYS)
+
+
+def test_the_answers_are_about_something(ask):
+    jobs = ask(ota_job_info, WIRES[0], [])
+    assert [job["found"] for job in jobs["jobs"]] == [True] * 3
+    listed = ask(ota_device_jobs_info, WIRES[0], [])
+    assert [device["job_count"] for device in listed["devices"]] == [102] * 3
+    tasks = ask(ota_unfinished_tasks_info, WIRES[0], [])
+    assert [device["unfinished"] > 0 for device in tasks["devices"]] == [True] * 3
+
+
+@pytest.mark.parametrize("module", ALL)
+def test_what_the_libraries_log_holds_no_signed_url(ask, module, caplog):
+    caplog.set_level("DEBUG")
+    ask(module, WIRES[0], [{"fault": "trickle", "headers": True, "times": 1}], 0.5)
+    ask(module, WIRES[0], [{"fault": "reset_before", "times": 1}])
+    assert "Signature" not in caplog.text
+    assert "canary" not in caplog.text
