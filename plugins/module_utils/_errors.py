@@ -99,9 +99,7 @@ _SIGNED_REQUEST = (
     r"|(?:Signature|SecurityToken|AccessKeyId|Credential)[\"']?\s*(?:=|:|%3D|%253D)"
 )
 #: What HMAC-SHA1 in Base64 and HMAC-SHA256 in hexadecimal digits look like, also encoded for a URL once or twice.
-_SIGNATURE = (
-    r"(?<![0-9A-Za-z+/])(?:(?:[0-9A-Za-z+/]|%(?:25)?2[BF]){27}(?:=|%(?:25)?3D)|[0-9a-f]{64})(?![0-9A-Za-z+/=])"
-)
+_SIGNATURE = r"(?<![0-9A-Za-z+/])(?:(?:[0-9A-Za-z+/]|%(?:25)?2[BF]){27}(?:=|%(?:25)?3D)|[0-9a-f]{64})(?![0-9A-Za-z+/=])"
 
 
 def redact(text: str, known: tuple[str, ...] = (), limit: int = 300) -> str:

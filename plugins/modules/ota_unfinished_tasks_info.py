@@ -306,9 +306,10 @@ def ask(client: Client, options: Options, device: Entry) -> Entry:
         task_statuses=options["task_statuses"],
         **device,
     )
-    # A service may leave out which device a task belongs to; what was asked for says so.
-    named_tasks = [{**task, **{name: task[name] or asked for name, asked in device.items()}} for task in tasks or []]
-    return {"device": device, "found": tasks is not None, "tasks": named_tasks}
+    for task in tasks or []:
+        # A service may leave out which device a task belongs to; what was asked for says so.
+        task.update({name: task[name] or asked for name, asked in device.items()})
+    return {"device": device, "found": tasks is not None, "tasks": tasks or []}
 
 
 def answer(entries: list[Entry]) -> dict[str, Any]:
