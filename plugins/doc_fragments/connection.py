@@ -107,7 +107,7 @@ notes:
     No more is asked after a failure that everything else would meet too, such as a wrong key or a missing permission,
     nor after five failures of any kind.
   - A failing task returns RV(ignore:failure), a dictionary with the code of the error, the service's own message,
-    its request ID and a hint, and whatever was learned before the failure.
+    its request ID and a hint, and whatever was learned all the same.
 seealso:
   - name: OTA update of Alibaba Cloud IoT Platform
     description: The vendor's reference of the operations.
