@@ -79,10 +79,10 @@ options:
     type: str
   timeout:
     description:
-      - How long one call of the service may take, in seconds, with all its attempts and the pauses between them. An
-        attempt that is not the last may take half of what is left of it.
+      - How long one call of the service may take, in seconds, from its first attempt to the end of its last, with the
+        pauses between them. An attempt that is not the last may take half of what is left of it.
       - A task makes at least one call for each thing it asks about, and a list takes one for each page. Waiting for the
-        quota does not count.
+        quota before the first attempt does not count.
     type: float
     default: 30.0
   retries:
@@ -91,6 +91,8 @@ options:
         server or a broken connection. Each attempt is signed anew.
       - An attempt that the service throttles does not count. It is repeated as long as O(timeout) allows, unless this
         is V(0).
+      - Whatever this is, a request whose time stamp or nonce is refused is signed anew and sent once more, and a list
+        that changes while it is read is read up to three times.
     type: int
     default: 5
   max_qps:
@@ -99,13 +101,14 @@ options:
         no limit.
       - The vendor of O(platform=alibaba) documents a quota of 10 a second, which all users of an account share. Where
         the service throttles, the task halves its rate and climbs back, so that tasks which run at the same time
-        find their shares. A pause of up to 60 seconds that the service asks for is kept.
+        find their shares. With V(0) only the throttled call waits.
+      - A pause of up to 60 seconds that the service asks for holds back all requests of the operation.
     type: float
     default: 10.0
 notes:
   - What a task asks about is asked side by side, up to 16 requests at once, and answered in the order of the input.
-    No more is asked after a failure that everything else would meet too, such as a wrong key or a missing permission,
-    nor after five failures of any kind.
+    Nothing more is asked after a failure that everything else would meet too, such as a wrong key or a missing
+    permission, nor after five failures of any kind.
   - A failing task returns RV(ignore:failure), a dictionary with the code of the error, the service's own message,
     its request ID and a hint, and whatever was learned all the same.
 seealso:

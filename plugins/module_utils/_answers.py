@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import timezone
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry, redact
@@ -96,7 +98,17 @@ def pause_asked_for(headers: Mapping[str, str]) -> float | None:
         value = headers.get(name, "").strip()
         if value.isdecimal() and len(value) < 10:
             return int(value) * unit
-    return None
+    until, now = parse_date(headers.get("retry-after")), parse_date(headers.get("date"))
+    return None if until is None or now is None else max(0.0, until - now)
+
+
+def parse_date(text: str | None) -> float | None:
+    """A date as HTTP writes it, in seconds since 1970; ``None`` where there is none."""
+    try:
+        date = parsedate_to_datetime(text or "")
+        return (date.replace(tzinfo=timezone.utc) if date.tzinfo is None else date).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _redirected(response: Response) -> OtaError:

@@ -18,10 +18,9 @@ import uuid
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import Any, Callable, NamedTuple, TypeVar
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._answers import read_answer
+from ansible_collections.iotfleet.ota.plugins.module_utils._answers import parse_date, read_answer
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry, redact
 from ansible_collections.iotfleet.ota.plugins.module_utils._facts import (
@@ -39,7 +38,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
     is_clock_code,
     wire_parameters,
 )
-from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import Pacer, Stopped
+from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import OutOfTimeError, Pacer, Stopped
 from ansible_collections.iotfleet.ota.plugins.module_utils._signer import (
     canonical_query,
     percent_encode,
@@ -54,6 +53,8 @@ T = TypeVar("T")
 BACKOFF = 0.5
 #: ... but no more than this, unless the service asks for more, ...
 MAX_BACKOFF = 8.0
+#: ... or than this after throttling, because the pacer slows down as well, ...
+MAX_SLOWER_BACKOFF = 2.0
 #: ... and then no more than this.
 MAX_RETRY_AFTER = 60.0
 
@@ -69,9 +70,9 @@ MAX_ROWS = 100_000
 class Service(NamedTuple):
     """Whom to ask, and how.
 
-    ``timeout``, in seconds, is for one call with all its attempts and the pauses between them; waiting for the
-    quota does not count. ``retries`` are the further attempts after the first; if there are any, attempts that were
-    throttled are not counted, but only bounded by ``timeout``.
+    ``timeout``, in seconds, is for one call from its first attempt to the end of its last. ``retries`` are the further
+    attempts after the first. Not counted are those that had only to be signed anew, and, if there are any retries,
+    those that were throttled.
     """
 
     platform: Platform
@@ -96,7 +97,8 @@ class Service(NamedTuple):
 class Client:
     """Asks one service with one set of credentials. Safe to use from threads.
 
-    Clocks, jitter and nonce are arguments so that a test can hand in its own. ``warn`` takes a sentence.
+    Its clock is the pacer's. Wall clock, jitter and nonce are arguments so that a test can hand in its own. ``warn``
+    takes a sentence.
 
     :raises MissingLibraryError: what reads the answers is not installed.
     """
@@ -109,7 +111,6 @@ class Client:
         pacer: Pacer,
         warn: Callable[[str], None],
         *,
-        monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         jitter: Callable[[], float] = random.random,
         nonce: Callable[[], object] = uuid.uuid4,
@@ -120,12 +121,11 @@ class Client:
         self._transport = transport
         self._pacer = pacer
         self._warn = warn
-        self._monotonic = monotonic
         self._wall = wall
         self._jitter = jitter
         self._nonce = nonce
         self._fixed = service.fixed_parameters()
-        self._clock_offset = 0.0
+        self._clock_offset: float | None = None
         self._clock_guard = threading.Lock()
 
     # --- Questions ---------------------------------------------------------------------------------------------------
@@ -162,14 +162,15 @@ class Client:
             except OtaError as error:
                 if error.code != INCOMPLETE or attempt == LISTING_ATTEMPTS:
                     raise
-            self._pacer.sleep(self._backoff(attempt))
+            self._pacer.sleep(self._backoff(attempt, MAX_BACKOFF))
         raise AssertionError("not reached")
 
     def many(self, ask: Callable[[Q], T], questions: Sequence[Q]) -> tuple[list[T], OtaError | None]:
         """What ``ask`` answers to each of the ``questions``, in their order, and the first failure.
 
         They are asked side by side. A question that fails has no answer in the list. After a failure that any other
-        question would meet as well, or after several of any kind, no more are asked.
+        question would meet as well, or after several of any kind, no more are asked; what is under way goes on to its
+        end.
         """
         failures: list[OtaError] = []
 
@@ -181,13 +182,18 @@ class Client:
                 if error.systemic or len(failures) >= MAX_FAILED:
                     self._pacer.stop()
                 raise
+            except BaseException:  # a mistake of ours must not be made a thousand times
+                self._pacer.stop()
+                raise
 
         with ThreadPoolExecutor(min(MAX_IN_FLIGHT, len(questions)) or 1) as pool:
             try:
                 futures = [pool.submit(attend, question) for question in questions]
                 wait(futures)
-            finally:
+            except BaseException:  # such as the user's Ctrl-C
                 self._pacer.stop()
+                self._transport.give_up()
+                raise
         self._pacer.start()
         answers = [future.result() for future in futures if not isinstance(future.exception(), (OtaError, Stopped))]
         in_order = [error for error in (future.exception() for future in futures) if isinstance(error, OtaError)]
@@ -232,45 +238,50 @@ class Client:
     # --- Attempts ----------------------------------------------------------------------------------------------------
 
     def _call(self, operation: Operation, arguments: Mapping[str, Argument], read: Callable[[Envelope], T]) -> T:
-        remaining = self._service.timeout
+        retries = self._service.retries
         failures = 0
         repeated: set[str] = set()
+        sent = self._pacer.wait(operation.action)
+        deadline = sent + self._service.timeout
         for attempt in itertools.count(1):
-            sent = self._pacer.wait(operation.action)
             try:
                 # One attempt that hangs must leave time for another.
-                limit = remaining if failures == self._service.retries else remaining / 2
+                limit = (deadline - sent) / (1 if failures == retries else 2)
                 return read(self._attempt(operation, arguments, limit))
             except OtaError as error:
                 error.action, error.attempts = operation.action, attempt
-                remaining -= self._monotonic() - sent
-                failures += error.retry is not Retry.SLOWER
-                pause = self._pause(error, attempt, repeated) if failures <= self._service.retries else math.inf
-                gives_up = pause >= remaining
+                failures += error.retry is Retry.LATER
                 if error.retry is Retry.SLOWER:
-                    self._pacer.throttled(operation.action, sent, 0.0 if gives_up else _asked_for(error))
-                if gives_up:
+                    self._pacer.slow_down(operation.action, sent)
+                pause = self._pause(error, attempt, repeated) if failures <= retries else math.inf
+                if self._pacer.now() + pause >= deadline:
                     raise
-            remaining -= pause
-            self._pacer.sleep(pause)
+                self._pacer.hold(operation.action, _asked_for(error))
+                self._pacer.sleep(pause)
+                try:
+                    sent = self._pacer.wait_again(operation.action, deadline)
+                except OutOfTimeError:
+                    raise error from None
         raise AssertionError("not reached")
 
     def _pause(self, error: OtaError, attempt: int, repeated: set[str]) -> float:
         """How long to wait before another attempt; infinite where there is to be none."""
-        if not self._service.retries or error.retry is Retry.NEVER or error.code in repeated:
-            return math.inf
-        if error.retry is Retry.ONCE:
+        if error.retry is Retry.ONCE and error.code not in repeated:
             repeated.add(error.code)
             return 0.0
-        return max(self._backoff(attempt), _asked_for(error))
+        if error.retry is Retry.LATER:
+            return max(self._backoff(attempt, MAX_BACKOFF), _asked_for(error))
+        if error.retry is Retry.SLOWER and self._service.retries:
+            return max(self._backoff(attempt, MAX_SLOWER_BACKOFF), _asked_for(error))
+        return math.inf
 
-    def _backoff(self, attempt: int) -> float:
-        return self._jitter() * min(MAX_BACKOFF, BACKOFF * 2.0 ** min(attempt - 1, 10))
+    def _backoff(self, attempt: int, most: float) -> float:
+        return self._jitter() * min(most, BACKOFF * 2.0 ** min(attempt - 1, 10))
 
     def _attempt(self, operation: Operation, arguments: Mapping[str, Argument], timeout: float) -> Envelope:
         """One request, with a nonce, a time stamp and a signature of its own."""
         offset = self._clock_offset
-        now = datetime.fromtimestamp(self._wall() + offset, timezone.utc)
+        now = datetime.fromtimestamp(self._wall() + (offset or 0.0), timezone.utc)
         params = wire_parameters(
             COMMON_PARAMETERS,
             {
@@ -297,27 +308,26 @@ class Client:
 
     # --- Clock -------------------------------------------------------------------------------------------------------
 
-    def _set_clock(self, error: OtaError, response: Response, used: float) -> None:
+    def _set_clock(self, error: OtaError, response: Response, used: float | None) -> None:
         """Take the service's time from its answer, for this attempt's successor and for the rest of the task.
 
-        ``used`` is the offset with which the refused request was signed: the first of several answers to requests under
-        way at once sets the clock, and the others are told by it already.
+        ``used`` is the offset with which the refused request was signed. It is taken once: the others of several
+        requests that are under way find it there.
         """
-        try:
-            date = parsedate_to_datetime(response.headers.get("date", ""))
-            service_time = date.replace(tzinfo=timezone.utc) if date.tzinfo is None else date
-            offset = service_time.timestamp() + 0.5 - self._wall()  # the date is cut to whole seconds
-            datetime.fromtimestamp(self._wall() + offset, timezone.utc)
-        except (TypeError, ValueError, OverflowError):
+        if used is not None:
+            error.retry = Retry.NEVER
+            error.cause += ", although the request bore the service's own time"
+            return
+        date = parse_date(response.headers.get("date"))
+        if date is None:
             error.retry = Retry.NEVER
             return
-        seconds = round(offset)
-        direction = "behind" if seconds > 0 else "ahead of"
-        error.cause += f", and the clock of this machine is {abs(seconds)} s {direction} the service's"
         with self._clock_guard:
-            if self._clock_offset != used:
+            if self._clock_offset is not None:
                 return
-            self._clock_offset = offset
+            self._clock_offset = date + 0.5 - self._wall()  # the date is cut to whole seconds
+            seconds = round(self._clock_offset)
+            direction = "behind" if seconds > 0 else "ahead of"
             self._warn(
                 f"The clock of the machine that runs the module is {abs(seconds)} s {direction} the service's;"
                 " the service's time is used for the rest of this task. Set the machine's clock."
@@ -345,6 +355,8 @@ def is_last_page(operation: Operation, envelope: Envelope, page: int, on_page: i
 
 def listing_problem(operation: Operation, envelope: Envelope, page: int, rows: list[dict[str, Any]]) -> str | None:
     """Why ``rows`` are not the whole list that the last page announced; ``None`` where they are."""
+    if envelope.total is None and envelope.page_count is None and len(rows) >= MAX_ROWS:
+        return f"nothing is announced, and {len(rows)} rows may not be all"
     if envelope.total is not None and envelope.total != len(rows):
         return f"{envelope.total} rows are announced and {len(rows)} came"
     if envelope.page_count == 0 and rows:

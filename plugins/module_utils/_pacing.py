@@ -21,6 +21,10 @@ SLACK = 0.01
 FLOOR = 1 / 64
 #: How steep the way back to the full rate is: this part of it, per second cubed.
 CLIMB = 0.06
+#: Below this full rate, in requests a second, the way back takes longer in proportion: some ten requests at any rate.
+SLOW = 5.0
+#: A slot that lies further ahead is looked at again after so many seconds, because the rate has changed by then.
+GLANCE = 0.25
 #: Shorter waits, in seconds, are not worth one.
 TICK = 1e-4
 
@@ -29,47 +33,69 @@ class Stopped(Exception):
     """Nobody waits for the answer any more."""
 
 
+class OutOfTimeError(Exception):
+    """There is no slot before the deadline."""
+
+
 class Pacer:
     """Spaces the requests of each operation evenly, slows down when told so, and recovers. Safe to use from threads.
 
-    ``max_qps`` is the full rate in requests a second; 0 means that there is no limit. ``clock`` is monotonic, in
+    ``max_qps`` is the full rate in requests a second; 0 means that there is no limit. ``now`` is a monotonic clock, in
     seconds. ``sleep`` takes seconds; a test can hand in its own, which :meth:`stop` then does not cut short.
     """
 
     def __init__(
         self,
         max_qps: float,
-        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
+        self.now = now
         self._full = max_qps or math.inf
-        self._clock = clock
         self._stopped = threading.Event()
         self._sleep = sleep or self._stopped.wait
         self._lanes: dict[str, _Lane] = {}
 
     def wait(self, operation: str) -> float:
-        """Return when the next request of ``operation`` may go out; the answer is the time.
+        """Return when a new request of ``operation`` may go out; the answer is the time.
 
         :raises Stopped: it is not to go out any more.
+        """
+        # One new request at a time competes with those that are asked again, so that these have not long to wait.
+        with self._lane(operation).gate:
+            return self.wait_again(operation, math.inf)
+
+    def wait_again(self, operation: str, deadline: float) -> float:
+        """Return when a request of ``operation`` that was refused may go out again; the answer is the time.
+
+        :raises Stopped: it is not to go out any more.
+        :raises OutOfTimeError: it cannot go out before the ``deadline``, a time of :attr:`now`.
         """
         lane = self._lane(operation)
         # Only one thread waits for a slot, and the others for their turn. Slots that were given away in advance would
         # keep the old rate alive after the service has asked for a lower one.
-        with lane.turn:
+        if not lane.turn.acquire(timeout=min(max(0.0, deadline - self.now()), threading.TIMEOUT_MAX)):
+            raise OutOfTimeError
+        try:
             self._go_on()
-            now = self._clock()
+            now = self.now()
             while lane.slot(now) - now > TICK:
-                self.sleep(lane.slot(now) - now)
-                now = self._clock()
+                if lane.slot(now) >= deadline:
+                    raise OutOfTimeError
+                self.sleep(min(GLANCE, lane.slot(now) - now))
+                now = self.now()
             lane.take(now)
+        finally:
+            lane.turn.release()
         return now
 
-    def throttled(self, operation: str, sent: float, pause: float = 0.0) -> None:
-        """Slow down, because the request of ``operation`` that :meth:`wait` let out at ``sent`` was refused as one too
-        many, and send none at all for ``pause`` seconds, if the service asks for that.
-        """
-        self._lane(operation).slow_down(sent, self._clock(), pause)
+    def slow_down(self, operation: str, sent: float) -> None:
+        """Halve the rate: the request of ``operation`` that went out at ``sent`` was refused as one too many."""
+        self._lane(operation).slow_down(sent, self.now())
+
+    def hold(self, operation: str, pause: float) -> None:
+        """Let no request of ``operation`` out for ``pause`` seconds."""
+        self._lane(operation).hold(self.now() + pause)
 
     def sleep(self, seconds: float) -> None:
         """Wait ``seconds``.
@@ -99,9 +125,10 @@ class _Lane:
     """The requests of one operation, which has a quota of its own."""
 
     def __init__(self, full: float) -> None:
+        self.gate = threading.Lock()
         self.turn = threading.Lock()
-        self._rate = Rate(full)
         self._guard = threading.Lock()
+        self._rate = Rate(full)
         self._last = -math.inf
         self._held_until = -math.inf
 
@@ -114,10 +141,13 @@ class _Lane:
         slot = self.slot(now)
         self._last = slot if now - slot < SLACK else now
 
-    def slow_down(self, sent: float, now: float, pause: float) -> None:
+    def slow_down(self, sent: float, now: float) -> None:
         with self._guard:
             self._rate.halve(sent, now)
-            self._held_until = max(self._held_until, now + pause)
+
+    def hold(self, until: float) -> None:
+        with self._guard:
+            self._held_until = max(self._held_until, until)
 
 
 class Rate:
@@ -132,14 +162,15 @@ class Rate:
         self._full = full
         self._top = full
         self._halved = -math.inf
+        self._scale = max(1.0, SLOW / full)
 
     def at(self, now: float) -> float:
         """The rate at ``now``."""
         if self._halved == -math.inf:
             return self._full
         climb = CLIMB * self._full
-        half_time = (self._top / 2 / climb) ** (1 / 3)
-        rate = self._top + climb * (now - self._halved - half_time) ** 3
+        way = (self._top / 2 / climb) ** (1 / 3)
+        rate = self._top + climb * ((now - self._halved) / self._scale - way) ** 3
         return min(self._full, max(self._full * FLOOR, rate))
 
     def halve(self, sent: float, now: float) -> None:

@@ -15,6 +15,10 @@ from typing import Any, Callable, TypeVar
 T = TypeVar("T")
 
 
+class GivenUpError(Exception):
+    """Nobody waits for the result any more."""
+
+
 class Helpers:
     """Threads that do blocking work for callers with a time limit. Safe to use from threads.
 
@@ -23,27 +27,38 @@ class Helpers:
 
     def __init__(self) -> None:
         self._idle: list[_Helper] = []
+        self._busy: set[_Helper] = set()
 
     def run(self, work: Callable[[], T], timeout: float) -> T:
         """What ``work`` returns or raises.
 
         :raises TimeoutError: it has not ended within ``timeout`` seconds. It goes on, and nobody hears of its end.
+        :raises GivenUpError: so did :meth:`give_up`.
         """
         try:
             helper = self._idle.pop()
         except IndexError:
             helper = _Helper()
             helper.start()
+        self._busy.add(helper)
         helper.tasks.put(work)
         try:
             result, error = helper.outcomes.get(timeout=timeout)
         except queue.Empty:
-            helper.tasks.put(None)
-            raise TimeoutError from None
-        self._idle.append(helper)
+            result, error = None, TimeoutError()
+        self._busy.discard(helper)
+        if isinstance(error, (TimeoutError, GivenUpError)):
+            helper.tasks.put(None)  # it may still be at work
+        else:
+            self._idle.append(helper)
         if error is not None:
             raise error
         return result
+
+    def give_up(self) -> None:
+        """End the waiting of all callers."""
+        for helper in tuple(self._busy):
+            helper.outcomes.put((None, GivenUpError()))
 
 
 class _Helper(threading.Thread):

@@ -16,6 +16,7 @@ import logging
 import os
 import socket
 import ssl
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -66,6 +67,7 @@ class Transport:
         self._verify: bool | str = (ca_path or True) if validate_certs else False
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
         self._adapter = requests.adapters.HTTPAdapter(pool_maxsize=MAX_IN_FLIGHT)
+        self._guard = threading.Lock()
         self._routes: dict[str, _Route] = {}
         self._helpers = Helpers()
         for name in ("urllib3.connection", "urllib3.connectionpool"):
@@ -85,13 +87,18 @@ class Transport:
         except TimeoutError:
             raise _timeout(_place(url)) from None
 
+    def give_up(self) -> None:
+        """End all sending at once, with a :class:`GivenUpError` for who waits."""
+        self._helpers.give_up()
+
     def _exchange(self, method: str, url: str, timeout: float) -> Response:
         base, mark, query = url.partition("?")
         try:
-            route = self._routes.get(base) or self._find_route(base)
+            with self._guard:
+                route = self._routes.get(base) or self._find_route(base)
             # Not by a session of requests: for a signed request it must not follow redirects, keep cookies or send a
             # password from ~/.netrc along, and the rest of what it does per request is the same each time.
-            with route.pool.urlopen(
+            with route.pool.request(
                 method,
                 route.target + mark + query,
                 headers=HEADERS,
@@ -111,6 +118,13 @@ class Transport:
         with requests.Session() as session:
             settings = session.merge_environment_settings(base, dict(self._proxies), True, self._verify, None)
         proxies, verify = settings["proxies"], settings["verify"]
+        if isinstance(verify, str) and not os.path.exists(verify):
+            raise OtaError(
+                f"there is no file or folder {verify}, where certificates are looked for",
+                code="missing_ca_path",
+                hint="correct the environment variable REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, or give ca_path",
+                systemic=True,
+            )
         request: Any = requests.Request("GET", base).prepare()
         if hasattr(self._adapter, "get_connection_with_tls_context"):
             pool: Any = self._adapter.get_connection_with_tls_context(request, verify, proxies)

@@ -170,7 +170,7 @@ jobs:
 devices:
   description:
     - One entry for each of O(device_names), in the same order.
-    - After a failure, the entries of those that were read all the same.
+    - After a failure, the entries of those that could be read.
   type: list
   elements: dict
   returned: always, unless O(only_summary=true) or Ansible refuses an option
@@ -201,7 +201,7 @@ summary:
   returned: always, unless Ansible refuses an option
   contains:
     total:
-      description: The number of batches, which are RV(jobs).
+      description: The number of batches.
       type: int
       returned: always
       sample: 1

@@ -68,7 +68,7 @@ RETURN = r"""
 jobs:
   description:
     - One entry for each of O(job_ids), in the same order.
-    - After a failure, the entries of those that were read all the same.
+    - After a failure, the entries of those that could be read.
     - A field for which the service gave nothing is V(null), or an empty list where it is a list. A field that is
       not listed here is kept, in snake case.
   type: list

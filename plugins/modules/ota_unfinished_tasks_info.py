@@ -177,7 +177,7 @@ tasks:
 devices:
   description:
     - One entry for each device that was named, in the same order.
-    - After a failure, the entries of those that were read all the same.
+    - After a failure, the entries of those that could be read.
   type: list
   elements: dict
   returned: always, unless O(only_summary=true) or Ansible refuses an option
@@ -213,7 +213,7 @@ summary:
   returned: always, unless Ansible refuses an option
   contains:
     total:
-      description: The number of tasks, which are RV(tasks).
+      description: The number of tasks.
       type: int
       returned: always
       sample: 1

@@ -68,6 +68,9 @@ class Conversation:
             raise answer
         return answer(request) if callable(answer) else answer
 
+    def give_up(self) -> None:
+        """Nobody waits here."""
+
     def finish(self) -> list[Request]:
         assert not self.answers, f"{len(self.answers)} requests are missing"
         return self.requests

@@ -18,6 +18,8 @@ from ansible_collections.iotfleet.ota.tests.unit.fakes import refused, response,
         ({"x-acs-retry-after": "1500"}, 1.5),
         ({"x-acs-retry-after": "1500", "retry-after": "3"}, 1.5),
         ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, None),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:09 GMT", "date": "Wed, 21 Oct 2015 07:28:00 GMT"}, 9.0),
+        ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT", "date": "Wed, 21 Oct 2015 07:28:09 GMT"}, 0.0),
         ({"retry-after": "-1"}, None),
     ],
 )

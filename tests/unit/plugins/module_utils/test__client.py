@@ -37,6 +37,8 @@ from ansible_collections.iotfleet.ota.tests.unit.fakes import (
     success,
 )
 
+HOUR_LATER = "Tue, 19 Nov 2024 10:47:43 GMT"
+EXPIRED = refused("InvalidTimeStamp.Expired", "Specified time stamp is expired.", 400, date=HOUR_LATER)
 SECRET, TOKEN = "canary-secret", "canary-token"
 JOB = {"JobId": "1", "JobStatus": "IN_PROGRESS"}
 DEVICE = {"firmware_id": "f", "product_key": "k", "device_name": "客厅 *"}
@@ -56,7 +58,6 @@ class World:
             self.conversation,
             Pacer(max_qps, self.clock.monotonic, self.clock.sleep),
             self.warnings.append,
-            monotonic=self.clock.monotonic,
             wall=self.clock.wall,
             jitter=lambda: 1.0,
             nonce=lambda: next(self.nonces),
@@ -249,7 +250,7 @@ def test_many_retries_are_no_trouble():
 def test_throttled_attempts_do_not_count_as_retries():
     world = World(*[refused("Throttling", status=400)] * 4, success(Data=JOB), retries=1)
     world.job()
-    assert world.clock.slept == [0.5, 1.0, 2.0, 4.0]
+    assert world.clock.slept == [0.5, 1.0, 2.0, 2.0]
 
 
 def test_throttled_attempts_end_by_the_time_limit():
@@ -257,6 +258,10 @@ def test_throttled_attempts_end_by_the_time_limit():
     error = world.error()
     assert (error.code, error.attempts) == ("Throttling", 4)
     assert world.clock.slept == [0.5, 1.0, 2.0]
+
+
+def test_throttling_without_retries_is_a_failure():
+    assert World(refused("Throttling", status=400), retries=0).error().attempts == 1
 
 
 def test_throttling_slows_all_later_requests_down():
@@ -267,6 +272,15 @@ def test_throttling_slows_all_later_requests_down():
     assert world.clock.slept[0] == 0.5
     assert len(world.clock.slept) == 3
     assert all(1.1 * MARGIN / 10 < pause < MARGIN / 5 for pause in world.clock.slept[1:])
+
+
+def test_a_pause_that_is_asked_for_holds_all_requests_back():
+    world = World(refused("ServiceUnavailable", status=503, retry_after="7"), success(Data=JOB), success(Data=JOB))
+    with pytest.raises(OtaError):
+        World(refused("ServiceUnavailable", status=503, retry_after="7"), retries=0).job()
+    world.client.get(QUERY_OTA_JOB, job_id="1")
+    assert world.clock.elapsed == 7.0
+    world.job()
 
 
 def test_a_failure_of_another_kind_does_not_slow_down():
@@ -284,10 +298,19 @@ def test_a_pause_that_is_not_waited_for_holds_nobody_back():
     assert world.clock.elapsed < 1
 
 
-def test_waiting_for_the_quota_does_not_count():
-    world = World(refused("Throttling", status=400), success(Data=JOB), max_qps=0.01, timeout=5.0)
+def test_waiting_for_the_quota_before_the_first_attempt_does_not_count():
+    world = World(success(Data=JOB), success(Data=JOB), max_qps=0.01, timeout=5.0)
+    world.client.get(QUERY_OTA_JOB, job_id="1")
     world.job()
-    assert [request.timeout for request in world.conversation.requests] == [2.5, 2.25]
+    assert [request.timeout for request in world.conversation.requests] == [2.5, 2.5]
+    assert world.clock.elapsed > 100
+
+
+def test_waiting_for_the_quota_before_a_further_attempt_counts():
+    world = World(refused("ServiceUnavailable", status=503), max_qps=0.01, timeout=5.0)
+    error = world.error()
+    assert (error.code, error.attempts) == ("ServiceUnavailable", 1)
+    assert world.clock.elapsed < 5
 
 
 def test_the_pause_that_the_service_asks_for_is_kept():
@@ -346,14 +369,16 @@ def test_a_nonce_that_was_used_is_replaced_once():
 
 
 def test_no_retries_means_one_request():
-    for code in ("Throttling", "SignatureNonceUsed", "InvalidTimeStamp.Expired"):
+    for code in ("Throttling", "ServiceUnavailable", "iot.system.SystemException"):
         assert World(refused(code, status=400), retries=0).error().attempts == 1
 
 
-# --- Clock -----------------------------------------------------------------------------------------------------------
+def test_what_must_only_be_signed_anew_is_no_retry():
+    for refusal in (refused("SignatureNonceUsed", status=400), EXPIRED):
+        World(refusal, success(Data=JOB), retries=0).job()
 
-HOUR_LATER = "Tue, 19 Nov 2024 10:47:43 GMT"
-EXPIRED = refused("InvalidTimeStamp.Expired", status=400, date=HOUR_LATER)
+
+# --- Clock -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_services_clock_is_used_and_kept():
@@ -371,16 +396,13 @@ def test_the_services_clock_is_used_and_kept():
 
 
 def test_a_clock_that_stays_wrong_is_an_error():
-    world = World(
-        refused("InvalidTimeStamp.Expired", "Specified time stamp is expired.", 400, date=HOUR_LATER),
-        refused("InvalidTimeStamp.Expired", "Specified time stamp is expired.", 400, date=HOUR_LATER),
-    )
+    world = World(EXPIRED, EXPIRED)
     assert str(world.error()) == (
         "QueryOTAJob got no usable answer in 2 attempts: the service refused it with InvalidTimeStamp.Expired"
-        " (HTTP 400),"
-        " and the clock of this machine is 3600 s behind the service's;"
+        " (HTTP 400), although the request bore the service's own time;"
         " set the clock of the machine that runs the module, best by NTP (request id R-2)."
     )
+    assert len(world.warnings) == 1
 
 
 @pytest.mark.parametrize("headers", [{}, {"date": "yesterday"}, {"date": "Tue, 19 Nov 2024 10:47:43 +99999999999999"}])
@@ -591,6 +613,13 @@ def test_an_error_on_a_later_page_is_not_a_short_list():
     assert world.error(lambda: ids(world)).code == "NoPermission"
 
 
+def test_a_list_of_unknown_length_is_not_whole_at_the_bound(monkeypatch):
+    monkeypatch.setattr(_client, "MAX_ROWS", 300)
+    pages = [page(number, range(number * 100, number * 100 + 100), None, None) for number in range(1, 4)]
+    world = World(*pages * 3)
+    assert "nothing is announced, and 300 rows may not be all" in str(world.error(lambda: ids(world)))
+
+
 def test_pages_without_end_are_not_read_for_ever(monkeypatch):
     monkeypatch.setattr(_client, "MAX_ROWS", 300)
     pages = [page(number, range(number * 100, number * 100 + 100), None, 10**9) for number in range(1, 4)]
@@ -618,7 +647,7 @@ def test_headers_are_read_in_lower_case():
 class Crowd:
     """A client that asks for many jobs at once; ``answers`` are by job, and all others are found."""
 
-    def __init__(self, answers=None, **service):
+    def __init__(self, answers=None, pacer=None, **service):
         self.answers = answers or {}
         self.asked = []
         self.under_way = 0
@@ -629,11 +658,15 @@ class Crowd:
             Service(PLATFORMS["alibaba"], "https://iot.example.com/", **service),
             Credentials("key-id", SECRET),
             self,
-            Pacer(0),
+            pacer or Pacer(0),
             self.warnings.append,
             wall=Clock().wall,
             jitter=lambda: 0.0,
         )
+        self.gave_up = False
+
+    def give_up(self):
+        self.gave_up = True
 
     def send(self, method, url, timeout):
         params = Request(method, url, timeout).params
@@ -644,8 +677,8 @@ class Crowd:
         time.sleep(0.002)
         with self.guard:
             self.under_way -= 1
-            answer = self.answers.get(params["JobId"]) or success(Data={"JobId": params["JobId"]})
-            return answer(params) if callable(answer) else answer
+        answer = self.answers.get(params["JobId"]) or success(Data={"JobId": params["JobId"]})
+        return answer(params) if callable(answer) else answer
 
     def ask(self, ids):
         jobs, failure = self.client.many(lambda job_id: self.client.get(QUERY_OTA_JOB, job_id=job_id), ids)
@@ -684,12 +717,28 @@ def test_no_question_has_no_answer():
     ],
 )
 def test_what_all_would_meet_ends_the_asking(answer):
-    crowd = Crowd({"20": answer})
+    crowd = Crowd(dict.fromkeys(numbers(1000)[20:], answer))
     found, failure = crowd.ask(numbers(1000))
     assert failure.systemic
-    assert "20" not in found
-    assert found == [job_id for job_id in numbers(1000) if job_id in found]
-    assert len(found) + 1 == len(crowd.asked) <= 20 + 2 * MAX_IN_FLIGHT
+    assert found == numbers(20)
+    assert 1 <= len(crowd.asked) - 20 <= MAX_IN_FLIGHT
+
+
+def test_what_is_under_way_comes_to_its_end():
+    refusal_is_out = threading.Event()
+
+    def refuse(params):
+        refusal_is_out.set()
+        return refused("NoPermission", status=403)
+
+    def find(params):
+        refusal_is_out.wait(5)
+        time.sleep(0.05)
+        return success(Data={"JobId": params["JobId"]})
+
+    crowd = Crowd({"1": find, "2": refuse})
+    found, _failure = crowd.ask(numbers(3))
+    assert "1" in found
 
 
 def test_what_one_meets_does_not_end_the_asking():
@@ -720,11 +769,25 @@ def test_else_the_first_in_order_is_told():
 
 
 def test_pauses_end_with_the_asking():
-    crowd = Crowd({"0": refused("Throttling", status=429, retry_after="29"), "1": refused("NoPermission", status=403)})
+    both_are_out = threading.Barrier(2)
+
+    def refuse(answer):
+        return lambda params: both_are_out.wait(5) >= 0 and answer
+
+    held = refused("Throttling", status=429, retry_after="29")
+    crowd = Crowd({"0": refuse(held), "1": refuse(refused("NoPermission", status=403))})
     began = time.monotonic()
     _found, failure = crowd.ask(numbers(2))
     assert failure.code == "NoPermission"
     assert time.monotonic() - began < 20
+
+
+def test_permanent_throttling_ends_by_the_time_limit():
+    crowd = Crowd({job_id: refused("Throttling", status=429) for job_id in numbers(100)}, Pacer(20), timeout=1.0)
+    began = time.monotonic()
+    found, failure = crowd.ask(numbers(100))
+    assert (found, failure.code) == ([], "Throttling")
+    assert time.monotonic() - began < 10
 
 
 def test_the_client_can_be_asked_again_after_a_failure():
@@ -744,9 +807,31 @@ def test_the_clock_is_set_once_for_all():
     assert "3600 s behind" in crowd.warnings[0]
 
 
-def test_a_mistake_of_ours_is_not_hidden():
+def test_a_clock_that_cannot_be_set_is_told_once():
+    crowd = Crowd(dict.fromkeys(numbers(50), EXPIRED))
+    found, failure = crowd.ask(numbers(50))
+    assert (found, failure.code) == ([], "InvalidTimeStamp.Expired")
+    assert len(crowd.warnings) == 1
+
+
+def test_a_mistake_of_ours_is_not_hidden_and_not_repeated():
     def mistake(params):
         raise ZeroDivisionError
 
+    crowd = Crowd(dict.fromkeys(numbers(1000), mistake))
     with pytest.raises(ZeroDivisionError):
-        Crowd({"3": mistake}).ask(numbers(10))
+        crowd.ask(numbers(1000))
+    assert len(crowd.asked) <= MAX_IN_FLIGHT
+
+
+def test_an_interruption_ends_everything(monkeypatch):
+    def interrupt(futures):
+        raise KeyboardInterrupt
+
+    crowd = Crowd(pacer=Pacer(0.01))
+    monkeypatch.setattr(_client, "wait", interrupt)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        crowd.ask(numbers(100))
+    assert crowd.gave_up
+    assert time.monotonic() - began < 30

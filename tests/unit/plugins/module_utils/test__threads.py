@@ -9,7 +9,7 @@ import threading
 import weakref
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.module_utils._threads import Helpers
+from ansible_collections.iotfleet.ota.plugins.module_utils._threads import GivenUpError, Helpers
 
 
 def test_the_result_comes_from_another_thread():
@@ -61,3 +61,28 @@ def test_work_done_is_not_kept():
     del work
     gc.collect()
     assert kept() is None
+
+
+def test_giving_up_ends_all_waiting():
+    helpers = Helpers()
+    done, working, ended = threading.Event(), threading.Barrier(3), []
+
+    def work():
+        working.wait(5)
+        done.wait(30)
+
+    def wait():
+        with pytest.raises(GivenUpError):
+            helpers.run(work, 30)
+        ended.append(True)
+
+    threads = [threading.Thread(target=wait) for _number in range(2)]
+    for thread in threads:
+        thread.start()
+    working.wait(5)
+    helpers.give_up()
+    for thread in threads:
+        thread.join(30)
+    assert len(ended) == 2
+    done.set()
+    assert helpers.run(lambda: 1, 5) == 1

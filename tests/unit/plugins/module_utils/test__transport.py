@@ -19,6 +19,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._errors import (
     OtaError,
     Retry,
 )
+from ansible_collections.iotfleet.ota.plugins.module_utils._threads import GivenUpError
 from ansible_collections.iotfleet.ota.plugins.module_utils._transport import Transport
 
 QUERY = "?Action=QueryOTAJob&AccessKeyId=key-id&Signature=canary%3D"
@@ -302,6 +303,33 @@ def test_a_ca_path_that_is_missing(tmp_path):
     with pytest.raises(OtaError) as error:
         Transport(ca_path=str(tmp_path / "ca.pem"))
     assert error.value.cause == f"there is no file or folder {tmp_path / 'ca.pem'}"
+
+
+def test_a_ca_path_of_the_environment_that_is_missing(tls, tmp_path, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    error = failure(1, "https")
+    assert (error.code, error.systemic) == ("missing_ca_path", True)
+    assert error.cause == f"there is no file or folder {tmp_path / 'ca.pem'}, where certificates are looked for"
+
+
+def test_giving_up():
+    done = threading.Event()
+    transport, ended = Transport(), []
+
+    def send():
+        with pytest.raises(GivenUpError):
+            transport.send("GET", f"http://127.0.0.1:{port}/", 30.0)
+        ended.append(True)
+
+    arrived = threading.Event()
+    with server(lambda connection: (connection.recv(10), arrived.set(), done.wait(5))) as port:
+        thread = threading.Thread(target=send)
+        thread.start()
+        arrived.wait(5)
+        transport.give_up()
+        thread.join(5)
+        done.set()
+    assert ended
 
 
 def test_a_ca_path_without_certificates(tls, tmp_path):
