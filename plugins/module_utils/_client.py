@@ -138,14 +138,8 @@ class Client:
 
         def read(envelope: Envelope) -> dict[str, Any] | None:
             facts = read_object(operation, envelope)
-            if facts is not None and facts[operation.identity] != arguments[operation.identity]:
-                raise OtaError(
-                    f"the answer is about {operation.identity} {redact(str(facts[operation.identity]), limit=100)}"
-                    f" although {arguments[operation.identity]} was asked for",
-                    code="wrong_answer",
-                    hint="check endpoint and proxy, because answers are mixed up there",
-                    retry=Retry.ONCE,
-                )
+            if facts is not None:
+                _check_subject(operation.identity, facts, arguments)
             return facts
 
         return self._find(operation, arguments, read)
@@ -156,14 +150,29 @@ class Client:
         :raises OtaError: no usable answer; ``incomplete_listing`` where the pages do not make the whole that they
         announce.
         """
+        listing = self.listing(operation, **arguments)
+        if listing and listing.problem:
+            raise _incomplete(operation, listing.problem)
+        return listing.rows if listing else None
+
+    def listing(self, operation: Operation, **arguments: Argument) -> Listing | None:
+        """The same with what may be wrong with it.
+
+        :raises OtaError: no usable answer.
+        """
         for attempt in itertools.count(1):
-            try:
-                return self._list(operation, arguments)
-            except OtaError as error:
-                if error.code != INCOMPLETE or attempt == LISTING_ATTEMPTS:
-                    raise
+            listing = self._list(operation, arguments)
+            if not (listing and listing.problem) or len(listing.rows) >= MAX_ROWS or attempt == LISTING_ATTEMPTS:
+                return listing
             self._pacer.sleep(self._backoff(attempt, MAX_BACKOFF))
         raise AssertionError("not reached")
+
+    def peek(self, operation: Operation, **arguments: Argument) -> Listing | None:
+        """The first row of a list, and how many it is said to have.
+
+        :raises OtaError: no usable answer.
+        """
+        return self._page(operation, arguments, 1, 1)
 
     def many(self, ask: Callable[[Q], T], questions: Sequence[Q]) -> tuple[list[T], OtaError | None]:
         """What ``ask`` answers to each of the ``questions``, in their order, and the first failure.
@@ -199,31 +208,37 @@ class Client:
         in_order = [error for error in (future.exception() for future in futures) if isinstance(error, OtaError)]
         return answers, min(in_order, key=lambda error: not error.systemic, default=None)
 
-    def _list(self, operation: Operation, arguments: Mapping[str, Argument]) -> list[dict[str, Any]] | None:
+    def _list(self, operation: Operation, arguments: Mapping[str, Argument]) -> Listing | None:
         rows: list[dict[str, Any]] = []
         totals: set[int | None] = set()
-
-        def read(envelope: Envelope) -> tuple[Envelope, list[dict[str, Any]]]:
-            return envelope, read_rows(operation, envelope)
-
-        for page in itertools.count(1):
-            paging = {"page": str(page), "page_size": str(operation.page_size)} if operation.page_size else {}
-            answer = self._find(operation, {**arguments, **paging}, read)
-            if answer is None:
+        problem: str | None
+        for number in itertools.count(1):
+            page = self._page(operation, arguments, number, operation.page_size)
+            if page is None:
                 return None
-            envelope, on_page = answer
-            rows += on_page
-            totals.add(envelope.total)
-            if operation.page_size and envelope.page not in (None, page):
-                raise _incomplete(operation, f"page {page} was asked for and page {envelope.page} came")
-            if len(totals) > 1:
-                raise _incomplete(operation, "the announced number of rows changed between two pages")
-            if is_last_page(operation, envelope, page, len(on_page), len(rows)):
-                problem = listing_problem(operation, envelope, page, rows)
-                if problem:
-                    raise _incomplete(operation, problem)
-                return rows
+            rows += page.rows
+            totals.add(page.announced)
+            if operation.page_size and page.number not in (None, number):
+                problem = f"page {number} was asked for and page {page.number} came"
+            elif len(totals) > 1:
+                problem = "the announced number of rows changed between two pages"
+            elif is_last_page(operation, page, number, len(rows)):
+                problem = listing_problem(operation, page, number, rows)
+            else:
+                continue
+            return page._replace(rows=rows, problem=problem)
         raise AssertionError("not reached")
+
+    def _page(self, operation: Operation, arguments: Mapping[str, Argument], number: int, size: int) -> Listing | None:
+        def read(envelope: Envelope) -> Listing:
+            rows = read_rows(operation, envelope)
+            for row in rows:
+                if operation.about and row[operation.about] is not None:
+                    _check_subject(operation.about, row, arguments)
+            return Listing(rows, envelope.total, envelope.page, envelope.page_count)
+
+        paging = {"page": str(number), "page_size": str(size)} if operation.page_size else {}
+        return self._find(operation, {**arguments, **paging}, read)
 
     def _find(
         self, operation: Operation, arguments: Mapping[str, Argument], read: Callable[[Envelope], T | None]
@@ -339,30 +354,52 @@ def _asked_for(error: OtaError) -> float:
     return min(error.retry_after or 0.0, MAX_RETRY_AFTER)
 
 
+def _check_subject(name: str, facts: Mapping[str, Any], arguments: Mapping[str, Argument]) -> None:
+    """:raises OtaError: the fact ``name`` is not the one that was asked for."""
+    if facts[name] != arguments[name]:
+        raise OtaError(
+            f"the answer is about {name} {redact(str(facts[name]), limit=100)}"
+            f" although {arguments[name]} was asked for",
+            code="wrong_answer",
+            hint="check endpoint and proxy, because answers are mixed up there",
+            retry=Retry.ONCE,
+        )
+
+
 # --- Lists -----------------------------------------------------------------------------------------------------------
 
 INCOMPLETE = "incomplete_listing"
 
 
-def is_last_page(operation: Operation, envelope: Envelope, page: int, on_page: int, read: int) -> bool:
-    """Whether no page after ``page`` is to be asked for, given the number of rows on it and of all rows read."""
-    if not operation.page_size or not on_page or read >= MAX_ROWS:
+class Listing(NamedTuple):
+    """Rows, what their last page says of itself and of the whole, and why they are not the whole list, if so."""
+
+    rows: list[dict[str, Any]]
+    announced: int | None
+    number: int | None
+    page_count: int | None
+    problem: str | None = None
+
+
+def is_last_page(operation: Operation, page: Listing, number: int, read: int) -> bool:
+    """Whether no page after page ``number`` is to be asked for, given how many rows have been read."""
+    if not operation.page_size or not page.rows or read >= MAX_ROWS:
         return True
-    if envelope.page_count is not None:
-        return page >= envelope.page_count
-    return envelope.total is not None and read >= envelope.total
+    if page.page_count is not None:
+        return number >= page.page_count
+    return page.announced is not None and read >= page.announced
 
 
-def listing_problem(operation: Operation, envelope: Envelope, page: int, rows: list[dict[str, Any]]) -> str | None:
+def listing_problem(operation: Operation, page: Listing, number: int, rows: list[dict[str, Any]]) -> str | None:
     """Why ``rows`` are not the whole list that the last page announced; ``None`` where they are."""
-    if envelope.total is None and envelope.page_count is None and len(rows) >= MAX_ROWS:
+    if page.announced is None and page.page_count is None and len(rows) >= MAX_ROWS:
         return f"nothing is announced, and {len(rows)} rows may not be all"
-    if envelope.total is not None and envelope.total != len(rows):
-        return f"{envelope.total} rows are announced and {len(rows)} came"
-    if envelope.page_count == 0 and rows:
+    if page.announced is not None and page.announced != len(rows):
+        return f"{page.announced} rows are announced and {len(rows)} came"
+    if page.page_count == 0 and rows:
         return f"no page is announced and {len(rows)} rows came"
-    if envelope.page_count is not None and envelope.page_count > page:
-        return f"{envelope.page_count} pages are announced and {page} came"
+    if page.page_count is not None and page.page_count > number:
+        return f"{page.page_count} pages are announced and {number} came"
     identities = [row[operation.identity] for row in rows if row[operation.identity] is not None]
     if len(set(identities)) != len(identities):
         return "a row came twice"

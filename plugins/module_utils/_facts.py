@@ -15,6 +15,7 @@ kind.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -24,6 +25,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._errors import Missin
 from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
     DATA,
     ENVELOPE,
+    FAILURE_CLASSES,
     SPELLINGS,
     Field,
     Kind,
@@ -213,6 +215,35 @@ def tally(rows: list[dict[str, Any]], name: str, documented: tuple[str, ...]) ->
     return counts
 
 
+def name_device(rows: list[dict[str, Any]], device: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """``rows``, each with the device that was asked for where the service left out which one it belongs to."""
+    for row in rows:
+        row.update({name: row[name] or asked for name, asked in device.items()})
+    return rows
+
+
+def device_facts(device: Mapping[str, Any], found: bool) -> dict[str, Any]:
+    """What was asked about, and whether the service knows it."""
+    return {"product_key": None, "device_name": None, "iot_id": None, **device, "found": found}
+
+
+def percent(text: str | None) -> float | None:
+    """A progress such as ``50.00`` as a number; ``None`` where it is none."""
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def failure_class(status: str | None, description: str | None) -> str | None:
+    """Why a task failed, as a class of ``FAILURE_CLASSES`` or ``other``; ``None`` where it has not."""
+    if status != "FAILED":
+        return None
+    found = (name for name, pattern in FAILURE_CLASSES if re.search(pattern, description or "", re.IGNORECASE))
+    return next(found, "other")
+
+
 def _read(field: Field, value: Any) -> Any:
     if field.kind is Kind.TEXTS:
         return [_text(item) for item in _unwrap(value, field.wrapper)]
@@ -250,16 +281,26 @@ def _is_blank(value: Any) -> bool:
 def _snake_keys(value: Any) -> Any:
     if isinstance(value, dict):
         return {snake_case(name): _snake_keys(item) for name, item in value.items()}
-    return [_snake_keys(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_snake_keys(item) for item in value]
+    return _text(value) if isinstance(value, str) else value
 
 
 # A value that is not of its documented type is kept as it came: a cosmetic field must not cost the whole answer.
 
 
 def _text(value: Any) -> Any:
+    if isinstance(value, str):
+        return _without_signed_url(value) if "://" in value else value
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, (int, float)) else value
+
+
+def _without_signed_url(text: str) -> str | None:
+    """``text`` with ``***`` for each URL with a query, which may be signed; ``None`` where it is but such a URL."""
+    rest = re.sub(r"[a-z][a-z0-9+.-]*://[^\s?\"'<>]*\?[^\s\"'<>]*", "***", text, flags=re.IGNORECASE)
+    return None if rest.strip() == "***" else rest
 
 
 def _word(value: Any) -> Any:

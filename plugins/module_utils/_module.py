@@ -32,6 +32,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._transport import Tra
 
 Options = Mapping[str, Any]
 Entry = dict[str, Any]
+E = TypeVar("E")
 T = TypeVar("T")
 
 
@@ -48,8 +49,8 @@ class OtaModule(AnsibleModule):
 def run(
     argument_spec: Mapping[str, Any],
     inputs: Callable[[Options], Sequence[T]],
-    ask: Callable[[Client, Options, T], Entry],
-    answer: Callable[[list[Entry]], dict[str, Any]],
+    ask: Callable[[Client, Options, T], E],
+    answer: Callable[[list[E]], dict[str, Any]],
 ) -> None:
     """The life of an info module.
 
@@ -62,7 +63,7 @@ def run(
         spec[name] = {**spec[name], "fallback": (_environment, list(variables))}
     module = OtaModule(argument_spec=spec, supports_check_mode=True)
     asked: Sequence[T] = ()
-    entries: list[Entry] = []
+    entries: list[E] = []
     failure: OtaError | None = None
     try:
         asked = inputs(module.params)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import NamedTuple, Union
@@ -80,6 +80,23 @@ SPELLINGS: Mapping[str, str] = MappingProxyType(
 JOB_STATUSES = ("PLANNED", "IN_PROGRESS", "COMPLETED", "CANCELED")
 FINISHED_JOB_STATUSES = ("COMPLETED", "CANCELED")
 UNFINISHED_TASK_STATUSES = ("CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS")
+TASK_STATUSES = (*UNFINISHED_TASK_STATUSES, "SUCCEEDED", "FAILED", "CANCELED")
+
+#: The class of a failure by the service's description of the task: the step code that a device reports with negative
+#: progress (the vendor documents -1 to -4), else words. The vendors document no texts, so the words are a guess, and
+#: what none of them fits is ``other``.
+FAILURE_CLASSES = (
+    ("upgrade", r"(?<![\w.-])-1(?![\w.])"),
+    ("download", r"(?<![\w.-])-2(?![\w.])"),
+    ("verify", r"(?<![\w.-])-3(?![\w.])"),
+    ("flash", r"(?<![\w.-])-4(?![\w.])"),
+    ("superseded", r"supersed|overw?rit|another (?:batch|job|task)|覆盖"),
+    ("timeout", r"time[ -]?out|timed out|超时"),
+    ("wrong_version", r"version|版本"),
+    ("download", r"download|下载"),
+    ("verify", r"verif|checksum|digest|md5|sha256|校验"),
+    ("flash", r"flash|burn|烧"),
+)
 
 
 # --- Operations ------------------------------------------------------------------------------------------------------
@@ -94,7 +111,7 @@ class Operation:
     largest page that may be asked for, 0 where the operation does not page. ``identity`` are the facts by which an
     answer, or a row, is known. ``not_found`` are the business codes that say that what was asked about does not
     exist; they are patterns, because the vendors document no code for an unknown job. A wrong package, product,
-    instance or account is not among them.
+    instance or account is not among them. ``about`` is the fact, if any, that each row must share with the question.
     """
 
     action: str
@@ -104,6 +121,7 @@ class Operation:
     identity: str
     wrapper: str = ""
     page_size: int = 0
+    about: str = ""
 
     def is_not_found(self, code: str) -> bool:
         """Whether ``code`` is one of ``not_found``."""
@@ -125,13 +143,14 @@ def _absent(things: str, *others: str) -> str:
     return rf"(?:^|\.)(?:{'|'.join(words)})$"
 
 
+_NO_JOB = _absent("job(?:id)?")
 _NO_DEVICE = _absent("device(?:id|name)?|iotid", "InvalidIoTId")
 
 QUERY_OTA_JOB = Operation(
     action="QueryOTAJob",
     parameters=MappingProxyType({"job_id": "JobId"}),
     identity="job_id",
-    not_found=_absent("job(?:id)?"),
+    not_found=_NO_JOB,
     fields=(
         *_fields(Kind.TEXT, "JobId"),
         *_fields(Kind.WORD, "JobStatus JobType"),
@@ -193,6 +212,53 @@ LIST_OTA_UNFINISHED_TASK_BY_DEVICE = Operation(
         ),
         *_fields(Kind.TEXT, "UtcCreate UtcModified"),
     ),
+)
+
+LIST_OTA_TASK_BY_JOB = Operation(
+    action="ListOTATaskByJob",
+    parameters=MappingProxyType(
+        {
+            "job_id": "JobId",
+            "task_status": "TaskStatus",
+            "device_names": "DeviceNames",
+            "page": "CurrentPage",
+            "page_size": "PageSize",
+        }
+    ),
+    identity="task_id",
+    not_found=_NO_JOB,
+    wrapper="SimpleOTATaskInfo",
+    page_size=100,
+    about="job_id",
+    fields=(
+        *_fields(Kind.TEXT, "TaskId JobId"),
+        *_fields(Kind.WORD, "TaskStatus"),
+        *_fields(
+            Kind.TEXT, "Progress TaskDesc ProductKey ProductName DeviceName IotId FirmwareId SrcVersion DestVersion"
+        ),
+        *_fields(Kind.TEXT, "Timeout UtcCreate UtcModified"),
+    ),
+)
+#: The same for named devices, of which so many may be named at once. It does not page then.
+LIST_OTA_TASK_BY_NAMES = replace(LIST_OTA_TASK_BY_JOB, page_size=0)
+MAX_DEVICE_NAMES = 50
+
+LIST_OTA_MODULE_VERSIONS_BY_DEVICE = Operation(
+    action="ListOTAModuleVersionsByDevice",
+    parameters=MappingProxyType(
+        {
+            "iot_id": "IotId",
+            "product_key": "ProductKey",
+            "device_name": "DeviceName",
+            "page": "CurrentPage",
+            "page_size": "PageSize",
+        }
+    ),
+    identity="module_name",
+    not_found=_NO_DEVICE,
+    wrapper="SimpleOTAModuleInfo",
+    page_size=200,
+    fields=_fields(Kind.TEXT, "ModuleName ModuleVersion ProductKey DeviceName IotId"),
 )
 
 

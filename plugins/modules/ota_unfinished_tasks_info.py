@@ -285,7 +285,7 @@ from typing import Any
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import DEVICES, ONLY_SUMMARY, devices_asked, named
 from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
-from ansible_collections.iotfleet.ota.plugins.module_utils._facts import tally
+from ansible_collections.iotfleet.ota.plugins.module_utils._facts import device_facts, name_device, tally
 from ansible_collections.iotfleet.ota.plugins.module_utils._module import Entry, Options, run
 from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
     LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
@@ -306,10 +306,7 @@ def ask(client: Client, options: Options, device: Entry) -> Entry:
         task_statuses=options["task_statuses"],
         **device,
     )
-    for task in tasks or []:
-        # A service may leave out which device a task belongs to; what was asked for says so.
-        task.update({name: task[name] or asked for name, asked in device.items()})
-    return {"device": device, "found": tasks is not None, "tasks": tasks or []}
+    return {"device": device, "found": tasks is not None, "tasks": name_device(tasks or [], device)}
 
 
 def answer(entries: list[Entry]) -> dict[str, Any]:
@@ -317,15 +314,7 @@ def answer(entries: list[Entry]) -> dict[str, Any]:
     return {
         "tasks": tasks,
         "devices": [
-            {
-                "product_key": None,
-                "device_name": None,
-                "iot_id": None,
-                **entry["device"],
-                "found": entry["found"],
-                "unfinished": len(entry["tasks"]),
-            }
-            for entry in entries
+            {**device_facts(entry["device"], entry["found"]), "unfinished": len(entry["tasks"])} for entry in entries
         ],
         "summary": {
             "total": len(tasks),

@@ -31,12 +31,13 @@ MAY_IMPORT = {
     "_verdict": "_errors",
     "_answers": "_errors _facts _operations _transport",
     "_client": "_answers _credentials _errors _facts _operations _pacing _signer _transport",
+    "_evidence": "_client _facts _operations",
     "_argspec": "_errors _operations",
     "_module": "_argspec _client _credentials _errors _operations _pacing _transport",
     "action": "_client _errors _verdict",
     "doc_fragments": "",
     "filter": "_errors _verdict",
-    "modules": "_argspec _client _facts _module _operations",
+    "modules": "_argspec _client _evidence _facts _module _operations",
     "test": "_errors _verdict",
 }
 

@@ -11,7 +11,7 @@ import yaml
 from ansible_collections.iotfleet.ota.plugins.module_utils import _client, _module
 from ansible_collections.iotfleet.ota.tests.unit.fakes import Conversation, run_module
 
-TYPES = {"str": str, "int": int, "bool": bool, "list": list, "dict": dict}
+TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
 OPTIONS = {
     "access_key_id": "key-id",
     "access_key_secret": "canary-secret",
