@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -118,11 +117,12 @@ def _count(client: Client, question: Question) -> Evidence | None:
 
 def merge(entries: list[Evidence]) -> dict[str, Any]:
     """What all answers say together; only those to all questions can be complete."""
-    tasks = [task for entry in entries for task in entry.tasks]
+    rows = [task for entry in entries for task in entry.tasks]
     problems = [entry.problem for entry in entries if entry.problem]
-    twice = [task_id for task_id, times in Counter(task["task_id"] for task in tasks).items() if task_id and times > 1]
-    if twice:
-        problems.append(f"{len(twice)} tasks came twice, such as {twice[0]}, because they changed meanwhile")
+    by_id = {task["task_id"] or number: task for number, task in enumerate(rows)}
+    tasks = list(by_id.values())
+    if len(tasks) < len(rows) and not problems:
+        problems.append("a task came in two answers, because it changed meanwhile")
     if not entries or len(entries) < entries[0].question.of:
         problems.append("not everything that was asked for could be read")
     announced = [entry.announced for entry in entries if entry.announced is not None]

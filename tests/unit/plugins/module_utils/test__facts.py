@@ -16,7 +16,9 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._errors import (
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._facts import (
     decode,
+    failure_class,
     no_facts,
+    percent,
     read_object,
     read_rows,
     tally,
@@ -426,3 +428,52 @@ def test_any_json_in_any_field_of_a_row(name, content):
 def test_any_body(body, response_format):
     with contextlib.suppress(OtaError):
         decode(b"<R>" + body + b"</R>" if response_format == "xml" else body, response_format)
+
+
+# --- Tasks -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("0.00", 0.0),
+        ("100.00", 100.0),
+        ("50", 50.0),
+        ("-1", -1.0),
+        (None, None),
+        ("", None),
+        ("x", None),
+        ("nan", None),
+    ],
+)
+def test_a_progress_as_a_number(text, number):
+    assert percent(text) == number
+
+
+@pytest.mark.parametrize(
+    ("description", "name"),
+    [
+        ("-1: the upgrade failed", "upgrade"),
+        ("-2: the download failed", "download"),
+        ('{"step":"-3","desc":"x"}', "verify"),
+        ("step=-4", "flash"),
+        ("timeout: the device did not finish in time", "timeout"),
+        ("the device reports version 1.0", "wrong_version"),
+        ("the device is being upgraded by another batch: 1", "superseded"),
+        ("overwritten", "superseded"),
+        ("固件下载失败", "download"),
+        ("升级超时", "timeout"),
+        ("-12", "other"),
+        ("model a-1b", "other"),
+        ("1.0-2.0", "other"),
+        ("", "other"),
+        (None, "other"),
+    ],
+)
+def test_the_class_of_a_failure(description, name):
+    assert failure_class("FAILED", description) == name
+
+
+@pytest.mark.parametrize("status", ["SUCCEEDED", "CANCELED", "QUEUED", None, "ODD"])
+def test_what_has_not_failed_has_no_class(status):
+    assert failure_class(status, "-1") is None

@@ -1,0 +1,197 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils import _client, _evidence
+from ansible_collections.iotfleet.ota.plugins.module_utils._operations import TASK_STATUSES
+from ansible_collections.iotfleet.ota.plugins.modules import ota_job_tasks_info
+from ansible_collections.iotfleet.ota.tests.unit.fakes import refused, success
+
+from .conftest import hold_failure, hold_success
+
+ASKED = {"job_id": "1"}
+
+
+def row(number, status="SUCCEEDED", **fields):
+    return {"TaskId": f"t{number}", "JobId": "1", "TaskStatus": status, "DeviceName": f"d{number}", **fields}
+
+
+def page(number, rows, total, page_count=1):
+    return success(Data={"SimpleOTATaskInfo": rows}, Total=total, PageCount=page_count, CurrentPage=number)
+
+
+def totals(**counts):
+    """The answers to the eight questions for numbers, of which the first is for all."""
+    numbers = [sum(counts.values()), *(counts.get(status, 0) for status in TASK_STATUSES)]
+    states = [next(iter(counts), None), *TASK_STATUSES]
+    return [page(1, [row(1, state)] if number else [], number) for number, state in zip(numbers, states)]
+
+
+def test_all_pages_of_a_batch(ask):
+    answers = [page(1, [row(n) for n in range(100)], 101, 2), page(2, [row(100, "FAILED")], 101, 2)]
+    result, requests = ask(ota_job_tasks_info, ASKED, *answers)
+    assert [request.params["CurrentPage"] for request in requests] == ["1", "2"]
+    assert requests[0].params["Action"] == "ListOTATaskByJob"
+    assert (requests[0].params["JobId"], requests[0].params["PageSize"]) == ("1", "100")
+    assert "TaskStatus" not in requests[0].params
+    assert (result["read"], result["announced"], result["complete"]) == (101, 101, True)
+    assert (result["counts"]["SUCCEEDED"], result["counts"]["FAILED"], result["counts"]["QUEUED"]) == (100, 1, 0)
+    hold_success(ota_job_tasks_info, result)
+
+
+def test_each_state_is_asked_for(ask):
+    answers = [page(1, [row(1, "FAILED", TaskDesc="-2: no route", Progress="60.00")], 1), page(1, [], 0)]
+    result, requests = ask(ota_job_tasks_info, {**ASKED, "task_statuses": ["FAILED", "CANCELED"]}, *answers)
+    assert [request.params["TaskStatus"] for request in requests] == ["FAILED", "CANCELED"]
+    (task,) = result["tasks"]
+    assert (task["failure_class"], task["progress_percent"], task["task_desc"]) == ("download", 60.0, "-2: no route")
+    assert (result["counts"]["FAILED"], result["counts"]["CANCELED"], result["counts"]["QUEUED"]) == (1, 0, None)
+    assert result["complete"] is True
+    hold_success(ota_job_tasks_info, result)
+
+
+def test_devices_are_asked_for_by_name_without_pages(ask):
+    names = [f"d{n}" for n in range(51)]
+    answers = [page(1, [row(n) for n in range(50)], 50), page(1, [row(50)], 1)]
+    result, requests = ask(ota_job_tasks_info, {**ASKED, "device_names": names}, *answers)
+    assert (requests[0].params["DeviceNames.1"], requests[0].params["DeviceNames.50"]) == ("d0", "d49")
+    assert requests[1].params["DeviceNames.1"] == "d50"
+    assert "PageSize" not in requests[0].params
+    assert (result["read"], result["complete"]) == (51, True)
+
+
+def test_a_total_of_the_whole_batch_does_not_make_it_page_for_ever(ask):
+    answers = [page(1, [row(1)], 1000)] * 3
+    result, _requests = ask(ota_job_tasks_info, {**ASKED, "device_names": ["d1"], "retries": 1}, *answers)
+    assert result["complete"] is False
+    assert result["problems"] == ["1000 rows are announced and 1 came"]
+
+
+def test_an_unknown_batch_is_an_answer(ask):
+    result, _requests = ask(ota_job_tasks_info, ASKED, refused("iot.ota.JobNotFound"))
+    assert (result["found"], result["complete"], result["tasks"]) == (False, False, [])
+    assert result["problems"] == ["the service does not know the batch"]
+    hold_success(ota_job_tasks_info, result)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (page(1, [row(1)], 5), "5 rows are announced and 1 came"),
+        (page(1, [row(1), row(1)], 2), "a row came twice"),
+        (page(2, [row(1)], 1), "page 1 was asked for and page 2 came"),
+    ],
+)
+def test_a_list_that_is_not_whole_says_so(ask, answer, words):
+    result, _requests = ask(ota_job_tasks_info, ASKED, *[answer] * 3)
+    assert result["complete"] is False
+    assert result["problems"] == [words]
+    assert result["read"] >= 1
+    hold_success(ota_job_tasks_info, result)
+
+
+def test_a_list_that_heals_is_whole(ask):
+    result, _requests = ask(ota_job_tasks_info, ASKED, page(1, [row(1)], 2), page(1, [row(1), row(2)], 2))
+    assert (result["read"], result["complete"]) == (2, True)
+
+
+def test_a_service_that_does_not_keep_to_the_state(ask):
+    answers = [page(1, [row(1, "SUCCEEDED")], 1)]
+    result, _requests = ask(ota_job_tasks_info, {**ASKED, "task_statuses": ["FAILED"]}, *answers)
+    assert result["problems"] == ["a task that is SUCCEEDED came although those that are FAILED were asked for"]
+
+
+def test_a_service_that_does_not_keep_to_the_devices(ask):
+    result, _requests = ask(ota_job_tasks_info, {**ASKED, "device_names": ["other"]}, page(1, [row(1)], 1))
+    assert result["problems"] == ["a task of d1 came, which was not asked for"]
+
+
+def test_tasks_of_another_batch_are_an_error(ask):
+    answers = [page(1, [row(1, JobId="2")], 1)] * 2
+    result, _requests = ask(ota_job_tasks_info, ASKED, *answers)
+    assert result["failure"]["code"] == "wrong_answer"
+    assert (result["complete"], result["found"]) == (False, None)
+    hold_failure(ota_job_tasks_info, result)
+
+
+def test_numbers_alone(ask):
+    result, requests = ask(ota_job_tasks_info, {**ASKED, "counts_only": True}, *totals(SUCCEEDED=340, FAILED=3))
+    assert [request.params.get("TaskStatus") for request in requests] == [None, *TASK_STATUSES]
+    assert {request.params["PageSize"] for request in requests} == {"1"}
+    assert (result["counted_by"], result["announced"], result["read"]) == ("total", 343, 0)
+    assert (result["counts"]["SUCCEEDED"], result["counts"]["FAILED"]) == (340, 3)
+    assert (result["complete"], result["tasks"]) == (True, [])
+    hold_success(ota_job_tasks_info, result)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [page(1, [row(1)], 1)] * 8,  # the total does not follow the filter
+        [page(1, [row(1)], None)] * 8,
+        [page(1, [row(1)], 2), *totals(SUCCEEDED=1)[1:]],  # a state that nobody knows
+    ],
+)
+def test_numbers_that_do_not_add_up_are_counted(ask, answers):
+    listing = page(1, [row(1), row(2, "FAILED")], 2)
+    result, requests = ask(ota_job_tasks_info, {**ASKED, "counts_only": True}, *answers, listing)
+    assert requests[8].params["PageSize"] == "100"
+    assert (result["counted_by"], result["read"], result["tasks"]) == ("listing", 2, [])
+    assert (result["counts"]["SUCCEEDED"], result["counts"]["FAILED"]) == (1, 1)
+    assert result["complete"] is True
+
+
+def test_numbers_of_an_unknown_batch(ask):
+    answers = [refused("iot.ota.JobNotFound")] * 8
+    result, _requests = ask(ota_job_tasks_info, {**ASKED, "counts_only": True}, *answers)
+    assert (result["found"], result["complete"]) == (False, False)
+
+
+def test_a_batch_beyond_what_can_be_listed_is_counted(ask, monkeypatch):
+    monkeypatch.setattr(_client, "MAX_ROWS", 200)
+    monkeypatch.setattr(_evidence, "MAX_ROWS", 200)
+    pages = [page(n, [row(n * 100 + m) for m in range(100)], 1000, 10) for n in (1, 2)]
+    result, _requests = ask(ota_job_tasks_info, ASKED, *pages, *totals(SUCCEEDED=1000))
+    assert (result["read"], result["announced"], result["counts"]["SUCCEEDED"]) == (200, 1000, 1000)
+    assert (result["counted_by"], result["complete"]) == ("total", False)
+    assert result["problems"] == ["1000 rows are announced and 200 came"]
+    hold_success(ota_job_tasks_info, result)
+
+
+def test_a_failure_keeps_what_was_learned(ask):
+    answers = [page(1, [row(1, "FAILED")], 1), refused("NoPermission", "not you", 403)]
+    result, _requests = ask(ota_job_tasks_info, {**ASKED, "task_statuses": ["FAILED", "QUEUED"]}, *answers)
+    assert [task["device_name"] for task in result["tasks"]] == ["d1"]
+    assert (result["complete"], result["counts"]["FAILED"], result["counts"]["QUEUED"]) == (False, 1, None)
+    assert "not everything that was asked for could be read" in result["problems"]
+    hold_failure(ota_job_tasks_info, result)
+
+
+def test_a_signed_url_is_left_out(ask):
+    signed = "https://ota.example.com/a.bin?Expires=1&OSSAccessKeyId=STS.canary&Signature=canary%3D"
+    fields = {"TaskDesc": f"-2: cannot load {signed}, gave up", "FirmwareUrl": signed, "Extra": {"Urls": [signed]}}
+    result, _requests = ask(ota_job_tasks_info, ASKED, page(1, [row(1, "FAILED", **fields)], 1))
+    (task,) = result["tasks"]
+    assert task["task_desc"] == "-2: cannot load *** gave up"
+    assert (task["firmware_url"], task["extra"]) == (None, {"urls": [None]})
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"job_id": " "}, "entry 1 of job_id is blank"),
+        ({"task_statuses": []}, "task_statuses is empty"),
+        ({"device_names": []}, "device_names is empty"),
+        ({"device_names": ["a", " "]}, "entry 2 of device_names is blank"),
+        ({"counts_only": True, "task_statuses": ["FAILED"]}, "counts_only is given together with task_statuses or"),
+        ({"counts_only": True, "device_names": ["a"]}, "counts_only is given together with task_statuses or"),
+    ],
+)
+def test_options_that_cannot_be_used(ask, options, words):
+    result, _requests = ask(ota_job_tasks_info, {**ASKED, **options})
+    assert words in result["msg"]
+    assert result["failure"]["code"] == "invalid_option"
+    hold_failure(ota_job_tasks_info, result)
