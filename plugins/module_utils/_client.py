@@ -63,7 +63,7 @@ MAX_FAILED = 5
 
 #: A list that changes while it is read is read again from its start, so many times in all.
 LISTING_ATTEMPTS = 3
-#: Nothing is read beyond so many rows. The vendor documents the bound for ListOTATaskByJob.
+#: No page is read that ends beyond so many rows. The vendor documents the bound for ListOTATaskByJob.
 MAX_ROWS = 100_000
 
 
@@ -162,7 +162,7 @@ class Client:
         """
         for attempt in itertools.count(1):
             listing = self._list(operation, arguments)
-            if not (listing and listing.problem) or len(listing.rows) >= MAX_ROWS or attempt == LISTING_ATTEMPTS:
+            if not (listing and listing.problem) or listing.at_bound or attempt == LISTING_ATTEMPTS:
                 return listing
             self._pacer.sleep(self._backoff(attempt, MAX_BACKOFF))
         raise AssertionError("not reached")
@@ -174,12 +174,14 @@ class Client:
         """
         return self._page(operation, arguments, 1, 1)
 
-    def many(self, ask: Callable[[Q], T], questions: Sequence[Q]) -> tuple[list[T], OtaError | None]:
+    def many(
+        self, ask: Callable[[Q], T], questions: Sequence[Q], at_once: int | None = None
+    ) -> tuple[list[T], OtaError | None]:
         """What ``ask`` answers to each of the ``questions``, in their order, and the first failure.
 
-        They are asked side by side. A question that fails has no answer in the list. After a failure that any other
-        question would meet as well, or after several of any kind, no more are asked; what is under way goes on to its
-        end.
+        They are asked side by side, or so many ``at_once``. A question that fails has no answer in the list. After a
+        failure that any other question would meet as well, or after several of any kind, no more are asked; what is
+        under way goes on to its end.
         """
         failures: list[OtaError] = []
 
@@ -195,7 +197,7 @@ class Client:
                 self._pacer.stop()
                 raise
 
-        with ThreadPoolExecutor(min(MAX_IN_FLIGHT, len(questions)) or 1) as pool:
+        with ThreadPoolExecutor(min(at_once or MAX_IN_FLIGHT, len(questions)) or 1) as pool:
             try:
                 futures = [pool.submit(attend, question) for question in questions]
                 wait(futures)
@@ -226,15 +228,18 @@ class Client:
                 problem = listing_problem(operation, page, number, rows)
             else:
                 continue
-            return page._replace(rows=rows, problem=problem)
+            return page._replace(rows=rows, problem=problem, at_bound=is_bound(operation, number))
         raise AssertionError("not reached")
 
     def _page(self, operation: Operation, arguments: Mapping[str, Argument], number: int, size: int) -> Listing | None:
         def read(envelope: Envelope) -> Listing:
             rows = read_rows(operation, envelope)
             for row in rows:
-                if operation.about and row[operation.about] is not None:
-                    _check_subject(operation.about, row, arguments)
+                for name in operation.about:
+                    if name in arguments and row[name] is not None:
+                        _check_subject(name, row, arguments)
+            if not operation.announces:
+                return Listing(rows, None, None, None)
             return Listing(rows, envelope.total, envelope.page, envelope.page_count)
 
         paging = {"page": str(number), "page_size": str(size)} if operation.page_size else {}
@@ -372,18 +377,26 @@ INCOMPLETE = "incomplete_listing"
 
 
 class Listing(NamedTuple):
-    """Rows, what their last page says of itself and of the whole, and why they are not the whole list, if so."""
+    """Rows, what their last page says of itself and of the whole, why they are not the whole list, if so, and whether
+    there may be more than can be read.
+    """
 
     rows: list[dict[str, Any]]
     announced: int | None
     number: int | None
     page_count: int | None
     problem: str | None = None
+    at_bound: bool = False
+
+
+def is_bound(operation: Operation, number: int) -> bool:
+    """Whether no page after page ``number`` may be asked for."""
+    return number * operation.page_size >= MAX_ROWS
 
 
 def is_last_page(operation: Operation, page: Listing, number: int, read: int) -> bool:
     """Whether no page after page ``number`` is to be asked for, given how many rows have been read."""
-    if not operation.page_size or not page.rows or read >= MAX_ROWS:
+    if not operation.page_size or not page.rows or is_bound(operation, number):
         return True
     if page.page_count is not None:
         return number >= page.page_count
@@ -392,7 +405,7 @@ def is_last_page(operation: Operation, page: Listing, number: int, read: int) ->
 
 def listing_problem(operation: Operation, page: Listing, number: int, rows: list[dict[str, Any]]) -> str | None:
     """Why ``rows`` are not the whole list that the last page announced; ``None`` where they are."""
-    if page.announced is None and page.page_count is None and len(rows) >= MAX_ROWS:
+    if page.announced is None and page.page_count is None and is_bound(operation, number):
         return f"nothing is announced, and {len(rows)} rows may not be all"
     if page.announced is not None and page.announced != len(rows):
         return f"{page.announced} rows are announced and {len(rows)} came"

@@ -11,7 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._client import MAX_ROWS, Client, Listing
+from ansible_collections.iotfleet.ota.plugins.module_utils._client import (
+    LISTING_ATTEMPTS,
+    MAX_ROWS,
+    Client,
+    Listing,
+)
 from ansible_collections.iotfleet.ota.plugins.module_utils._facts import failure_class, percent, tally
 from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
     LIST_OTA_TASK_BY_JOB,
@@ -34,12 +39,16 @@ class Question(NamedTuple):
 def questions(
     job_id: str, statuses: Sequence[str] | None, names: Sequence[str] | None, counts_only: bool
 ) -> list[Question]:
-    """What to ask. A state or a device that is named twice is asked for once."""
+    """What to ask, one after the other. A state or a device that is named twice is asked for once.
+
+    The states come in the order in which a task goes through them: one that moves on meanwhile comes twice, which is
+    noticed, and is not missed.
+    """
     blocks: list[tuple[str, ...] | None] = [None]
     if names is not None:
         once = list(dict.fromkeys(names))
         blocks = [tuple(once[start : start + MAX_DEVICE_NAMES]) for start in range(0, len(once), MAX_DEVICE_NAMES)]
-    states: list[str | None] = [None] if statuses is None else list(dict.fromkeys(statuses))
+    states = [None] if statuses is None else [status for status in TASK_STATUSES if status in statuses]
     asked = [(state, block) for state in states for block in blocks]
     return [Question(job_id, len(asked), state, block, counts_only) for state, block in asked]
 
@@ -52,7 +61,7 @@ class Evidence(NamedTuple):
     tasks: list[dict[str, Any]]
     announced: int | None
     problem: str | None
-    counts: Mapping[str, int] | None = None
+    counts: Mapping[str, int | None] | None = None
 
 
 def ask(client: Client, options: Mapping[str, Any], question: Question) -> Evidence:
@@ -62,75 +71,99 @@ def ask(client: Client, options: Mapping[str, Any], question: Question) -> Evide
     """
     if question.counts_only:
         counted = _count(client, question)
-        if counted is not None:
+        if not counted.problem or not counted.found or (counted.announced or 0) > MAX_ROWS:
             return counted
     operation = LIST_OTA_TASK_BY_JOB if question.names is None else LIST_OTA_TASK_BY_NAMES
     listing = client.listing(
         operation, job_id=question.job_id, task_status=question.status, device_names=question.names
     )
     if listing is None:
-        return Evidence(question, False, [], None, "the service does not know the batch")
-    if len(listing.rows) >= MAX_ROWS and not (question.status or question.names):
-        counted = _count(client, question)
-        if counted is not None and counted.counts is not None:
-            return counted._replace(tasks=_tasks(listing), problem=listing.problem)
-    return Evidence(question, True, _tasks(listing), listing.announced, listing.problem or _stray(question, listing))
-
-
-def _tasks(listing: Listing) -> list[dict[str, Any]]:
-    for task in listing.rows:
+        return _unknown(question)
+    tasks = listing.rows
+    for task in tasks:
         task["progress_percent"] = percent(task["progress"])
         task["failure_class"] = failure_class(task["task_status"], task["task_desc"])
-    return listing.rows
+    if listing.at_bound and question.status is None and not question.counts_only:
+        counted = _count(client, question)
+        if counted.found:
+            return counted._replace(tasks=tasks, problem=_TOO_MANY)
+    problem = listing.problem or (_TOO_MANY if listing.at_bound else None) or _doubt(question, listing)
+    return Evidence(question, True, tasks, listing.announced, problem)
 
 
-def _stray(question: Question, listing: Listing) -> str | None:
-    """What shows that the service did not keep to the question."""
+_TOO_MANY = f"no more than {MAX_ROWS} tasks can be listed"
+
+
+def _unknown(question: Question) -> Evidence:
+    return Evidence(question, False, [], None, "the service does not know the batch")
+
+
+def _doubt(question: Question, listing: Listing) -> str | None:
+    """What shows that the rows are not what was asked for, or keeps one from knowing it."""
+    if listing.announced is None and question.names is None:
+        return "the service does not say how many tasks there are"
     for task in listing.rows:
         if question.status not in (None, task["task_status"]):
-            return f"a task that is {task['task_status']} came although those that are {question.status} were asked for"
+            return f"a task came that is not {question.status}, although those were asked for"
         if question.names and task["device_name"] not in question.names:
-            return f"a task of {task['device_name']} came, which was not asked for"
+            return "a task came of a device that was not asked for"
     return None
 
 
-def _count(client: Client, question: Question) -> Evidence | None:
-    """The service's own numbers, or ``None`` where they do not add up: whether they follow the filter is unknown."""
-    listings, failure = client.many(
-        lambda status: client.peek(LIST_OTA_TASK_BY_JOB, job_id=question.job_id, task_status=status),
-        [None, *TASK_STATUSES],
-    )
-    if failure:
-        raise failure
-    if listings[0] is None:
-        return Evidence(question, False, [], None, "the service does not know the batch")
-    totals = [listing.announced if listing else None for listing in listings]
-    whole, *parts = (-1 if total is None else total for total in totals)
-    in_order = all(
-        listing is not None and {task["task_status"] for task in listing.rows} <= {status}
-        for status, listing in zip(TASK_STATUSES, listings[1:])
-    )
-    if min(whole, *parts) < 0 or whole != sum(parts) or not in_order:
+def _count(client: Client, question: Question) -> Evidence:
+    """The service's own numbers: of all tasks, and of those in each state, which must add up.
+
+    Whether they follow the filter is not documented. While tasks change they may not add up for a moment.
+    """
+    for _attempt in range(LISTING_ATTEMPTS):
+        # This is asked inside of another question, which must then be the only one, because an end of many ends all.
+        listings, failure = client.many(
+            lambda status: client.peek(LIST_OTA_TASK_BY_JOB, job_id=question.job_id, task_status=status),
+            [*TASK_STATUSES, None],
+            at_once=1,
+        )
+        if failure:
+            raise failure
+        *parts, whole = listings
+        if whole is None:
+            return _unknown(question)
+        counts = {status: _total(part, status) for status, part in zip(TASK_STATUSES, parts)}
+        announced = _total(whole, None)
+        if announced is not None and None not in counts.values() and announced == sum(filter(None, counts.values())):
+            return Evidence(question, True, [], announced, None, counts)
+    problem = "the service's numbers of the tasks in each state and of all do not add up"
+    return Evidence(question, True, [], announced, problem, dict.fromkeys(TASK_STATUSES))
+
+
+def _total(listing: Listing | None, status: str | None) -> int | None:
+    """How many rows a page of one row announces; ``None`` unless the page itself bears that out."""
+    if listing is None or listing.announced is None or listing.number not in (None, 1):
         return None
-    return Evidence(question, True, [], whole, None, dict(zip(TASK_STATUSES, parts)))
+    if len(listing.rows) != min(1, listing.announced):
+        return None
+    return None if any(status not in (None, row["task_status"]) for row in listing.rows) else listing.announced
 
 
 def merge(entries: list[Evidence]) -> dict[str, Any]:
     """What all answers say together; only those to all questions can be complete."""
     rows = [task for entry in entries for task in entry.tasks]
+    tasks = list({task["task_id"] or number: task for number, task in enumerate(rows)}.values())
+    numbers = entries[0].counts if entries else None
+    counts = _counts(entries, tasks) if numbers is None else dict(numbers)
+    announced = [entry.announced for entry in entries if entry.announced is not None]
+    named = [name for entry in entries for name in entry.question.names or ()]
     problems = [entry.problem for entry in entries if entry.problem]
-    by_id = {task["task_id"] or number: task for number, task in enumerate(rows)}
-    tasks = list(by_id.values())
     if len(tasks) < len(rows) and not problems:
         problems.append("a task came in two answers, because it changed meanwhile")
+    if set(counts) - set(TASK_STATUSES):
+        problems.append("a task is in a state that is not documented")
     if not entries or len(entries) < entries[0].question.of:
         problems.append("not everything that was asked for could be read")
-    announced = [entry.announced for entry in entries if entry.announced is not None]
-    numbers = entries[0].counts if entries else None
     return {
         "tasks": [] if entries and entries[0].question.counts_only else tasks,
+        "missing": [name for name in dict.fromkeys(named) if name not in {task["device_name"] for task in tasks}],
         "found": any(entry.found for entry in entries) if entries else None,
-        "counts": _counts(entries, tasks) if numbers is None else dict(numbers),
+        "counts": counts,
         "counted_by": "listing" if numbers is None else "total",
         "announced": sum(announced) if entries and len(announced) == len(entries) else None,
         "read": len(tasks),

@@ -198,7 +198,7 @@ def read_fields(fields: tuple[Field, ...], content: Mapping[str, Any]) -> dict[s
         for wire, value in content.items():
             if wire.lower() in found:
                 facts.setdefault(snake_case(wire), _snake_keys(value))
-    return facts
+    return {name: _without_signed_links(value) for name, value in facts.items()}
 
 
 def no_facts(operation: Operation) -> dict[str, Any]:
@@ -228,12 +228,12 @@ def device_facts(device: Mapping[str, Any], found: bool) -> dict[str, Any]:
 
 
 def percent(text: str | None) -> float | None:
-    """A progress such as ``50.00`` as a number; ``None`` where it is none."""
+    """A progress such as ``50.00`` as a number; ``None`` where it is none, or negative, as a device's step code is."""
     try:
         number = float(text or "")
     except ValueError:
         return None
-    return number if math.isfinite(number) else None
+    return number if math.isfinite(number) and number >= 0 else None
 
 
 def failure_class(status: str | None, description: str | None) -> str | None:
@@ -281,26 +281,43 @@ def _is_blank(value: Any) -> bool:
 def _snake_keys(value: Any) -> Any:
     if isinstance(value, dict):
         return {snake_case(name): _snake_keys(item) for name, item in value.items()}
+    return [_snake_keys(item) for item in value] if isinstance(value, list) else value
+
+
+def _without_signed_links(value: Any) -> Any:
+    """``value`` with ``***`` for each link that may be signed, and ``None`` for a text that is nothing else."""
+    if isinstance(value, str):
+        if "=" not in value and "%" not in value and "@" not in value:
+            return value
+        parts = [_LINK_MASK if _is_signed(part) else part for part in _LINK_ENDS.split(value)]
+        return None if "".join(parts).strip() == _LINK_MASK else "".join(parts)
     if isinstance(value, list):
-        return [_snake_keys(item) for item in value]
-    return _text(value) if isinstance(value, str) else value
+        return [_without_signed_links(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _without_signed_links(item) for name, item in value.items()}
+    return value
+
+
+_LINK_MASK = "***"
+_LINK_ENDS = re.compile(r"([\s\"'<>]+)")
+_LINK_STARTS = ("://", r":\/\/", "%3a%2f%2f")
+_SIGNED_BY = re.compile(r"(?:signature|accesskeyid|securitytoken|auth_key)(?:=|%3d)")
+
+
+def _is_signed(word: str) -> bool:
+    """Whether ``word``, also if it is encoded, is a link that lets its holder do something, as far as one can tell."""
+    lower = word.lower()
+    link = any(start in lower for start in _LINK_STARTS) and any(mark in lower for mark in ("?", "%3f", "@"))
+    return link or _SIGNED_BY.search(lower) is not None
 
 
 # A value that is not of its documented type is kept as it came: a cosmetic field must not cost the whole answer.
 
 
 def _text(value: Any) -> Any:
-    if isinstance(value, str):
-        return _without_signed_url(value) if "://" in value else value
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, (int, float)) else value
-
-
-def _without_signed_url(text: str) -> str | None:
-    """``text`` with ``***`` for each URL with a query, which may be signed; ``None`` where it is but such a URL."""
-    rest = re.sub(r"[a-z][a-z0-9+.-]*://[^\s?\"'<>]*\?[^\s\"'<>]*", "***", text, flags=re.IGNORECASE)
-    return None if rest.strip() == "***" else rest
 
 
 def _word(value: Any) -> Any:

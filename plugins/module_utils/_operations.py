@@ -82,20 +82,20 @@ FINISHED_JOB_STATUSES = ("COMPLETED", "CANCELED")
 UNFINISHED_TASK_STATUSES = ("CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS")
 TASK_STATUSES = (*UNFINISHED_TASK_STATUSES, "SUCCEEDED", "FAILED", "CANCELED")
 
-#: The class of a failure by the service's description of the task: the step code that a device reports with negative
-#: progress (the vendor documents -1 to -4), else words. The vendors document no texts, so the words are a guess, and
-#: what none of them fits is ``other``.
+#: The class of a failure by the service's description of the task: the step code that a device reports, else words.
+#: The vendors document the codes -1 to -4, but neither that a description holds one nor any text, so all of this is a
+#: guess, and what nothing fits is ``other``.
 FAILURE_CLASSES = (
-    ("upgrade", r"(?<![\w.-])-1(?![\w.])"),
-    ("download", r"(?<![\w.-])-2(?![\w.])"),
-    ("verify", r"(?<![\w.-])-3(?![\w.])"),
-    ("flash", r"(?<![\w.-])-4(?![\w.])"),
-    ("superseded", r"supersed|overw?rit|another (?:batch|job|task)|覆盖"),
+    ("upgrade", r"(?<![\w.-])-1(?!\.?\w)"),
+    ("download", r"(?<![\w.-])-2(?!\.?\w)"),
+    ("verify", r"(?<![\w.-])-3(?!\.?\w)"),
+    ("flash", r"(?<![\w.-])-4(?!\.?\w)"),
+    ("superseded", r"supersed|overw?rit|another (?:batch|job|task|update|upgrade)|覆盖"),
     ("timeout", r"time[ -]?out|timed out|超时"),
-    ("wrong_version", r"version|版本"),
     ("download", r"download|下载"),
     ("verify", r"verif|checksum|digest|md5|sha256|校验"),
     ("flash", r"flash|burn|烧"),
+    ("wrong_version", r"version|版本"),
 )
 
 
@@ -111,7 +111,8 @@ class Operation:
     largest page that may be asked for, 0 where the operation does not page. ``identity`` are the facts by which an
     answer, or a row, is known. ``not_found`` are the business codes that say that what was asked about does not
     exist; they are patterns, because the vendors document no code for an unknown job. A wrong package, product,
-    instance or account is not among them. ``about`` is the fact, if any, that each row must share with the question.
+    instance or account is not among them. ``about`` are the facts that each row must share with the question, where
+    both tell them. ``announces`` is off where it is not documented what the announced number of rows counts.
     """
 
     action: str
@@ -121,7 +122,8 @@ class Operation:
     identity: str
     wrapper: str = ""
     page_size: int = 0
-    about: str = ""
+    about: tuple[str, ...] = ()
+    announces: bool = True
 
     def is_not_found(self, code: str) -> bool:
         """Whether ``code`` is one of ``not_found``."""
@@ -229,7 +231,7 @@ LIST_OTA_TASK_BY_JOB = Operation(
     not_found=_NO_JOB,
     wrapper="SimpleOTATaskInfo",
     page_size=100,
-    about="job_id",
+    about=("job_id",),
     fields=(
         *_fields(Kind.TEXT, "TaskId JobId"),
         *_fields(Kind.WORD, "TaskStatus"),
@@ -240,7 +242,7 @@ LIST_OTA_TASK_BY_JOB = Operation(
     ),
 )
 #: The same for named devices, of which so many may be named at once. It does not page then.
-LIST_OTA_TASK_BY_NAMES = replace(LIST_OTA_TASK_BY_JOB, page_size=0)
+LIST_OTA_TASK_BY_NAMES = replace(LIST_OTA_TASK_BY_JOB, page_size=0, announces=False)
 MAX_DEVICE_NAMES = 50
 
 LIST_OTA_MODULE_VERSIONS_BY_DEVICE = Operation(
@@ -258,6 +260,7 @@ LIST_OTA_MODULE_VERSIONS_BY_DEVICE = Operation(
     not_found=_NO_DEVICE,
     wrapper="SimpleOTAModuleInfo",
     page_size=200,
+    about=("product_key", "device_name", "iot_id"),
     fields=_fields(Kind.TEXT, "ModuleName ModuleVersion ProductKey DeviceName IotId"),
 )
 

@@ -28,7 +28,8 @@ options:
     required: true
   task_statuses:
     description:
-      - The states of the tasks to read. Each is asked for by itself. By default tasks in all states are read.
+      - The states of the tasks to read. Each is asked for by itself, in the order in which a task goes through them. By
+        default tasks in all states are read.
     type: list
     elements: str
     choices:
@@ -47,9 +48,11 @@ options:
     elements: str
   counts_only:
     description:
-      - Count the tasks in each state without reading them, in eight requests for a batch of any size.
-      - The service is asked how many tasks there are in each state and in all. Where these numbers do not add up, or
-        are not told, the tasks are read and counted after all.
+      - Count the tasks in each state without reading them. While nothing changes this takes eight requests for a batch
+        of any size.
+      - The service is asked how many tasks there are in each state and in all. Where these numbers do not add up, they
+        are asked for up to three times, because tasks may change meanwhile. After that, the tasks are read and counted
+        if they can be listed.
       - Cannot be used together with O(task_statuses) or O(device_names).
     type: bool
     default: false
@@ -71,18 +74,34 @@ EXAMPLES = r"""
   vars:
     failed: "{{ rollout.tasks | selectattr('task_status', 'equalto', 'FAILED') }}"
 
-- name: Go on only if every device succeeded
+- name: Go on only if every device of the batch succeeded
   ansible.builtin.assert:
     that:
       - rollout.complete
       - rollout.read > 0
       - rollout.counts.SUCCEEDED == rollout.read
 
+- name: Read how two devices ended
+  iotfleet.ota.ota_job_tasks_info:
+    job_id: HvKuBpuk3rdk6E92CPQN020001
+    device_names:
+      - light1
+      - light2
+  register: two
+
+- name: Go on only if both have a task and succeeded
+  ansible.builtin.assert:
+    that:
+      - two.complete
+      - two.missing == []
+      - two.counts.SUCCEEDED == two.read
+
 - name: Count the devices of a large batch
   iotfleet.ota.ota_job_tasks_info:
     job_id: HvKuBpuk3rdk6E92CPQN020001
     counts_only: true
   register: numbers
+  failed_when: numbers is failed or not numbers.complete
 
 - name: Read only what went wrong
   iotfleet.ota.ota_job_tasks_info:
@@ -129,7 +148,7 @@ tasks:
       returned: always
       sample: "60.00"
     progress_percent:
-      description: RV(tasks[].progress) as a number, V(null) where it is none.
+      description: RV(tasks[].progress) as a number, V(null) where it is none or negative.
       type: float
       returned: always
       sample: 60.0
@@ -142,8 +161,8 @@ tasks:
       description:
         - The class of a failure, V(upgrade), V(download), V(verify), V(flash), V(timeout), V(wrong_version),
           V(superseded) by another batch, or V(other); V(null) for a task that has not failed.
-        - It follows from the step code in RV(tasks[].task_desc), V(-1) to V(-4), or from words there. The vendors do
-          not document the words, so look at the text itself before acting on the class.
+        - It is guessed from a step code in RV(tasks[].task_desc), V(-1) to V(-4), or from words there. The vendors do
+          not document what that text holds, so look at it before acting on the class.
       type: str
       returned: always
       sample: download
@@ -197,6 +216,15 @@ tasks:
       type: str
       returned: always
       sample: "2024-09-11T06:27:24.649Z"
+missing:
+  description:
+    - Those of O(device_names) of which no task was read, such as devices that are not in the batch, or were on the new
+      version already.
+    - Empty where O(device_names) is not given.
+  type: list
+  elements: str
+  returned: always, unless Ansible refuses an option
+  sample: []
 found:
   description: Whether the service knows the batch; V(null) where that was not learned.
   type: bool
@@ -206,7 +234,7 @@ counts:
   description:
     - How many tasks are in each of the seven states; V(null) for a state that was not asked for or not learned.
     - Any other state that comes is counted too.
-    - Of more tasks than can be listed, it is what the service announces for each state.
+    - Of a batch with more tasks than can be listed, without O(task_statuses), these are the service's own numbers.
   type: dict
   returned: always, unless Ansible refuses an option
   sample: {"CONFIRM": 0, "QUEUED": 2, "NOTIFIED": 0, "IN_PROGRESS": 0, "SUCCEEDED": 9, "FAILED": 1, "CANCELED": 0}
@@ -216,7 +244,9 @@ counted_by:
   returned: always, unless Ansible refuses an option
   sample: listing
 announced:
-  description: How many tasks the service says there are of what was asked for; V(null) where it did not say.
+  description:
+    - How many tasks the service says there are of what was asked for; V(null) where it did not say, and with
+      O(device_names), because it is not documented what it counts then.
   type: int
   returned: always, unless Ansible refuses an option
   sample: 12
@@ -227,9 +257,13 @@ read:
   sample: 12
 complete:
   description:
-    - Whether nothing is missing or doubtful in what was asked for. It is V(false) for a batch that the service does not
-      know, and after a failure.
-    - At most 100,000 tasks can be listed. Of a larger batch, those are returned and this is V(false).
+    - Whether nothing of what was asked for is missing or doubtful. It is V(false) for a batch that the service does not
+      know, where it does not say how many tasks there are, for a state that is not documented, and after a failure.
+    - Lists are read page by page and state by state, so that what they show together is no single moment while tasks
+      still change.
+    - At most 100,000 tasks can be listed with each question. Of a larger batch, those are returned and this is
+      V(false).
+    - It says nothing about devices that have no task. See RV(missing).
   type: bool
   returned: always, unless Ansible refuses an option
   sample: true
@@ -314,6 +348,7 @@ def main() -> None:
         inputs=inputs,
         ask=ask,
         answer=merge,
+        at_once=1,
     )
 
 

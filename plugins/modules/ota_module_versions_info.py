@@ -64,9 +64,11 @@ EXAMPLES = r"""
     module_name: default
   register: reported
 
-- name: Show the devices that do not report the new version
+- name: Show the devices that do not report the new version, or report none
   ansible.builtin.debug:
-    msg: "{{ reported.devices | rejectattr('versions.default', 'equalto', '2.0.0') | map(attribute='device_name') }}"
+    msg: "{{ reported.devices | map(attribute='device_name') | difference(updated) }}"
+  vars:
+    updated: "{{ reported.modules | selectattr('module_version', 'equalto', '2.0.0') | map(attribute='device_name') }}"
 
 - name: Go on only if all report it
   ansible.builtin.assert:
@@ -215,11 +217,17 @@ failure:
 
 from typing import Any
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import DEVICES, ONLY_SUMMARY, devices_asked
+from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import DEVICES, ONLY_SUMMARY, devices_asked, named
 from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._facts import device_facts, name_device, tally
 from ansible_collections.iotfleet.ota.plugins.module_utils._module import Entry, Options, run
 from ansible_collections.iotfleet.ota.plugins.module_utils._operations import LIST_OTA_MODULE_VERSIONS_BY_DEVICE
+
+
+def inputs(options: Options) -> list[Entry]:
+    if options["module_name"] is not None:
+        named("module_name", [options["module_name"]])
+    return devices_asked(options)
 
 
 def ask(client: Client, options: Options, device: Entry) -> Entry:
@@ -230,13 +238,17 @@ def ask(client: Client, options: Options, device: Entry) -> Entry:
 
 def answer(entries: list[Entry]) -> dict[str, Any]:
     modules = [module for entry in entries for module in entry["modules"]]
-    names = {str(module["module_name"]): None for module in modules}
+    names = dict.fromkeys(module["module_name"] for module in modules if module["module_name"])
     return {
         "modules": modules,
         "devices": [
             {
                 **device_facts(entry["device"], entry["found"]),
-                "versions": {str(module["module_name"]): module["module_version"] for module in entry["modules"]},
+                "versions": {
+                    module["module_name"]: module["module_version"]
+                    for module in entry["modules"]
+                    if module["module_name"]
+                },
             }
             for entry in entries
         ],
@@ -246,7 +258,7 @@ def answer(entries: list[Entry]) -> dict[str, Any]:
             "found": sum(entry["found"] for entry in entries),
             "reporting": sum(bool(entry["modules"]) for entry in entries),
             "by_version": {
-                name: tally([row for row in modules if str(row["module_name"]) == name], "module_version", ())
+                name: tally([row for row in modules if row["module_name"] == name], "module_version", ())
                 for name in names
             },
         },
@@ -256,7 +268,7 @@ def answer(entries: list[Entry]) -> dict[str, Any]:
 def main() -> None:
     run(
         argument_spec={**DEVICES, **ONLY_SUMMARY, "module_name": {"type": "str"}},
-        inputs=devices_asked,
+        inputs=inputs,
         ask=ask,
         answer=answer,
     )

@@ -721,6 +721,7 @@ def test_what_all_would_meet_ends_the_asking(answer):
     found, failure = crowd.ask(numbers(1000))
     assert failure.systemic
     assert found == [job_id for job_id in numbers(20) if job_id in found]
+    assert len(found) > 20 - MAX_IN_FLIGHT
     assert len(crowd.asked) <= 20 + MAX_IN_FLIGHT
 
 
@@ -752,6 +753,7 @@ def test_several_failures_end_the_asking():
     crowd = Crowd({job_id: refused("iot.ota.Odd") for job_id in numbers(1000)[20:]})
     found, failure = crowd.ask(numbers(1000))
     assert found == [job_id for job_id in numbers(20) if job_id in found]
+    assert len(found) > 20 - MAX_IN_FLIGHT
     assert failure.code == "iot.ota.Odd"
     assert len(crowd.asked) <= 20 + MAX_FAILED + MAX_IN_FLIGHT
 

@@ -23,7 +23,7 @@ def test_one_question_for_all():
 
 def test_each_state_is_asked_for_by_itself_and_once():
     asked = questions("1", ["FAILED", "QUEUED", "FAILED"], None, False)
-    assert [(question.status, question.of) for question in asked] == [("FAILED", 2), ("QUEUED", 2)]
+    assert [(question.status, question.of) for question in asked] == [("QUEUED", 2), ("FAILED", 2)]
 
 
 def test_devices_are_asked_for_in_blocks_and_once():
@@ -36,15 +36,15 @@ def test_devices_are_asked_for_in_blocks_and_once():
 def test_each_state_of_each_block():
     asked = questions("1", ["FAILED", "QUEUED"], [f"d{number}" for number in range(51)], False)
     assert [(question.status, len(question.names)) for question in asked] == [
-        ("FAILED", 50),
-        ("FAILED", 1),
         ("QUEUED", 50),
         ("QUEUED", 1),
+        ("FAILED", 50),
+        ("FAILED", 1),
     ]
 
 
 def task(task_id, status="QUEUED"):
-    return {"task_id": task_id, "task_status": status}
+    return {"task_id": task_id, "task_status": status, "device_name": f"d{task_id}"}
 
 
 def evidence(question, *tasks, announced=None, problem=None, counts=None, found=True):
@@ -56,6 +56,7 @@ def test_the_whole_batch():
     merged = merge([evidence(question, task("1"), task("2", "FAILED"), announced=2)])
     assert merged == {
         "tasks": [task("1"), task("2", "FAILED")],
+        "missing": [],
         "found": True,
         "counts": {**ZERO, "QUEUED": 1, "FAILED": 1},
         "counted_by": "listing",
@@ -68,22 +69,30 @@ def test_the_whole_batch():
 
 def test_states_that_were_not_asked_for_are_not_zero():
     asked = questions("1", ["FAILED", "QUEUED"], None, False)
-    merged = merge([evidence(asked[0], announced=0), evidence(asked[1], task("1"), announced=1)])
+    merged = merge([evidence(asked[0], task("1"), announced=1), evidence(asked[1], announced=0)])
     assert merged["counts"] == {**dict.fromkeys(TASK_STATUSES), "FAILED": 0, "QUEUED": 1}
     assert (merged["announced"], merged["complete"]) == (1, True)
 
 
 def test_a_state_that_is_not_documented_is_counted():
     (question,) = questions("1", None, None, False)
-    assert merge([evidence(question, task("1", "ODD"))])["counts"] == {**ZERO, "ODD": 1}
+    merged = merge([evidence(question, task("1", "ODD"))])
+    assert merged["counts"] == {**ZERO, "ODD": 1}
+    assert (merged["complete"], merged["problems"]) == (False, ["a task is in a state that is not documented"])
+
+
+def test_devices_without_a_task_are_named():
+    asked = questions("1", None, ["d1", "d2", "d3"], False)
+    merged = merge([evidence(asked[0], task("2"))])
+    assert (merged["missing"], merged["complete"]) == (["d1", "d3"], True)
 
 
 def test_a_task_that_came_twice_is_doubtful():
     asked = questions("1", ["NOTIFIED", "QUEUED"], None, False)
-    merged = merge([evidence(asked[0], task("1", "NOTIFIED")), evidence(asked[1], task("1"))])
+    merged = merge([evidence(asked[0], task("1")), evidence(asked[1], task("1", "NOTIFIED"))])
     assert merged["complete"] is False
     assert merged["problems"] == ["a task came in two answers, because it changed meanwhile"]
-    assert (merged["read"], merged["tasks"]) == (1, [task("1")])
+    assert (merged["read"], merged["tasks"]) == (1, [task("1", "NOTIFIED")])
 
 
 def test_tasks_without_an_id_are_all_kept():
@@ -93,7 +102,7 @@ def test_tasks_without_an_id_are_all_kept():
 
 def test_an_answer_that_is_missing_is_not_whole():
     asked = questions("1", ["FAILED", "QUEUED"], None, False)
-    merged = merge([evidence(asked[1], task("1"), announced=1)])
+    merged = merge([evidence(asked[0], task("1"), announced=1)])
     assert (merged["complete"], merged["counts"]["FAILED"], merged["counts"]["QUEUED"]) == (False, None, 1)
     assert merged["problems"] == ["not everything that was asked for could be read"]
 

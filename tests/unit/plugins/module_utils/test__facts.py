@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+import time
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import (
@@ -19,6 +20,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._facts import (
     failure_class,
     no_facts,
     percent,
+    read_fields,
     read_object,
     read_rows,
     tally,
@@ -439,7 +441,7 @@ def test_any_body(body, response_format):
         ("0.00", 0.0),
         ("100.00", 100.0),
         ("50", 50.0),
-        ("-1", -1.0),
+        ("-1", None),
         (None, None),
         ("", None),
         ("x", None),
@@ -462,6 +464,10 @@ def test_a_progress_as_a_number(text, number):
         ("the device is being upgraded by another batch: 1", "superseded"),
         ("overwritten", "superseded"),
         ("固件下载失败", "download"),
+        ("download of version 2.0 failed", "download"),
+        ("固件版本校验失败", "verify"),
+        ("the step code is -2.", "download"),
+        ("the device is busy with another update", "superseded"),
         ("升级超时", "timeout"),
         ("-12", "other"),
         ("model a-1b", "other"),
@@ -477,3 +483,39 @@ def test_the_class_of_a_failure(description, name):
 @pytest.mark.parametrize("status", ["SUCCEEDED", "CANCELED", "QUEUED", None, "ODD"])
 def test_what_has_not_failed_has_no_class(status):
     assert failure_class(status, "-1") is None
+
+
+# --- Links -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://x.example.com/a.bin?Expires=1&OSSAccessKeyId=STS.x&Signature=canary%3D",
+        "https://x.example.com/a.bin?canary=",
+        "https:\\/\\/x.example.com\\/a.bin?Signature=canary",
+        "https%3A%2F%2Fx.example.com%2Fa.bin%3FSignature%3Dcanary",
+        "x.example.com/a.bin?Signature=canary",
+        "https://x.example.com/a;Signature=canary",
+        "https://user:canary@x.example.com/a",
+        "x-SecurityToken=canary",
+    ],
+)
+def test_a_link_that_may_be_signed_is_left_out(link):
+    row = {"TaskId": link, "TaskStatus": link, "TaskDesc": f'got "{link}" <{link}>, so', "Extra": [{"Deep": link}]}
+    facts = read_fields(LIST_OTA_UNFINISHED_TASK_BY_DEVICE.fields, row)
+    assert "canary" not in str(facts).lower()
+    assert (facts["task_id"], facts["task_status"], facts["extra"]) == (None, None, [{"deep": None}])
+    assert facts["task_desc"] == 'got "***" <***>, so'
+
+
+@pytest.mark.parametrize("text", ["a = b", "50 %", "https://x.example.com/a", "me@example.com", "1.0=>2.0", "客厅?"])
+def test_other_text_stays(text):
+    assert read_fields(LIST_OTA_UNFINISHED_TASK_BY_DEVICE.fields, {"TaskDesc": text})["task_desc"] == text
+
+
+@pytest.mark.parametrize("piece", ["a", "://", "=", "%3", "https://x?", "a=b "])
+def test_long_text_is_read_in_time(piece):
+    began = time.monotonic()
+    read_fields(LIST_OTA_UNFINISHED_TASK_BY_DEVICE.fields, {"TaskDesc": piece * 300_000 + "="})
+    assert time.monotonic() - began < 20

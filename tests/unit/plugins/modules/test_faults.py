@@ -112,7 +112,10 @@ CASES = {
     "unknown code": Case({"fault": "business_error", "code": "iot.ota.Odd"}, "iot.ota.Odd", "iot.ota.Odd"),
     "no word of success": Case({"fault": "no_success"}, "no_success", "no_success"),
     "other job": Case({"fault": "wrong_job"}, RIGHT, "wrong_answer", (ota_job_info, ota_job_tasks_info)),
-    "list without data": Case({"fault": "missing_data"}, RIGHT, "incomplete_listing", LISTED),
+    "list without data": Case(
+        {"fault": "missing_data"}, RIGHT, "incomplete_listing", (*LISTED, ota_module_versions_info)
+    ),
+    "list of tasks without data": Case({"fault": "missing_data"}, RIGHT, INCOMPLETE, TASKS),
     "shifting pages": Case({"fault": "pages_shift", **PAGED}, RIGHT, "incomplete_listing", LISTED),
     "shifting pages of tasks": Case({"fault": "pages_shift", **PAGED}, RIGHT, INCOMPLETE, TASKS),
     "repeated pages": Case({"fault": "pages_repeat", **PAGED}, RIGHT, "incomplete_listing", LISTED),

@@ -24,9 +24,9 @@ def page(number, rows, total, page_count=1):
 
 
 def totals(**counts):
-    """The answers to the eight questions for numbers, of which the first is for all."""
-    numbers = [sum(counts.values()), *(counts.get(status, 0) for status in TASK_STATUSES)]
-    states = [next(iter(counts), None), *TASK_STATUSES]
+    """The answers to the eight questions for numbers, of which the last is for all."""
+    numbers = [*(counts.get(status, 0) for status in TASK_STATUSES), sum(counts.values())]
+    states = [*TASK_STATUSES, next(iter(counts), None)]
     return [page(1, [row(1, state)] if number else [], number) for number, state in zip(numbers, states)]
 
 
@@ -44,7 +44,7 @@ def test_all_pages_of_a_batch(ask):
 
 def test_each_state_is_asked_for(ask):
     answers = [page(1, [row(1, "FAILED", TaskDesc="-2: no route", Progress="60.00")], 1), page(1, [], 0)]
-    result, requests = ask(ota_job_tasks_info, {**ASKED, "task_statuses": ["FAILED", "CANCELED"]}, *answers)
+    result, requests = ask(ota_job_tasks_info, {**ASKED, "task_statuses": ["CANCELED", "FAILED"]}, *answers)
     assert [request.params["TaskStatus"] for request in requests] == ["FAILED", "CANCELED"]
     (task,) = result["tasks"]
     assert (task["failure_class"], task["progress_percent"], task["task_desc"]) == ("download", 60.0, "-2: no route")
@@ -60,14 +60,14 @@ def test_devices_are_asked_for_by_name_without_pages(ask):
     assert (requests[0].params["DeviceNames.1"], requests[0].params["DeviceNames.50"]) == ("d0", "d49")
     assert requests[1].params["DeviceNames.1"] == "d50"
     assert "PageSize" not in requests[0].params
-    assert (result["read"], result["complete"]) == (51, True)
+    assert (result["read"], result["complete"], result["missing"]) == (51, True, [])
+    hold_success(ota_job_tasks_info, result)
 
 
-def test_a_total_of_the_whole_batch_does_not_make_it_page_for_ever(ask):
-    answers = [page(1, [row(1)], 1000)] * 3
-    result, _requests = ask(ota_job_tasks_info, {**ASKED, "device_names": ["d1"], "retries": 1}, *answers)
-    assert result["complete"] is False
-    assert result["problems"] == ["1000 rows are announced and 1 came"]
+def test_what_is_announced_for_named_devices_is_not_believed(ask):
+    result, _requests = ask(ota_job_tasks_info, {**ASKED, "device_names": ["d1", "d2"]}, page(1, [row(1)], 1000, 10))
+    assert (result["read"], result["announced"], result["complete"]) == (1, None, True)
+    assert result["missing"] == ["d2"]
 
 
 def test_an_unknown_batch_is_an_answer(ask):
@@ -101,12 +101,12 @@ def test_a_list_that_heals_is_whole(ask):
 def test_a_service_that_does_not_keep_to_the_state(ask):
     answers = [page(1, [row(1, "SUCCEEDED")], 1)]
     result, _requests = ask(ota_job_tasks_info, {**ASKED, "task_statuses": ["FAILED"]}, *answers)
-    assert result["problems"] == ["a task that is SUCCEEDED came although those that are FAILED were asked for"]
+    assert result["problems"] == ["a task came that is not FAILED, although those were asked for"]
 
 
 def test_a_service_that_does_not_keep_to_the_devices(ask):
     result, _requests = ask(ota_job_tasks_info, {**ASKED, "device_names": ["other"]}, page(1, [row(1)], 1))
-    assert result["problems"] == ["a task of d1 came, which was not asked for"]
+    assert result["problems"] == ["a task came of a device that was not asked for"]
 
 
 def test_tasks_of_another_batch_are_an_error(ask):
@@ -119,7 +119,7 @@ def test_tasks_of_another_batch_are_an_error(ask):
 
 def test_numbers_alone(ask):
     result, requests = ask(ota_job_tasks_info, {**ASKED, "counts_only": True}, *totals(SUCCEEDED=340, FAILED=3))
-    assert [request.params.get("TaskStatus") for request in requests] == [None, *TASK_STATUSES]
+    assert [request.params.get("TaskStatus") for request in requests] == [*TASK_STATUSES, None]
     assert {request.params["PageSize"] for request in requests} == {"1"}
     assert (result["counted_by"], result["announced"], result["read"]) == ("total", 343, 0)
     assert (result["counts"]["SUCCEEDED"], result["counts"]["FAILED"]) == (340, 3)
@@ -132,16 +132,47 @@ def test_numbers_alone(ask):
     [
         [page(1, [row(1)], 1)] * 8,  # the total does not follow the filter
         [page(1, [row(1)], None)] * 8,
-        [page(1, [row(1)], 2), *totals(SUCCEEDED=1)[1:]],  # a state that nobody knows
+        [*totals(SUCCEEDED=1)[:-1], page(1, [row(1)], 2)],  # a state that nobody knows
+        [*totals(SUCCEEDED=1)[:-1], page(1, [], 1)],  # a total without its row
+        [*totals(SUCCEEDED=1)[:-1], page(9, [row(1)], 1)],
+        [page(1, [row(1, "FAILED")] if n == 4 else [], int(n == 4)) for n in range(7)] + [page(1, [row(1)], 1)],
     ],
 )
 def test_numbers_that_do_not_add_up_are_counted(ask, answers):
     listing = page(1, [row(1), row(2, "FAILED")], 2)
-    result, requests = ask(ota_job_tasks_info, {**ASKED, "counts_only": True}, *answers, listing)
-    assert requests[8].params["PageSize"] == "100"
+    result, requests = ask(ota_job_tasks_info, {**ASKED, "counts_only": True}, *answers * 3, listing)
+    assert requests[24].params["PageSize"] == "100"
     assert (result["counted_by"], result["read"], result["tasks"]) == ("listing", 2, [])
     assert (result["counts"]["SUCCEEDED"], result["counts"]["FAILED"]) == (1, 1)
     assert result["complete"] is True
+
+
+def test_numbers_that_add_up_a_moment_later(ask):
+    moving = [*totals(SUCCEEDED=1)[:-1], page(1, [row(1)], 2)]
+    result, _requests = ask(ota_job_tasks_info, {**ASKED, "counts_only": True}, *moving, *totals(SUCCEEDED=2))
+    assert (result["counted_by"], result["counts"]["SUCCEEDED"], result["complete"]) == ("total", 2, True)
+
+
+def test_numbers_of_a_batch_beyond_what_can_be_listed_that_do_not_add_up(ask):
+    moving = [*totals(SUCCEEDED=1)[:-1], page(1, [row(1)], 200_000)]
+    result, _requests = ask(ota_job_tasks_info, {**ASKED, "counts_only": True}, *moving * 3)
+    assert (result["announced"], result["complete"], set(result["counts"].values())) == (200_000, False, {None})
+    hold_success(ota_job_tasks_info, result)
+
+
+def test_a_number_that_cannot_be_had_is_a_failure(ask):
+    answers = [*totals(SUCCEEDED=1)[:3], refused("NoPermission", "not you", 403)]
+    result, _requests = ask(ota_job_tasks_info, {**ASKED, "counts_only": True}, *answers)
+    assert result["failure"]["code"] == "NoPermission"
+    assert (result["complete"], set(result["counts"].values())) == (False, {None})
+    hold_failure(ota_job_tasks_info, result)
+
+
+@pytest.mark.parametrize("answer", [success(), success(Data=""), page(1, [row(1)], None, 1), page(1, [], None, None)])
+def test_a_list_without_a_total_is_not_whole(ask, answer):
+    result, _requests = ask(ota_job_tasks_info, ASKED, answer)
+    assert result["complete"] is False
+    assert result["problems"] == ["the service does not say how many tasks there are"]
 
 
 def test_numbers_of_an_unknown_batch(ask):
@@ -150,22 +181,51 @@ def test_numbers_of_an_unknown_batch(ask):
     assert (result["found"], result["complete"]) == (False, False)
 
 
-def test_a_batch_beyond_what_can_be_listed_is_counted(ask, monkeypatch):
+@pytest.fixture
+def small_bound(monkeypatch):
     monkeypatch.setattr(_client, "MAX_ROWS", 200)
     monkeypatch.setattr(_evidence, "MAX_ROWS", 200)
-    pages = [page(n, [row(n * 100 + m) for m in range(100)], 1000, 10) for n in (1, 2)]
-    result, _requests = ask(ota_job_tasks_info, ASKED, *pages, *totals(SUCCEEDED=1000))
+
+
+PAGES = [page(n, [row(n * 100 + m) for m in range(100)], 1000, 10) for n in (1, 2)]
+TOO_MANY = ["no more than 100000 tasks can be listed"]
+
+
+def test_a_batch_beyond_what_can_be_listed_is_counted(ask, small_bound):
+    result, _requests = ask(ota_job_tasks_info, ASKED, *PAGES, *totals(SUCCEEDED=1000))
     assert (result["read"], result["announced"], result["counts"]["SUCCEEDED"]) == (200, 1000, 1000)
-    assert (result["counted_by"], result["complete"]) == ("total", False)
-    assert result["problems"] == ["1000 rows are announced and 200 came"]
+    assert (result["counted_by"], result["complete"], result["problems"]) == ("total", False, TOO_MANY)
     hold_success(ota_job_tasks_info, result)
 
 
+def test_a_list_that_ends_at_the_bound_may_not_be_all(ask, small_bound):
+    pages = [page(n, [row(n * 100 + m) for m in range(100)], 200, 2) for n in (1, 2)]
+    result, _requests = ask(ota_job_tasks_info, ASKED, *pages, *totals(SUCCEEDED=200))
+    assert (result["read"], result["complete"], result["problems"]) == (200, False, TOO_MANY)
+
+
+def test_tasks_in_one_state_beyond_what_can_be_listed(ask, small_bound):
+    result, _requests = ask(ota_job_tasks_info, {**ASKED, "task_statuses": ["SUCCEEDED"]}, *PAGES)
+    assert (result["read"], result["announced"], result["complete"]) == (200, 1000, False)
+    assert result["problems"] == ["1000 rows are announced and 200 came"]
+
+
+def test_a_batch_that_vanishes_while_it_is_counted(ask, small_bound):
+    result, _requests = ask(ota_job_tasks_info, ASKED, *PAGES, *[refused("iot.ota.JobNotFound")] * 8)
+    assert (result["read"], result["complete"], result["counts"]["SUCCEEDED"]) == (200, False, 200)
+
+
+def test_short_pages_do_not_make_it_ask_for_ever(ask, small_bound):
+    pages = [page(n, [row(n)], None, None) for n in (1, 2)]
+    result, _requests = ask(ota_job_tasks_info, {**ASKED, "task_statuses": ["SUCCEEDED"]}, *pages)
+    assert (result["read"], result["complete"]) == (2, False)
+
+
 def test_a_failure_keeps_what_was_learned(ask):
-    answers = [page(1, [row(1, "FAILED")], 1), refused("NoPermission", "not you", 403)]
+    answers = [page(1, [row(1, "QUEUED")], 1), refused("NoPermission", "not you", 403)]
     result, _requests = ask(ota_job_tasks_info, {**ASKED, "task_statuses": ["FAILED", "QUEUED"]}, *answers)
     assert [task["device_name"] for task in result["tasks"]] == ["d1"]
-    assert (result["complete"], result["counts"]["FAILED"], result["counts"]["QUEUED"]) == (False, 1, None)
+    assert (result["complete"], result["counts"]["FAILED"], result["counts"]["QUEUED"]) == (False, None, 1)
     assert "not everything that was asked for could be read" in result["problems"]
     hold_failure(ota_job_tasks_info, result)
 
@@ -176,6 +236,7 @@ def test_a_signed_url_is_left_out(ask):
     result, _requests = ask(ota_job_tasks_info, ASKED, page(1, [row(1, "FAILED", **fields)], 1))
     (task,) = result["tasks"]
     assert task["task_desc"] == "-2: cannot load *** gave up"
+    assert "canary" not in str(result)
     assert (task["firmware_url"], task["extra"]) == (None, {"urls": [None]})
 
 

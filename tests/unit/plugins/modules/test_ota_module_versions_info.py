@@ -57,6 +57,27 @@ def test_one_module_of_devices_by_id(ask):
     hold_success(ota_module_versions_info, result)
 
 
+def test_one_device_does_not_answer_for_another(ask):
+    answer = success(
+        Data={"SimpleOTAModuleInfo": [{"ModuleName": "default", "ModuleVersion": "2.0", "DeviceName": "a"}]},
+        Total=1,
+        PageCount=1,
+        CurrentPage=1,
+    )
+    result, _requests = ask(ota_module_versions_info, {**ASKED, "device_names": ["a", "b"]}, *[answer] * 3)
+    assert result["failure"]["code"] == "wrong_answer"
+    assert [entry["device_name"] for entry in result["devices"]] == ["a"]
+
+
+def test_a_module_without_a_name_is_no_version(ask):
+    result, _requests = ask(ota_module_versions_info, {**ASKED, "device_name": "d"}, modules((None, "1")))
+    assert (result["devices"][0]["versions"], result["summary"]["by_version"], result["summary"]["total"]) == (
+        {},
+        {},
+        1,
+    )
+
+
 def test_all_pages(ask):
     first = modules(*((f"m{n}", "1") for n in range(200)), total=201)
     result, requests = ask(
@@ -94,6 +115,7 @@ def test_a_failure_keeps_what_was_learned(ask):
     [
         ({}, "no device is named"),
         ({"product_key": "k", "device_names": []}, "device_names is empty"),
+        ({"iot_ids": ["1"], "module_name": " "}, "entry 1 of module_name is blank"),
         ({"iot_ids": ["1"], "product_key": "k"}, "either by iot_ids, or by product_key"),
     ],
 )
