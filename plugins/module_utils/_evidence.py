@@ -151,7 +151,8 @@ def merge(entries: list[Evidence]) -> dict[str, Any]:
     numbers = entries[0].counts if entries else None
     counts = _counts(entries, tasks) if numbers is None else dict(numbers)
     announced = [entry.announced for entry in entries if entry.announced is not None]
-    named = [name for entry in entries for name in entry.question.names or ()]
+    named = dict.fromkeys(name for entry in entries for name in entry.question.names or ())
+    told = {task["device_name"] for task in tasks}
     problems = [entry.problem for entry in entries if entry.problem]
     if len(tasks) < len(rows) and not problems:
         problems.append("a task came in two answers, because it changed meanwhile")
@@ -161,7 +162,7 @@ def merge(entries: list[Evidence]) -> dict[str, Any]:
         problems.append("not everything that was asked for could be read")
     return {
         "tasks": [] if entries and entries[0].question.counts_only else tasks,
-        "missing": [name for name in dict.fromkeys(named) if name not in {task["device_name"] for task in tasks}],
+        "missing": [name for name in named if name not in told],
         "found": any(entry.found for entry in entries) if entries else None,
         "counts": counts,
         "counted_by": "listing" if numbers is None else "total",
