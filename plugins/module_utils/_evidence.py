@@ -116,15 +116,10 @@ def _count(client: Client, question: Question) -> Evidence:
     Whether they follow the filter is not documented. While tasks change they may not add up for a moment.
     """
     for _attempt in range(LISTING_ATTEMPTS):
-        # This is asked inside of another question, which must then be the only one, because an end of many ends all.
-        listings, failure = client.many(
-            lambda status: client.peek(LIST_OTA_TASK_BY_JOB, job_id=question.job_id, task_status=status),
-            [*TASK_STATUSES, None],
-            at_once=1,
+        *parts, whole = (
+            client.peek(LIST_OTA_TASK_BY_JOB, job_id=question.job_id, task_status=status)
+            for status in (*TASK_STATUSES, None)
         )
-        if failure:
-            raise failure
-        *parts, whole = listings
         if whole is None:
             return _unknown(question)
         counts = {status: _total(part, status) for status, part in zip(TASK_STATUSES, parts)}
