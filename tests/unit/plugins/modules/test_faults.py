@@ -74,42 +74,50 @@ class Case(NamedTuple):
     wires: list[tuple[str, str]] = WIRES
 
 
+# For faults that end before the dialect and the format of an answer matter.
+ONE: dict[str, Any] = {"wires": WIRES[:1]}
 PAGED = {"skip": 1}
-QUICK: dict[str, Any] = {"timeout": 1.0, "wires": WIRES[:1]}
+QUICK: dict[str, Any] = {"timeout": 1.0, **ONE}
 CASES = {
     "throttling 400": Case({"fault": "throttling"}, RIGHT, "Throttling.User"),
-    "throttling 429": Case({"fault": "throttling", "status": 429, "retry_after": 2}, RIGHT, "Throttling.User"),
-    "throttling 503": Case({"fault": "throttling", "status": 503, "x_acs_retry_after": 500}, RIGHT, "Throttling.User"),
-    "throttling for long": Case({"fault": "throttling", "retry_after": 3600}, "Throttling.User", "Throttling.User"),
+    "throttling 429": Case({"fault": "throttling", "status": 429, "retry_after": 2}, RIGHT, "Throttling.User", **ONE),
+    "throttling 503": Case(
+        {"fault": "throttling", "status": 503, "x_acs_retry_after": 500}, RIGHT, "Throttling.User", **ONE
+    ),
+    "throttling for long": Case(
+        {"fault": "throttling", "retry_after": 3600}, "Throttling.User", "Throttling.User", **ONE
+    ),
     "error 500": Case({"fault": "http_error", "status": 500, "code": "InternalError"}, RIGHT, "InternalError"),
-    "error 503": Case({"fault": "http_error"}, RIGHT, "ServiceUnavailable"),
-    "web page 502": Case({"fault": "html"}, RIGHT, "http_502"),
+    "error 503": Case({"fault": "http_error"}, RIGHT, "ServiceUnavailable", **ONE),
+    "web page 502": Case({"fault": "html"}, RIGHT, "http_502", **ONE),
     "web page 200": Case({"fault": "html", "status": 200}, "html_answer", "html_answer"),
-    "reset before": Case({"fault": "reset_before"}, RIGHT, "connection_broken"),
-    "reset in the middle": Case({"fault": "reset_middle"}, RIGHT, "connection_broken"),
-    "endless body": Case({"fault": "endless_body"}, "endless_answer", "endless_answer", wires=WIRES[:1]),
+    "reset before": Case({"fault": "reset_before"}, RIGHT, "connection_broken", **ONE),
+    "reset in the middle": Case({"fault": "reset_middle"}, RIGHT, "connection_broken", **ONE),
+    "endless body": Case({"fault": "endless_body"}, "endless_answer", "endless_answer", **ONE),
     "trickling body": Case({"fault": "trickle"}, RIGHT, "timeout", **QUICK),
     "trickling headers": Case({"fault": "trickle", "headers": True}, RIGHT, "timeout", **QUICK),
     "silence": Case({"fault": "hang"}, RIGHT, "timeout", **QUICK),
     "cut body": Case({"fault": "cut_body"}, RIGHT, "cut_answer"),
     "empty body": Case({"fault": "empty_body"}, RIGHT, "empty_answer"),
-    "too long a Content-Length": Case({"fault": "wrong_content_length"}, RIGHT, "connection_broken"),
+    "too long a Content-Length": Case({"fault": "wrong_content_length"}, RIGHT, "connection_broken", **ONE),
     "too short a Content-Length": Case(
         {"fault": "wrong_content_length", "fewer": True},
         RIGHT,
         "cut_answer or connection_broken",  # what is left over may become a reset, before or after the answer is read
     ),
     "other format": Case({"fault": "wrong_format"}, "other format", "other format"),
-    "redirect": Case({"fault": "redirect", "location": "https://elsewhere.example.com/"}, "redirect", "redirect"),
-    "repeated nonce": Case({"fault": "nonce_used"}, RIGHT, "SignatureNonceUsed"),
-    "clock behind": Case({"fault": "clock_skew", "seconds": 3600}, "InvalidTimeStamp.Expired", RIGHT),
-    "clock ahead": Case({"fault": "clock_skew", "seconds": -3600}, "InvalidTimeStamp.Expired", RIGHT),
+    "redirect": Case(
+        {"fault": "redirect", "location": "https://elsewhere.example.com/"}, "redirect", "redirect", **ONE
+    ),
+    "repeated nonce": Case({"fault": "nonce_used"}, RIGHT, "SignatureNonceUsed", **ONE),
+    "clock behind": Case({"fault": "clock_skew", "seconds": 3600}, "InvalidTimeStamp.Expired", RIGHT, **ONE),
+    "clock ahead": Case({"fault": "clock_skew", "seconds": -3600}, "InvalidTimeStamp.Expired", RIGHT, **ONE),
     "expired token": Case(
         {"fault": "token_expired"}, "InvalidSecurityToken.Expired", "InvalidSecurityToken.Expired", wires=WIRES[:2]
     ),
     "no permission": Case({"fault": "no_permission"}, "NoPermission", "NoPermission"),
     "system exception": Case({"fault": "business_error"}, RIGHT, "iot.system.SystemException"),
-    "unknown code": Case({"fault": "business_error", "code": "iot.ota.Odd"}, "iot.ota.Odd", "iot.ota.Odd"),
+    "unknown code": Case({"fault": "business_error", "code": "iot.ota.Odd"}, "iot.ota.Odd", "iot.ota.Odd", **ONE),
     "no word of success": Case({"fault": "no_success"}, "no_success", "no_success"),
     "other job": Case({"fault": "wrong_job"}, RIGHT, "wrong_answer", (ota_job_info, ota_job_tasks_info)),
     "list without data": Case(
@@ -124,7 +132,7 @@ CASES = {
     "short pages of tasks": Case({"fault": "pages_short"}, RIGHT, INCOMPLETE, TASKS),
     "changing total": Case({"fault": "total_changes"}, RIGHT, "incomplete_listing", LISTED),
     "changing total of tasks": Case({"fault": "total_changes"}, RIGHT, INCOMPLETE, TASKS),
-    "slowness": Case({"fault": "delay", "ms": 20}, RIGHT, RIGHT),
+    "slowness": Case({"fault": "delay", "ms": 20}, RIGHT, RIGHT, **ONE),
 }
 TABLE = [
     pytest.param(case, how, module, wire, id=f"{name}, {how}, {module.__name__.rpartition('.')[2]}, {' '.join(wire)}")
