@@ -80,7 +80,7 @@ def _batch(url: str) -> tuple[list[float], list[float]]:
 
     def run(rows: int) -> float:
         finished = run_module("ota_job_tasks_info", {"endpoint": url, "job_id": str(rows), "max_qps": 0})
-        assert finished.answer["complete"], finished.answer["problems"]
+        assert finished.answer["complete"] is (rows < SIZES[-1]), "at the bound there may be more"
         assert len(finished.answer["tasks"]) == finished.answer["read"] == rows
         if rows == SIZES[-1]:
             peaks.append(finished.peak_mib)
