@@ -58,6 +58,9 @@ MAX_SLOWER_BACKOFF = 2.0
 #: ... and then no more than this.
 MAX_RETRY_AFTER = 60.0
 
+#: With less time left, in seconds, an attempt would only hide why those before it failed.
+LEAST_ATTEMPT = 0.5
+
 #: After so many questions without a usable answer, no more are asked.
 MAX_FAILED = 5
 
@@ -263,6 +266,7 @@ class Client:
         repeated: set[str] = set()
         sent = self._pacer.wait(operation.action)
         deadline = sent + self._service.timeout
+        last_start = deadline - min(LEAST_ATTEMPT, self._service.timeout / 20)
         for attempt in itertools.count(1):
             try:
                 # One attempt that hangs must leave time for another.
@@ -274,12 +278,12 @@ class Client:
                 if error.retry is Retry.SLOWER:
                     self._pacer.slow_down(operation.action, sent)
                 pause = self._pause(error, attempt, repeated) if failures <= retries else math.inf
-                if self._pacer.now() + pause >= deadline:
+                if self._pacer.now() + pause >= last_start:
                     raise
                 self._pacer.hold(operation.action, _asked_for(error))
                 self._pacer.sleep(pause)
                 try:
-                    sent = self._pacer.wait_again(operation.action, deadline)
+                    sent = self._pacer.wait_again(operation.action, last_start)
                 except OutOfTimeError:
                     raise error from None
         raise AssertionError("not reached")

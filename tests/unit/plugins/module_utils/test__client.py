@@ -239,6 +239,12 @@ def test_an_attempt_that_hangs_leaves_time_for_others():
     assert world.clock.elapsed == 8.0
 
 
+def test_an_attempt_for_which_too_little_time_is_left_is_not_made():
+    world = World(refused("ServiceUnavailable", status=503, retry_after="29"), timeout=29.4)
+    error = world.error()
+    assert (error.code, error.attempts) == ("ServiceUnavailable", 1)
+
+
 def test_many_retries_are_no_trouble():
     world = World(*[refused("ServiceUnavailable", status=503)] * 2001, retries=2000, timeout=1e6)
     assert world.error().attempts == 2001
