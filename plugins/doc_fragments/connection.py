@@ -109,6 +109,7 @@ notes:
   - What a task asks about is asked side by side, up to 16 requests at once, and answered in the order of the input.
     Nothing more is asked after a failure that everything else would meet too, such as a wrong key or a missing
     permission, nor after five failures of any kind.
+  - A link in an answer that may be signed, such as a download URL, is left out of what is returned.
   - A failing task returns RV(ignore:failure), a dictionary with the code of the error, the service's own message,
     its request ID and a hint, and whatever was learned all the same.
 seealso:

@@ -4,8 +4,9 @@
 
 # This is a private module_util: it may change at any time, without notice.
 
-"""Asks the service: sign, pace, send, decode, and ask again what can succeed; on top of that, whole lists and many
-questions at once."""
+"""Asks the service: sign, pace, send, decode, and ask again what can succeed; on top of that, whole lists, and many
+questions side by side.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
     is_clock_code,
     wire_parameters,
 )
-from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import OutOfTimeError, Pacer, Stopped
+from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import OutOfTimeError, Pacer, StoppedError
 from ansible_collections.iotfleet.ota.plugins.module_utils._signer import (
     canonical_query,
     percent_encode,
@@ -178,13 +179,13 @@ class Client:
         return self._page(operation, arguments, 1, 1)
 
     def many(
-        self, ask: Callable[[Q], T], questions: Sequence[Q], at_once: int | None = None
+        self, ask: Callable[[Q], T], questions: Sequence[Q], in_turn: bool = False
     ) -> tuple[list[T], OtaError | None]:
         """What ``ask`` answers to each of the ``questions``, in their order, and the first failure.
 
-        They are asked side by side, or so many ``at_once``. A question that fails has no answer in the list. After a
-        failure that any other question would meet as well, or after several of any kind, no more are asked; what is
-        under way goes on to its end.
+        They are asked side by side, or ``in_turn``. A question that fails has no answer in the list. After a failure
+        that any other question would meet as well, or after several of any kind, no more are asked; what is under way
+        goes on to its end.
         """
         failures: list[OtaError] = []
 
@@ -200,7 +201,7 @@ class Client:
                 self._pacer.stop()
                 raise
 
-        with ThreadPoolExecutor(min(at_once or MAX_IN_FLIGHT, len(questions)) or 1) as pool:
+        with ThreadPoolExecutor(1 if in_turn else min(MAX_IN_FLIGHT, len(questions)) or 1) as pool:
             try:
                 futures = [pool.submit(attend, question) for question in questions]
                 wait(futures)
@@ -209,9 +210,11 @@ class Client:
                 self._transport.give_up()
                 raise
         self._pacer.start()
-        answers = [future.result() for future in futures if not isinstance(future.exception(), (OtaError, Stopped))]
-        in_order = [error for error in (future.exception() for future in futures) if isinstance(error, OtaError)]
-        return answers, min(in_order, key=lambda error: not error.systemic, default=None)
+        errors = [future.exception() for future in futures]
+        known = [future for future, error in zip(futures, errors) if not isinstance(error, (OtaError, StoppedError))]
+        in_order = [error for error in errors if isinstance(error, OtaError)]
+        failure = min(in_order, key=lambda error: not error.systemic, default=None)
+        return [future.result() for future in known], failure
 
     def _list(self, operation: Operation, arguments: Mapping[str, Argument]) -> Listing | None:
         rows: list[dict[str, Any]] = []

@@ -39,10 +39,10 @@ class Question(NamedTuple):
 def questions(
     job_id: str, statuses: Sequence[str] | None, names: Sequence[str] | None, counts_only: bool
 ) -> list[Question]:
-    """What to ask, one after the other. A state or a device that is named twice is asked for once.
+    """What to ask. A state or a device that is named twice is asked for once.
 
-    The states come in the order in which a task goes through them: one that moves on meanwhile comes twice, which is
-    noticed, and is not missed.
+    The states come in the order in which a task goes through them, and are to be asked for in turn: a task that moves
+    on meanwhile then comes twice, which is noticed, and is not missed.
     """
     blocks: list[tuple[str, ...] | None] = [None]
     if names is not None:

@@ -51,13 +51,13 @@ def run(
     inputs: Callable[[Options], Sequence[T]],
     ask: Callable[[Client, Options, T], E],
     answer: Callable[[list[E]], dict[str, Any]],
-    at_once: int | None = None,
+    in_turn: Callable[[Options], bool] = lambda options: False,
 ) -> None:
     """The life of an info module.
 
-    ``inputs`` are what is asked about, so many ``at_once``; ``ask`` gets the entry of one of them; ``answer`` makes the
-    module's answer from the entries, in the order of the inputs. When a question fails, the entries that were learned
-    all the same make the answer.
+    ``inputs`` are what is asked about, side by side or ``in_turn``; ``ask`` gets the entry of one of them; ``answer``
+    makes the module's answer from the entries, in the order of the inputs. When a question fails, the entries that were
+    learned all the same make the answer.
     """
     spec = {**CREDENTIALS, **CONNECTION, **argument_spec}
     for name, variables in ENVIRONMENT.items():
@@ -69,7 +69,7 @@ def run(
     try:
         asked = inputs(module.params)
         client = connect(module)
-        entries, failure = client.many(lambda item: ask(client, module.params, item), asked, at_once)
+        entries, failure = client.many(lambda item: ask(client, module.params, item), asked, in_turn(module.params))
     except OtaError as error:
         failure = error
     # Outside of the except clause, so that Ansible finds no exception whose traceback it could show.

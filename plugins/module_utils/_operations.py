@@ -145,6 +145,8 @@ def _absent(things: str, *others: str) -> str:
     return rf"(?:^|\.)(?:{'|'.join(words)})$"
 
 
+_DEVICE = {"iot_id": "IotId", "product_key": "ProductKey", "device_name": "DeviceName"}
+_PAGE = {"page": "CurrentPage", "page_size": "PageSize"}
 _NO_JOB = _absent("job(?:id)?")
 _NO_DEVICE = _absent("device(?:id|name)?|iotid", "InvalidIoTId")
 
@@ -174,8 +176,7 @@ LIST_OTA_JOB_BY_DEVICE = Operation(
             "firmware_id": "FirmwareId",
             "product_key": "ProductKey",
             "device_name": "DeviceName",
-            "page": "CurrentPage",
-            "page_size": "PageSize",
+            **_PAGE,
         }
     ),
     identity="job_id",
@@ -196,9 +197,7 @@ LIST_OTA_UNFINISHED_TASK_BY_DEVICE = Operation(
     action="ListOTAUnfinishedTaskByDevice",
     parameters=MappingProxyType(
         {
-            "iot_id": "IotId",
-            "product_key": "ProductKey",
-            "device_name": "DeviceName",
+            **_DEVICE,
             "module_name": "ModuleName",
             "task_statuses": "TaskStatusList",
         }
@@ -223,8 +222,7 @@ LIST_OTA_TASK_BY_JOB = Operation(
             "job_id": "JobId",
             "task_status": "TaskStatus",
             "device_names": "DeviceNames",
-            "page": "CurrentPage",
-            "page_size": "PageSize",
+            **_PAGE,
         }
     ),
     identity="task_id",
@@ -247,15 +245,7 @@ MAX_DEVICE_NAMES = 50
 
 LIST_OTA_MODULE_VERSIONS_BY_DEVICE = Operation(
     action="ListOTAModuleVersionsByDevice",
-    parameters=MappingProxyType(
-        {
-            "iot_id": "IotId",
-            "product_key": "ProductKey",
-            "device_name": "DeviceName",
-            "page": "CurrentPage",
-            "page_size": "PageSize",
-        }
-    ),
+    parameters=MappingProxyType({**_DEVICE, **_PAGE}),
     identity="module_name",
     not_found=_NO_DEVICE,
     wrapper="SimpleOTAModuleInfo",

@@ -29,7 +29,7 @@ GLANCE = 0.25
 TICK = 1e-4
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Nobody waits for the answer any more."""
 
 
@@ -59,7 +59,7 @@ class Pacer:
     def wait(self, operation: str) -> float:
         """Return when a new request of ``operation`` may go out; the answer is the time.
 
-        :raises Stopped: it is not to go out any more.
+        :raises StoppedError: it is not to go out any more.
         """
         # One new request at a time competes with those that are asked again, so that these have not long to wait.
         with self._lane(operation).gate:
@@ -68,7 +68,7 @@ class Pacer:
     def wait_again(self, operation: str, deadline: float) -> float:
         """Return when a request of ``operation`` that was refused may go out again; the answer is the time.
 
-        :raises Stopped: it is not to go out any more.
+        :raises StoppedError: it is not to go out any more.
         :raises OutOfTimeError: it cannot go out before the ``deadline``, a time of :attr:`now`.
         """
         lane = self._lane(operation)
@@ -100,7 +100,7 @@ class Pacer:
     def sleep(self, seconds: float) -> None:
         """Wait ``seconds``.
 
-        :raises Stopped: there is nothing more to wait for.
+        :raises StoppedError: there is nothing more to wait for.
         """
         self._sleep(seconds)
         self._go_on()
@@ -115,7 +115,7 @@ class Pacer:
 
     def _go_on(self) -> None:
         if self._stopped.is_set():
-            raise Stopped
+            raise StoppedError
 
     def _lane(self, operation: str) -> _Lane:
         return self._lanes.setdefault(operation, _Lane(self._full))

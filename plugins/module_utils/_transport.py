@@ -184,7 +184,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _explain(causes: list[BaseException], place: str) -> OtaError:
     """The first explanation that fits, from the most to the least telling type of exception."""
     for kinds, explain in (
-        ((requests.exceptions.ProxyError, urllib3.exceptions.ProxyError), _proxy),
+        (urllib3.exceptions.ProxyError, _proxy),
         ((ssl.SSLCertVerificationError, urllib3.connection.CertificateError), _certificate),  # type: ignore[attr-defined]
         ((urllib3.exceptions.SSLError, ssl.SSLError), _tls),
         (socket.gaierror, _unknown_host),

@@ -18,6 +18,7 @@ description:
 extends_documentation_fragment:
   - iotfleet.ota.credentials
   - iotfleet.ota.connection
+  - iotfleet.ota.summary
   - iotfleet.ota.attributes
 options:
   product_key:
@@ -38,13 +39,6 @@ options:
       - The ID of the update package.
     type: str
     required: true
-  only_summary:
-    description:
-      - Answer with RV(summary) alone, without RV(jobs) and RV(devices). Of thousands of devices that nobody looks at
-        one by one, this keeps output, facts and the database of a controller small.
-    type: bool
-    default: false
-    version_added: 0.2.0
 seealso:
   - module: iotfleet.ota.ota_job_info
   - module: iotfleet.ota.ota_unfinished_tasks_info

@@ -119,7 +119,6 @@ tasks:
     - The tasks, in the order of the service; those of each of O(task_statuses), or of each block of O(device_names),
       follow one another. Empty with O(counts_only=true).
     - A field for which the service gave nothing is V(null). A field that is not listed here is kept, in snake case.
-    - A URL with a query, which may be a signed download URL, is left out wherever it comes.
   type: list
   elements: dict
   returned: always, unless Ansible refuses an option
@@ -202,7 +201,7 @@ tasks:
       returned: always
       sample: 2.0.0
     timeout:
-      description: The time limit of the device in minutes, as the service writes it.
+      description: The time limit of the device, as the service writes it.
       type: str
       returned: always
       sample: "60"
@@ -348,7 +347,7 @@ def main() -> None:
         inputs=inputs,
         ask=ask,
         answer=merge,
-        at_once=1,
+        in_turn=lambda options: options["task_statuses"] is not None,
     )
 
 

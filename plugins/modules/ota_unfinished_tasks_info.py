@@ -18,27 +18,10 @@ description:
 extends_documentation_fragment:
   - iotfleet.ota.credentials
   - iotfleet.ota.connection
+  - iotfleet.ota.devices
+  - iotfleet.ota.summary
   - iotfleet.ota.attributes
 options:
-  product_key:
-    description:
-      - The key of the product to which the devices in O(device_names) belong.
-      - Give this together with O(device_names), or give O(iot_ids).
-    type: str
-  device_names:
-    description:
-      - The names of the devices.
-    type: list
-    elements: str
-    aliases:
-      - device_name
-  iot_ids:
-    description:
-      - The IDs of the devices, instead of O(product_key) and O(device_names).
-    type: list
-    elements: str
-    aliases:
-      - iot_id
   module_name:
     description:
       - The OTA module whose tasks are read. By default the tasks of all modules are.
@@ -53,13 +36,6 @@ options:
       - QUEUED
       - NOTIFIED
       - IN_PROGRESS
-  only_summary:
-    description:
-      - Answer with RV(summary) alone, without RV(tasks) and RV(devices). Of thousands of devices that nobody looks at
-        one by one, this keeps output, facts and the database of a controller small.
-    type: bool
-    default: false
-    version_added: 0.2.0
 seealso:
   - module: iotfleet.ota.ota_job_info
   - module: iotfleet.ota.ota_device_jobs_info

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
@@ -27,16 +27,13 @@ PER_PLAY = 30
 def start(tmp_path):
     """Start a simulator; the answer is that and the options with which it is asked."""
 
-    def start_simulator(*options: str):
-        running = simulator(tmp_path, SCENARIO, *options)
-        url = running.__enter__()
-        started.append(running)
-        return url, {"endpoint": url.url, "access_key_id": KEY["id"], "access_key_secret": KEY["secret"]}
+    with contextlib.ExitStack() as stack:
 
-    started: list[Any] = []
-    yield start_simulator
-    for running in started:
-        running.__exit__(None, None, None)
+        def start_simulator(*options: str):
+            service = stack.enter_context(simulator(tmp_path, SCENARIO, *options))
+            return service, {"endpoint": service.url, "access_key_id": KEY["id"], "access_key_secret": KEY["secret"]}
+
+        yield start_simulator
 
 
 def question(names, **options):

@@ -14,7 +14,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import (
     OutOfTimeError,
     Pacer,
     Rate,
-    Stopped,
+    StoppedError,
 )
 from ansible_collections.iotfleet.ota.tests.unit.fakes import Clock
 from hypothesis import given
@@ -192,7 +192,7 @@ def test_who_asks_again_does_not_wait_for_others_beyond_the_deadline():
     pacer.wait("a")
 
     def wait():
-        with pytest.raises(Stopped):
+        with pytest.raises(StoppedError):
             pacer.wait("a")
 
     other = threading.Thread(target=wait)
@@ -229,7 +229,7 @@ def test_stopping_ends_all_waiting():
     ended = []
 
     def wait(pause):
-        with pytest.raises(Stopped):
+        with pytest.raises(StoppedError):
             pause()
         ended.append(pause)
 
@@ -251,7 +251,7 @@ def test_what_was_stopped_goes_on_after_a_start():
     _clock, pacer = paced()
     pacer.stop()
     for pause in (lambda: pacer.wait("a"), lambda: pacer.sleep(1)):
-        with pytest.raises(Stopped):
+        with pytest.raises(StoppedError):
             pause()
     pacer.start()
     pacer.wait("a")
