@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 
@@ -64,7 +65,7 @@ def test_time_that_has_passed_is_not_made_up_for():
 def test_no_second_ever_holds_more_than_the_quota(max_qps, delays):
     """``delays`` are how late the clock lets each sleeper wake up, and how long nothing is asked."""
     clock = Clock()
-    late = iter([*delays, *[0.0] * 200])
+    late = itertools.chain(delays, itertools.repeat(0.0))
     pacer = Pacer(max_qps, clock.monotonic, lambda seconds: clock.sleep(seconds + next(late) / 10))
     sent = []
     for delay in delays:
