@@ -53,12 +53,48 @@ DEVICES: dict[str, dict[str, Any]] = {
 
 ONLY_SUMMARY: dict[str, dict[str, Any]] = {"only_summary": {"type": "bool", "default": False}}
 
+# The defaults of what decides the verdict are those of _policy.
+GATE: dict[str, dict[str, Any]] = {
+    "job_ids": {"type": "list", "elements": "str", "required": True, "aliases": ["job_id"]},
+    "expected_devices": {"type": "list", "elements": "str"},
+    "min_devices": {"type": "int"},
+    "product_key": {"type": "str", "no_log": False},
+    "firmware_id": {"type": "str"},
+    "dest_version": {"type": "str"},
+    "job_type": {"type": "str", "choices": ["UPGRADE_FIRMWARE", "VERIFY_FIRMWARE"]},
+    "module_name": {"type": "str", "default": "default"},
+    "min_succeeded_percent": {"type": "float"},
+    "max_failed": {"type": "int"},
+    "max_failed_percent": {"type": "float"},
+    "min_executed": {"type": "int"},
+    "max_pending": {"type": "int"},
+    "max_pending_percent": {"type": "float"},
+    "accept_canceled": {"type": "bool"},
+    "allow_empty": {"type": "bool"},
+    "verify_versions": {"type": "bool"},
+    "soak": {"type": "float"},
+    "confirmations": {"type": "int"},
+    "tolerated_errors": {"type": "int"},
+    "start_grace": {"type": "float"},
+    "wait": {"type": "bool", "default": True},
+    "wait_timeout": {"type": "float"},
+    "wait_interval": {"type": "float", "default": 15.0},
+    "previous": {"type": "dict"},
+    "mode": {"type": "str", "choices": ["enforce", "report"], "default": "enforce"},
+}
+
 
 def check_connection(options: Mapping[str, Any]) -> None:
     """:raises OtaError: a number with which nothing could ever be asked."""
     for name, least, most in (("timeout", 0.001, 86400), ("retries", 0, 100), ("max_qps", 0.001, 10000)):
-        if not (least <= options[name] <= most or (name == "max_qps" and options[name] == 0)):
-            raise invalid(f"{name} is {str(options[name])[:20]}", f"give a number from {least} to {most}")
+        if name != "max_qps" or options[name] != 0:
+            check_number(name, options[name], least, most)
+
+
+def check_number(name: str, number: float, least: float, most: float) -> None:
+    """:raises OtaError: ``number``, the value of the option ``name``, is out of its bounds."""
+    if not least <= number <= most:
+        raise invalid(f"{name} is {str(number)[:20]}", f"give a number from {least} to {most}")
 
 
 def endpoint_url(options: Mapping[str, Any]) -> str:

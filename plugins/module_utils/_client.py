@@ -154,29 +154,29 @@ class Client:
         :raises OtaError: no usable answer; ``incomplete_listing`` where the pages do not make the whole that they
         announce.
         """
-        listing = self.listing(operation, **arguments)
+        listing = self.listing(operation, LISTING_ATTEMPTS, **arguments)
         if listing and listing.problem:
             raise _incomplete(operation, listing.problem)
         return listing.rows if listing else None
 
-    def listing(self, operation: Operation, **arguments: Argument) -> Listing | None:
-        """The same with what may be wrong with it.
+    def listing(self, operation: Operation, attempts: int = LISTING_ATTEMPTS, **arguments: Argument) -> Listing | None:
+        """The same with what may be wrong with it, read again up to so many ``attempts`` while something is.
 
         :raises OtaError: no usable answer.
         """
         for attempt in itertools.count(1):
             listing = self._list(operation, arguments)
-            if not (listing and listing.problem) or listing.at_bound or attempt == LISTING_ATTEMPTS:
+            if not (listing and listing.problem) or listing.at_bound or attempt == attempts:
                 return listing
             self._pacer.sleep(self._backoff(attempt, MAX_BACKOFF))
         raise AssertionError("not reached")
 
-    def peek(self, operation: Operation, **arguments: Argument) -> Listing | None:
-        """The first row of a list, and how many it is said to have.
+    def peek(self, operation: Operation, size: int = 1, **arguments: Argument) -> Listing | None:
+        """The first rows of a list, ``size`` at the most, and how many it is said to have.
 
         :raises OtaError: no usable answer.
         """
-        return self._page(operation, arguments, 1, 1)
+        return self._page(operation, arguments, 1, size)
 
     def many(
         self, ask: Callable[[Q], T], questions: Sequence[Q], in_turn: bool = False
@@ -206,8 +206,7 @@ class Client:
                 futures = [pool.submit(attend, question) for question in questions]
                 wait(futures)
             except BaseException:  # such as the user's Ctrl-C
-                self._pacer.stop()
-                self._transport.give_up()
+                self.give_up()
                 raise
         self._pacer.start()
         errors = [future.exception() for future in futures]
@@ -215,6 +214,11 @@ class Client:
         in_order = [error for error in errors if isinstance(error, OtaError)]
         failure = min(in_order, key=lambda error: not error.systemic, default=None)
         return [future.result() for future in known], failure
+
+    def give_up(self) -> None:
+        """End all asking at once, because nobody waits for answers any more."""
+        self._pacer.stop()
+        self._transport.give_up()
 
     def _list(self, operation: Operation, arguments: Mapping[str, Argument]) -> Listing | None:
         rows: list[dict[str, Any]] = []

@@ -4,7 +4,7 @@
 
 # This is a private module_util: it may change at any time, without notice.
 
-"""How the devices of a batch ended: which questions tell it, and what their answers say together."""
+"""Where a batch is and how its devices ended: which questions tell it, and what their answers say together."""
 
 from __future__ import annotations
 
@@ -17,13 +17,25 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._client import (
     Client,
     Listing,
 )
-from ansible_collections.iotfleet.ota.plugins.module_utils._facts import failure_class, percent, tally
+from ansible_collections.iotfleet.ota.plugins.module_utils._facts import failure_class, no_facts, percent, tally
 from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
+    FINISHED_JOB_STATUSES,
     LIST_OTA_TASK_BY_JOB,
     LIST_OTA_TASK_BY_NAMES,
     MAX_DEVICE_NAMES,
+    QUERY_OTA_JOB,
     TASK_STATUSES,
 )
+
+
+def read_job(client: Client, job_id: str) -> dict[str, Any]:
+    """The facts about a batch, whether it was ``found``, and whether it is ``finished``.
+
+    :raises OtaError: no usable answer.
+    """
+    facts = client.get(QUERY_OTA_JOB, job_id=job_id)
+    job = facts or {**no_facts(QUERY_OTA_JOB), "job_id": job_id}
+    return {**job, "found": facts is not None, "finished": job["job_status"] in FINISHED_JOB_STATUSES}
 
 
 class Question(NamedTuple):
@@ -80,15 +92,20 @@ def ask(client: Client, options: Mapping[str, Any], question: Question) -> Evide
     if listing is None:
         return _unknown(question)
     tasks = listing.rows
-    for task in tasks:
-        task["progress_percent"] = percent(task["progress"])
-        task["failure_class"] = failure_class(task["task_status"], task["task_desc"])
+    explain(tasks)
     if listing.at_bound and question.status is None and not question.counts_only:
         counted = _count(client, question)
         if counted.found:
             return counted._replace(tasks=tasks, problem=_TOO_MANY)
     problem = listing.problem or (_TOO_MANY if listing.at_bound else None) or _doubt(question, listing)
     return Evidence(question, True, tasks, listing.announced, problem)
+
+
+def explain(tasks: list[dict[str, Any]]) -> None:
+    """Add to each task what its texts mean: the progress as a number, and the class of a failure."""
+    for task in tasks:
+        task["progress_percent"] = percent(task["progress"])
+        task["failure_class"] = failure_class(task["task_status"], task["task_desc"])
 
 
 _TOO_MANY = f"no more than {MAX_ROWS} tasks can be listed"
@@ -122,19 +139,19 @@ def _count(client: Client, question: Question) -> Evidence:
         )
         if whole is None:
             return _unknown(question)
-        counts = {status: _total(part, status) for status, part in zip(TASK_STATUSES, parts)}
-        announced = _total(whole, None)
+        counts = {status: total_of(part, status) for status, part in zip(TASK_STATUSES, parts)}
+        announced = total_of(whole, None)
         if announced is not None and None not in counts.values() and announced == sum(filter(None, counts.values())):
             return Evidence(question, True, [], announced, None, counts)
     problem = "the service's numbers of the tasks in each state and of all do not add up"
     return Evidence(question, True, [], announced, problem, dict.fromkeys(TASK_STATUSES))
 
 
-def _total(listing: Listing | None, status: str | None) -> int | None:
-    """How many rows a page of one row announces; ``None`` unless the page itself bears that out."""
+def total_of(listing: Listing | None, status: str | None, size: int = 1) -> int | None:
+    """How many rows a first page of ``size`` rows announces; ``None`` unless the page itself bears that out."""
     if listing is None or listing.announced is None or listing.number not in (None, 1):
         return None
-    if len(listing.rows) != min(1, listing.announced):
+    if len(listing.rows) != min(size, listing.announced):
         return None
     return None if any(status not in (None, row["task_status"]) for row in listing.rows) else listing.announced
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from typing import Any, Callable, TypeVar
 
 T = TypeVar("T")
@@ -29,8 +30,8 @@ class Helpers:
         self._idle: list[_Helper] = []
         self._busy: set[_Helper] = set()
 
-    def run(self, work: Callable[[], T], timeout: float) -> T:
-        """What ``work`` returns or raises.
+    def run(self, work: Callable[[], T], timeout: float, meanwhile: Callable[[], object] | None = None) -> T:
+        """What ``work`` returns or raises. As long as it takes, ``meanwhile`` is called about once a second.
 
         :raises TimeoutError: it has not ended within ``timeout`` seconds. It goes on, and nobody hears of its end.
         :raises GivenUpError: so did :meth:`give_up`.
@@ -43,7 +44,7 @@ class Helpers:
         self._busy.add(helper)
         helper.tasks.put(work)
         try:
-            result, error = helper.outcomes.get(timeout=timeout)
+            result, error = _outcome(helper, timeout, meanwhile)
         except queue.Empty:
             result, error = None, TimeoutError()
         self._busy.discard(helper)
@@ -59,6 +60,21 @@ class Helpers:
         """End the waiting of all callers."""
         for helper in tuple(self._busy):
             helper.outcomes.put((None, GivenUpError()))
+
+
+def _outcome(
+    helper: _Helper, timeout: float, meanwhile: Callable[[], object] | None
+) -> tuple[Any, BaseException | None]:
+    """:raises queue.Empty: there is none in time."""
+    if meanwhile is None:
+        return helper.outcomes.get(timeout=timeout)
+    end = time.monotonic() + timeout
+    while (left := end - time.monotonic()) > 1.0:
+        try:
+            return helper.outcomes.get(timeout=1.0)
+        except queue.Empty:
+            meanwhile()
+    return helper.outcomes.get(timeout=max(0.0, left))
 
 
 class _Helper(threading.Thread):

@@ -331,19 +331,14 @@ from typing import Any
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import named
 from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
-from ansible_collections.iotfleet.ota.plugins.module_utils._facts import no_facts, tally
+from ansible_collections.iotfleet.ota.plugins.module_utils._evidence import read_job
+from ansible_collections.iotfleet.ota.plugins.module_utils._facts import tally
 from ansible_collections.iotfleet.ota.plugins.module_utils._module import Entry, Options, run
-from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
-    FINISHED_JOB_STATUSES,
-    JOB_STATUSES,
-    QUERY_OTA_JOB,
-)
+from ansible_collections.iotfleet.ota.plugins.module_utils._operations import JOB_STATUSES
 
 
 def ask(client: Client, options: Options, job_id: str) -> Entry:
-    facts = client.get(QUERY_OTA_JOB, job_id=job_id)
-    job = facts or {**no_facts(QUERY_OTA_JOB), "job_id": job_id}
-    return {**job, "found": facts is not None, "finished": job["job_status"] in FINISHED_JOB_STATUSES}
+    return read_job(client, job_id)
 
 
 def answer(jobs: list[Entry]) -> dict[str, Any]:

@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-import pytest
 import yaml
-from ansible_collections.iotfleet.ota.plugins.module_utils import _module, _transport
+from ansible_collections.iotfleet.ota.plugins.module_utils import _transport
 from ansible_collections.iotfleet.ota.plugins.modules import ota_job_info
-from ansible_collections.iotfleet.ota.tests.unit.fakes import DATA, Conversation, run_module, success
+from ansible_collections.iotfleet.ota.tests.unit.fakes import DATA, run_module
 
 ROOT = DATA.parent.parent.parent
 OPTIONS = {
@@ -20,56 +19,11 @@ OPTIONS = {
 }
 
 
-def test_options_reach_their_places(monkeypatch):
-    conversation = Conversation(success(Data={"JobId": "1"}))
-    places = []
-    monkeypatch.setattr(_module, "Transport", lambda *arguments: places.append(arguments) or conversation)
-    options = {"validate_certs": False, "ca_path": "/ca.pem", "proxy": "http://u:p@proxy:1", "timeout": 3}
-    result = run_module(ota_job_info.main, {**OPTIONS, **options, "iot_instance_id": "iot-1", "region": "us-west-1"})
-    (request,) = conversation.finish()
-    assert places == [(False, "/ca.pem", "http://u:p@proxy:1")]
-    assert (request.timeout, request.place) == (1.5, "https://iot.example.com/")
-    assert (request.params["IotInstanceId"], request.params["RegionId"]) == ("iot-1", "us-west-1")
-    assert request.params["SecurityToken"] == "canary-token"
-    assert "canary" not in str(result)
-
-
-def test_the_environment_fills_what_is_not_given(monkeypatch):
-    conversation = Conversation(success(data={"jobId": "1"}))
-    monkeypatch.setattr(_module, "Transport", lambda *arguments: conversation)
-    monkeypatch.setenv("OTA_PLATFORM", "tuya")
-    monkeypatch.setenv("OTA_ENDPOINT", "https://si-1.example.com:8686")
-    run_module(ota_job_info.main, {name: value for name, value in OPTIONS.items() if name != "endpoint"})
-    (request,) = conversation.finish()
-    assert (request.method, request.place) == ("GET", "https://si-1.example.com:8686/")
-
-
-def test_an_empty_variable_counts_as_none(monkeypatch):
-    conversation = Conversation(success(data={"jobId": "1"}))
-    monkeypatch.setattr(_module, "Transport", lambda *arguments: conversation)
-    for name in ("OTA_PLATFORM", "ALIBABA_CLOUD_REGION_ID", "ALIBABA_CLOUD_IOT_INSTANCE_ID"):
-        monkeypatch.setenv(name, "")
-    monkeypatch.setenv("ALICLOUD_REGION", "us-east-1")
-    run_module(ota_job_info.main, OPTIONS)
-    (request,) = conversation.finish()
-    assert request.params["RegionId"] == "us-east-1"
-    assert "IotInstanceId" not in request.params
-
-
 def test_a_missing_library_is_said_in_ansibles_words(monkeypatch):
     monkeypatch.setattr(_transport, "HAS_REQUESTS", False)
     result = run_module(ota_job_info.main, OPTIONS)
     assert result["msg"].startswith("Failed to import the required Python library (requests) on ")
     assert result["failure"]["code"] == "missing_library"
-
-
-@pytest.mark.parametrize("proxy", [None, "", "http://proxy:1", "http://[::1"])
-def test_a_proxy_need_not_have_a_password(proxy):
-    assert _module._masked("secret", None, proxy) == {"secret"}
-
-
-def test_a_proxys_password_is_masked():
-    assert _module._masked("secret", "token", "http://user:word@proxy:1") == {"secret", "token", "word"}
 
 
 def test_the_action_group_holds_every_module():

@@ -14,7 +14,7 @@ import time
 from typing import Any, NamedTuple
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.module_utils import _module
+from ansible_collections.iotfleet.ota.plugins.module_utils import _connection
 from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import Pacer
 from ansible_collections.iotfleet.ota.plugins.modules import (
@@ -183,8 +183,8 @@ def servers():
 def ask(servers, monkeypatch):
     """Ask a module while a fault is in force; pauses pass at once."""
     clock = Leaping()
-    monkeypatch.setattr(_module, "Pacer", lambda max_qps: Pacer(max_qps, clock.monotonic, clock.sleep))
-    monkeypatch.setattr(_module, "Client", functools.partial(Client, jitter=lambda: 0.1))
+    monkeypatch.setattr(_connection, "Pacer", lambda max_qps: Pacer(max_qps, clock.monotonic, clock.sleep))
+    monkeypatch.setattr(_connection, "Client", functools.partial(Client, jitter=lambda: 0.1))
 
     def ask_module(module, wire, rules, timeout=30.0):
         platform, response_format = wire

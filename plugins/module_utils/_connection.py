@@ -1,0 +1,75 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is a private module_util: it may change at any time, without notice.
+
+"""From options to a client: what modules and actions share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Callable
+from urllib.parse import urlsplit
+
+from ansible.module_utils.errors import AnsibleFallbackNotFound
+from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import (
+    CONNECTION,
+    CREDENTIALS,
+    ENVIRONMENT,
+    check_connection,
+    endpoint_url,
+)
+from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client, Service
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import find_credentials
+from ansible_collections.iotfleet.ota.plugins.module_utils._operations import PLATFORMS
+from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import Pacer
+from ansible_collections.iotfleet.ota.plugins.module_utils._transport import Transport
+
+
+def specification(argument_spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of one module with those that all share."""
+    spec = {**CREDENTIALS, **CONNECTION, **argument_spec}
+    for name, variables in ENVIRONMENT.items():
+        spec[name] = {**spec[name], "fallback": (_environment, list(variables))}
+    return spec
+
+
+def _environment(*names: str) -> str:
+    """The first of the environment variables that holds anything; Ansible's own fallback takes an empty one too."""
+    for name in names:
+        if os.environ.get(name):
+            return os.environ[name]
+    raise AnsibleFallbackNotFound
+
+
+def connect(options: Mapping[str, Any], hide: Callable[[set[str]], object], warn: Callable[[str], None]) -> Client:
+    """The client that the options describe. What must be masked in all output although it is no option, or no secret
+    one, goes to ``hide``.
+
+    :raises OtaError: the options do not describe a client.
+    """
+    check_connection(options)
+    service = Service(
+        platform=PLATFORMS[options["platform"]],
+        endpoint=endpoint_url(options),
+        region=options["region"],
+        iot_instance_id=options["iot_instance_id"],
+        response_format=options["response_format"],
+        full_common_parameters=options["full_common_parameters"],
+        timeout=options["timeout"],
+        retries=options["retries"],
+    )
+    credentials = find_credentials(options, os.environ)
+    secrets = (credentials.access_key_secret, credentials.security_token, _password(options["proxy"]))
+    hide({secret for secret in secrets if secret})
+    transport = Transport(options["validate_certs"], options["ca_path"], options["proxy"])
+    return Client(service, credentials, transport, Pacer(options["max_qps"]), warn)
+
+
+def _password(proxy: str | None) -> str | None:
+    try:
+        return urlsplit(proxy or "").password
+    except ValueError:
+        return None
