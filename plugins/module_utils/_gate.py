@@ -1,0 +1,438 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is a private module_util: it may change at any time, without notice.
+
+"""Looks at a rollout until its verdict is final or the time is over, and tells meanwhile what happens.
+
+Clock, sleep, jitter and the words' way out are handed in, so that hours pass at once in a test.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable, NamedTuple, TypeVar
+
+from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
+from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy
+from ansible_collections.iotfleet.ota.plugins.module_utils._standing import (
+    Batch,
+    Entry,
+    Facts,
+    Key,
+    device_key,
+    moment,
+    pushed_by,
+    utc,
+)
+from ansible_collections.iotfleet.ota.plugins.module_utils._threads import Helpers
+from ansible_collections.iotfleet.ota.plugins.module_utils._verdict import (
+    MAX_NAMES,
+    PASSED,
+    Verdict,
+    as_facts,
+    begin,
+    duration,
+    judge,
+)
+from ansible_collections.iotfleet.ota.plugins.module_utils._watch import (
+    Survey,
+    busy_with,
+    read_tasks,
+    read_version,
+    survey,
+)
+
+T = TypeVar("T")
+
+#: Somebody who watches hears something at least so often, in seconds.
+HEARTBEAT = 60.0
+#: The pause between two looks is off by up to this part of it, so that gates that began together do not stay together.
+JITTER = 0.1
+#: A look is begun only if there is so much time left, in seconds.
+LEAST_LOOK = 0.5
+#: So many devices are returned of each kind, and so many entries of the course.
+MAX_ENTRIES = 1000
+#: Of so many devices it is asked, in the end, which other batch they are busy with.
+MAX_BUSY = 20
+
+
+class Clock(NamedTuple):
+    """Where time comes from: ``wall`` in seconds since 1970, ``steady`` never runs backwards; ``jitter`` is 0 to 1."""
+
+    wall: Callable[[], float] = time.time
+    steady: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], object] = time.sleep
+    jitter: Callable[[], float] = random.random
+
+
+class Request(NamedTuple):
+    """What is to be gated, and how. ``previous`` is what an earlier run returned, if its looks are to go on."""
+
+    job_ids: Sequence[str]
+    policy: Policy
+    module_name: str = "default"
+    wait: bool = True
+    wait_interval: float = 15.0
+    history: Mapping[str, Any] | None = None
+    previous: Mapping[str, Any] = {}
+    max_qps: float = 10.0
+
+
+class Gate:
+    """One rollout and the looks at it. ``show`` and ``warn`` get a line each, at once."""
+
+    def __init__(
+        self,
+        client: Client,
+        request: Request,
+        show: Callable[[str], object],
+        warn: Callable[[str], object],
+        clock: Clock | None = None,
+        run: Callable[[Callable[[], Any], float, Callable[[], object]], Any] | None = None,
+    ) -> None:
+        self._client = client
+        self._request = request
+        self._policy = request.policy
+        self._show = show
+        self._warn = warn
+        self._clock = clock or Clock()
+        self._run = run or Helpers().run
+        self._zero = self._clock.wall() - self._clock.steady()
+        self._history = request.history or begin(self._now())
+        self._started = float(self._history["started"])
+        self._deadline = self._started + self._policy.wait_timeout
+        self._facts = Facts(self._now())
+        self._learned = False
+        self._told, self._told_at = "", self._now()
+        self._notes: list[str] = []
+        self._polls = [poll for poll in request.previous.get("polls") or () if _is_poll(poll)]
+
+    def run(self) -> dict[str, Any]:
+        """Look until the verdict is final, or once, or until the deadline; what was found, as the action returns it."""
+        try:
+            verdict = self._watch()
+        except BaseException:  # such as the user's Ctrl-C
+            self._client.give_up()
+            raise
+        self._note(verdict, last=True)
+        line = f"{self._subject()}: {sentence_of(verdict)}; {self._times()}"
+        self._show(line)
+        names = names_of(verdict) if verdict.verdict != PASSED else ""
+        if names:
+            self._show(f"{self._subject()}: {names}")
+        return {"msg": f"{line}; {names}." if names else f"{line}.", **self._answer(verdict)}
+
+    def _watch(self) -> Verdict:
+        while True:
+            # A look by whose end the deadline would be over is cut short there, and then nothing new is known.
+            began = self._now()
+            verdict = self._look()
+            if not self._notes and self._learned:
+                self._introduce(verdict)
+            self._note(verdict)
+            if verdict.final or not self._request.wait:
+                return verdict
+            self._tell(verdict)
+            pause = self._request.wait_interval * (1 - JITTER + 2 * JITTER * self._clock.jitter())
+            reserve = LEAST_LOOK + 2 * (self._now() - began)
+            pause = max(LEAST_LOOK, min(pause, self._deadline - reserve - self._now()))
+            if self._now() + pause + LEAST_LOOK > self._deadline:
+                self._sleep(self._deadline - self._now())
+                return self._cut()
+            self._sleep(pause)
+
+    # --- Looks -------------------------------------------------------------------------------------------------------
+
+    def _look(self) -> Verdict:
+        """Take a look and judge it, with as much evidence as that takes."""
+        self._learn(self._survey)
+        verdict = judge(self._facts, self._policy, self._history)
+        for wanted in ("tasks", "versions"):
+            if verdict.wants == wanted:
+                self._learn(self._reader(wanted, verdict))
+                verdict = judge(self._facts, self._policy, self._history)
+        if verdict.final and verdict.verdict != PASSED:
+            verdict = self._with_busy(verdict)
+        self._history = verdict.history
+        return verdict
+
+    def _learn(self, read: Callable[[], Facts]) -> None:
+        """Take over what ``read`` finds, or why it finds nothing. It is given up at the deadline."""
+        left = max(LEAST_LOOK, self._deadline - self._now()) if self._request.wait else self._policy.wait_timeout
+        try:
+            self._facts = self._run(read, left, self._tell_of_life)
+            self._learned = True
+        except TimeoutError:
+            self._client.give_up()
+            self._facts = self._facts._replace(now=max(self._now(), self._deadline), fresh=False, error=None)
+        except OtaError as error:
+            permanent = _is_permanent(error, self._learned)
+            self._facts = self._facts._replace(now=self._now(), error=error, permanent=permanent, fresh=False)
+
+    def _cut(self) -> Verdict:
+        """The verdict when there is no time for another look."""
+        self._facts = self._facts._replace(now=max(self._now(), self._deadline), fresh=False, error=None)
+        return judge(self._facts, self._policy, self._history)
+
+    def _survey(self) -> Facts:
+        surveys, failure = self._client.many(lambda job_id: survey(self._client, job_id), self._request.job_ids)
+        if failure:
+            raise failure
+        return self._facts_of(surveys)
+
+    def _facts_of(self, surveys: Sequence[Survey]) -> Facts:
+        problems = tuple(entry.problem for entry in surveys if entry.problem)
+        return Facts(self._now(), tuple(entry.batch for entry in surveys), problems=problems)
+
+    def _reader(self, wanted: str, verdict: Verdict) -> Callable[[], Facts]:
+        batches = self._facts.batches
+        if wanted == "tasks":
+            self._announce("tasks", sum(batch.total for batch in batches) // 100)
+            return lambda: self._facts_of(
+                [read_tasks(self._client, batch.job_id, batch.job, batch.total) for batch in batches]
+            )
+        keys = [device_key(entry) for entry in verdict.standing.entries if self._is_to_prove(entry)]
+        self._announce("versions", len(keys))
+        return lambda: self._facts._replace(versions=self._versions(keys), now=self._now())
+
+    def _is_to_prove(self, entry: Entry) -> bool:
+        if entry["state"] == "succeeded":
+            return self._policy.verify_versions
+        return entry["state"] == "pending" and entry["class"] == "no_task"
+
+    def _versions(self, keys: Sequence[Key]) -> dict[Key, str | None]:
+        def read(key: Key) -> str | None:
+            return read_version(self._client, key, self._request.module_name)
+
+        versions, failure = self._client.many(read, keys)
+        if failure:
+            raise failure
+        return dict(zip(keys, versions))
+
+    def _with_busy(self, verdict: Verdict) -> Verdict:
+        """The same verdict, which names the other batches that devices are busy with."""
+        suspects = [entry for entry in verdict.standing.entries if _may_be_busy(entry)][:MAX_BUSY]
+        if not suspects or self._facts.error or self._now() + LEAST_LOOK > self._deadline:
+            return verdict
+        keys = [device_key(entry) for entry in suspects]
+        try:
+            found, _failure = self._run(
+                lambda: self._client.many(lambda key: (key, busy_with(self._client, key, self._request.job_ids)), keys),
+                self._deadline - self._now(),
+                self._tell_of_life,
+            )
+        except TimeoutError:  # the verdict stands, and is only not explained
+            self._client.give_up()
+            return verdict
+        busy = {key: job_id for key, job_id in found if job_id}
+        explained = judge(self._facts._replace(busy=busy), self._policy, self._history)
+        return explained if explained.verdict == verdict.verdict else verdict
+
+    # --- Words -------------------------------------------------------------------------------------------------------
+
+    def _now(self) -> float:
+        """Seconds since 1970 on a clock that nobody sets back."""
+        return self._zero + self._clock.steady()
+
+    def _sleep(self, seconds: float) -> None:
+        until = self._now() + seconds
+        while (left := until - self._now()) > 0:
+            self._clock.sleep(min(left, max(0.01, self._told_at + HEARTBEAT - self._now())))
+            self._tell_of_life()
+
+    def _subject(self) -> str:
+        return f"job{'s' if len(self._request.job_ids) > 1 else ''} {', '.join(self._request.job_ids)}"
+
+    def _times(self) -> str:
+        return f"{duration(self._now() - self._started)} of {duration(self._policy.wait_timeout)}"
+
+    def _tell(self, verdict: Verdict) -> None:
+        """Show a line if anything changed."""
+        line = progress_of(verdict)
+        if line != self._told:
+            self._say(line)
+
+    def _tell_of_life(self) -> None:
+        if self._now() >= self._told_at + HEARTBEAT:
+            self._say(self._told or "the first look goes on")
+
+    def _say(self, line: str) -> None:
+        self._show(f"{self._subject()}: {line}; {self._times()}")
+        self._told, self._told_at = line, self._now()
+
+    def _announce(self, what: str, requests: int) -> None:
+        seconds = requests / self._request.max_qps if self._request.max_qps else 0
+        if seconds >= 10:
+            about = f"about {duration(seconds)}"
+            self._show(
+                f"{self._subject()}: all but the proof is there; reading the {what} takes {about}; {self._times()}"
+            )
+
+    def _introduce(self, verdict: Verdict) -> None:
+        """Tell each clock that applies, and warn of a rollout that cannot be settled in time."""
+        devices = verdict.standing.total
+        proof = 0.0
+        if self._policy.verify_versions and self._request.max_qps:
+            proof = devices * self._policy.confirmations / self._request.max_qps
+        clocks = clocks_of(self._facts.batches, self._policy, self._now())
+        self._notes.append(f"the rollout must be settled by {utc(self._deadline)}")
+        self._notes += clocks.sentences
+        if not self._request.wait or verdict.final:
+            return
+        self._show(f"{self._subject()}: {'; '.join(self._notes)}")
+        earliest = max(self._now(), clocks.pushed) + self._policy.soak + proof
+        for end, word in ((earliest, "cannot"), (earliest + clocks.retries, "may not")):
+            if end > self._deadline:
+                least = duration(end - self._started)
+                warning = f"{self._subject()} {word} be settled before the deadline: it takes {least}"
+                if word == "may not":
+                    warning += " if devices time out"
+                warning += f", and wait_timeout is {duration(self._policy.wait_timeout)}"
+                self._notes.append(warning)
+                self._warn(f"{warning}. Raise wait_timeout.")
+                return
+
+    # --- Answer ------------------------------------------------------------------------------------------------------
+
+    def _note(self, verdict: Verdict, last: bool = False) -> None:
+        """Add to the course what changed, and the last look."""
+        standing = verdict.standing
+        numbers = {"succeeded": standing.succeeded, "failed": standing.failed, "pending": standing.pending}
+        before = {name: self._polls[-1].get(name) for name in numbers} if self._polls else None
+        if numbers != before or last:
+            self._polls.append({"seconds": round(self._facts.now - self._started, 1), **numbers})
+        if len(self._polls) > MAX_ENTRIES:  # the coarser the longer
+            self._polls = [*self._polls[:-1:2], self._polls[-1]]
+
+    def _answer(self, verdict: Verdict) -> dict[str, Any]:
+        standing = verdict.standing
+        pending = sorted(standing.of("pending"), key=lambda entry: -(entry["idle_seconds"] or 0.0))
+        everything = standing.entries if standing.whole and len(standing.entries) <= MAX_ENTRIES else ()
+        error = self._facts.error
+        return {
+            **{name: value for name, value in as_facts(verdict).items() if name != "wants"},
+            "jobs": [_job(batch) for batch in self._facts.batches],
+            "failures": _shown(standing.of("failed")),
+            "laggards": _shown(pending),
+            "devices": _shown(everything),
+            "polls": self._polls,
+            "notes": self._notes,
+            "started": utc(self._started),
+            "ended": utc(self._facts.now),
+            "deadline": utc(self._deadline),
+            "elapsed": round(self._facts.now - self._started, 1),
+            "looks": verdict.history["looks"],
+            "policy": {**self._policy._asdict(), "expected_devices": list(self._policy.expected_devices or ())},
+            **({"failure": error.failure()} if error else {}),
+        }
+
+
+class Clocks(NamedTuple):
+    """The times that the batches set: when all devices are told, how long their retries take, and both in words."""
+
+    pushed: float
+    retries: float
+    sentences: list[str]
+
+
+def clocks_of(batches: Sequence[Batch], policy: Policy, now: float) -> Clocks:
+    """When the rollout can end at the earliest, as far as the batches tell."""
+    pushed, retries = now, 0.0
+    sentences: list[str] = []
+    for batch in batches:
+        job = batch.job or {}
+        if batch.finished:
+            continue
+        planned = moment(job.get("utc_schedule_time"))
+        if planned is not None and planned > now:
+            pushed = max(pushed, planned)
+            sentences.append(f"batch {batch.job_id} begins at {utc(planned)}")
+        rate = _natural(job.get("maximum_per_minute"))
+        told = pushed_by(batch) or (max(now, planned or now) + batch.total * 60.0 / rate if rate else now)
+        if told > now:
+            pushed = max(pushed, told)
+            sentences.append(f"at {rate} devices a minute, the last of batch {batch.job_id} is told at {utc(told)}")
+        limit = _natural(job.get("timeout_in_minutes"))
+        again, pause = _natural(job.get("retry_count")), _natural(job.get("retry_interval"))
+        if limit:
+            sentences.append(f"a device of batch {batch.job_id} has {duration(limit * 60)}")
+        if again:
+            sentences.append(f"it is tried {again} times more, {duration(pause * 60)} apart")
+        retries = max(retries, 60.0 * (limit + again * pause))
+    for name, seconds in (("the start grace is", policy.start_grace), ("it soaks for", policy.soak)):
+        if seconds:
+            sentences.append(f"{name} {duration(seconds)}")
+    return Clocks(pushed, retries, sentences)
+
+
+def _natural(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
+
+
+def progress_of(verdict: Verdict) -> str:
+    """Where the rollout is, on one line."""
+    standing = verdict.standing
+    parts = [f"{standing.succeeded} succeeded", _numbers(standing.failed, "failed", verdict)]
+    line = ", ".join([*parts, _numbers(standing.pending, "pending", verdict)])
+    reason = verdict.reasons[0]
+    if reason.code == "unfinished":  # that is what the numbers say
+        return line
+    # What the clock changes with every look is no news.
+    return f"{line}; {'all is well, and watched' if reason.code == 'soaking' else reason.sentence}"
+
+
+def _numbers(number: int, state: str, verdict: Verdict) -> str:
+    classes = verdict.standing.classes[state]
+    words = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in classes.items())
+    return f"{number} {state}" + (f" ({words})" if words else "")
+
+
+def sentence_of(verdict: Verdict) -> str:
+    """The verdict and why, as one sentence without a full stop."""
+    reasons = [reason.sentence for reason in verdict.reasons[:2] if reason.code != "unfinished" or not verdict.final]
+    return f"{verdict.verdict.replace('_', ' ')}: {'; '.join(reasons)}"
+
+
+def names_of(verdict: Verdict) -> str:
+    """Who failed and who is late, by class, a few of each."""
+    parts = []
+    for state, word in (("failed", "failed"), ("pending", "late")):
+        entries = verdict.standing.of(state)
+        for name in verdict.standing.classes[state]:
+            found = [str(entry["device_name"]) for entry in entries if entry["class"] == name]
+            more = f" and {len(found) - MAX_NAMES} more" if len(found) > MAX_NAMES else ""
+            if found:
+                parts.append(f"{word} ({name.replace('_', ' ')}): {', '.join(found[:MAX_NAMES])}{more}")
+    return "; ".join(parts)
+
+
+def _is_permanent(error: OtaError, learned: bool) -> bool:
+    """Whether no further look can do better. A network that worked before may work again."""
+    if error.retry is not Retry.NEVER:
+        return False
+    if re.fullmatch(r"[a-z0-9_]+", error.code):
+        return error.systemic and not learned
+    return True
+
+
+def _may_be_busy(entry: Entry) -> bool:
+    return entry["class"] in ("no_task", "superseded") or (entry["state"] == "failed" and entry["class"] == "other")
+
+
+def _job(batch: Batch) -> dict[str, Any]:
+    return dict(batch.job) if batch.job else {"job_id": batch.job_id, "found": False, "finished": False}
+
+
+def _shown(entries: Sequence[Entry]) -> list[Entry]:
+    return [{name: value for name, value in entry.items() if name != "task_id"} for entry in entries[:MAX_ENTRIES]]
+
+
+def _is_poll(poll: Any) -> bool:
+    names = ("seconds", "succeeded", "failed", "pending")
+    return isinstance(poll, Mapping) and all(isinstance(poll.get(name), (int, float)) for name in names)

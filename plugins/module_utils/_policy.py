@@ -1,0 +1,136 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is a private module_util: it may change at any time, without notice.
+
+"""What a rollout must keep to pass: the options of the judgement, checked, and the bounds that they make."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._operations import SPELLINGS
+
+#: No batch holds more devices than this, says the vendor.
+MAX_DEVICES = 1_000_000
+#: What a batch can be expected to be, by the names of its facts.
+EXPECTATIONS = ("product_key", "firmware_id", "dest_version", "job_type")
+
+
+class Policy(NamedTuple):
+    """The options of the judgement; times are in seconds, shares in percent. ``None`` is no bound of its own."""
+
+    expected_devices: tuple[str, ...] | None = None
+    min_devices: int | None = None
+    product_key: str | None = None
+    firmware_id: str | None = None
+    dest_version: str | None = None
+    job_type: str | None = None
+    min_succeeded_percent: float | None = None
+    max_failed: int | None = None
+    max_failed_percent: float | None = None
+    min_executed: int = 1
+    max_pending: int | None = None
+    max_pending_percent: float | None = None
+    accept_canceled: bool = False
+    allow_empty: bool = False
+    verify_versions: bool = True
+    soak: float = 0.0
+    confirmations: int = 2
+    tolerated_errors: int = 5
+    start_grace: float = 120.0
+    wait_timeout: float = 3600.0
+
+    def failed_allowed(self, executed: int) -> int | None:
+        """How many of so many devices that have succeeded or failed may have failed; ``None`` if that is not bound."""
+        return _allowed(executed, self.max_failed, self.max_failed_percent)
+
+    def pending_allowed(self, devices: int) -> int:
+        """How many of so many devices may be unfinished in a rollout that passes."""
+        return _allowed(devices, self.max_pending, self.max_pending_percent) or 0
+
+    def succeeded_needed(self, devices: int) -> int:
+        """How many of so many devices must have succeeded, at least one of any."""
+        if self.min_succeeded_percent is not None:
+            needed = math.ceil(_exact(self.min_succeeded_percent) * devices / 100)
+        else:
+            needed = devices - (self.failed_allowed(devices) or 0) - self.pending_allowed(devices)
+        return max(needed, min(1, devices))
+
+
+def _allowed(devices: int, count: int | None, percent: float | None) -> int | None:
+    share = None if percent is None else math.floor(_exact(percent) * devices / 100)
+    return min((bound for bound in (count, share) if bound is not None), default=None)
+
+
+def _exact(percent: float) -> Fraction:
+    """The decimal that was written; 99.9 is none in binary digits."""
+    return Fraction(str(percent))
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------------
+
+_PERCENT = (0, 100)
+_BOUNDS: Mapping[str, tuple[float, float]] = {
+    "min_devices": (1, MAX_DEVICES),
+    "min_succeeded_percent": _PERCENT,
+    "max_failed": (0, MAX_DEVICES),
+    "max_failed_percent": _PERCENT,
+    "min_executed": (1, MAX_DEVICES),
+    "max_pending": (0, MAX_DEVICES),
+    "max_pending_percent": _PERCENT,
+    "soak": (0, 31 * 86400),
+    "confirmations": (1, 100),
+    "tolerated_errors": (0, 1000),
+    "start_grace": (0, 86400),
+    "wait_timeout": (1, 366 * 86400),
+}
+
+
+def read_policy(options: Mapping[str, Any]) -> Policy:
+    """The policy in ``options``, of which others are ignored, and ``None`` means the default.
+
+    :raises OtaError: a value cannot be used, or two contradict each other.
+    """
+    given = {name: options[name] for name in Policy._fields if options.get(name) is not None}
+    if "expected_devices" in given:
+        given["expected_devices"] = _names(given["expected_devices"])
+        if "min_devices" in given:
+            raise _unusable(
+                "min_devices is given together with expected_devices",
+                "leave min_devices out, because the names tell how many there must be",
+            )
+    for name in set(_BOUNDS) & set(given):
+        value, (least, most) = given[name], _BOUNDS[name]
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+            raise _unusable(f"{name} is {str(value)[:20]}", f"give a number from {least:g} to {most:g}")
+    for name in EXPECTATIONS:
+        if name in given:
+            given[name] = str(given[name]).strip()
+            if not given[name]:
+                raise _unusable(f"{name} is blank", "check the variable that it comes from, or leave the option out")
+    if "job_type" in given:
+        word = given["job_type"].upper()
+        given["job_type"] = SPELLINGS.get(word, word)
+    return Policy(**given)
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    """The names of devices, each once."""
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise _unusable("expected_devices is not a list", "give a list of names")
+    if not given:
+        raise _unusable("expected_devices is empty", "name at least one device, or leave the option out")
+    for position, name in enumerate(given, 1):
+        if not isinstance(name, str) or not name.strip():
+            raise _unusable(f"entry {position} of expected_devices is blank", "check the variable that it comes from")
+    return tuple(dict.fromkeys(name.strip() for name in given))
+
+
+def _unusable(cause: str, hint: str) -> OtaError:
+    return OtaError(cause, code="invalid_option", hint=hint)

@@ -1,0 +1,427 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is a private module_util: it may change at any time, without notice.
+
+"""Where a rollout stands: which devices count, how many are in which state, and why. Pure."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
+    FINISHED_JOB_STATUSES,
+    JOB_STATUSES,
+    TASK_STATUSES,
+    UNFINISHED_TASK_STATUSES,
+)
+from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy
+
+#: A device that has not moved for so many seconds, after it was told of the update, is silent or stalled.
+STALLED_AFTER = 600.0
+
+#: What identifies a device: its name is unique within its product only.
+Key = tuple[str, str]
+Entry = dict[str, Any]
+
+
+class Batch(NamedTuple):
+    """What was learned of one batch.
+
+    ``job`` are its facts, ``None`` if the service does not know it. ``counts`` are its tasks by state, ``total`` is how
+    many there are. ``tasks`` are those that were read, all of them if it is ``whole``.
+    """
+
+    job_id: str
+    job: Mapping[str, Any] | None
+    counts: Mapping[str, int]
+    total: int
+    tasks: Sequence[Mapping[str, Any]] = ()
+    whole: bool = True
+
+    @property
+    def finished(self) -> bool:
+        """Whether no task will change any more."""
+        return self.job is not None and self.job.get("job_status") in FINISHED_JOB_STATUSES
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether it takes up further devices for ever."""
+        return self.job is not None and self.job.get("selection_type") == "DYNAMIC"
+
+
+class Facts(NamedTuple):
+    """What one look has learned.
+
+    ``now`` is in seconds since 1970. ``versions`` are those that devices report for the module in question, ``None``
+    for a device that reports none; the whole is ``None`` if they were not read. ``busy`` are the other batches for
+    which devices have open tasks. ``problems`` say why the look is not whole. After an ``error``, which is
+    ``permanent`` if no further look can succeed, or if they are not ``fresh``, they are those of an earlier look.
+    """
+
+    now: float
+    batches: tuple[Batch, ...] = ()
+    versions: Mapping[Key, str | None] | None = None
+    busy: Mapping[Key, str] = {}
+    problems: tuple[str, ...] = ()
+    error: OtaError | None = None
+    permanent: bool = False
+    fresh: bool = True
+
+
+class Standing(NamedTuple):
+    """How many devices are in which state. ``entries`` are those that were read, all that count if it is ``whole``.
+
+    ``exact`` is off where devices are expected by their names and only numbers are known. ``provable`` of the pending
+    devices may yet turn out to be on the new version without a task.
+    """
+
+    succeeded: int
+    verified: int
+    failed: int
+    pending: int
+    canceled: int
+    provable: int
+    classes: Mapping[str, Mapping[str, int]]
+    by_status: Mapping[str, int]
+    entries: Sequence[Entry]
+    whole: bool
+    exact: bool
+
+    @property
+    def total(self) -> int:
+        """The denominator: how many devices count."""
+        return self.succeeded + self.failed + self.pending
+
+    @property
+    def executed(self) -> int:
+        """How many have come to an end."""
+        return self.succeeded + self.failed
+
+    def of(self, state: str) -> list[Entry]:
+        """The entries in one state."""
+        return [entry for entry in self.entries if entry["state"] == state]
+
+
+#: Since when each task is as it is: by its ID, a mark of its state, and seconds since 1970.
+Seen = Mapping[str, Sequence[Any]]
+
+
+def stand(facts: Facts, policy: Policy, seen: Seen) -> Standing:
+    """Where the rollout stands."""
+    by_status = dict.fromkeys(TASK_STATUSES, 0)
+    for batch in facts.batches:
+        for status, number in batch.counts.items():
+            by_status[status] = by_status.get(status, 0) + number
+    tasks = [_task_entry(task, batch, facts, policy, seen) for batch in facts.batches for task in batch.tasks]
+    whole = all(batch.whole for batch in facts.batches)
+    if whole:
+        entries = _by_device(tasks, facts, policy)
+        return _count_entries(entries, by_status)
+    entries = _by_device(tasks, facts, policy._replace(expected_devices=None))
+    return _count_tasks(facts.batches, facts.now, policy, by_status, entries)
+
+
+def _count_entries(entries: list[Entry], by_status: Mapping[str, int]) -> Standing:
+    states = Counter(entry["state"] for entry in entries)
+    return Standing(
+        succeeded=states["succeeded"],
+        verified=sum(entry["state"] == "succeeded" and entry["version"] is not None for entry in entries),
+        failed=states["failed"],
+        pending=states["pending"],
+        canceled=states["canceled"],
+        provable=sum(entry["class"] == "no_task" and entry["state"] == "pending" for entry in entries),
+        classes={
+            state: _sorted(Counter(entry["class"] for entry in entries if entry["state"] == state))
+            for state in ("failed", "pending")
+        },
+        by_status=by_status,
+        entries=entries,
+        whole=True,
+        exact=True,
+    )
+
+
+def _count_tasks(
+    batches: Sequence[Batch], now: float, policy: Policy, by_status: Mapping[str, int], entries: list[Entry]
+) -> Standing:
+    """From numbers alone. Each task is a device then, and whatever is in no state is on its way to another one."""
+    failed = Counter({"canceled": 0 if policy.accept_canceled else by_status["CANCELED"]})
+    known = Counter(entry["class"] for entry in entries if entry["task_status"] == "FAILED")
+    failed.update(known)
+    failed["not_read"] = max(0, by_status["FAILED"] - sum(known.values()))
+    pending: Counter[str] = Counter()
+    for batch in batches:
+        for status in UNFINISHED_TASK_STATUSES:
+            pending[_waiting_for(status, batch, now)] += batch.counts.get(status, 0)
+        pending["moving"] += max(0, batch.total - sum(batch.counts.values()))
+    return Standing(
+        succeeded=by_status["SUCCEEDED"],
+        verified=0,
+        failed=by_status["FAILED"] + (0 if policy.accept_canceled else by_status["CANCELED"]),
+        pending=sum(pending.values()),
+        canceled=by_status["CANCELED"] if policy.accept_canceled else 0,
+        provable=0,
+        classes={"failed": _sorted(failed), "pending": _sorted(pending)},
+        by_status=by_status,
+        entries=entries,
+        whole=False,
+        exact=policy.expected_devices is None,
+    )
+
+
+def _sorted(numbers: Counter[str]) -> dict[str, int]:
+    """The most frequent first; those of the same number by name, so that no order of devices shows."""
+    return {name: number for name, number in sorted(numbers.items(), key=lambda item: (-item[1], item[0])) if number}
+
+
+# --- Devices ---------------------------------------------------------------------------------------------------------
+
+_WORST_FIRST = ("failed", "pending", "succeeded", "canceled")
+
+
+def _by_device(tasks: Iterable[Entry], facts: Facts, policy: Policy) -> list[Entry]:
+    """One entry for each device that counts, by the worst of its tasks, in the order of their names."""
+    worst: dict[Any, Entry] = {}
+    by_name = policy.expected_devices is not None
+    for entry in tasks:
+        key = (entry["device_name"] or entry["task_id"], "" if by_name else entry["product_key"])
+        if key not in worst or _badness(entry) < _badness(worst[key]):
+            worst[key] = entry
+    if policy.expected_devices is not None:
+        expected = {(name, ""): name for name in policy.expected_devices}
+        worst = {key: worst.get(key) or _no_task(name, facts, policy) for key, name in expected.items()}
+    return sorted(worst.values(), key=lambda entry: (entry["device_name"] or "", entry["product_key"] or ""))
+
+
+def _badness(entry: Entry) -> tuple[int, str, str]:
+    return _WORST_FIRST.index(entry["state"]), str(entry["class"]), str(entry["task_id"])
+
+
+def device_key(entry: Mapping[str, Any]) -> Key:
+    """What identifies the device of an entry."""
+    return entry["product_key"] or "", entry["device_name"] or ""
+
+
+def _no_task(name: str, facts: Facts, policy: Policy) -> Entry:
+    """A device that is expected and has no task: it may be on the new version already, or get a task later."""
+    products = {batch.job.get("product_key") for batch in facts.batches if batch.job} - {None}
+    product = policy.product_key or (products.pop() if len(products) == 1 else None)
+    targets = {batch.job.get("dest_version") for batch in facts.batches if batch.job} - {None}
+    entry = {**_EMPTY, "product_key": product, "device_name": name, "state": "pending", "class": "no_task"}
+    key = device_key(entry)
+    if facts.versions is None or key not in facts.versions:
+        return entry
+    entry["version"] = facts.versions[key]
+    if len(targets) == 1 and entry["version"] in targets:
+        return {**entry, "state": "succeeded", "class": "already_on_target"}
+    if key in facts.busy:
+        entry.update({"class": "busy", "busy_with": facts.busy[key]})
+    if facts.batches and all(batch.finished for batch in facts.batches):
+        entry["state"] = "failed"
+    return entry
+
+
+_EMPTY: Entry = dict.fromkeys(
+    (
+        "product_key",
+        "device_name",
+        "job_id",
+        "task_id",
+        "state",
+        "class",
+        "task_status",
+        "progress_percent",
+        "version",
+        "detail",
+        "busy_with",
+        "since",
+        "idle_seconds",
+    )
+)
+
+
+def _task_entry(task: Mapping[str, Any], batch: Batch, facts: Facts, policy: Policy, seen: Seen) -> Entry:
+    status = task.get("task_status")
+    since = _since(task, facts.now, seen)
+    job = batch.job or {}
+    entry: Entry = {
+        **_EMPTY,
+        "product_key": task.get("product_key") or job.get("product_key"),
+        "device_name": task.get("device_name"),
+        "job_id": batch.job_id,
+        "task_id": task.get("task_id"),
+        "task_status": status,
+        "progress_percent": task.get("progress_percent"),
+        "detail": task.get("task_desc"),
+        "since": utc(since),
+        "idle_seconds": round(facts.now - since, 1),
+    }
+    entry["state"], entry["class"] = _state(status, task, batch, facts.now, since, policy)
+    key = device_key(entry)
+    if entry["state"] == "succeeded" and facts.versions is not None and key in facts.versions:
+        entry["version"] = facts.versions[key]
+        if entry["version"] is None:
+            entry.update({"state": "pending", "class": "unproved"})
+        elif entry["version"] != job.get("dest_version"):
+            entry.update({"state": "failed", "class": "wrong_version"})
+    if entry["state"] == "failed" and key in facts.busy:
+        entry.update({"class": "busy", "busy_with": facts.busy[key]})
+    return entry
+
+
+def _state(
+    status: Any, task: Mapping[str, Any], batch: Batch, now: float, since: float, policy: Policy
+) -> tuple[str, str | None]:
+    if status == "SUCCEEDED":
+        return "succeeded", None
+    if status == "FAILED":
+        return "failed", task.get("failure_class") or "other"
+    if status == "CANCELED":
+        return ("canceled", None) if policy.accept_canceled else ("failed", "canceled")
+    waiting_for = _waiting_for(str(status), batch, now)
+    if now - since >= STALLED_AFTER:
+        waiting_for = {"notified": "silent", "in_progress": "stalled"}.get(waiting_for, waiting_for)
+    return "pending", waiting_for
+
+
+def _waiting_for(status: str, batch: Batch, now: float) -> str:
+    """The class of an unfinished task. Why one is queued is not told, only that it is one of three reasons."""
+    if status != "QUEUED":
+        return {"CONFIRM": "awaiting_confirmation", "NOTIFIED": "notified", "IN_PROGRESS": "in_progress"}.get(
+            status, "unknown"
+        )
+    job = batch.job or {}
+    planned = moment(job.get("utc_schedule_time"))
+    if job.get("job_status") == "PLANNED" or (planned is not None and planned > now):
+        return "planned"
+    pushed = pushed_by(batch)
+    return "rate_limited" if pushed is not None and now < pushed else "offline"
+
+
+def pushed_by(batch: Batch) -> float | None:
+    """When all devices will have been told at the batch's rate, in seconds since 1970; ``None`` without a rate."""
+    job = batch.job or {}
+    rate, start = job.get("maximum_per_minute"), moment(job.get("utc_start_time"))
+    if not isinstance(rate, int) or rate <= 0 or start is None:
+        return None
+    return start + batch.total * 60.0 / rate
+
+
+def _since(task: Mapping[str, Any], now: float, seen: Seen) -> float:
+    """Since when a task is as it is: as the service says when it is seen first, then as its changes were seen."""
+    identity, mark = mark_of(task)
+    if identity not in seen:
+        return min(now, moment(task.get("utc_modified")) or now)
+    known, since = seen[identity]
+    return min(now, since) if known == mark else now
+
+
+def mark_of(task: Mapping[str, Any]) -> tuple[str, str]:
+    """What identifies a task, and what changes when it moves."""
+    identity = task.get("task_id") or f"{task.get('job_id')} {task.get('product_key')} {task.get('device_name')}"
+    return str(identity), f"{task.get('task_status')} {task.get('progress')}"
+
+
+def still_seen(facts: Facts, seen: Seen) -> dict[str, list[Any]]:
+    """The unfinished tasks that were read, as the next look needs them."""
+    return {
+        mark_of(task)[0]: [mark_of(task)[1], _since(task, facts.now, seen)]
+        for batch in facts.batches
+        for task in batch.tasks
+        if task.get("task_status") in UNFINISHED_TASK_STATUSES
+    }
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------------
+
+
+def read_facts(known: Any, module_name: str) -> Facts:
+    """The facts in what the modules have answered: ``jobs``, ``tasks``, and perhaps ``versions`` and ``now``.
+
+    :raises OtaError: it is not what they answer.
+    """
+    try:
+        jobs, answers = _list(known["jobs"]), _list(known["tasks"])
+        if len(jobs) != len(answers):
+            raise ValueError
+        pairs = list(zip(jobs, answers))
+        problems = [problem for job, answer in pairs if job["found"] for problem in answer["problems"]]
+        return Facts(
+            now=float(known.get("now") or time.time()),
+            batches=tuple(_batch(job, answer) for job, answer in pairs),
+            versions=_versions(known.get("versions"), module_name),
+            problems=tuple(problems),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise OtaError(
+            "this is not what the modules answer",
+            code="invalid_option",
+            hint="give jobs, as many whole answers of ota_job_tasks_info as tasks, and devices of"
+            " ota_module_versions_info as versions",
+        ) from None
+
+
+def _list(value: Any) -> list[Any]:
+    return [value] if isinstance(value, Mapping) else list(value)
+
+
+def _batch(job: Mapping[str, Any], answer: Mapping[str, Any]) -> Batch:
+    counts = {status: int(number or 0) for status, number in answer["counts"].items()}
+    whole = answer["counted_by"] == "listing"
+    total = len(answer["tasks"]) if whole else int(answer["announced"] or 0)
+    return Batch(str(job["job_id"]), job if job["found"] else None, counts, total, answer["tasks"], whole)
+
+
+def _versions(devices: Any, module_name: str) -> dict[Key, str | None] | None:
+    if devices is None:
+        return None
+    return {device_key(device): device["versions"].get(module_name) for device in devices}
+
+
+# --- Doubt -----------------------------------------------------------------------------------------------------------
+
+
+def doubts(facts: Facts, policy: Policy) -> Iterator[str]:
+    """What keeps one from believing the facts, a sentence each."""
+    for batch in facts.batches:
+        for status, number in batch.counts.items():
+            if number and status not in TASK_STATUSES:
+                yield f"a task of batch {batch.job_id} is in the state {str(status)[:40]}, which is not documented"
+        if sum(batch.counts.values()) > batch.total:
+            yield f"batch {batch.job_id} has {batch.total} tasks and more in its states"
+        if batch.job is None:
+            continue
+        if batch.job.get("job_status") not in JOB_STATUSES:
+            where = str(batch.job.get("job_status"))[:40]
+            yield f"batch {batch.job_id} is in the state {where}, which is not documented"
+        for name in ("product_key", "firmware_id", "dest_version", "job_type"):
+            if getattr(policy, name) is not None and batch.job.get(name) is None:
+                yield f"batch {batch.job_id} does not tell its {name}, so that it may be another than was meant"
+        if policy.verify_versions and batch.job.get("dest_version") is None:
+            yield f"batch {batch.job_id} does not tell its dest_version, so that no version can be verified"
+
+
+# --- Times -----------------------------------------------------------------------------------------------------------
+
+
+def moment(text: Any) -> float | None:
+    """A time of the service in seconds since 1970; ``None`` where it is none. One vendor prints a stray blank."""
+    if not isinstance(text, str):
+        return None
+    try:
+        time = datetime.fromisoformat("".join(text.split()).replace("Z", "+00:00"))
+        return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def utc(seconds: float) -> str:
+    """A time in seconds since 1970 as text."""
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

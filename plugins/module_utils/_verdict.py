@@ -1,0 +1,539 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is a private module_util: it may change at any time, without notice.
+
+"""The verdict on a rollout: pure, total, and never ``passed`` without proof.
+
+The rules stand in the order in which they are tried, and the first that applies decides. A rollout that has passed or
+failed must be seen so several times in a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable, NamedTuple, Optional
+
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._policy import EXPECTATIONS, MAX_DEVICES, Policy
+from ansible_collections.iotfleet.ota.plugins.module_utils._standing import (
+    Entry,
+    Facts,
+    Standing,
+    doubts,
+    moment,
+    stand,
+    still_seen,
+)
+
+PASSED, FAILED, PENDING, TIMED_OUT, INCONCLUSIVE = "passed", "failed", "pending", "timed_out", "inconclusive"
+
+#: A reason names up to so many devices.
+MAX_NAMES = 10
+#: Of so many unfinished tasks it is remembered since when they are as they are.
+MAX_SEEN = 1000
+
+
+class Reason(NamedTuple):
+    """Why a verdict is what it is: a word, a sentence without a full stop, and the devices it is about."""
+
+    code: str
+    sentence: str
+    number: int | None = None
+    devices: tuple[str, ...] = ()
+
+
+class Verdict(NamedTuple):
+    """What was decided, on what, and what the next judgement needs to know.
+
+    ``wants`` is what has to be read before more can be said, ``tasks`` or ``versions``.
+    """
+
+    verdict: str
+    final: bool
+    reasons: tuple[Reason, ...]
+    standing: Standing
+    history: Mapping[str, Any]
+    wants: str | None = None
+
+
+def judge(facts: Facts, policy: Policy, history: Mapping[str, Any] | None = None) -> Verdict:
+    """The verdict on what the last look has learned, after what is known from the looks before.
+
+    ``history`` is that of the verdict before, ``None`` for the first look. A look whose verdict wants more evidence is
+    to be judged again with it, after the same history.
+    """
+    before = _recall(facts, policy, history)
+    problems = () if facts.error or not facts.fresh else _problems(facts, policy, before)
+    memory = _remember(facts, before, problems)
+    case = Case(facts, policy, memory, problems, stand(facts, policy, memory.seen))
+    outcome = next(outcome for outcome in (rule(case) for rule in RULES) if outcome)
+    after = memory._replace(
+        seen=dict(list(still_seen(facts, memory.seen).items())[:MAX_SEEN]),
+        streak=outcome.streak,
+        times=outcome.times,
+        since=outcome.since if outcome.streak else facts.now,
+    )
+    return Verdict(outcome.verdict, outcome.final, outcome.reasons, case.standing, after._asdict(), outcome.wants)
+
+
+def as_facts(verdict: Verdict) -> dict[str, Any]:
+    """The verdict in the words of playbooks."""
+    standing = verdict.standing
+    return {
+        "verdict": verdict.verdict,
+        "final": verdict.final,
+        "reasons": [
+            {"code": reason.code, "sentence": reason.sentence, "count": reason.number, "devices": list(reason.devices)}
+            for reason in verdict.reasons
+        ],
+        "denominator": standing.total,
+        "counts": {
+            "succeeded": standing.succeeded,
+            "verified": standing.verified,
+            "failed": standing.failed,
+            "pending": standing.pending,
+            "executed": standing.executed,
+            "canceled": standing.canceled,
+        },
+        "by_status": dict(standing.by_status),
+        "classes": {state: dict(numbers) for state, numbers in standing.classes.items()},
+        "history": dict(verdict.history),
+        "wants": verdict.wants,
+    }
+
+
+# --- Memory ----------------------------------------------------------------------------------------------------------
+
+
+class Memory(NamedTuple):
+    """What is known from earlier looks; times are in seconds since 1970.
+
+    ``errors`` and ``incomplete`` are looks in a row. ``streak`` is the verdict that was to be confirmed, seen ``times``
+    times in a row ``since`` then. ``most`` are the most tasks that each batch ever had, and ``grown`` is when one last
+    had more.
+    """
+
+    started: float
+    job_ids: Sequence[str] = ()
+    looks: int = 0
+    errors: int = 0
+    incomplete: int = 0
+    streak: str = ""
+    times: int = 0
+    since: float = 0.0
+    most: Mapping[str, int] = {}
+    grown: float = 0.0
+    counts: Mapping[str, Mapping[str, int]] = {}
+    seen: Mapping[str, Sequence[Any]] = {}
+    policy: Mapping[str, Any] = {}
+
+
+def begin(now: float) -> dict[str, Any]:
+    """The history before the first look."""
+    return Memory(now, grown=now)._asdict()
+
+
+def read_history(content: Any, job_ids: Sequence[str]) -> dict[str, Any] | None:
+    """The history in what an earlier run left, ``None`` where there is none.
+
+    :raises OtaError: it is not a history, or one of other batches.
+    """
+    if not content:
+        return None
+    history = content.get("history", content) if isinstance(content, Mapping) else None
+    template = Memory(0.0)._asdict()
+    if not isinstance(history, Mapping) or set(history) != set(template):
+        raise _no_history()
+    for name, value in template.items():
+        kinds = next(kinds for kinds in _KINDS if isinstance(value, kinds))
+        if not isinstance(history[name], kinds) or isinstance(history[name], bool):
+            raise _no_history()
+    if history["job_ids"] and sorted(history["job_ids"]) != sorted(job_ids):
+        raise OtaError(
+            f"previous is about batch {', '.join(map(str, history['job_ids']))[:100]}",
+            code="invalid_option",
+            hint="give what an earlier run for the same job_ids left, or leave it out",
+        )
+    return dict(history)
+
+
+_KINDS: tuple[Any, ...] = ((int, float), str, Mapping, Sequence)
+
+
+def _no_history() -> OtaError:
+    return OtaError(
+        "previous is not what an earlier run of the gate left",
+        code="invalid_option",
+        hint="give the whole result or JSON report of that run, made by this version, or leave it out",
+    )
+
+
+def _recall(facts: Facts, policy: Policy, history: Mapping[str, Any] | None) -> Memory:
+    """What is known from earlier looks. What was seen under another policy confirms nothing."""
+    memory = Memory(**(history or begin(facts.now)))
+    rules = {name: value for name, value in policy._asdict().items() if name != "wait_timeout"}
+    rules["expected_devices"] = sorted(policy.expected_devices or ())
+    return memory if rules == memory.policy else memory._replace(policy=rules, streak="", times=0)
+
+
+def _remember(facts: Facts, memory: Memory, problems: Sequence[str]) -> Memory:
+    """What is known once this look is counted."""
+    if facts.error:
+        return memory._replace(looks=memory.looks + 1, errors=memory.errors + 1)
+    if not facts.fresh:
+        return memory
+    most, grown = dict(memory.most), memory.grown
+    for batch in facts.batches:
+        if batch.total > most.get(batch.job_id, 0):
+            most[batch.job_id], grown = batch.total, facts.now
+    return memory._replace(
+        job_ids=[batch.job_id for batch in facts.batches],
+        looks=memory.looks + 1,
+        errors=0,
+        incomplete=memory.incomplete + 1 if problems else 0,
+        most=most,
+        grown=grown,
+        counts={batch.job_id: dict(batch.counts) for batch in facts.batches},
+    )
+
+
+def _problems(facts: Facts, policy: Policy, memory: Memory) -> tuple[str, ...]:
+    """Why the look is not whole, or not to be believed after those before it."""
+    problems = [*facts.problems, *doubts(facts, policy)]
+    for batch in facts.batches:
+        most = memory.most.get(batch.job_id, 0)
+        if batch.total < most:
+            problems.append(f"batch {batch.job_id} had {most} tasks and has {batch.total} now")
+        lost = batch.total - sum(batch.counts.values())
+        # While tasks move they may be missed in between, but not for long.
+        if lost > 0 and (batch.finished or memory.counts.get(batch.job_id) == batch.counts):
+            problems.append(f"{lost} of the {batch.total} tasks of batch {batch.job_id} are in no documented state")
+    return tuple(dict.fromkeys(problems))
+
+
+# --- Rules -----------------------------------------------------------------------------------------------------------
+
+
+class Case(NamedTuple):
+    """What a rule looks at."""
+
+    facts: Facts
+    policy: Policy
+    memory: Memory
+    problems: Sequence[str]
+    standing: Standing
+
+    @property
+    def finished(self) -> bool:
+        """Whether all batches are."""
+        return bool(self.facts.batches) and all(batch.finished for batch in self.facts.batches)
+
+    @property
+    def in_grace(self) -> bool:
+        """Whether tasks may still be on their way."""
+        return self.facts.now < self.memory.started + self.policy.start_grace
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the deadline is over."""
+        return self.facts.now >= self.memory.started + self.policy.wait_timeout
+
+    @property
+    def quiet(self) -> bool:
+        """Whether no task has come for so long that no more are to be expected."""
+        ended = [moment((batch.job or {}).get("utc_end_time")) for batch in self.facts.batches]
+        last = max(time or self.memory.grown for time in ended) if self.finished else self.memory.grown
+        return self.facts.now >= min(last, self.memory.grown) + self.policy.start_grace
+
+    @property
+    def population_known(self) -> bool:
+        """Whether it is known how many devices count."""
+        if self.policy.expected_devices is not None or self.quiet:
+            return True
+        return self.finished and self.policy.min_devices is not None and self.standing.total >= self.policy.min_devices
+
+
+class Outcome(NamedTuple):
+    """What a rule decides."""
+
+    verdict: str
+    final: bool
+    reasons: tuple[Reason, ...]
+    streak: str = ""
+    times: int = 0
+    since: float = 0.0
+    wants: str | None = None
+
+
+def _open(case: Case, *reasons: Reason, **kept: Any) -> Outcome:
+    """Not settled: pending, or timed out once the deadline is over."""
+    if not case.overdue:
+        return Outcome(PENDING, False, reasons, **kept)
+    standing = case.standing
+    late = tuple(_names(standing.of("pending")))
+    sentence = f"the rollout was not settled within {duration(case.policy.wait_timeout)}"
+    if standing.pending:
+        sentence += f", {_of(standing.pending, standing)} pending{_by_class(standing, 'pending')}"
+    return Outcome(TIMED_OUT, True, (Reason("deadline", sentence, standing.pending, late), *reasons), **kept)
+
+
+def _settle(case: Case, verdict: str, *reasons: Reason) -> Outcome:
+    """Settled once it was seen so in enough looks in a row; a verdict of ``passed``, for long enough too."""
+    memory, policy = case.memory, case.policy
+    goes_on = memory.streak == verdict
+    times = (memory.times if goes_on else 0) + case.facts.fresh
+    since = memory.since if goes_on else case.facts.now
+    soaked = verdict != PASSED or case.facts.now >= since + policy.soak
+    if case.facts.fresh and times >= policy.confirmations and soaked:
+        return Outcome(verdict, True, reasons, verdict, times, since)
+    kept = {"streak": verdict, "times": times, "since": since}
+    if times < policy.confirmations:
+        what = f"seen as {verdict} in {times} of {policy.confirmations} looks in a row"
+        return _undecided(case, verdict, Reason("confirming", what), *reasons, **kept)
+    return _undecided(case, verdict, _soaking(case, since), *reasons, **kept)
+
+
+def _undecided(case: Case, verdict: str, *reasons: Reason, **kept: Any) -> Outcome:
+    if verdict == INCONCLUSIVE:
+        return Outcome(INCONCLUSIVE, case.overdue, reasons[1:], **kept)
+    return _open(case, *reasons, **kept)
+
+
+def _soaking(case: Case, since: float) -> Reason:
+    well, left = case.facts.now - since, max(0.0, since + case.policy.soak - case.facts.now)
+    return Reason("soaking", f"all is well for {duration(well)}, and watched for {duration(left)} more")
+
+
+def _other_job(case: Case) -> Outcome | None:
+    for batch in case.facts.batches:
+        for name in EXPECTATIONS:
+            expected, actual = getattr(case.policy, name), (batch.job or {}).get(name)
+            if expected is not None and actual is not None and actual != expected:
+                sentence = f"batch {batch.job_id} has the {name} {_short(actual)}, and {_short(expected)} was expected"
+                return Outcome(FAILED, True, (Reason("wrong_job", sentence),))
+    return None
+
+
+def _error(case: Case) -> Outcome | None:
+    error, memory = case.facts.error, case.memory
+    if error is None:
+        return None
+    sentence = str(error).rstrip(".")
+    if case.facts.permanent:
+        return Outcome(INCONCLUSIVE, True, (Reason("api_error", sentence),))
+    if memory.errors > case.policy.tolerated_errors:
+        sentence = f"{memory.errors} looks in a row failed, the last one so: {sentence}"
+        return Outcome(INCONCLUSIVE, True, (Reason("too_many_errors", sentence),))
+    kept = {"streak": memory.streak, "times": memory.times, "since": memory.since}
+    return _open(case, Reason("error", f"look {memory.looks} failed: {sentence}"), **kept)
+
+
+def _incomplete(case: Case) -> Outcome | None:
+    if not case.problems:
+        return None
+    final = case.memory.incomplete > case.policy.tolerated_errors or case.overdue
+    return Outcome(INCONCLUSIVE, final, tuple(Reason("incomplete", problem) for problem in case.problems[:MAX_NAMES]))
+
+
+def _unknown(case: Case) -> Outcome | None:
+    unknown = [batch.job_id for batch in case.facts.batches if batch.job is None]
+    if not unknown:
+        return None
+    reason = Reason("unknown_job", f"the service does not know batch {', '.join(unknown[:MAX_NAMES])}")
+    if case.in_grace:
+        return _open(case, reason._replace(code="starting"))
+    return _settle(case, INCONCLUSIVE, reason)
+
+
+def _dynamic(case: Case) -> Outcome | None:
+    if case.policy.expected_devices is not None or not any(batch.dynamic for batch in case.facts.batches):
+        return None
+    sentence = "a dynamic batch never ends; name the devices that it is meant to reach in expected_devices"
+    return Outcome(INCONCLUSIVE, True, (Reason("dynamic_batch", sentence),))
+
+
+def _empty(case: Case) -> Outcome | None:
+    if case.standing.total:
+        return None
+    sentence = "there is no task" + (" that was not canceled" if case.standing.canceled else "")
+    if case.in_grace:
+        return _open(case, Reason("starting", f"{sentence} yet"))
+    if not case.policy.allow_empty:
+        return _settle(case, INCONCLUSIVE, Reason("nothing_to_judge", f"{sentence}, and nothing that could be judged"))
+    if case.finished:
+        return _settle(case, PASSED, Reason("proved", f"{sentence}, which is allowed, and the rollout is finished"))
+    return _open(case, Reason("starting", f"{sentence}, and the rollout is not finished"))
+
+
+def _failures(case: Case) -> Outcome | None:
+    standing, policy = case.standing, case.policy
+    allowed = policy.failed_allowed(standing.executed)
+    # When all have come to an end there is no larger sample to wait for.
+    if allowed is None or standing.failed <= allowed or standing.executed < min(policy.min_executed, standing.total):
+        return None
+    return _fail(case, "too_many_failures", f"{_failed(standing)}, and {allowed or 'none'} may")
+
+
+def _out_of_reach(case: Case) -> Outcome | None:
+    standing, policy = case.standing, case.policy
+    if case.finished and case.quiet and standing.total < (policy.min_devices or 0):
+        sentence = (
+            f"{_count(standing.total, 'device')} had a task, and at least {policy.min_devices} should have had one"
+        )
+        return _fail(case, "too_few_devices", sentence)
+    more = 0 if case.population_known else MAX_DEVICES  # who comes late may succeed as well
+    if standing.succeeded + standing.pending + more >= policy.succeeded_needed(standing.total + more):
+        return None
+    return _fail(case, "success_out_of_reach", f"{_failed(standing)}, and {_needed(case)}")
+
+
+def _canceled(case: Case) -> Outcome | None:
+    standing, batches = case.standing, case.facts.batches
+    unfinished = sum(
+        number for name, number in standing.classes["pending"].items() if name not in ("unproved", "no_task")
+    )
+    ended = any((batch.job or {}).get("job_status") == "CANCELED" for batch in batches) and case.finished
+    succeeded = standing.succeeded + standing.classes["pending"].get("unproved", 0) + standing.provable
+    if not ended or unfinished or succeeded >= case.policy.succeeded_needed(standing.total):
+        return None
+    return _fail(case, "batch_canceled", f"a batch was canceled, {_failed(standing)}, and {_needed(case)}")
+
+
+def _fail(case: Case, code: str, sentence: str) -> Outcome:
+    if not case.standing.exact:
+        return _read_first(case, "tasks")
+    devices = case.standing.of("failed")
+    return _settle(case, FAILED, Reason(code, sentence, case.standing.failed, _names(devices)))
+
+
+def _passed(case: Case) -> Outcome | None:
+    standing, policy, memory = case.standing, case.policy, case.memory
+    surplus = 0 if standing.exact else max(0, standing.total - len(policy.expected_devices or ()))
+    needed, failed_allowed = policy.succeeded_needed(standing.total), policy.failed_allowed(standing.executed)
+    pending = standing.pending - standing.provable
+    # Where only numbers are known, so many of them may be of devices that are not expected.
+    if standing.succeeded + standing.provable + surplus < needed:
+        return None
+    if pending > policy.pending_allowed(standing.total) + surplus:
+        return None
+    if failed_allowed is not None and standing.failed > failed_allowed + surplus:
+        return None
+    if not case.population_known or standing.total < (policy.min_devices or 0):
+        return None
+    if not (case.finished or pending or policy.expected_devices is not None):
+        return None
+    goes_on = memory.streak == PASSED
+    soaked = goes_on and case.facts.now >= memory.since + policy.soak
+    if goes_on and memory.times >= policy.confirmations and not soaked:
+        kept = {"streak": PASSED, "times": memory.times, "since": memory.since}
+        return _open(case, _soaking(case, memory.since), **kept)
+    wants = _lacking(case)
+    if wants:
+        return _read_first(case, wants)
+    if standing.provable:
+        return None
+    return _settle(case, PASSED, Reason("proved", _proof(standing, policy), standing.succeeded))
+
+
+def _lacking(case: Case) -> str | None:
+    """What has to be read before the proof is whole."""
+    standing, policy = case.standing, case.policy
+    if not standing.whole and (policy.verify_versions or not standing.exact):
+        return "tasks"
+    wanted = policy.verify_versions and standing.verified < standing.succeeded
+    return "versions" if (wanted or standing.provable) and case.facts.versions is None else None
+
+
+def _read_first(case: Case, wants: str) -> Outcome:
+    memory = case.memory
+    what = "all tasks" if wants == "tasks" else "the versions of the devices"
+    kept = {"streak": memory.streak, "times": memory.times, "since": memory.since}
+    outcome = _open(case, Reason("unread", f"{what} have to be read"), **kept)
+    return outcome._replace(wants=wants if case.facts.fresh else None)
+
+
+def _unsettled(case: Case) -> Outcome:
+    standing = case.standing
+    pending = standing.of("pending")
+    if standing.provable or standing.classes["pending"].get("unproved"):
+        waiting = [entry for entry in pending if entry["class"] in ("unproved", "no_task")]
+        sentence = f"{_count(len(waiting), 'device')} not yet known to be on the new version"
+        return _open(case, Reason("unproved", sentence, len(waiting), _names(waiting)))
+    if standing.pending:
+        sentence = f"{_of(standing.pending, standing)} pending{_by_class(standing, 'pending')}"
+        return _open(case, Reason("unfinished", sentence, standing.pending, _names(pending)))
+    if case.finished:
+        quiet = duration(case.policy.start_grace)
+        return _open(case, Reason("still_open", f"more tasks may come until there was no new one for {quiet}"))
+    return _open(case, Reason("still_open", "no task is unfinished, but the batch is, so that more may come"))
+
+
+Rule = Callable[[Case], Optional[Outcome]]
+RULES: tuple[Rule, ...] = (
+    _other_job,
+    _error,
+    _incomplete,
+    _unknown,
+    _dynamic,
+    _empty,
+    _failures,
+    _out_of_reach,
+    _canceled,
+    _passed,
+    _unsettled,
+)
+
+
+# --- Words -----------------------------------------------------------------------------------------------------------
+
+
+def _proof(standing: Standing, policy: Policy) -> str:
+    sentence = f"{_of(standing.succeeded, standing)} succeeded"
+    if policy.verify_versions:
+        sentence += " and reported the new version"
+    if standing.failed:
+        sentence += f", {standing.failed} failed{_by_class(standing, 'failed')}"
+    if standing.pending:
+        sentence += f", {standing.pending} pending{_by_class(standing, 'pending')}"
+    return sentence if standing.failed + standing.pending == 0 else f"{sentence}, as is allowed"
+
+
+def _failed(standing: Standing) -> str:
+    return f"{_of(standing.failed, standing)} failed{_by_class(standing, 'failed')}"
+
+
+def _needed(case: Case) -> str:
+    needed = case.policy.succeeded_needed(case.standing.total)
+    return f"{needed} must succeed"
+
+
+def _of(number: int, standing: Standing) -> str:
+    return f"{number} of {_count(standing.total, 'device')}"
+
+
+def _by_class(standing: Standing, state: str) -> str:
+    names = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in standing.classes[state].items())
+    return f" ({names})" if names else ""
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _names(entries: Sequence[Entry]) -> tuple[str, ...]:
+    return tuple(str(entry["device_name"] or entry["task_id"]) for entry in entries[:MAX_NAMES])
+
+
+def _short(text: Any) -> str:
+    return f'"{str(text)[:100]}"'
+
+
+def duration(seconds: float) -> str:
+    """A time span for people, such as ``12 min 30 s``."""
+    whole = max(0, round(seconds))
+    hours = whole // 3600 if whole >= 7200 else 0
+    minutes, left = (whole - 3600 * hours) // 60, whole % 60
+    parts = [(hours, "h"), (minutes, "min"), (left, "s")]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"

@@ -1,0 +1,59 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: rollout_final
+short_description: Whether the verdict on an OTA rollout is final
+version_added: 0.2.0
+author:
+  - iotfleet.ota contributors (@iotfleet)
+description:
+  - Whether the verdict on an OTA rollout is final.
+  - Further looks would not change the verdict then, or are not allowed.
+options:
+  _input:
+    description:
+      - What P(iotfleet.ota.rollout_verdict#filter) or P(iotfleet.ota.ota_rollout_gate#module) returned.
+    type: dict
+    required: true
+seealso:
+  - plugin: iotfleet.ota.rollout_verdict
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Act on the verdict
+  ansible.builtin.debug:
+    msg: "{{ gate is iotfleet.ota.rollout_final }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Whether the verdict on an OTA rollout is final.
+  type: bool
+"""
+
+from collections.abc import Mapping
+from typing import Any, Callable
+
+from ansible.errors import AnsibleFilterError
+
+
+def rollout_final(verdict: Any) -> bool:
+    """Whether the verdict on an OTA rollout is final."""
+    if not isinstance(verdict, Mapping) or "verdict" not in verdict:
+        raise AnsibleFilterError(
+            "iotfleet.ota.rollout_final: this is no verdict; give what rollout_verdict or the gate returned."
+        )
+    return verdict.get("final") is True
+
+
+class TestModule:
+    """The tests of this file."""
+
+    def tests(self) -> dict[str, Callable[[Any], bool]]:
+        """By name."""
+        return {"rollout_final": rollout_final}

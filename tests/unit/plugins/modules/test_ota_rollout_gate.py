@@ -1,0 +1,59 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the gate documents, held against what it takes and returns."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import GATE
+from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy
+from ansible_collections.iotfleet.ota.plugins.modules import ota_rollout_gate
+from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
+
+from .conftest import documented, hold, hold_success
+
+OPTIONS = yaml.safe_load(ota_rollout_gate.DOCUMENTATION)["options"]
+
+
+def test_every_option_is_documented():
+    assert OPTIONS.keys() == GATE.keys()
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_option_is_documented_as_it_is(name):
+    documented, taken = dict(OPTIONS[name]), dict(GATE[name])
+    documented.pop("description")
+    taken.pop("no_log", None)
+    default = taken.pop("default", Policy._field_defaults.get(name))
+    assert documented.pop("default", None) == default
+    assert documented == taken
+
+
+@pytest.mark.parametrize(
+    ("devices", "options"),
+    [
+        (["d-1", {"name": "d-2", "course": "offline"}], {"wait": False}),
+        (["d-1", "d-2"], {"min_devices": 2}),
+        (["d-1", {"name": "d-2", "course": "fails"}], {}),
+        (["d-1"], {"expected_devices": ["d-1", "d-3"], "wait_timeout": 60}),
+        ([], {}),
+    ],
+    ids=["pending", "passed", "failed", "without a task", "empty"],
+)
+def test_the_result_is_what_is_documented(devices, options):
+    result = Rollout(batch(*devices)).gate("1", wait_interval=5, **options)
+    result["policy"]["expected_devices"] = list(result["policy"]["expected_devices"])
+    hold_success(ota_rollout_gate, {"changed": False, **json.loads(json.dumps(result))})
+
+
+def test_the_result_after_an_error_is_what_is_documented():
+    rollout = Rollout(batch("d-1"))
+    rollout.fault("no_permission")
+    result = json.loads(json.dumps(rollout.gate("1")))
+    assert (result["verdict"], result["failure"]["code"]) == ("inconclusive", "NoPermission")
+    hold(documented(ota_rollout_gate), result)

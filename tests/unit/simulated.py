@@ -1,0 +1,92 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The simulated service behind the real client, without sockets, on a clock that passes only when somebody sleeps."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
+from ansible_collections.iotfleet.ota.plugins.module_utils._client import Service as Connection
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
+from ansible_collections.iotfleet.ota.plugins.module_utils._gate import Clock as GateClock
+from ansible_collections.iotfleet.ota.plugins.module_utils._gate import Gate, Request
+from ansible_collections.iotfleet.ota.plugins.module_utils._operations import PLATFORMS
+from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import Pacer
+from ansible_collections.iotfleet.ota.plugins.module_utils._policy import read_policy
+from ansible_collections.iotfleet.ota.plugins.module_utils._transport import Response
+
+from .fakes import DATA, Clock
+
+FILES = DATA.parents[2] / "roles" / "simulator" / "files"
+if str(FILES) not in sys.path:
+    sys.path.insert(0, str(FILES))
+
+from ota_sim import checks, faults, scenario, service  # noqa: E402
+
+#: What the network does instead of an answer.
+NO_ANSWER = ("reset_before", "reset_middle", "hang", "endless_body", "trickle")
+
+
+class Rollout:
+    """A simulated service, and gates on it. What they show is in ``lines``, what they warn of in ``warnings``."""
+
+    def __init__(self, world: Mapping[str, Any], platform: str = "alibaba", response_format: str = "json") -> None:
+        self.clock = Clock()
+        self.platform, self.response_format = platform, response_format
+        clocks = service.Clocks(self.clock.wall, self.clock.monotonic)
+        parsed = scenario.parse({"dialect": platform, "qps": 0, **world})
+        self.service = service.Service(parsed, service.Settings(clocks=clocks))
+        self.actions: list[str] = []
+        self.lines: list[str] = []
+        self.warnings: list[str] = []
+
+    def send(self, method: str, url: str, timeout: float) -> Response:
+        """Answer a request as a transport does."""
+        query = parse_qsl(urlsplit(url).query, keep_blank_values=True, strict_parsing=True)
+        self.actions.append(dict(query)["Action"])
+        reply = self.service.handle(checks.Request(method, query, [], {}))
+        self.clock.elapsed += min(reply.delay, timeout)
+        fault = reply.fault.name if reply.fault else ""
+        if fault in NO_ANSWER or reply.delay > timeout:
+            self.clock.elapsed += timeout if fault == "hang" else 0.0
+            raise OtaError("the connection broke", code="connection_broken", hint="ask again", retry=Retry.LATER)
+        return Response(reply.status, {name.lower(): value for name, value in reply.headers.items()}, reply.body)
+
+    def give_up(self) -> None:
+        """Nobody waits here."""
+
+    def fault(self, name: str, **keys: Any) -> None:
+        """Let the service misbehave from now on; without a name no more."""
+        rules = [{"fault": name, **keys}] if name else []
+        self.service.faults.replace(faults.parse_rules({"faults": rules}))
+
+    def client(self) -> Client:
+        """The real client."""
+        key = self.service.scenario.access_keys[0]
+        connection = Connection(
+            PLATFORMS[self.platform], "https://iot.example.com/", response_format=self.response_format
+        )
+        pacer = Pacer(0, self.clock.monotonic, self.clock.sleep)
+        credentials = Credentials(key.id, key.secret)
+        return Client(connection, credentials, self, pacer, self.warnings.append, wall=self.clock.wall)
+
+    def gate(self, *job_ids: str, run: Any = None, **options: Any) -> dict[str, Any]:
+        """Run a gate to its end."""
+        given = {name: options.pop(name) for name in Request._fields if name in options}
+        clock = GateClock(self.clock.wall, self.clock.monotonic, self.clock.sleep, lambda: 0.5)
+        request = Request(job_ids, read_policy(options), **{"max_qps": 0.0, **given})
+        at_once = run or (lambda work, timeout, meanwhile: work())
+        return Gate(self.client(), request, self.lines.append, self.warnings.append, clock, at_once).run()
+
+
+def batch(*devices: Any, job_id: str = "1", **fields: Any) -> dict[str, Any]:
+    """A world with one batch from version 1.0 to 2.0."""
+    firmware = {"firmware_id": "f1", "product_key": "k1", "src_version": "1.0", "dest_version": "2.0"}
+    return {"firmwares": [firmware], "jobs": [{"job_id": job_id, "firmware_id": "f1", "devices": [*devices], **fields}]}
