@@ -1,0 +1,264 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The gate as people run it: by ansible-playbook and ansible-runner, against the simulator."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import ansible_runner
+import pytest
+import yaml
+
+from .conftest import Simulator, run_play, simulator
+
+GATE = "iotfleet.ota.ota_rollout_gate"
+KEY = {"access_key_id": "gate-id", "access_key_secret": "canary-secret-+/=", "security_token": "canary-token"}
+ODD = ["客厅", "*", "d 3", "{{ 7 * 7 }}"]
+WORLD = {
+    "access_keys": [{"id": "gate-id", "secret": KEY["access_key_secret"], "security_token": "canary-token"}],
+    "firmwares": [{"firmware_id": "f1", "product_key": "k1", "src_version": "1.0", "dest_version": "2.0"}],
+    "jobs": [
+        {
+            "job_id": "good",
+            "firmware_id": "f1",
+            "devices": [{"name": name, "finished_after": 3, "jitter": 0} for name in ODD],
+        },
+        {"job_id": "bad", "firmware_id": "f1", "devices": ["d-1", {"name": "d-2", "course": "fails", "step": -3}]},
+        {"job_id": "late", "firmware_id": "f1", "devices": [{"name": "d-5", "course": "offline"}]},
+        {"job_id": "empty", "firmware_id": "f1", "devices": []},
+        {"job_id": "fleet", "firmware_id": "f1", "devices": [{"prefix": "f-", "count": 1000, "finished_after": 0.3}]},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def place(folder) -> Iterator[Simulator]:
+    """A simulator for all tests; nothing in it is at rest."""
+    (folder / "gate").mkdir()
+    with simulator(folder / "gate", WORLD, "--qps", "0") as running:
+        yield running
+
+
+def gates(folder: pathlib.Path, place: Simulator, each: Sequence[Mapping[str, Any]], *arguments: str) -> Any:
+    """Run the gate with each of these options in one play; the run and the results."""
+    tasks = [{GATE: {"wait_interval": 1, **options}, "register": f"gate_{n}"} for n, options in enumerate(each)]
+    defaults = {"endpoint": place.url, **{name: f"{{{{ key_{name} }}}}" for name in KEY}}
+    # By variables, because Ansible quotes the lines around a task that fails.
+    variables = {f"key_{name}": value for name, value in KEY.items()}
+    run = run_play(folder, tasks, *arguments, defaults=defaults, variables=variables)
+    assert "canary" not in run.output
+    assert "Traceback" not in run.output
+    return run, [run.results[task["register"]] for task in tasks]
+
+
+def gate(folder: pathlib.Path, place: Simulator, options: Mapping[str, Any], *arguments: str) -> Any:
+    """Run the gate once; the run and its result."""
+    run, (result,) = gates(folder, place, [options], *arguments)
+    return run, result
+
+
+def test_a_rollout_with_odd_names_passes(folder, place):
+    run, result = gate(folder, place, {"job_id": "good", "min_devices": 4}, "-vvvv")
+    assert (result["verdict"], result["counts"]["verified"]) == ("passed", 4)
+    assert sorted(device["device_name"] for device in result["devices"]) == sorted(ODD)
+    assert "job good: passed: 4 of 4 devices succeeded and reported the new version" in run.output
+
+
+def test_anything_else_fails_the_task_with_its_reason(folder, place):
+    cases = [
+        ({"job_id": "bad"}, "failed", "failed (verify): d-2"),
+        ({"job_id": "late", "wait_timeout": 3}, "timed_out", "late (offline): d-5"),
+        ({"job_id": "empty", "start_grace": 1}, "inconclusive", "there is no task, and nothing that could be judged"),
+        ({"job_id": "nobody", "start_grace": 1}, "inconclusive", "the service does not know batch nobody"),
+        ({"job_id": "good", "dest_version": "3.0"}, "failed", 'and "3.0" was expected'),
+    ]
+    each = [{**options, "mode": mode} for options, _verdict, _word in cases for mode in ("enforce", "report")]
+    _run, results = gates(folder, place, each)
+    for (_options, verdict, word), enforced, reported in zip(cases, results[::2], results[1::2]):
+        assert (enforced["verdict"], enforced["failed"]) == (verdict, True)
+        assert (reported["verdict"], reported.get("failed", False)) == (verdict, False)
+        assert word in enforced["msg"]
+        assert "\n" not in enforced["msg"]
+
+
+def test_a_single_look_that_is_not_settled_fails_nothing(folder, place):
+    result = gate(folder, place, {"job_id": "late", "wait": False})[1]
+    assert (result["verdict"], result.get("failed", False)) == ("pending", False)
+
+
+def test_a_thousand_devices_are_proved(folder, place):
+    result = gate(folder, place, {"job_id": "fleet", "min_devices": 1000, "max_qps": 0})[1]
+    assert (result["verdict"], result["counts"]["verified"]) == ("passed", 1000)
+
+
+def test_the_keyword_environment_counts_also_in_check_mode(folder, place):
+    task = {
+        GATE: {"job_id": "late", "wait": False},
+        "environment": {
+            "OTA_ENDPOINT": place.url,
+            "ALIBABA_CLOUD_ACCESS_KEY_ID": "gate-id",
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEY["access_key_secret"],
+            "ALIBABA_CLOUD_SECURITY_TOKEN": "canary-token",
+        },
+        "check_mode": True,
+        "register": "gate",
+    }
+    run = run_play(folder, [task])
+    assert run.results["gate"]["verdict"] == "pending"
+
+
+def test_an_option_that_cannot_be_used_is_said(folder, place):
+    cases = [
+        ({}, "missing required arguments: job_ids"),
+        ({"job_ids": []}, "job_ids is empty"),
+        ({"job_ids": ["1", " "]}, "entry 2 of job_ids is blank"),
+        ({"job_id": "1", "max_failed": "some"}, "max_failed"),
+        ({"job_id": "1", "max_failed_percent": 101}, "max_failed_percent is 101.0; give a number from 0 to 100"),
+        ({"job_id": "1", "wait_timeout": 0}, "wait_timeout is 0.0; give a number from 1 to"),
+        ({"job_id": "1", "wait_interval": 0}, "wait_interval is 0.0; give a number from 0.5 to"),
+        ({"job_id": "1", "expected_devices": []}, "expected_devices is empty"),
+        ({"job_id": "1", "expected_devices": ["d"], "min_devices": 1}, "min_devices is given together with"),
+        ({"job_id": "1", "previous": {"some": "thing"}}, "previous is not what an earlier run of the gate left"),
+        ({"job_id": "1", "mode": "maybe"}, "value of mode must be one of: enforce, report, got: maybe"),
+        ({"job_id": "1", "jobid": "2"}, "jobid"),
+        ({"job_id": "1", "platform": "tuya", "endpoint": ""}, "platform tuya has no endpoint of its own"),
+    ]
+    _run, results = gates(folder, place, [options for options, _sentence in cases], "-vvvv")
+    for result, (_options, sentence) in zip(results, cases):
+        assert result["failed"]
+        assert sentence in result["msg"]
+        assert "\n" not in result["msg"]
+        assert "verdict" not in result
+        assert result["failure"]["hint"]
+
+
+def test_a_wrong_key_ends_it_at_once(folder, place):
+    began = time.monotonic()
+    result = gate(folder, place, {"job_id": "good", "access_key_secret": "canary-wrong"}, "-vvvv")[1]
+    assert (result["verdict"], result["failure"]["code"]) == ("inconclusive", "SignatureDoesNotMatch")
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("fault", ["hang", "trickle"])
+def test_whatever_the_network_does_it_ends_by_its_deadline(folder, place, fault):
+    place.control("faults", {"faults": [{"fault": fault}]})
+    began = time.monotonic()
+    try:
+        result = gate(folder, place, {"job_id": "good", "wait_timeout": 4}, "-vvvv")[1]
+    finally:
+        place.control("faults", {"faults": []})
+    assert result["verdict"] in ("timed_out", "inconclusive")
+    assert result["elapsed"] <= 4.1
+    assert time.monotonic() - began < 4 + 20  # a playbook takes a while to start
+
+
+def test_a_network_that_is_cut_while_it_waits_is_outlived_or_said(folder, place, tmp_path):
+    with simulator(tmp_path, WORLD) as dying:
+        with playbook(tmp_path, dying, {"job_id": "late", "wait_timeout": 6, "retries": 0}) as process:
+            lines = iter(process.stdout.readline, "")
+            next(line for line in lines if "1 pending (1 offline)" in line)
+            dying.control("stop", {})
+            output = "".join(lines)
+        assert process.wait() == 2
+    assert "refuses connections" in output
+    assert "timed out: the rollout was not settled within 6 s" in output
+    assert "Traceback" not in output
+
+
+# --- Live -------------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def playbook(folder: pathlib.Path, place: Simulator, options: Mapping[str, Any]) -> Iterator[subprocess.Popen[str]]:
+    """A running ansible-playbook with the gate, in a process group of its own."""
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "tasks": [{GATE: {"endpoint": place.url, "wait_interval": 1, **KEY, **options}}],
+    }
+    (folder / "live.yml").write_text(yaml.safe_dump([play]))
+    command = ["ansible-playbook", "-i", "localhost,", "live.yml"]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True, **pipes) as process:
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_lines_come_as_things_happen(place, tmp_path):
+    with playbook(tmp_path, place, {"job_id": "late", "wait_timeout": 6}) as process:
+        seen = {}
+        for line in process.stdout:
+            seen.setdefault(line.split(";")[0].strip(), time.monotonic())
+    first = seen["job late: 0 succeeded, 0 failed, 1 pending (1 offline)"]
+    last = next(moment for line, moment in seen.items() if "timed out" in line)
+    assert last - first > 4
+
+
+def test_ctrl_c_ends_it_at_once(place, tmp_path):
+    place.control("faults", {"faults": [{"fault": "hang", "skip": 4}]})
+    try:
+        with playbook(tmp_path, place, {"job_id": "late"}) as process:
+            next(line for line in process.stdout if "1 pending" in line)
+            time.sleep(2)  # now it hangs in a request
+            began = time.monotonic()
+            os.killpg(process.pid, signal.SIGINT)
+            output = process.stdout.read()
+            assert process.wait(timeout=20) != 0
+    finally:
+        place.control("faults", {"faults": []})
+    assert time.monotonic() - began < 3
+    assert "Traceback" not in output
+    assert "canary" not in output
+
+
+def test_lines_are_live_events_of_ansible_runner(place, tmp_path):
+    project = tmp_path / "project"
+    project.mkdir()
+    play = {
+        "hosts": "localhost",
+        "connection": "local",
+        "gather_facts": False,
+        "tasks": [{GATE: {"endpoint": place.url, "wait_interval": 1, "wait_timeout": 5, "job_id": "late", **KEY}}],
+    }
+    (project / "gate.yml").write_text(yaml.safe_dump([play]))
+    events = []
+    variables = {name: os.environ[name] for name in ("ANSIBLE_COLLECTIONS_PATH", "PATH")}
+    run = ansible_runner.run(
+        private_data_dir=str(tmp_path),
+        playbook="gate.yml",
+        inventory="localhost,",
+        envvars=variables,
+        quiet=True,
+        event_handler=lambda event: events.append((time.monotonic(), event)) or True,
+    )
+    assert (run.status, run.rc) == ("failed", 2)
+    told = [(moment, event) for moment, event in events if "job late: " in event.get("stdout", "")]
+    live = [moment for moment, event in told if event["event"] == "verbose"]
+    assert live[-1] - live[0] > 3
+    result = next(event for _moment, event in events if event["event"] == "runner_on_failed")["event_data"]["res"]
+    assert result["verdict"] == "timed_out"
+    assert "canary" not in json.dumps([event for _moment, event in events])
+
+
+def test_a_missing_library_is_said(folder, place, tmp_path, monkeypatch):
+    (tmp_path / "requests.py").write_text("raise ImportError\n")
+    task = {GATE: {"endpoint": place.url, **KEY, "job_id": "late"}, "register": "gate"}
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    result = run_play(folder, [task]).results["gate"]
+    assert result["msg"].startswith("Failed to import the required Python library (requests)")
