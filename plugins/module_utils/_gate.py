@@ -354,7 +354,7 @@ def clocks_of(batches: Sequence[Batch], policy: Policy, now: float) -> Clocks:
             pushed = max(pushed, planned)
             sentences.append(f"batch {batch.job_id} begins at {utc(planned)}")
         rate = _natural(job.get("maximum_per_minute"))
-        told = pushed_by(batch) or (max(now, planned or now) + batch.total * 60.0 / rate if rate else now)
+        told = pushed_by(batch) or (max(now, planned or now) + _natural(batch.total) * 60.0 / rate if rate else now)
         if told > now:
             pushed = max(pushed, told)
             sentences.append(f"at {rate} devices a minute, the last of batch {batch.job_id} is told at {utc(told)}")
@@ -372,7 +372,11 @@ def clocks_of(batches: Sequence[Batch], policy: Policy, now: float) -> Clocks:
 
 
 def _natural(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    return min(value, _HUGE) if isinstance(value, int) and value > 0 else 0
+
+
+#: Numbers beyond this are none.
+_HUGE = 10**9
 
 
 def progress_of(verdict: Verdict) -> str:

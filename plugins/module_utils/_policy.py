@@ -47,8 +47,12 @@ class Policy(NamedTuple):
     wait_timeout: float = 3600.0
 
     def failed_allowed(self, executed: int) -> int | None:
-        """How many of so many devices that have succeeded or failed may have failed; ``None`` if that is not bound."""
-        return _allowed(executed, self.max_failed, self.max_failed_percent)
+        """How many of so many devices that have succeeded or failed may have failed; ``None`` if that is not bound.
+
+        Without any bound for failures none may: who tolerates devices that are late has not tolerated one that failed.
+        """
+        allowed = _allowed(executed, self.max_failed, self.max_failed_percent)
+        return 0 if allowed is None and self.min_succeeded_percent is None else allowed
 
     def pending_allowed(self, devices: int) -> int:
         """How many of so many devices may be unfinished in a rollout that passes."""
@@ -92,6 +96,9 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
 }
 
 
+_SWITCHES = ("accept_canceled", "allow_empty", "verify_versions")
+
+
 def read_policy(options: Mapping[str, Any]) -> Policy:
     """The policy in ``options``, of which others are ignored, and ``None`` means the default.
 
@@ -105,10 +112,9 @@ def read_policy(options: Mapping[str, Any]) -> Policy:
                 "min_devices is given together with expected_devices",
                 "leave min_devices out, because the names tell how many there must be",
             )
-    for name in set(_BOUNDS) & set(given):
-        value, (least, most) = given[name], _BOUNDS[name]
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
-            raise _unusable(f"{name} is {str(value)[:20]}", f"give a number from {least:g} to {most:g}")
+    for name in Policy._fields:
+        if name in given:
+            _check(name, given[name])
     for name in EXPECTATIONS:
         if name in given:
             given[name] = str(given[name]).strip()
@@ -118,6 +124,16 @@ def read_policy(options: Mapping[str, Any]) -> Policy:
         word = given["job_type"].upper()
         given["job_type"] = SPELLINGS.get(word, word)
     return Policy(**given)
+
+
+def _check(name: str, value: Any) -> None:
+    """:raises OtaError: ``value`` is none for the option ``name``."""
+    if name in _BOUNDS:
+        least, most = _BOUNDS[name]
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+            raise _unusable(f"{name} is {str(value)[:20]}", f"give a number from {least} to {most}")
+    elif name in _SWITCHES and not isinstance(value, bool):
+        raise _unusable(f"{name} is {str(value)[:20]}", "give true or false")
 
 
 def _names(given: Any) -> tuple[str, ...]:

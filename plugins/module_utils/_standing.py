@@ -21,7 +21,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
     TASK_STATUSES,
     UNFINISHED_TASK_STATUSES,
 )
-from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy
+from ansible_collections.iotfleet.ota.plugins.module_utils._policy import EXPECTATIONS, Policy
 
 #: A device that has not moved for so many seconds, after it was told of the update, is silent or stalled.
 STALLED_AFTER = 600.0
@@ -78,8 +78,8 @@ class Facts(NamedTuple):
 class Standing(NamedTuple):
     """How many devices are in which state. ``entries`` are those that were read, all that count if it is ``whole``.
 
-    ``exact`` is off where devices are expected by their names and only numbers are known. ``provable`` of the pending
-    devices may yet turn out to be on the new version without a task.
+    ``exact`` is off where only numbers are known, and devices are expected by their names or may have tasks in several
+    batches. ``unread`` of the pending devices have no task, and may turn out to be on the new version when it is read.
     """
 
     succeeded: int
@@ -87,7 +87,7 @@ class Standing(NamedTuple):
     failed: int
     pending: int
     canceled: int
-    provable: int
+    unread: int
     classes: Mapping[str, Mapping[str, int]]
     by_status: Mapping[str, int]
     entries: Sequence[Entry]
@@ -123,12 +123,19 @@ def stand(facts: Facts, policy: Policy, seen: Seen) -> Standing:
     whole = all(batch.whole for batch in facts.batches)
     if whole:
         entries = _by_device(tasks, facts, policy)
-        return _count_entries(entries, by_status)
+        unread = sum(_is_unread(entry, facts) for entry in entries)
+        return _count_entries(entries, by_status, unread)
     entries = _by_device(tasks, facts, policy._replace(expected_devices=None))
     return _count_tasks(facts.batches, facts.now, policy, by_status, entries)
 
 
-def _count_entries(entries: list[Entry], by_status: Mapping[str, int]) -> Standing:
+def _is_unread(entry: Entry, facts: Facts) -> bool:
+    """Whether it is an expected device without a task whose version was not read yet."""
+    waits = entry["class"] == "no_task" and entry["state"] == "pending"
+    return waits and device_key(entry) not in (facts.versions or {})
+
+
+def _count_entries(entries: list[Entry], by_status: Mapping[str, int], unread: int) -> Standing:
     states = Counter(entry["state"] for entry in entries)
     return Standing(
         succeeded=states["succeeded"],
@@ -136,7 +143,7 @@ def _count_entries(entries: list[Entry], by_status: Mapping[str, int]) -> Standi
         failed=states["failed"],
         pending=states["pending"],
         canceled=states["canceled"],
-        provable=sum(entry["class"] == "no_task" and entry["state"] == "pending" for entry in entries),
+        unread=unread,
         classes={
             state: _sorted(Counter(entry["class"] for entry in entries if entry["state"] == state))
             for state in ("failed", "pending")
@@ -167,12 +174,12 @@ def _count_tasks(
         failed=by_status["FAILED"] + (0 if policy.accept_canceled else by_status["CANCELED"]),
         pending=sum(pending.values()),
         canceled=by_status["CANCELED"] if policy.accept_canceled else 0,
-        provable=0,
+        unread=0,
         classes={"failed": _sorted(failed), "pending": _sorted(pending)},
         by_status=by_status,
         entries=entries,
         whole=False,
-        exact=policy.expected_devices is None,
+        exact=policy.expected_devices is None and len(batches) == 1,
     )
 
 
@@ -190,14 +197,17 @@ def _by_device(tasks: Iterable[Entry], facts: Facts, policy: Policy) -> list[Ent
     """One entry for each device that counts, by the worst of its tasks, in the order of their names."""
     worst: dict[Any, Entry] = {}
     by_name = policy.expected_devices is not None
-    for entry in tasks:
-        key = (entry["device_name"] or entry["task_id"], "" if by_name else entry["product_key"])
+    for number, entry in enumerate(tasks):
+        key = (entry["device_name"] or entry["task_id"] or number, "" if by_name else entry["product_key"])
         if key not in worst or _badness(entry) < _badness(worst[key]):
             worst[key] = entry
     if policy.expected_devices is not None:
         expected = {(name, ""): name for name in policy.expected_devices}
         worst = {key: worst.get(key) or _no_task(name, facts, policy) for key, name in expected.items()}
-    return sorted(worst.values(), key=lambda entry: (entry["device_name"] or "", entry["product_key"] or ""))
+    return sorted(worst.values(), key=lambda entry: [entry[name] or "" for name in ("device_name", *_IDENTITY)])
+
+
+_IDENTITY = ("product_key", "task_id", "job_id", "task_status", "detail")
 
 
 def _badness(entry: Entry) -> tuple[int, str, str]:
@@ -211,9 +221,11 @@ def device_key(entry: Mapping[str, Any]) -> Key:
 
 def _no_task(name: str, facts: Facts, policy: Policy) -> Entry:
     """A device that is expected and has no task: it may be on the new version already, or get a task later."""
-    products = {batch.job.get("product_key") for batch in facts.batches if batch.job} - {None}
-    product = policy.product_key or (products.pop() if len(products) == 1 else None)
-    targets = {batch.job.get("dest_version") for batch in facts.batches if batch.job} - {None}
+    products, targets = (
+        {text for text in (_text((batch.job or {}).get(fact)) for batch in facts.batches) if text is not None}
+        for fact in ("product_key", "dest_version")
+    )
+    product = policy.product_key or (next(iter(products)) if len(products) == 1 else None)
     entry = {**_EMPTY, "product_key": product, "device_name": name, "state": "pending", "class": "no_task"}
     key = device_key(entry)
     if facts.versions is None or key not in facts.versions:
@@ -253,20 +265,20 @@ def _task_entry(task: Mapping[str, Any], batch: Batch, facts: Facts, policy: Pol
     job = batch.job or {}
     entry: Entry = {
         **_EMPTY,
-        "product_key": task.get("product_key") or job.get("product_key"),
-        "device_name": task.get("device_name"),
+        "product_key": _text(task.get("product_key") or job.get("product_key")),
+        "device_name": _text(task.get("device_name")),
         "job_id": batch.job_id,
-        "task_id": task.get("task_id"),
+        "task_id": _text(task.get("task_id")),
         "task_status": status,
         "progress_percent": task.get("progress_percent"),
-        "detail": task.get("task_desc"),
+        "detail": _text(task.get("task_desc")),
         "since": utc(since),
         "idle_seconds": round(facts.now - since, 1),
     }
     entry["state"], entry["class"] = _state(status, task, batch, facts.now, since, policy)
     key = device_key(entry)
-    if entry["state"] == "succeeded" and facts.versions is not None and key in facts.versions:
-        entry["version"] = facts.versions[key]
+    if entry["state"] == "succeeded" and facts.versions is not None and policy.verify_versions:
+        entry["version"] = facts.versions.get(key)
         if entry["version"] is None:
             entry.update({"state": "pending", "class": "unproved"})
         elif entry["version"] != job.get("dest_version"):
@@ -274,6 +286,11 @@ def _task_entry(task: Mapping[str, Any], batch: Batch, facts: Facts, policy: Pol
     if entry["state"] == "failed" and key in facts.busy:
         entry.update({"class": "busy", "busy_with": facts.busy[key]})
     return entry
+
+
+def _text(value: Any) -> str | None:
+    """A fact of an undocumented type is kept as it came; what is compared and sorted here must be text."""
+    return value if value is None or isinstance(value, str) else str(value)
 
 
 def _state(
@@ -311,7 +328,11 @@ def pushed_by(batch: Batch) -> float | None:
     rate, start = job.get("maximum_per_minute"), moment(job.get("utc_start_time"))
     if not isinstance(rate, int) or rate <= 0 or start is None:
         return None
-    return start + batch.total * 60.0 / rate
+    return start + min(batch.total, _HUGE) * 60.0 / min(rate, _HUGE)
+
+
+#: Numbers beyond this are none; a floating point number might not hold them.
+_HUGE = 10**9
 
 
 def _since(task: Mapping[str, Any], now: float, seen: Seen) -> float:
@@ -352,9 +373,12 @@ def read_facts(known: Any, module_name: str) -> Facts:
         if len(jobs) != len(answers):
             raise ValueError
         pairs = list(zip(jobs, answers))
-        problems = [problem for job, answer in pairs if job["found"] for problem in answer["problems"]]
+        problems = [problem for job, answer in pairs if job["found"] for problem in _partial(job, answer)]
+        now = float(known.get("now") or time.time())
+        if not 0 <= now < _YEAR_9999:
+            raise ValueError
         return Facts(
-            now=float(known.get("now") or time.time()),
+            now=now,
             batches=tuple(_batch(job, answer) for job, answer in pairs),
             versions=_versions(known.get("versions"), module_name),
             problems=tuple(problems),
@@ -366,6 +390,15 @@ def read_facts(known: Any, module_name: str) -> Facts:
             hint="give jobs, as many whole answers of ota_job_tasks_info as tasks, and devices of"
             " ota_module_versions_info as versions",
         ) from None
+
+
+def _partial(job: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[str]:
+    """Why an answer is not about all tasks of the batch."""
+    yield from answer["problems"]
+    if not answer["problems"] and None in answer["counts"].values():
+        yield f"the tasks of batch {job['job_id']} were not asked for in all states"
+    if answer.get("missing") or any(task.get("job_id") not in (None, job["job_id"]) for task in answer["tasks"]):
+        yield f"the tasks are not those of batch {job['job_id']}, or not all of them"
 
 
 def _list(value: Any) -> list[Any]:
@@ -394,18 +427,22 @@ def doubts(facts: Facts, policy: Policy) -> Iterator[str]:
         for status, number in batch.counts.items():
             if number and status not in TASK_STATUSES:
                 yield f"a task of batch {batch.job_id} is in the state {str(status)[:40]}, which is not documented"
+        if batch.whole and len(batch.tasks) < batch.total:
+            yield f"batch {batch.job_id} has {batch.total} tasks, and {len(batch.tasks)} were read"
         if sum(batch.counts.values()) > batch.total:
             yield f"batch {batch.job_id} has {batch.total} tasks and more in its states"
-        if batch.job is None:
-            continue
-        if batch.job.get("job_status") not in JOB_STATUSES:
-            where = str(batch.job.get("job_status"))[:40]
-            yield f"batch {batch.job_id} is in the state {where}, which is not documented"
-        for name in ("product_key", "firmware_id", "dest_version", "job_type"):
-            if getattr(policy, name) is not None and batch.job.get(name) is None:
-                yield f"batch {batch.job_id} does not tell its {name}, so that it may be another than was meant"
-        if policy.verify_versions and batch.job.get("dest_version") is None:
-            yield f"batch {batch.job_id} does not tell its dest_version, so that no version can be verified"
+        if batch.job is not None:
+            yield from _doubts_about(batch.job_id, batch.job, policy)
+
+
+def _doubts_about(job_id: str, job: Mapping[str, Any], policy: Policy) -> Iterator[str]:
+    if job.get("job_status") not in JOB_STATUSES:
+        yield f"batch {job_id} is in the state {str(job.get('job_status'))[:40]}, which is not documented"
+    for name in EXPECTATIONS:
+        if getattr(policy, name) is not None and job.get(name) is None:
+            yield f"batch {job_id} does not tell its {name}, so that it may be another than was meant"
+    if policy.verify_versions and job.get("dest_version") is None:
+        yield f"batch {job_id} does not tell its dest_version, so that no version can be verified"
 
 
 # --- Times -----------------------------------------------------------------------------------------------------------
@@ -416,10 +453,15 @@ def moment(text: Any) -> float | None:
     if not isinstance(text, str):
         return None
     try:
-        time = datetime.fromisoformat("".join(text.split()).replace("Z", "+00:00"))
-        return (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp()
+        words = "".join(text.split()) if "T" in text else text.strip()
+        time = datetime.fromisoformat(words.replace("Z", "+00:00"))
+        seconds = (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp()
     except (ValueError, OverflowError):
         return None
+    return seconds if 0 <= seconds < _YEAR_9999 else None
+
+
+_YEAR_9999 = 253_000_000_000.0
 
 
 def utc(seconds: float) -> str:

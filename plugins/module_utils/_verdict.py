@@ -12,6 +12,7 @@ failed must be seen so several times in a row.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple, Optional
 
@@ -132,7 +133,7 @@ class Memory(NamedTuple):
 
 def begin(now: float) -> dict[str, Any]:
     """The history before the first look."""
-    return Memory(now, grown=now)._asdict()
+    return Memory(now, job_ids=[], grown=now)._asdict()
 
 
 def read_history(content: Any, job_ids: Sequence[str]) -> dict[str, Any] | None:
@@ -143,13 +144,10 @@ def read_history(content: Any, job_ids: Sequence[str]) -> dict[str, Any] | None:
     if not content:
         return None
     history = content.get("history", content) if isinstance(content, Mapping) else None
-    template = Memory(0.0)._asdict()
-    if not isinstance(history, Mapping) or set(history) != set(template):
+    if not isinstance(history, Mapping) or set(history) != set(Memory._fields):
         raise _no_history()
-    for name, value in template.items():
-        kinds = next(kinds for kinds in _KINDS if isinstance(value, kinds))
-        if not isinstance(history[name], kinds) or isinstance(history[name], bool):
-            raise _no_history()
+    if not all(is_one(history[name]) for name, is_one in _SHAPES.items()):
+        raise _no_history()
     if history["job_ids"] and sorted(history["job_ids"]) != sorted(job_ids):
         raise OtaError(
             f"previous is about batch {', '.join(map(str, history['job_ids']))[:100]}",
@@ -159,7 +157,29 @@ def read_history(content: Any, job_ids: Sequence[str]) -> dict[str, Any] | None:
     return dict(history)
 
 
-_KINDS: tuple[Any, ...] = ((int, float), str, Mapping, Sequence)
+def _is_number(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(map(_is_number, value.values()))
+
+
+def _is_mark(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and _is_number(value[1])
+
+
+_SHAPES: Mapping[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("started", "looks", "errors", "incomplete", "times", "since", "grown"), _is_number),
+    "streak": lambda value: isinstance(value, str),
+    "job_ids": lambda value: isinstance(value, list) and all(isinstance(job_id, str) for job_id in value),
+    "most": _are_numbers,
+    "counts": lambda value: isinstance(value, Mapping) and all(map(_are_numbers, value.values())),
+    "seen": lambda value: isinstance(value, Mapping) and all(map(_is_mark, value.values())),
+    "policy": lambda value: isinstance(value, Mapping),
+}
 
 
 def _no_history() -> OtaError:
@@ -173,6 +193,8 @@ def _no_history() -> OtaError:
 def _recall(facts: Facts, policy: Policy, history: Mapping[str, Any] | None) -> Memory:
     """What is known from earlier looks. What was seen under another policy confirms nothing."""
     memory = Memory(**(history or begin(facts.now)))
+    if memory.started > facts.now:  # a clock was set back, which must not move the deadline
+        memory = memory._replace(started=facts.now)
     rules = {name: value for name, value in policy._asdict().items() if name != "wait_timeout"}
     rules["expected_devices"] = sorted(policy.expected_devices or ())
     return memory if rules == memory.policy else memory._replace(policy=rules, streak="", times=0)
@@ -357,10 +379,12 @@ def _dynamic(case: Case) -> Outcome | None:
 def _empty(case: Case) -> Outcome | None:
     if case.standing.total:
         return None
+    if not case.standing.exact:
+        return _read_first(case, "tasks")
     sentence = "there is no task" + (" that was not canceled" if case.standing.canceled else "")
     if case.in_grace:
         return _open(case, Reason("starting", f"{sentence} yet"))
-    if not case.policy.allow_empty:
+    if not case.policy.allow_empty or case.policy.min_devices is not None:
         return _settle(case, INCONCLUSIVE, Reason("nothing_to_judge", f"{sentence}, and nothing that could be judged"))
     if case.finished:
         return _settle(case, PASSED, Reason("proved", f"{sentence}, which is allowed, and the rollout is finished"))
@@ -371,7 +395,8 @@ def _failures(case: Case) -> Outcome | None:
     standing, policy = case.standing, case.policy
     allowed = policy.failed_allowed(standing.executed)
     # When all have come to an end there is no larger sample to wait for.
-    if allowed is None or standing.failed <= allowed or standing.executed < min(policy.min_executed, standing.total):
+    sample = min(policy.min_executed, standing.total) if case.population_known else policy.min_executed
+    if allowed is None or standing.failed <= allowed or standing.executed < sample:
         return None
     return _fail(case, "too_many_failures", f"{_failed(standing)}, and {allowed or 'none'} may")
 
@@ -395,7 +420,7 @@ def _canceled(case: Case) -> Outcome | None:
         number for name, number in standing.classes["pending"].items() if name not in ("unproved", "no_task")
     )
     ended = any((batch.job or {}).get("job_status") == "CANCELED" for batch in batches) and case.finished
-    succeeded = standing.succeeded + standing.classes["pending"].get("unproved", 0) + standing.provable
+    succeeded = standing.succeeded + standing.classes["pending"].get("unproved", 0) + standing.unread
     if not ended or unfinished or succeeded >= case.policy.succeeded_needed(standing.total):
         return None
     return _fail(case, "batch_canceled", f"a batch was canceled, {_failed(standing)}, and {_needed(case)}")
@@ -404,17 +429,21 @@ def _canceled(case: Case) -> Outcome | None:
 def _fail(case: Case, code: str, sentence: str) -> Outcome:
     if not case.standing.exact:
         return _read_first(case, "tasks")
-    devices = case.standing.of("failed")
-    return _settle(case, FAILED, Reason(code, sentence, case.standing.failed, _names(devices)))
+    number, devices = case.standing.failed, case.standing.of("failed")
+    if code == "too_few_devices":
+        number, devices = case.standing.total, []
+    return _settle(case, FAILED, Reason(code, sentence, number, _names(devices)))
 
 
 def _passed(case: Case) -> Outcome | None:
     standing, policy, memory = case.standing, case.policy, case.memory
-    surplus = 0 if standing.exact else max(0, standing.total - len(policy.expected_devices or ()))
+    surplus = 0
+    if policy.expected_devices is not None and not standing.exact:
+        surplus = max(0, standing.total - len(policy.expected_devices))
     needed, failed_allowed = policy.succeeded_needed(standing.total), policy.failed_allowed(standing.executed)
-    pending = standing.pending - standing.provable
+    pending = standing.pending - standing.unread
     # Where only numbers are known, so many of them may be of devices that are not expected.
-    if standing.succeeded + standing.provable + surplus < needed:
+    if standing.succeeded + standing.unread + surplus < needed:
         return None
     if pending > policy.pending_allowed(standing.total) + surplus:
         return None
@@ -422,7 +451,9 @@ def _passed(case: Case) -> Outcome | None:
         return None
     if not case.population_known or standing.total < (policy.min_devices or 0):
         return None
-    if not (case.finished or pending or policy.expected_devices is not None):
+    # An open batch in which nothing is open has more to come, unless it may stay open anyway.
+    tolerated = policy.pending_allowed(standing.total) > 0 or policy.expected_devices is not None
+    if not case.finished and not tolerated:
         return None
     goes_on = memory.streak == PASSED
     soaked = goes_on and case.facts.now >= memory.since + policy.soak
@@ -432,7 +463,7 @@ def _passed(case: Case) -> Outcome | None:
     wants = _lacking(case)
     if wants:
         return _read_first(case, wants)
-    if standing.provable:
+    if standing.unread:
         return None
     return _settle(case, PASSED, Reason("proved", _proof(standing, policy), standing.succeeded))
 
@@ -443,7 +474,7 @@ def _lacking(case: Case) -> str | None:
     if not standing.whole and (policy.verify_versions or not standing.exact):
         return "tasks"
     wanted = policy.verify_versions and standing.verified < standing.succeeded
-    return "versions" if (wanted or standing.provable) and case.facts.versions is None else None
+    return "versions" if (wanted or standing.unread) and case.facts.versions is None else None
 
 
 def _read_first(case: Case, wants: str) -> Outcome:
@@ -457,8 +488,8 @@ def _read_first(case: Case, wants: str) -> Outcome:
 def _unsettled(case: Case) -> Outcome:
     standing = case.standing
     pending = standing.of("pending")
-    if standing.provable or standing.classes["pending"].get("unproved"):
-        waiting = [entry for entry in pending if entry["class"] in ("unproved", "no_task")]
+    waiting = [entry for entry in pending if entry["class"] in ("unproved", "no_task")]
+    if waiting:
         sentence = f"{_count(len(waiting), 'device')} not yet known to be on the new version"
         return _open(case, Reason("unproved", sentence, len(waiting), _names(waiting)))
     if standing.pending:

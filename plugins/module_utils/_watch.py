@@ -83,8 +83,8 @@ def read_tasks(client: Client, job_id: str, job: Mapping[str, Any] | None, total
     """
     if total > MAX_ROWS:
         too_many = (
-            f"batch {job_id} has {total} tasks, of which {MAX_ROWS} can be listed, so that they can only be counted,"
-            " which needs verify_versions off and no expected_devices"
+            f"batch {job_id} has {total} tasks, of which {MAX_ROWS} can be listed, so that they can only be counted;"
+            " gate it by itself, with verify_versions off and without expected_devices"
         )
         return Survey(Batch(job_id, job, {}, total, whole=False), too_many)
     listing = client.listing(LIST_OTA_TASK_BY_JOB, attempts=attempts, job_id=job_id)

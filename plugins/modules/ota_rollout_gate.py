@@ -91,6 +91,7 @@ options:
   max_failed:
     description:
       - So many devices may fail. With one more, the verdict is V(failed) at once, without waiting for the others.
+      - By default none may. If O(min_succeeded_percent) is given, that alone decides by default.
     type: int
   max_failed_percent:
     description:
@@ -100,7 +101,8 @@ options:
   min_executed:
     description:
       - So many devices must have succeeded or failed before O(max_failed) or O(max_failed_percent) decides, because a
-        share of three devices means nothing.
+        share of three devices means nothing. All of them, if there are not as many.
+      - A rollout in which not enough can succeed any more fails before that all the same.
     type: int
     default: 1
   max_pending:
@@ -154,7 +156,8 @@ options:
     description:
       - For so many seconds from the first look, a batch that is unknown or has no tasks is waited for, because tasks
         appear some time after the batch.
-      - A batch that is not finished passes only if it has had no new task for as long.
+      - Unless O(expected_devices) or O(min_devices) tells how many there must be, a rollout passes only if it has had
+        no new task for as long.
     type: float
     default: 120
   wait:

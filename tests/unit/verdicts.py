@@ -1,0 +1,142 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Rollouts to be judged: tasks, batches and looks in as few words as a test needs."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy
+from ansible_collections.iotfleet.ota.plugins.module_utils._standing import Batch, Facts, Key
+from ansible_collections.iotfleet.ota.plugins.module_utils._verdict import Verdict, judge
+
+NOW = 1_772_359_200.0  # 2026-03-01T10:00:00Z
+PRODUCT = "a19mzPZ0001"
+OLD, NEW = "1.0.0", "2.0.0"
+UNFINISHED = ("CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS")
+
+#: The letters of ``batch("SSFQ")``.
+LETTERS = {
+    "S": "SUCCEEDED",
+    "F": "FAILED",
+    "C": "CANCELED",
+    "Q": "QUEUED",
+    "N": "NOTIFIED",
+    "I": "IN_PROGRESS",
+    "A": "CONFIRM",
+}
+
+
+def plain(**options: Any) -> Policy:
+    """A policy that waits for nothing but confirmation, and takes the tasks' states as proof."""
+    return Policy(**{"start_grace": 0.0, "verify_versions": False, **options})
+
+
+def task(name: str, status: Any = "SUCCEEDED", **facts: Any) -> dict[str, Any]:
+    """The task of one device."""
+    return {
+        "task_id": f"t-{name}",
+        "product_key": PRODUCT,
+        "device_name": name,
+        "task_status": status,
+        "progress": None,
+        "progress_percent": None,
+        "task_desc": None,
+        "failure_class": "other" if status == "FAILED" else None,
+        "utc_modified": None,
+        **facts,
+    }
+
+
+def batch(
+    *tasks: Mapping[str, Any] | str,
+    job_id: str = "j1",
+    status: Any = "COMPLETED",
+    counts: Mapping[str, int] | None = None,
+    total: int | None = None,
+    whole: bool = True,
+    known: bool = True,
+    **facts: Any,
+) -> Batch:
+    """A batch of the ``tasks``; a text is one letter for each, whose devices are d1, d2 and so on."""
+    listed: list[Any] = []
+    for item in tasks:
+        letters = item if isinstance(item, str) else ""
+        listed.extend(task(f"d{number}", LETTERS[letter]) for number, letter in enumerate(letters, 1))
+        if not isinstance(item, str):
+            listed.append(item)
+    job = {
+        "job_id": job_id,
+        "job_status": status,
+        "job_type": "UPGRADE_FIRMWARE",
+        "product_key": PRODUCT,
+        "firmware_id": "f1",
+        "dest_version": NEW,
+        "selection_type": "STATIC",
+        "utc_end_time": None,
+        **facts,
+    }
+    if counts is None:
+        counts = dict(Counter(item["task_status"] for item in listed))
+    return Batch(
+        job_id, job if known else None, counts, sum(counts.values()) if total is None else total, listed, whole
+    )
+
+
+def numbers(total: int | None = None, **counts: int) -> Batch:
+    """A batch of which only numbers are known; states in progress are ``status="IN_PROGRESS"``."""
+    status = "IN_PROGRESS" if any(counts.get(state) for state in UNFINISHED) else "COMPLETED"
+    return batch(status=status, counts=counts, total=total, whole=False)
+
+
+def look(*batches: Batch, now: float = NOW, **facts: Any) -> Facts:
+    """One look at the ``batches``."""
+    return Facts(now, tuple(batches), **facts)
+
+
+def report(version: str | None, *names: str) -> dict[Key, str | None]:
+    """What devices report as their version."""
+    return dict.fromkeys(((PRODUCT, name) for name in names), version)
+
+
+#: In which field of the facts that stands which a verdict wants.
+FIELDS = {"tasks": "batches", "versions": "versions"}
+
+
+def judged(facts: Facts, policy: Policy, history: Mapping[str, Any] | None = None, **evidence: Any) -> Verdict:
+    """The verdict on one look, with the ``evidence`` once it is wanted, as ``versions`` or ``tasks``."""
+    verdict = judge(facts, policy, history)
+    for _time in FIELDS:
+        if verdict.wants in evidence:
+            facts = facts._replace(**{FIELDS[verdict.wants]: evidence[verdict.wants]})
+            verdict = judge(facts, policy, history)
+    return verdict
+
+
+def course(policy: Policy, *looks: Facts, history: Mapping[str, Any] | None = None, **evidence: Any) -> list[Verdict]:
+    """The verdicts on one look after the other, each of which knows the earlier ones from a file."""
+    verdicts = []
+    for facts in looks:
+        verdicts.append(judged(facts, policy, history, **evidence))
+        history = json.loads(json.dumps(verdicts[-1].history))
+    return verdicts
+
+
+def again(facts: Facts, times: int, every: float = 15.0) -> list[Facts]:
+    """``times`` looks that learn the same."""
+    return [facts._replace(now=facts.now + number * every) for number in range(times)]
+
+
+def settled(facts: Facts, policy: Policy, **evidence: Any) -> Verdict:
+    """The verdict once the same was seen as often as has to be."""
+    return course(policy, *again(facts, policy.confirmations), **evidence)[-1]
+
+
+def codes(verdict: Verdict) -> list[str]:
+    """The reasons' words."""
+    return [reason.code for reason in verdict.reasons]
