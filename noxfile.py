@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -20,7 +21,17 @@ import nox
 nox.needs_version = ">=2025.5"
 nox.options.download_python = "never"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "units", "units_oldest", "build", "e2e", "sanity", "ansible_units", "integration"]
+nox.options.sessions = [
+    "lint",
+    "units",
+    "units_oldest",
+    "proof",
+    "build",
+    "e2e",
+    "sanity",
+    "ansible_units",
+    "integration",
+]
 
 ROOT = Path(__file__).resolve().parent
 WORK = ROOT / ".nox"
@@ -64,8 +75,11 @@ SHIPPED = (
     "meta/execution-environment.yml",
     "meta/runtime.yml",
     "playbooks/rehearsal.yml",
+    "playbooks/rollout_gate.yml",
+    "plugins/action/ota_rollout_gate.py",
     "plugins/modules/ota_job_info.py",
     "requirements.txt",
+    "roles/rollout_gate/files/rollout-report.schema.json",
     "roles/simulator/meta/argument_specs.yml",
 )
 NOT_SHIPPED = re.compile(r"(^|/)(\.|__pycache__|tests/|changelogs/fragments/|(noxfile|Makefile|constraints|pyproject))")
@@ -205,6 +219,14 @@ def units_oldest(session: nox.Session) -> None:
 
 
 @nox.session
+def proof(session: nox.Session) -> None:
+    """Let the gate judge simulated rollouts, 20,000 unless told otherwise, and look for one that fools it."""
+    install(session, "units")
+    copy_tree(session)
+    session.run("python", "-m", "tests.proof", *(session.posargs or ("--rollouts", "20000")))
+
+
+@nox.session
 def build(session: nox.Session) -> None:
     """Build the collection and check that it holds what users need, and nothing else."""
     install(session, "runtime")
@@ -251,8 +273,9 @@ def demo(session: nox.Session) -> None:
     """Rehearse a rollout and its gate with the installed collection against a simulated service."""
     install(session, "runtime")
     install_collection(session)
-    interpreter = f"ansible_python_interpreter={session.bin}/python"
-    session.run("ansible-playbook", "iotfleet.ota.rehearsal", "-i", "localhost,", "-e", interpreter, *session.posargs)
+    variables = {"ansible_python_interpreter": f"{session.bin}/python", "rehearsal_reports": str(ROOT / "reports")}
+    options = ("-i", "localhost,", "-e", json.dumps(variables))
+    session.run("ansible-playbook", "iotfleet.ota.rehearsal", *options, *session.posargs)
 
 
 @nox.session

@@ -398,7 +398,8 @@ def _failures(case: Case) -> Outcome | None:
     sample = min(policy.min_executed, standing.total) if case.population_known else policy.min_executed
     if allowed is None or standing.failed <= allowed or standing.executed < sample:
         return None
-    return _fail(case, "too_many_failures", f"{_failed(standing)}, and {allowed or 'none'} may")
+    may = f"no more than {allowed}" if allowed else "none"
+    return _fail(case, "too_many_failures", f"{_failed(standing)}, and {may} may")
 
 
 def _out_of_reach(case: Case) -> Outcome | None:

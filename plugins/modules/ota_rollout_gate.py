@@ -280,7 +280,7 @@ reasons:
       description: The reason in words, for people.
       type: str
       returned: always
-      sample: 3 of 12 devices failed (2 download, 1 timeout), and 1 may
+      sample: 3 of 12 devices failed (2 download, 1 timeout), and no more than 1 may
     count:
       description: How many devices it is about; V(null) if it is not about devices.
       type: int
@@ -517,7 +517,7 @@ msg:
   description: The verdict in one sentence.
   type: str
   returned: always
-  sample: "job HvKuBpuk3rdk6E92CPQN020001: failed: 3 of 12 devices failed (3 download), and 1 may; 7 min of 30 min."
+  sample: "job HvKuBpuk3rdk6E92CPQN020001: failed: 2 of 5 devices failed (2 download), and none may; 7 min of 30 min."
 failure:
   description: What went wrong, where an option cannot be used, or the verdict comes from an error.
   type: dict

@@ -231,7 +231,7 @@ ROWS = [
         plain(max_failed=1, max_pending=4),
         look(batch("FFQQQQ", status="IN_PROGRESS")),
         ("failed", True, "too_many_failures"),
-        "2 of 6 devices failed (2 other), and 1 may",
+        "2 of 6 devices failed (2 other), and no more than 1 may",
         id="5-number",
     ),
     pytest.param(
@@ -505,7 +505,7 @@ def test_a_reason_tells_how_many_and_who():
 def test_classes_are_told():
     tasks = [task(f"d{number}", "FAILED", failure_class=name) for number, name in enumerate(["download", "timeout"])]
     verdict = settled(look(batch(*tasks, task("d9", "FAILED", failure_class="download"))), plain(max_failed=1))
-    assert verdict.reasons[0].sentence == "3 of 3 devices failed (2 download, 1 timeout), and 1 may"
+    assert verdict.reasons[0].sentence == "3 of 3 devices failed (2 download, 1 timeout), and no more than 1 may"
 
 
 # --- Precedence ------------------------------------------------------------------------------------------------------
@@ -562,7 +562,10 @@ WRONG = plain(dest_version="3.0.0", start_grace=60.0)
         ),
         pytest.param(plain(max_failed=0), look(batch("FF")), ("failed", True, "too_many_failures"), id="5 before 6"),
         pytest.param(
-            plain(min_succeeded_percent=100), look(batch("FC", status="CANCELED")), ("failed", True, "success_out_of_reach"), id="6 before 7"
+            plain(min_succeeded_percent=100),
+            look(batch("FC", status="CANCELED")),
+            ("failed", True, "success_out_of_reach"),
+            id="6 before 7",
         ),
         pytest.param(
             plain(max_failed=0, min_succeeded_percent=50),

@@ -1,0 +1,257 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the tests of the reports share: results of the gate, made by hand, and the reports that the role writes."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+from .conftest import run_play
+
+SUFFIXES = {"json": "json", "markdown": "md", "junit": "xml", "html": "html"}
+
+# Answers what a file holds, as the gate would, so that Ansible treats it as the result of a task.
+MODULE = """#!/usr/bin/python
+import json
+from ansible.module_utils.basic import AnsibleModule
+module = AnsibleModule({"path": {"type": "path", "required": True}})
+with open(module.params["path"], encoding="utf-8") as file:
+    module.exit_json(**json.load(file))
+"""
+
+# Names and texts that mean something in HTML, XML, Markdown or Jinja, or cannot be written at all.
+ODD = [
+    "<script>alert(1)</script>",
+    "{{ 7*7 }}",
+    "{% raw %}",
+    "客厅",
+    " ",
+    "",
+    "*",
+    "a|b",
+    "`rm`",
+    "]]>",
+    "&amp;",
+    "\"quoted\" 'twice'",
+    "[link](https://example.com)",
+    "two\nlines",
+    "nul\x00bell\x07escape\x1b",
+    "\\",
+    "<!-- -->",
+    "![image](x)",
+    "a_b__c",
+    "lookup('pipe', 'id')",
+    "x" * 300,
+]
+
+
+def device(name: str, state: str = "succeeded", **changes: Any) -> dict[str, Any]:
+    """One of the devices of a result."""
+    status = {"succeeded": "SUCCEEDED", "failed": "FAILED", "pending": "QUEUED", "canceled": "CANCELED"}[state]
+    return {
+        "product_key": "a19mzPZ0001",
+        "device_name": name,
+        "job_id": "HvKuBpuk3rdk6E92CPQN020001",
+        "state": state,
+        "class": {"failed": "download", "pending": "offline"}.get(state),
+        "task_status": status,
+        "progress_percent": 100.0 if state == "succeeded" else None,
+        "version": "2.0.0" if state == "succeeded" else "1.0.0",
+        "detail": {"failed": "-2: the download failed"}.get(state),
+        "busy_with": None,
+        "since": "2026-03-01T10:12:44Z",
+        "idle_seconds": 251.0,
+        **changes,
+    }
+
+
+def result(verdict: str, devices: list[dict[str, Any]], code: str, sentence: str, **changes: Any) -> dict[str, Any]:
+    """A result of the gate about these devices."""
+    states = {
+        state: [each for each in devices if each["state"] == state] for state in ("succeeded", "failed", "pending")
+    }
+    counts = {state: len(members) for state, members in states.items()}
+    total = sum(counts.values())
+    classes: dict[str, dict[str, int]] = {"failed": {}, "pending": {}}
+    for state, names in classes.items():
+        for each in states[state]:
+            names[each["class"]] = names.get(each["class"], 0) + 1
+    subject = states["failed" if verdict == "failed" else "pending"]
+    return {
+        "verdict": verdict,
+        "msg": f"job HvKuBpuk3rdk6E92CPQN020001: {verdict}: {sentence}; 7 min of 30 min.",
+        "final": verdict != "pending",
+        "reasons": [
+            {
+                "code": code,
+                "sentence": sentence,
+                "count": len(subject),
+                "devices": [each["device_name"] for each in subject[:10]],
+            }
+        ],
+        "denominator": total,
+        "counts": {
+            **counts,
+            "verified": counts["succeeded"] if verdict == "passed" else 0,
+            "executed": counts["succeeded"] + counts["failed"],
+            "canceled": 0,
+        },
+        "by_status": {"QUEUED": counts["pending"], "SUCCEEDED": counts["succeeded"], "FAILED": counts["failed"]},
+        "classes": classes,
+        "jobs": [
+            {
+                "job_id": "HvKuBpuk3rdk6E92CPQN020001",
+                "found": True,
+                "job_status": "IN_PROGRESS",
+                "job_type": "UPGRADE_FIRMWARE",
+                "product_key": "a19mzPZ0001",
+                "firmware_id": "UfuxnwygsuSkVE0VCN9u010100",
+                "dest_version": "2.0.0",
+                "utc_create": "2026-03-01T10:00:00.000Z",
+            }
+        ],
+        "failures": states["failed"][:1000],
+        "laggards": states["pending"][:1000],
+        "devices": devices if len(devices) <= 1000 else [],
+        "polls": [
+            {"seconds": 0.0, "succeeded": 0, "failed": 0, "pending": total},
+            {
+                "seconds": 95.2,
+                "succeeded": counts["succeeded"] // 3,
+                "failed": 0,
+                "pending": total - counts["succeeded"] // 3,
+            },
+            {
+                "seconds": 240.4,
+                "succeeded": counts["succeeded"] // 2,
+                "failed": counts["failed"] // 2,
+                "pending": total - counts["succeeded"] // 2 - counts["failed"] // 2,
+            },
+            {"seconds": 420.0, **counts},
+        ],
+        "notes": ["the rollout must be settled by 2026-03-01T10:40:02Z", "the start grace is 2 min"],
+        "started": "2026-03-01T10:10:02Z",
+        "ended": "2026-03-01T10:17:02Z",
+        "deadline": "2026-03-01T10:40:02Z",
+        "elapsed": 420.0,
+        "looks": 29,
+        "policy": {
+            "min_succeeded_percent": None,
+            "max_failed": 1,
+            "max_failed_percent": None,
+            "min_executed": 1,
+            "max_pending": None,
+            "verify_versions": True,
+            "confirmations": 2,
+            "soak": 0.0,
+            "wait_timeout": 1800.0,
+        },
+        "history": {"version": 1, "looks": []},
+        **changes,
+    }
+
+
+def results() -> dict[str, dict[str, Any]]:
+    """One result for each kind of verdict, and some that are hard to show."""
+    lamps = [f"lamp-{number:04}" for number in range(1, 1201)]
+    fleet = [device(name) for name in lamps[:1100]] + [
+        device(
+            name,
+            "pending",
+            **({"class": "stalled", "task_status": "IN_PROGRESS", "progress_percent": 60.0} if odd else {}),
+        )
+        for odd, name in enumerate(lamps[1100:1180], -60)
+        for odd in [odd >= 0]
+    ]
+    fleet += [device(name, "failed", **{"class": "timeout", "detail": None}) for name in lamps[1180:]]
+    odd = [device(name, "failed", detail=name) for name in ODD]
+    odd += [device(f"late {name}", "pending", busy_with=name, task_status=name) for name in ODD]
+    many = [
+        {"seconds": 15.0 * n, "succeeded": n, "failed": n // 50, "pending": 1200 - n - n // 50} for n in range(1000)
+    ]
+    nothing = {
+        "polls": [{"seconds": 0.0, "succeeded": 0, "failed": 0, "pending": 0}],
+        "elapsed": 0.0,
+        "looks": 1,
+        "jobs": [],
+    }
+    failure = {
+        "code": "Forbidden.RAM",
+        "message": "User not authorized to operate on the specified <resource>.",
+        "request_id": "5D58AC86-D5BF-4B39-834E-913E7F2C985D",
+        "http_status": 403,
+        "action": "ListOTATaskByJob",
+        "attempts": 1,
+        "hint": "let the RAM user call ListOTATaskByJob",
+    }
+    tolerated = [
+        device("light1"),
+        device("light2", "failed"),
+        device("light3", "pending"),
+        device("light4", "canceled"),
+    ]
+    return {
+        "passed": result(
+            "passed", [device(name) for name in lamps[:12]], "proved", "All 12 devices succeeded and report 2.0.0"
+        ),
+        "tolerated": result(
+            "passed", tolerated, "proved", "1 of 3 devices succeeded, 1 failed and 1 is pending as may"
+        ),
+        "failed": result(
+            "failed",
+            [device(name) for name in lamps[:9]]
+            + [
+                device("lamp-0010", "failed"),
+                device("lamp-0011", "failed"),
+                device("lamp-0012", "failed", **{"class": "timeout"}),
+            ]
+            + [device("lamp-0013", "pending")],
+            "too_many_failures",
+            "3 of 13 devices failed (2 download, 1 timeout), and no more than 1 may",
+        ),
+        "odd": result("failed", odd, "too_many_failures", f"{len(ODD)} failed: {' '.join(ODD)}"),
+        "timed_out": result(
+            "timed_out", fleet, "deadline", "80 of 1200 devices are still open at the deadline", polls=many
+        ),
+        "pending": result("pending", tolerated, "unfinished", "1 of 3 devices is still open"),
+        "inconclusive": result("inconclusive", [], "api_error", failure["message"], failure=failure, **nothing),
+        "empty": result(
+            "inconclusive", [], "nothing_to_judge", "The batches have no task", polls=[], jobs=[], elapsed=0.0
+        ),
+        "one_look": result(
+            "passed",
+            [device("light1")],
+            "proved",
+            "The one device succeeded",
+            polls=[{"seconds": 0.0, "succeeded": 1, "failed": 0, "pending": 0}],
+            elapsed=0.0,
+            looks=1,
+        ),
+    }
+
+
+def write_reports(folder: pathlib.Path, given: Mapping[str, Any]) -> None:
+    """Write the reports of each result into a folder of its name."""
+    (folder / "library").mkdir()
+    (folder / "library" / "given_result.py").write_text(MODULE, encoding="utf-8")
+    tasks: list[dict[str, Any]] = []
+    for name, content in given.items():
+        (folder / name).mkdir()
+        (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+        tasks += [
+            {"given_result": {"path": str(folder / f"{name}.json")}, "register": "rollout_gate_result"},
+            {
+                "ansible.builtin.include_role": {"name": "iotfleet.ota.rollout_gate", "tasks_from": "report.yml"},
+                "vars": {
+                    "rollout_gate_report_dir": str(folder / name),
+                    "rollout_gate_title": f"Rollout <{name}> & more",
+                },
+            },
+        ]
+    run = run_play(folder, tasks)
+    assert run.code == 0, run.output

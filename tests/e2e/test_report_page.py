@@ -1,0 +1,164 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The report for people, as a browser shows it: on a phone and on a desk, in the light and in the dark, and printed."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from .report_results import results, write_reports
+
+RESULTS = results()
+SIZES = {"phone": (390, 844), "desk": (1280, 800)}
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+# The least contrast of any text that is shown, with an example; colours are blended down to the page's own.
+CONTRAST = """() => {
+  const parse = (text) => {
+    const numbers = text.match(/[0-9.]+/g).map(Number);
+    return [numbers[0], numbers[1], numbers[2], numbers.length > 3 ? numbers[3] : 1];
+  };
+  const over = (top, below) => [0, 1, 2].map((i) => top[i] * top[3] + below[i] * (1 - top[3])).concat(1);
+  const luminance = (colour) => {
+    const [r, g, b] = colour.slice(0, 3).map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const background = (element) => {
+    const own = parse(getComputedStyle(element).backgroundColor);
+    if (own[3] === 1) return own;
+    return over(own, element.parentElement ? background(element.parentElement) : [255, 255, 255, 1]);
+  };
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    const text = walker.currentNode.textContent.trim();
+    if (!text || element.closest("svg") || !element.checkVisibility()) continue;
+    const below = background(element);
+    const [high, low] = [luminance(over(parse(getComputedStyle(element).color), below)), luminance(below)]
+      .sort((a, b) => b - a);
+    found.push({ratio: (high + 0.05) / (low + 0.05), text: text.slice(0, 40)});
+  }
+  return found.sort((a, b) => a.ratio - b.ratio)[0];
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("there is no Chromium")
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def reports(browser, tmp_path_factory) -> pathlib.Path:
+    """A folder with the page of each result."""
+    folder = tmp_path_factory.mktemp("pages")
+    write_reports(folder, RESULTS)
+    return folder
+
+
+@pytest.fixture(params=["light", "dark"])
+def scheme(request) -> str:
+    return request.param
+
+
+@pytest.fixture(params=SIZES)
+def page(request, browser, scheme) -> Iterator[Page]:
+    """An empty page of that size, which must stay quiet: no message, no error, and no request but for the file."""
+    width, height = SIZES[request.param]
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+    page = context.new_page()
+    noise: list[str] = []
+    page.on("console", lambda message: noise.append(message.text))
+    page.on("pageerror", lambda error: noise.append(str(error)))
+    page.on("dialog", lambda dialog: noise.append(dialog.message))
+    page.on("request", lambda request: request.url.startswith(("file:", "data:")) or noise.append(request.url))
+    yield page
+    context.close()
+    assert noise == []
+
+
+def show(page: Page, reports: pathlib.Path, name: str) -> None:
+    page.goto((reports / name / "rollout-gate.html").as_uri())
+    folder = os.environ.get("REPORT_SCREENSHOTS")
+    if folder:
+        scheme = page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light'")
+        width = page.viewport_size["width"] if page.viewport_size else 0
+        page.screenshot(path=pathlib.Path(folder) / f"{name}-{scheme}-{width}.png", full_page=True)
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_page(page, reports, name):
+    show(page, reports, name)
+    for _ in range(2):
+        root = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        assert root[0] <= root[1]
+        # Nothing sticks out of its card but what scrolls in its own box.
+        wide = "all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => e.innerText)"
+        assert page.locator("header, section").evaluate_all(wide) == []
+        worst = page.evaluate(CONTRAST)
+        assert worst["ratio"] >= 4.5, worst
+        page.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
+    assert page.locator("h1").inner_text().endswith(RESULTS[name]["verdict"].replace("_", " ").capitalize())
+    assert page.title().endswith(f"Rollout <{name}> & more")
+
+
+@pytest.mark.parametrize("name", [name for name in RESULTS if RESULTS[name]["denominator"]])
+def test_chart(page, reports, name):
+    show(page, reports, name)
+    chart = page.get_by_role("img", name="Devices by state over time")
+    box = chart.bounding_box()
+    assert box
+    assert box["width"] > 250
+    assert box["height"] > 150
+    areas = page.locator(".plot .area").evaluate_all("areas => areas.map(area => area.getBBox().height)")
+    last, top = RESULTS[name]["polls"][-1], max(sum(poll.values()) - poll["seconds"] for poll in RESULTS[name]["polls"])
+    heights = [top, max(p["succeeded"] + p["failed"] for p in RESULTS[name]["polls"]), last["succeeded"]]
+    assert areas == pytest.approx([200 * height / top for height in heights], abs=0.2)
+    # The legend tells the areas apart by their pattern as well.
+    fills = page.locator("figcaption rect").evaluate_all("all => all.map(e => getComputedStyle(e).fill)")
+    assert [fill.startswith("url(") for fill in fills] == [True, True, False]
+
+
+def test_contrast_is_measured(page, reports):
+    show(page, reports, "failed")
+    page.add_style_tag(content="dt { color: #888888; opacity: 1; } section { background: #777777; }")
+    assert page.evaluate(CONTRAST)["ratio"] < 1.5
+
+
+def test_odd_names_are_text(page, reports):
+    show(page, reports, "odd")
+    names = page.locator("#failures + .scroll tbody th").all_inner_texts()
+    assert names[:6] == ["<script>alert(1)</script>", "{{ 7*7 }}", "{% raw %}", "客厅", "(blank)", "(blank)"]
+
+
+def test_tables_are_reached_with_the_keyboard(page, reports):
+    show(page, reports, "failed")
+    boxes = page.locator(".scroll:visible")
+    for index in range(boxes.count()):
+        boxes.nth(index).focus()
+        assert page.evaluate("document.activeElement.getAttribute('role')") == "region"
+    box = page.locator("#batches + .scroll")
+    if page.viewport_size["width"] < 500:
+        assert box.evaluate("e => (e.scrollLeft = 1e6, e.scrollLeft)") > 0
+
+
+def test_print(page, reports, tmp_path):
+    show(page, reports, "timed_out")
+    page.emulate_media(media="print")
+    assert page.locator("#laggards + .scroll").evaluate("e => e.scrollHeight <= e.clientHeight + 1")
+    page.pdf(path=tmp_path / "report.pdf", format="A4")
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")

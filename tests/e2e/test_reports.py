@@ -1,0 +1,419 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The role rollout_gate: the reports that it writes, and what it does around the gate."""
+
+from __future__ import annotations
+
+import html.parser
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import junitparser
+import pytest
+import yaml
+
+from .conftest import ROOT, Run, run_play, simulator
+from .report_results import ODD, SUFFIXES, results, write_reports
+
+ROLE = ROOT / "roles" / "rollout_gate"
+SCHEMA = json.loads((ROLE / "files" / "rollout-report.schema.json").read_text(encoding="utf-8"))
+VALID = jsonschema.Draft202012Validator(SCHEMA)
+RESULTS = results()
+KEY = {"id": "gate-id", "secret": "gate-secret-that-nobody-sees"}
+SCENARIO = {
+    "access_keys": [KEY],
+    "firmwares": [{"firmware_id": "fw-1", "product_key": "a1lamp", "src_version": "1.0.0", "dest_version": "2.0.0"}],
+    "jobs": [
+        {"job_id": "1001", "firmware_id": "fw-1", "created_before": 3600, "devices": ["good-1", "good-2"]},
+        {
+            "job_id": "1002",
+            "firmware_id": "fw-1",
+            "created_before": 3600,
+            "devices": ["good-1", {"name": "bad-1", "course": "fails", "step": -2, "desc": "-2: {{ 7*7 }} <b>|"}],
+        },
+        {"job_id": "1003", "firmware_id": "fw-1", "devices": [{"name": "late-1", "course": "offline"}]},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory) -> pathlib.Path:
+    """A folder with the reports of each result."""
+    folder = tmp_path_factory.mktemp("reports")
+    write_reports(folder, RESULTS)
+    return folder
+
+
+def read(folder: pathlib.Path, kind: str) -> str:
+    return (folder / f"rollout-gate.{SUFFIXES[kind]}").read_text(encoding="utf-8")
+
+
+# --- Reports ---------------------------------------------------------------------------------------------------------
+
+
+def test_schema_is_one():
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_json(reports, name):
+    report = json.loads(read(reports / name, "json"))
+    VALID.validate(report)
+    head = {"format": "iotfleet.ota/rollout-report", "version": 1, "title": f"Rollout <{name}> & more"}
+    assert report == {**head, **RESULTS[name]}
+
+
+@pytest.mark.parametrize("change", [{"verdict": "green"}, {"version": 2}, {"counts": {}}, {"history": None}])
+def test_schema_refuses(reports, change):
+    report = json.loads(read(reports / "failed", "json"))
+    assert not VALID.is_valid({**report, **change})
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_junit_is_red_only_if_the_gate_is(reports, name):
+    given = RESULTS[name]
+    suite = next(iter(junitparser.JUnitXml.fromfile(str(reports / name / "rollout-gate.xml"))))
+    cases = list(suite)
+    kinds = [type(case.result[0]).__name__ if case.result else "Passed" for case in cases]
+    assert suite.tests == len(cases)
+    assert (suite.failures, suite.errors, suite.skipped) == tuple(
+        kinds.count(kind) for kind in ("Failure", "Error", "Skipped")
+    )
+    own = {"passed": "Passed", "pending": "Skipped", "inconclusive": "Error"}
+    assert (cases[0].name, kinds[0]) == ("verdict", own.get(given["verdict"], "Failure"))
+    red = suite.failures + suite.errors
+    assert bool(red) == (given["verdict"] not in ("passed", "pending"))
+    if given["devices"]:
+        assert len(cases) == 1 + len(given["devices"])
+    elif given["denominator"]:
+        assert [(case.classname, case.name) for case in cases[1:]] == [
+            ("rollout.succeeded", "succeeded"),
+            ("rollout.failed", "timeout"),
+            ("rollout.pending", "offline"),
+            ("rollout.pending", "stalled"),
+        ]
+        assert kinds[1:] == ["Passed", "Failure", "Failure", "Failure"]
+        assert cases[2].result[0].message == "failed, 20 of 1200 devices"
+        assert cases[2].result[0].text.splitlines()[:2] == ["lamp-1181", "lamp-1182"]
+
+
+def test_junit_of_tolerated_devices(reports):
+    tree = ET.parse(reports / "tolerated" / "rollout-gate.xml")
+    outcomes = {case.get("name"): [child.tag for child in case] for case in tree.iter("testcase")}
+    assert outcomes == {
+        "verdict": [],
+        "light1": [],
+        "light2": ["skipped"],
+        "light3": ["skipped"],
+        "light4": ["skipped"],
+    }
+
+
+def written_in_xml(name: str) -> str:
+    """What XML can hold of a name, as its reader sees an attribute."""
+    return re.sub(r"[\t\n]", " ", re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", name)) or "(blank)"
+
+
+def test_junit_keeps_odd_names(reports):
+    tree = ET.parse(reports / "odd" / "rollout-gate.xml")
+    names = [case.get("name") for case in tree.iter("testcase")][1:]
+    assert names == [written_in_xml(name) for name in [*ODD, *(f"late {name}" for name in ODD)]]
+
+
+def test_markdown_keeps_odd_names_in_their_cells(reports):
+    text = read(reports / "odd", "markdown")
+    rows = [line for line in text.splitlines() if "| download | FAILED |" in line]
+    assert len(rows) == len(ODD)
+    for row, name in zip(rows, ODD):
+        cells = re.split(r"(?<!\\)(?:\\\\)*\|", row)
+        plain = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", cells[1]).strip()
+        assert len(cells) == 9
+        assert plain == (re.sub(r"[\s\x00-\x1f]+", " ", name).strip() or "(blank)")
+        assert not re.search(r"(?<!\\)[<>`*_\[\]]", re.sub(r"\\\\", "", cells[1]))
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_markdown_tables(reports, name):
+    text = read(reports / name, "markdown")
+    assert text.startswith("## ")
+    assert "\n\n\n" not in text
+    assert text.endswith("\n")
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        widths = {len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) for line in table.splitlines()}
+        assert len(widths) == 1, table
+    if name == "timed_out":
+        assert "80 of 1200 devices" in text
+        assert "| pending | stalled | 20 |" in text
+
+
+class Reader(html.parser.HTMLParser):
+    """The elements and the text of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.text: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [f"{name}={value}" for name, value in attrs if name in ("href", "src") or name.startswith("on")]
+        if tag not in ("meta", "link", "wbr"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_html(reports, name):
+    page = read(reports / name, "html")
+    reader = Reader()
+    reader.feed(page)
+    reader.close()
+    assert reader.open == []
+    assert not {"script", "img", "iframe", "object", "form"} & set(reader.tags)
+    assert reader.links == ["href=data:,"]
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in page
+    assert ("desc" in reader.tags) == (RESULTS[name]["denominator"] > 0)
+    if name == "odd":
+        for odd in ODD:
+            assert (re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", odd).strip() or "(blank)") in reader.text
+    if name == "inconclusive":
+        assert "User not authorized to operate on the specified <resource>." in reader.text
+
+
+@pytest.mark.parametrize("kind", SUFFIXES)
+def test_nothing_is_run_as_a_template(reports, kind):
+    text = read(reports / "odd", kind)
+    assert "49" not in re.sub(r"[\d:.-]*49[\d:.-]+|[\d:.-]+49|#\w+", "", text)
+    assert re.search(r"\{\{ 7\\?\*7 \}\}", text)
+    assert "lookup(" in text
+
+
+# --- Inputs ----------------------------------------------------------------------------------------------------------
+
+
+def test_inputs_are_the_options_of_the_gate():
+    source = (ROOT / "plugins" / "modules" / "ota_rollout_gate.py").read_text(encoding="utf-8")
+    options = yaml.safe_load(re.search(r'DOCUMENTATION = r"""(.*?)"""', source, re.DOTALL).group(1))["options"]
+    inputs = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    tasks = yaml.safe_load((ROLE / "tasks" / "main.yml").read_text())
+    passed = next(task for task in tasks[0]["block"] if "register" in task)["iotfleet.ota.ota_rollout_gate"]
+    readme = (ROLE / "README.md").read_text(encoding="utf-8")
+    for name, option in options.items():
+        assert name in passed
+        given = inputs[f"rollout_gate_{name}"]
+        assert f"| `rollout_gate_{name}` |" in readme
+        if name != "previous":
+            for key in ("type", "elements", "required", "default", "choices"):
+                assert given.get(key) == option.get(key), (name, key)
+    assert set(passed) == set(options)
+
+
+def test_nothing_handed_on_is_an_input():
+    """AWX makes it extra variables of later jobs, which would be gates as well."""
+    spec = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    own = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
+    main = (ROLE / "tasks" / "main.yml").read_text()
+    handed = set(re.findall(r"'(rollout_gate_\w+)':", main))
+    assert len(handed) == 7
+    assert not handed & (set(spec) | set(own) | {"rollout_gate_result"})
+
+
+# --- Around the gate -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory) -> Iterator[str]:
+    with simulator(tmp_path_factory.mktemp("simulator"), SCENARIO) as running:
+        yield running.url
+
+
+ON_VERDICT = """---
+- name: Leave a trace
+  ansible.builtin.copy:
+    content: "{{ rollout_gate_result.verdict }} {{ rollout_gate_report_files.json | default('-') }}"
+    dest: "{{ trace }}"
+    mode: "0600"
+"""
+
+
+def run_role(folder: pathlib.Path, url: str, *options: str, check: bool = False, **inputs: Any) -> Run:
+    """Run the role with these inputs."""
+    connection = {"endpoint": url, "access_key_id": KEY["id"], "access_key_secret": KEY["secret"], "max_qps": 0}
+    variables = {"confirmations": 1, "start_grace": 0, "wait_interval": 0.5, "wait_timeout": 20}
+    (folder / "on_verdict.yml").write_text(ON_VERDICT)
+    include = {"ansible.builtin.include_role": {"name": "iotfleet.ota.rollout_gate"}}
+    inputs = {"report_dir": "reports", **variables, **inputs}
+    given = {f"rollout_gate_{name}": value for name, value in inputs.items() if value is not None}
+    tell = {"ansible.builtin.debug": {"msg": "LAST {{ ansible_failed_result.msg }}"}}
+    task = {"block": [include], "rescue": [tell], "ignore_errors": False, "check_mode": check}
+    trace = {"ansible.builtin.debug": {"var": "rollout_gate_result.verdict"}}
+    given["trace"] = str(folder / "trace")
+    config = "[defaults]\nshow_custom_stats = true\n"
+    (folder / "ansible.cfg").write_text(config)
+    defaults = {**connection, "access_key_secret": "{{ secret }}"}
+    return run_play(
+        folder, [{**task, "vars": given}, trace], *options, defaults=defaults, variables={"secret": KEY["secret"]}
+    )
+
+
+def last(run: Run) -> str | None:
+    """The message with which the role failed."""
+    found = re.search(r'"msg": "LAST (.*?)"\n', run.output)
+    return found.group(1) if found else None
+
+
+def stats(run: Run) -> dict[str, Any]:
+    """What was handed on."""
+    return json.loads(re.search(r"CUSTOM STATS: \**\s*RUN: (.*)", run.output).group(1))
+
+
+def test_role_with_a_rollout_that_passed(tmp_path, url):
+    run = run_role(tmp_path, url, "-vvvv", job_ids="1001", on_verdict="on_verdict.yml", dest_version="2.0.0")
+    assert last(run) is None, run.output
+    assert stats(run)["rollout_gate_verdict"] == "passed"
+    assert stats(run)["rollout_gate_final"] is True
+    assert stats(run)["rollout_gate_counts"]["verified"] == 2
+    assert stats(run)["rollout_gate_denominator"] == 2
+    folder = tmp_path / "reports"
+    assert stats(run)["rollout_gate_reports"] == {
+        kind: str(folder / f"rollout-gate.{suffix}") for kind, suffix in SUFFIXES.items()
+    }
+    assert sorted(path.name for path in folder.iterdir()) == sorted(f"rollout-gate.{end}" for end in SUFFIXES.values())
+    assert (tmp_path / "trace").read_text() == f"passed {folder}/rollout-gate.json"
+    VALID.validate(json.loads(read(folder, "json")))
+    everything = run.output + "".join(read(folder, kind) for kind in SUFFIXES)
+    assert KEY["secret"] not in everything
+    assert KEY["id"] not in "".join(read(folder, kind) for kind in SUFFIXES)
+    assert not re.search(r"WARNING.*\n.*roles/rollout_gate", run.output)
+
+
+def test_role_with_a_rollout_that_failed(tmp_path, url):
+    run = run_role(tmp_path, url, check=True, job_ids=["1002"], on_verdict=str(tmp_path / "on_verdict.yml"))
+    report = json.loads(read(tmp_path / "reports", "json"))
+    VALID.validate(report)
+    assert report["verdict"] == stats(run)["rollout_gate_verdict"] == "failed"
+    assert report["failures"][0]["device_name"] == "bad-1"
+    assert last(run).startswith(f"{report['msg']} The reports are {tmp_path}/reports/rollout-gate.json, ")
+    assert "{{ 7*7 }} <b>|" in report["failures"][0]["detail"]
+    assert "RAN" not in run.output
+
+
+def test_role_in_mode_report(tmp_path, url):
+    run = run_role(tmp_path, url, job_ids=1002, mode="report", report_dir="", report_name="")
+    assert last(run) is None
+    assert stats(run)["rollout_gate_verdict"] == "failed"
+    assert stats(run)["rollout_gate_reports"] == {}
+    assert not (tmp_path / "reports").exists()
+
+
+@pytest.mark.parametrize(("job_id", "verdict"), [("1001", "passed"), ("1002", "failed")])
+def test_role_whose_given_tasks_fail(tmp_path, url, job_id, verdict):
+    (tmp_path / "broken.yml").write_text("- ansible.builtin.fail: {msg: the given tasks failed}\n")
+    run = run_role(tmp_path, url, job_ids=job_id, on_verdict="broken.yml", formats="json,html")
+    assert stats(run)["rollout_gate_verdict"] == verdict
+    assert sorted(path.suffix for path in (tmp_path / "reports").iterdir()) == [".html", ".json"]
+    assert "the given tasks failed" in run.output
+    assert ("the given tasks failed" in last(run)) == (verdict == "passed")
+    assert ("failed: 1 of 2 devices failed" in last(run)) == (verdict == "failed")
+
+
+def test_role_that_looks_once_and_goes_on(tmp_path, url):
+    inputs = {"job_ids": '["1003"]', "wait": False, "previous": "reports/rollout-gate.json", "wait_timeout": 86400}
+    looks = []
+    for _ in range(2):
+        run = run_role(tmp_path, url, **inputs)
+        assert last(run) is None, run.output
+        assert stats(run)["rollout_gate_verdict"] == "pending"
+        assert stats(run)["rollout_gate_final"] is False
+        report = json.loads(read(tmp_path / "reports", "json"))
+        VALID.validate(report)
+        looks.append(report["looks"])
+    assert looks == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "sentence"),
+    [
+        ({"job_ids": None}, "job_ids"),
+        ({"expected_devices": []}, "expected_devices is empty"),
+        ({"max_failed": -1}, "max_failed is -1"),
+        ({"previous": "on_verdict.yml"}, "is not a JSON report of this role in version 1"),
+        ({"formats": ["json", "pdf"]}, "pdf"),
+        ({"on_verdict": "missing.yml"}, "rollout_gate_on_verdict names the file missing.yml, which does not exist"),
+    ],
+)
+def test_role_with_an_input_that_cannot_be_used(tmp_path, url, inputs, sentence):
+    run = run_role(tmp_path, url, **{"job_ids": "1001", **inputs})
+    assert sentence in last(run)
+    if "job_ids" not in inputs and "formats" not in inputs:  # which Ansible refuses before the role begins
+        assert stats(run)["rollout_gate_verdict"] == "inconclusive"
+        assert stats(run)["rollout_gate_sentence"] == last(run)
+    assert not list((tmp_path / "reports").glob("*"))
+
+
+# --- The playbook ----------------------------------------------------------------------------------------------------
+
+
+def run_playbook(folder: pathlib.Path, url: str, variables: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    (folder / "answers.json").write_text(json.dumps({"rollout_gate_endpoint": url, **variables}))
+    key = {"ALIBABA_CLOUD_ACCESS_KEY_ID": KEY["id"], "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEY["secret"]}
+    command = ["ansible-playbook", "-i", "localhost,", "iotfleet.ota.rollout_gate", "-e", "@answers.json"]
+    return subprocess.run(
+        [*command, "-e", f"ansible_python_interpreter={sys.executable}"],
+        cwd=folder,
+        env={**os.environ, **key},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_playbook_with_the_answers_of_a_survey(tmp_path, url):
+    spec = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    unanswered = dict.fromkeys([*spec, "rollout_gate_region", "rollout_gate_max_qps", "rollout_gate_proxy"], "")
+    given = {"rollout_gate_job_ids": "1001,\n1001 ", "rollout_gate_report_dir": "out", "rollout_gate_start_grace": "0"}
+    given |= {"rollout_gate_wait_interval": "0.5"}
+    done = run_playbook(tmp_path, url, {**unanswered, **given})
+    assert done.returncode == 0, done.stdout
+    assert json.loads(read(tmp_path / "out", "json"))["verdict"] == "passed"
+    assert json.loads(read(tmp_path / "out", "json"))["title"] == "OTA rollout"
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({}, "job_ids"),
+        ({"rollout_gate_job_ids": "1002", "rollout_gate_wait_timeout": "10"}, "failed: 1 of 2 devices failed"),
+        ({"rollout_gate_job_ids": "1001", "rollout_gate_max_failed": "some"}, "max_failed"),
+        ({"rollout_gate_job_ids": "1001", "rollout_gate_formats": "pdf"}, "rollout_gate_formats holds pdf"),
+        ({"rollout_gate_job_ids": "1001", "rollout_gate_max_qps": -1}, "max_qps is -1.0; give a number from"),
+    ],
+)
+def test_playbook_that_fails(tmp_path, url, variables, sentence):
+    done = run_playbook(tmp_path, url, {"rollout_gate_start_grace": 0, "rollout_gate_wait_interval": 0.5, **variables})
+    assert done.returncode == 2
+    assert sentence in done.stdout
+    assert KEY["secret"] not in done.stdout
