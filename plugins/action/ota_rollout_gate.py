@@ -59,7 +59,10 @@ class ActionModule(ActionBase):
         request = _request(options)
         result = Gate(connect(options, hidden.update, warn), request, show, warn).run()
         fails = result["verdict"] != "passed" and (request.wait or result["final"])
-        return {**result, "failed": True} if fails and options["mode"] == "enforce" else result
+        if not fails or options["mode"] == "report":
+            return result
+        # Ansible prints the whole result of a task that fails.
+        return {**result, "failed": True, "devices": []}
 
     def _options(self, hidden: set[str]) -> dict[str, Any]:
         """The task's options, checked as those of a module are.

@@ -20,19 +20,22 @@ from typing import Any, Callable, NamedTuple, TypeVar
 from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy
+from ansible_collections.iotfleet.ota.plugins.module_utils._progress import (
+    clocks_of,
+    names_of,
+    progress_of,
+    sentence_of,
+)
 from ansible_collections.iotfleet.ota.plugins.module_utils._standing import (
     Batch,
     Entry,
     Facts,
     Key,
     device_key,
-    moment,
-    pushed_by,
     utc,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._threads import Helpers
 from ansible_collections.iotfleet.ota.plugins.module_utils._verdict import (
-    MAX_NAMES,
     PASSED,
     Verdict,
     as_facts,
@@ -130,7 +133,6 @@ class Gate:
 
     def _watch(self) -> Verdict:
         while True:
-            # A look by whose end the deadline would be over is cut short there, and then nothing new is known.
             began = self._now()
             verdict = self._look()
             if not self._notes and self._learned:
@@ -331,89 +333,6 @@ class Gate:
             "policy": {**self._policy._asdict(), "expected_devices": list(self._policy.expected_devices or ())},
             **({"failure": error.failure()} if error else {}),
         }
-
-
-class Clocks(NamedTuple):
-    """The times that the batches set: when all devices are told, how long their retries take, and both in words."""
-
-    pushed: float
-    retries: float
-    sentences: list[str]
-
-
-def clocks_of(batches: Sequence[Batch], policy: Policy, now: float) -> Clocks:
-    """When the rollout can end at the earliest, as far as the batches tell."""
-    pushed, retries = now, 0.0
-    sentences: list[str] = []
-    for batch in batches:
-        job = batch.job or {}
-        if batch.finished:
-            continue
-        planned = moment(job.get("utc_schedule_time"))
-        if planned is not None and planned > now:
-            pushed = max(pushed, planned)
-            sentences.append(f"batch {batch.job_id} begins at {utc(planned)}")
-        rate = _natural(job.get("maximum_per_minute"))
-        told = pushed_by(batch) or (max(now, planned or now) + _natural(batch.total) * 60.0 / rate if rate else now)
-        if told > now:
-            pushed = max(pushed, told)
-            sentences.append(f"at {rate} devices a minute, the last of batch {batch.job_id} is told at {utc(told)}")
-        limit = _natural(job.get("timeout_in_minutes"))
-        again, pause = _natural(job.get("retry_count")), _natural(job.get("retry_interval"))
-        if limit:
-            sentences.append(f"a device of batch {batch.job_id} has {duration(limit * 60)}")
-        if again:
-            sentences.append(f"it is tried {again} times more, {duration(pause * 60)} apart")
-        retries = max(retries, 60.0 * (limit + again * pause))
-    for name, seconds in (("the start grace is", policy.start_grace), ("it soaks for", policy.soak)):
-        if seconds:
-            sentences.append(f"{name} {duration(seconds)}")
-    return Clocks(pushed, retries, sentences)
-
-
-def _natural(value: Any) -> int:
-    return min(value, _HUGE) if isinstance(value, int) and value > 0 else 0
-
-
-#: Numbers beyond this are none.
-_HUGE = 10**9
-
-
-def progress_of(verdict: Verdict) -> str:
-    """Where the rollout is, on one line."""
-    standing = verdict.standing
-    parts = [f"{standing.succeeded} succeeded", _numbers(standing.failed, "failed", verdict)]
-    line = ", ".join([*parts, _numbers(standing.pending, "pending", verdict)])
-    reason = verdict.reasons[0]
-    if reason.code == "unfinished":  # that is what the numbers say
-        return line
-    # What the clock changes with every look is no news.
-    return f"{line}; {'all is well, and watched' if reason.code == 'soaking' else reason.sentence}"
-
-
-def _numbers(number: int, state: str, verdict: Verdict) -> str:
-    classes = verdict.standing.classes[state]
-    words = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in classes.items())
-    return f"{number} {state}" + (f" ({words})" if words else "")
-
-
-def sentence_of(verdict: Verdict) -> str:
-    """The verdict and why, as one sentence without a full stop."""
-    reasons = [reason.sentence for reason in verdict.reasons[:2] if reason.code != "unfinished" or not verdict.final]
-    return f"{verdict.verdict.replace('_', ' ')}: {'; '.join(reasons)}"
-
-
-def names_of(verdict: Verdict) -> str:
-    """Who failed and who is late, by class, a few of each."""
-    parts = []
-    for state, word in (("failed", "failed"), ("pending", "late")):
-        entries = verdict.standing.of(state)
-        for name in verdict.standing.classes[state]:
-            found = [str(entry["device_name"]) for entry in entries if entry["class"] == name]
-            more = f" and {len(found) - MAX_NAMES} more" if len(found) > MAX_NAMES else ""
-            if found:
-                parts.append(f"{word} ({name.replace('_', ' ')}): {', '.join(found[:MAX_NAMES])}{more}")
-    return "; ".join(parts)
 
 
 def _is_permanent(error: OtaError, learned: bool) -> bool:
