@@ -110,6 +110,8 @@ class Gate:
         self._history = request.history or begin(self._now())
         self._started = float(self._history["started"])
         self._deadline = self._started + self._policy.wait_timeout
+        # A single look may come after the deadline of the runs before it.
+        self._end = self._deadline if request.wait else self._now() + self._policy.wait_timeout
         self._facts = Facts(self._now())
         self._learned = False
         self._told, self._told_at = "", self._now()
@@ -165,9 +167,11 @@ class Gate:
         return verdict
 
     def _learn(self, read: Callable[[], Facts]) -> None:
-        """Take over what ``read`` finds, or why it finds nothing. It is given up at the deadline."""
-        left = max(LEAST_LOOK, self._deadline - self._now()) if self._request.wait else self._policy.wait_timeout
+        """Take over what ``read`` finds, or why it finds nothing. It is given up when the time is over."""
+        left = self._end - self._now()
         try:
+            if left <= 0:
+                raise TimeoutError
             self._facts = self._run(read, left, self._tell_of_life)
             self._learned = True
         except TimeoutError:
@@ -199,14 +203,9 @@ class Gate:
             return lambda: self._facts_of(
                 [read_tasks(self._client, batch.job_id, batch.job, batch.total) for batch in batches]
             )
-        keys = [device_key(entry) for entry in verdict.standing.entries if self._is_to_prove(entry)]
+        keys = verdict.standing.to_prove
         self._announce("versions", len(keys))
         return lambda: self._facts._replace(versions=self._versions(keys), now=self._now())
-
-    def _is_to_prove(self, entry: Entry) -> bool:
-        if entry["state"] == "succeeded":
-            return self._policy.verify_versions
-        return entry["state"] == "pending" and entry["class"] == "no_task"
 
     def _versions(self, keys: Sequence[Key]) -> dict[Key, str | None]:
         def read(key: Key) -> str | None:
@@ -220,13 +219,13 @@ class Gate:
     def _with_busy(self, verdict: Verdict) -> Verdict:
         """The same verdict, which names the other batches that devices are busy with."""
         suspects = [entry for entry in verdict.standing.entries if _may_be_busy(entry)][:MAX_BUSY]
-        if not suspects or self._facts.error or self._now() + LEAST_LOOK > self._deadline:
+        if not suspects or self._facts.error or self._now() + LEAST_LOOK > self._end:
             return verdict
         keys = [device_key(entry) for entry in suspects]
         try:
             found, _failure = self._run(
                 lambda: self._client.many(lambda key: (key, busy_with(self._client, key, self._request.job_ids)), keys),
-                self._deadline - self._now(),
+                self._end - self._now(),
                 self._tell_of_life,
             )
         except TimeoutError:  # the verdict stands, and is only not explained
@@ -353,7 +352,8 @@ def _job(batch: Batch) -> dict[str, Any]:
 
 
 def _shown(entries: Sequence[Entry]) -> list[Entry]:
-    return [{name: value for name, value in entry.items() if name != "task_id"} for entry in entries[:MAX_ENTRIES]]
+    shown = [{name: value for name, value in entry.items() if name != "task_id"} for entry in entries[:MAX_ENTRIES]]
+    return [{**entry, "since": None if entry["since"] is None else utc(entry["since"])} for entry in shown]
 
 
 def _is_poll(poll: Any) -> bool:

@@ -68,7 +68,8 @@ def judge(facts: Facts, policy: Policy, history: Mapping[str, Any] | None = None
     before = _recall(facts, policy, history)
     problems = () if facts.error or not facts.fresh else _problems(facts, policy, before)
     memory = _remember(facts, before, problems)
-    case = Case(facts, policy, memory, problems, stand(facts, policy, memory.seen))
+    quiet = _is_quiet(facts, policy, memory)
+    case = Case(facts, policy, memory, problems, stand(facts, policy, memory.seen, quiet), quiet)
     outcome = next(outcome for outcome in (rule(case) for rule in RULES) if outcome)
     after = memory._replace(
         seen=dict(list(still_seen(facts, memory.seen).items())[:MAX_SEEN]),
@@ -246,6 +247,7 @@ class Case(NamedTuple):
     memory: Memory
     problems: Sequence[str]
     standing: Standing
+    quiet: bool
 
     @property
     def finished(self) -> bool:
@@ -263,18 +265,20 @@ class Case(NamedTuple):
         return self.facts.now >= self.memory.started + self.policy.wait_timeout
 
     @property
-    def quiet(self) -> bool:
-        """Whether no task has come for so long that no more are to be expected."""
-        ended = [moment((batch.job or {}).get("utc_end_time")) for batch in self.facts.batches]
-        last = max(time or self.memory.grown for time in ended) if self.finished else self.memory.grown
-        return self.facts.now >= min(last, self.memory.grown) + self.policy.start_grace
-
-    @property
     def population_known(self) -> bool:
         """Whether it is known how many devices count."""
         if self.policy.expected_devices is not None or self.quiet:
             return True
         return self.finished and self.policy.min_devices is not None and self.standing.total >= self.policy.min_devices
+
+
+def _is_quiet(facts: Facts, policy: Policy, memory: Memory) -> bool:
+    """Whether no task has come for so long that no more are to be expected."""
+    last = memory.grown
+    if facts.batches and all(batch.finished for batch in facts.batches):
+        ended = [moment((batch.job or {}).get("utc_end_time")) for batch in facts.batches]
+        last = min(last, max(time or last for time in ended))
+    return facts.now >= last + policy.start_grace
 
 
 class Outcome(NamedTuple):
@@ -393,7 +397,8 @@ def _empty(case: Case) -> Outcome | None:
 
 def _failures(case: Case) -> Outcome | None:
     standing, policy = case.standing, case.policy
-    allowed = policy.failed_allowed(standing.executed)
+    # Those of which it is not known may turn out to have succeeded, and are part of the share then.
+    allowed = policy.failed_allowed(standing.executed + standing.doubtful)
     # When all have come to an end there is no larger sample to wait for.
     sample = min(policy.min_executed, standing.total) if case.population_known else policy.min_executed
     if allowed is None or standing.failed <= allowed or standing.executed < sample:
@@ -410,6 +415,8 @@ def _out_of_reach(case: Case) -> Outcome | None:
         )
         return _fail(case, "too_few_devices", sentence)
     more = 0 if case.population_known else MAX_DEVICES  # who comes late may succeed as well
+    if not case.finished:
+        more = max(more, (policy.min_devices or 0) - standing.total)
     if standing.succeeded + standing.pending + more >= policy.succeeded_needed(standing.total + more):
         return None
     return _fail(case, "success_out_of_reach", f"{_failed(standing)}, and {_needed(case)}")
@@ -417,12 +424,12 @@ def _out_of_reach(case: Case) -> Outcome | None:
 
 def _canceled(case: Case) -> Outcome | None:
     standing, batches = case.standing, case.facts.batches
-    unfinished = sum(
-        number for name, number in standing.classes["pending"].items() if name not in ("unproved", "no_task")
-    )
-    ended = any((batch.job or {}).get("job_status") == "CANCELED" for batch in batches) and case.finished
-    succeeded = standing.succeeded + standing.classes["pending"].get("unproved", 0) + standing.unread
-    if not ended or unfinished or succeeded >= case.policy.succeeded_needed(standing.total):
+    canceled = any((batch.job or {}).get("job_status") == "CANCELED" for batch in batches)
+    if not canceled or not case.finished:
+        return None
+    may_succeed = sum(standing.classes["pending"].get(name, 0) for name in ("unproved", "no_task"))
+    enough = standing.succeeded + may_succeed >= case.policy.succeeded_needed(standing.total)
+    if standing.pending > may_succeed or enough:
         return None
     return _fail(case, "batch_canceled", f"a batch was canceled, {_failed(standing)}, and {_needed(case)}")
 
@@ -437,36 +444,46 @@ def _fail(case: Case, code: str, sentence: str) -> Outcome:
 
 
 def _passed(case: Case) -> Outcome | None:
-    standing, policy, memory = case.standing, case.policy, case.memory
-    surplus = 0
-    if policy.expected_devices is not None and not standing.exact:
-        surplus = max(0, standing.total - len(policy.expected_devices))
-    needed, failed_allowed = policy.succeeded_needed(standing.total), policy.failed_allowed(standing.executed)
-    pending = standing.pending - standing.unread
-    # Where only numbers are known, so many of them may be of devices that are not expected.
-    if standing.succeeded + standing.unread + surplus < needed:
+    if not _keeps_bounds(case) or not _has_no_more_to_come(case):
         return None
-    if pending > policy.pending_allowed(standing.total) + surplus:
-        return None
-    if failed_allowed is not None and standing.failed > failed_allowed + surplus:
-        return None
-    if not case.population_known or standing.total < (policy.min_devices or 0):
-        return None
-    # An open batch in which nothing is open has more to come, unless it may stay open anyway.
-    tolerated = policy.pending_allowed(standing.total) > 0 or policy.expected_devices is not None
-    if not case.finished and not tolerated:
-        return None
+    memory = case.memory
     goes_on = memory.streak == PASSED
-    soaked = goes_on and case.facts.now >= memory.since + policy.soak
-    if goes_on and memory.times >= policy.confirmations and not soaked:
+    soaked = goes_on and case.facts.now >= memory.since + case.policy.soak
+    if goes_on and memory.times >= case.policy.confirmations and not soaked:
         kept = {"streak": PASSED, "times": memory.times, "since": memory.since}
         return _open(case, _soaking(case, memory.since), **kept)
     wants = _lacking(case)
     if wants:
         return _read_first(case, wants)
-    if standing.unread:
+    if case.standing.unread:
         return None
-    return _settle(case, PASSED, Reason("proved", _proof(standing, policy), standing.succeeded))
+    return _settle(case, PASSED, Reason("proved", _proof(case.standing, case.policy), case.standing.succeeded))
+
+
+def _keeps_bounds(case: Case) -> bool:
+    """Whether enough have succeeded and few enough have not, if all that is unread turns out well."""
+    standing, policy = case.standing, case.policy
+    surplus = 0  # where only numbers are known, so many of them may be of devices that are not expected
+    if policy.expected_devices is not None and not standing.exact:
+        surplus = max(0, standing.total - len(policy.expected_devices))
+    if standing.total < (policy.min_devices or 0):
+        return False
+    if standing.succeeded + standing.unread + surplus < policy.succeeded_needed(standing.total):
+        return False
+    if standing.pending - standing.unread > policy.pending_allowed(standing.total) + surplus:
+        return False
+    failed_allowed = policy.failed_allowed(standing.executed + standing.unread)
+    return failed_allowed is None or standing.failed <= failed_allowed + surplus
+
+
+def _has_no_more_to_come(case: Case) -> bool:
+    """Whether what is known is about all devices."""
+    standing, policy = case.standing, case.policy
+    if case.finished and not case.quiet and standing.classes["pending"].get("no_task", 0) > standing.unread:
+        return False  # a device without a task is not late then: it fails once none is to be expected any more
+    # An open batch in which nothing is open has more to come, unless it may stay open anyway.
+    may_stay_open = policy.pending_allowed(standing.total) > 0 or policy.expected_devices is not None
+    return case.population_known and (case.finished or may_stay_open)
 
 
 def _lacking(case: Case) -> str | None:

@@ -103,7 +103,7 @@ def _whole(
 
 
 def read_version(client: Client, key: Key, module_name: str) -> str | None:
-    """The version that a device reports for a module; ``None`` where it reports none.
+    """The version that a device reports for a module; ``None`` where it reports none, empty where it is not known.
 
     :raises OtaError: no usable answer.
     """
@@ -111,8 +111,9 @@ def read_version(client: Client, key: Key, module_name: str) -> str | None:
     if not product_key or not device_name:
         return None
     rows = client.rows(LIST_OTA_MODULE_VERSIONS_BY_DEVICE, product_key=product_key, device_name=device_name)
-    versions = {row["module_name"]: row["module_version"] for row in rows or ()}
-    return versions.get(module_name) or None
+    if rows is None:
+        return ""
+    return {row["module_name"]: row["module_version"] for row in rows}.get(module_name) or None
 
 
 def busy_with(client: Client, key: Key, job_ids: Sequence[str]) -> str | None:

@@ -83,7 +83,7 @@ def test_a_task_that_does_not_move(status, early, late):
     (before,) = stand(look(content, now=NOW - 1), plain(), {}).entries
     (after,) = stand(look(content), plain(), {}).entries
     assert [before["class"], after["class"]] == [early, late]
-    assert (after["since"], after["idle_seconds"]) == (modified, STALLED_AFTER)
+    assert (after["since"], after["idle_seconds"]) == (NOW - STALLED_AFTER, STALLED_AFTER)
 
 
 def test_idle_since_it_was_seen_to_move():
@@ -102,7 +102,7 @@ def test_only_unfinished_tasks_are_remembered():
 
 def test_a_time_of_the_service_that_lies_ahead_is_not_believed():
     (entry,) = stand(look(batch(task("d1", "NOTIFIED", utc_modified=utc(NOW + 999)))), plain(), {}).entries
-    assert (entry["since"], entry["idle_seconds"]) == (utc(NOW), 0)
+    assert (entry["since"], entry["idle_seconds"]) == (NOW, 0)
 
 
 def test_a_task_without_an_id_is_known_by_its_device():
@@ -259,7 +259,8 @@ def test_what_was_not_expected_does_not_count():
         ),
         pytest.param("COMPLETED", {"versions": report(OLD, "d2")}, ("failed", "no_task"), 0, id="never reached"),
         pytest.param("CANCELED", {"versions": report(OLD, "d2")}, ("failed", "no_task"), 0, id="canceled before"),
-        pytest.param("COMPLETED", {"versions": report(None, "d2")}, ("failed", "no_task"), 0, id="no version at all"),
+        pytest.param("COMPLETED", {"versions": report(None, "d2")}, ("pending", "unproved"), 0, id="no version at all"),
+        pytest.param("COMPLETED", {"versions": report("", "d2")}, ("failed", "no_task"), 0, id="not known at all"),
         pytest.param(
             "COMPLETED",
             {"versions": report(OLD, "d2"), "busy": {(PRODUCT, "d2"): "j9"}},
@@ -291,7 +292,7 @@ def test_without_a_task_the_product_is_that_of_the_policy_or_of_all_batches():
 def test_without_a_task_one_of_two_targets_proves_nothing():
     batches = [batch("S", status="IN_PROGRESS"), batch(job_id="j2", dest_version="3.0.0")]
     standing = stand(look(*batches, versions=report(NEW, "d1", "d2")), D1_D2, {})
-    assert states(standing)[1] == ("d2", "pending", "no_task")
+    assert states(standing)[1] == ("d2", "pending", "unproved")
 
 
 def test_while_one_batch_is_open_nobody_has_missed_it():
@@ -371,7 +372,7 @@ def known(**facts):
 
 
 def test_what_the_modules_answer_is_read():
-    devices = [{"product_key": PRODUCT, "device_name": "d1", "versions": {"default": NEW, "mcu": OLD}}]
+    devices = [{"product_key": PRODUCT, "device_name": "d1", "found": True, "versions": {"default": NEW, "mcu": OLD}}]
     facts = read_facts(known(versions=devices), "default")
     (content,) = facts.batches
     assert (facts.now, facts.versions, facts.problems) == (NOW, report(NEW, "d1"), ())

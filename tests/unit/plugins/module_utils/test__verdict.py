@@ -997,7 +997,8 @@ def test_who_has_no_task_has_to_prove_its_version():
         pytest.param("IN_PROGRESS", NEW, ("passed", True, "proved"), id="already there, batch open"),
         pytest.param("COMPLETED", OLD, ("failed", True, "too_many_failures"), id="missed"),
         pytest.param("IN_PROGRESS", OLD, ("pending", False, "unproved"), id="its task may come"),
-        pytest.param("COMPLETED", None, ("failed", True, "too_many_failures"), id="no version"),
+        pytest.param("COMPLETED", None, ("pending", False, "unproved"), id="no version"),
+        pytest.param("COMPLETED", "", ("failed", True, "too_many_failures"), id="not known at all"),
     ],
 )
 def test_an_expected_device_without_a_task(status, version, expected):
