@@ -19,6 +19,7 @@ from typing import Any, Callable, NamedTuple, TypeVar
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
+from ansible_collections.iotfleet.ota.plugins.module_utils._memory import begin
 from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy
 from ansible_collections.iotfleet.ota.plugins.module_utils._progress import (
     clocks_of,
@@ -39,9 +40,9 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._verdict import (
     PASSED,
     Verdict,
     as_facts,
-    begin,
     duration,
     judge,
+    printable,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._watch import (
     Survey,
@@ -102,13 +103,14 @@ class Gate:
         self._client = client
         self._request = request
         self._policy = request.policy
-        self._show = show
+        self._show = lambda line: show(printable(line))
         self._warn = warn
         self._clock = clock or Clock()
         self._run = run or Helpers().run
         self._zero = self._clock.wall() - self._clock.steady()
-        self._history = request.history or begin(self._now())
-        self._started = float(self._history["started"])
+        self._history: Mapping[str, Any] = request.history or begin(self._now())
+        # A clock that was set back must not move the deadline.
+        self._started = min(float(self._history["started"]), self._now())
         self._deadline = self._started + self._policy.wait_timeout
         # A single look may come after the deadline of the runs before it.
         self._end = self._deadline if request.wait else self._now() + self._policy.wait_timeout
@@ -116,7 +118,8 @@ class Gate:
         self._learned = False
         self._told, self._told_at = "", self._now()
         self._notes: list[str] = []
-        self._polls = [poll for poll in request.previous.get("polls") or () if _is_poll(poll)]
+        polls = request.previous.get("polls")
+        self._polls = [poll for poll in polls if _is_poll(poll)] if isinstance(polls, list) else []
 
     def run(self) -> dict[str, Any]:
         """Look until the verdict is final, or once, or until the deadline; what was found, as the action returns it."""
@@ -125,13 +128,13 @@ class Gate:
         except BaseException:  # such as the user's Ctrl-C
             self._client.give_up()
             raise
-        self._note(verdict, last=True)
+        self._record(verdict, last=True)
         line = f"{self._subject()}: {sentence_of(verdict)}; {self._times()}"
         self._show(line)
         names = names_of(verdict) if verdict.verdict != PASSED else ""
         if names:
             self._show(f"{self._subject()}: {names}")
-        return {"msg": f"{line}; {names}." if names else f"{line}.", **self._answer(verdict)}
+        return {"msg": printable(f"{line}; {names}." if names else f"{line}."), **self._answer(verdict)}
 
     def _watch(self) -> Verdict:
         while True:
@@ -139,13 +142,14 @@ class Gate:
             verdict = self._look()
             if not self._notes and self._learned:
                 self._introduce(verdict)
-            self._note(verdict)
+            self._record(verdict)
             if verdict.final or not self._request.wait:
                 return verdict
             self._tell(verdict)
             pause = self._request.wait_interval * (1 - JITTER + 2 * JITTER * self._clock.jitter())
             reserve = LEAST_LOOK + 2 * (self._now() - began)
-            pause = max(LEAST_LOOK, min(pause, self._deadline - reserve - self._now()))
+            left = self._deadline - self._now()
+            pause = max(LEAST_LOOK, min(pause, left - reserve, left / 2))  # half, so that what is seen can be confirmed
             if self._now() + pause + LEAST_LOOK > self._deadline:
                 self._sleep(self._deadline - self._now())
                 return self._cut()
@@ -301,7 +305,7 @@ class Gate:
 
     # --- Answer ------------------------------------------------------------------------------------------------------
 
-    def _note(self, verdict: Verdict, last: bool = False) -> None:
+    def _record(self, verdict: Verdict, last: bool = False) -> None:
         """Add to the course what changed, and the last look."""
         standing = verdict.standing
         numbers = {"succeeded": standing.succeeded, "failed": standing.failed, "pending": standing.pending}
@@ -329,7 +333,7 @@ class Gate:
             "deadline": utc(self._deadline),
             "elapsed": round(self._facts.now - self._started, 1),
             "looks": verdict.history["looks"],
-            "policy": {**self._policy._asdict(), "expected_devices": list(self._policy.expected_devices or ())},
+            "policy": {name: value for name, value in self._policy._asdict().items() if name != "scope"},
             **({"failure": error.failure()} if error else {}),
         }
 

@@ -9,11 +9,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy
-from ansible_collections.iotfleet.ota.plugins.module_utils._standing import Batch, moment, pushed_by, utc
-from ansible_collections.iotfleet.ota.plugins.module_utils._verdict import MAX_NAMES, Verdict, duration
+from ansible_collections.iotfleet.ota.plugins.module_utils._standing import Batch, moment, natural, pushed_by, utc
+from ansible_collections.iotfleet.ota.plugins.module_utils._verdict import TIMED_OUT, Verdict, duration, names
 
 
 class Clocks(NamedTuple):
@@ -36,13 +36,13 @@ def clocks_of(batches: Sequence[Batch], policy: Policy, now: float) -> Clocks:
         if planned is not None and planned > now:
             pushed = max(pushed, planned)
             sentences.append(f"batch {batch.job_id} begins at {utc(planned)}")
-        rate = _natural(job.get("maximum_per_minute"))
-        told = pushed_by(batch) or (max(now, planned or now) + _natural(batch.total) * 60.0 / rate if rate else now)
+        rate = natural(job.get("maximum_per_minute"))
+        told = pushed_by(batch) or (max(now, planned or now) + natural(batch.total) * 60.0 / rate if rate else now)
         if told > now:
             pushed = max(pushed, told)
             sentences.append(f"at {rate} devices a minute, the last of batch {batch.job_id} is told at {utc(told)}")
-        limit = _natural(job.get("timeout_in_minutes"))
-        again, pause = _natural(job.get("retry_count")), _natural(job.get("retry_interval"))
+        limit = natural(job.get("timeout_in_minutes"))
+        again, pause = natural(job.get("retry_count")), natural(job.get("retry_interval"))
         if limit:
             sentences.append(f"a device of batch {batch.job_id} has {duration(limit * 60)}")
         if again:
@@ -52,14 +52,6 @@ def clocks_of(batches: Sequence[Batch], policy: Policy, now: float) -> Clocks:
         if seconds:
             sentences.append(f"{name} {duration(seconds)}")
     return Clocks(pushed, retries, sentences)
-
-
-def _natural(value: Any) -> int:
-    return min(value, _HUGE) if isinstance(value, int) and value > 0 else 0
-
-
-#: Numbers beyond this are none.
-_HUGE = 10**9
 
 
 def progress_of(verdict: Verdict) -> str:
@@ -89,11 +81,11 @@ def sentence_of(verdict: Verdict) -> str:
 def names_of(verdict: Verdict) -> str:
     """Who failed and who is late, by class, a few of each."""
     parts = []
-    for state, word in (("failed", "failed"), ("pending", "late")):
+    for state, word in (("failed", "failed"), ("pending", "late" if verdict.verdict == TIMED_OUT else "waiting")):
         entries = verdict.standing.of(state)
-        for name in verdict.standing.classes[state]:
-            found = [str(entry["device_name"]) for entry in entries if entry["class"] == name]
-            more = f" and {len(found) - MAX_NAMES} more" if len(found) > MAX_NAMES else ""
+        for name, number in verdict.standing.classes[state].items():
+            found = names([entry for entry in entries if entry["class"] == name])
+            more = f" and {number - len(found)} more" if number > len(found) else ""
             if found:
-                parts.append(f"{word} ({name.replace('_', ' ')}): {', '.join(found[:MAX_NAMES])}{more}")
+                parts.append(f"{word} ({name.replace('_', ' ')}): {', '.join(found)}{more}")
     return "; ".join(parts)

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
@@ -122,8 +121,8 @@ class Standing(NamedTuple):
 Seen = Mapping[str, Sequence[Any]]
 
 
-def stand(facts: Facts, policy: Policy, seen: Seen, quiet: bool = True) -> Standing:
-    """Where the rollout stands. Unless it is ``quiet``, more tasks may come."""
+def stand(facts: Facts, policy: Policy, seen: Seen, rested: bool = True) -> Standing:
+    """Where the rollout stands. Once it is ``rested``, no task will come any more."""
     by_status = dict.fromkeys(TASK_STATUSES, 0)
     for batch in facts.batches:
         for status, number in batch.counts.items():
@@ -131,11 +130,11 @@ def stand(facts: Facts, policy: Policy, seen: Seen, quiet: bool = True) -> Stand
     tasks = [_task_entry(task, batch, facts, policy, seen) for batch in facts.batches for task in batch.tasks]
     whole = all(batch.whole for batch in facts.batches)
     if whole:
-        entries = _by_device(tasks, facts, policy, quiet)
+        entries = _by_device(tasks, facts, policy, rested)
         unread = [device_key(entry) for entry in entries if _is_unread(entry, facts)]
         proof = [device_key(entry) for entry in tasks if _needs_proof(entry, policy)]
         return _count_entries(entries, by_status, unread, list(dict.fromkeys(proof + unread)))
-    entries = _by_device(tasks, facts, policy._replace(expected_devices=None), quiet)
+    entries = _by_device(tasks, facts, policy._replace(expected_devices=None), rested)
     return _count_tasks(facts.batches, facts.now, policy, by_status, entries)
 
 
@@ -213,7 +212,7 @@ def _sorted(numbers: Counter[str]) -> dict[str, int]:
 _WORST_FIRST = ("failed", "pending", "succeeded", "canceled")
 
 
-def _by_device(tasks: Iterable[Entry], facts: Facts, policy: Policy, quiet: bool) -> list[Entry]:
+def _by_device(tasks: Iterable[Entry], facts: Facts, policy: Policy, rested: bool) -> list[Entry]:
     """One entry for each device that counts, by the worst of its tasks, in the order of their names."""
     worst: dict[Any, Entry] = {}
     by_name = policy.expected_devices is not None
@@ -223,7 +222,7 @@ def _by_device(tasks: Iterable[Entry], facts: Facts, policy: Policy, quiet: bool
             worst[key] = entry
     if policy.expected_devices is not None:
         expected = {(name, ""): name for name in policy.expected_devices}
-        worst = {key: worst.get(key) or _no_task(name, facts, policy, quiet) for key, name in expected.items()}
+        worst = {key: worst.get(key) or _no_task(name, facts, policy, rested) for key, name in expected.items()}
     return sorted(worst.values(), key=lambda entry: [entry[name] or "" for name in ("device_name", *_IDENTITY)])
 
 
@@ -239,7 +238,7 @@ def device_key(entry: Mapping[str, Any]) -> Key:
     return entry["product_key"] or "", entry["device_name"] or ""
 
 
-def _no_task(name: str, facts: Facts, policy: Policy, quiet: bool) -> Entry:
+def _no_task(name: str, facts: Facts, policy: Policy, rested: bool) -> Entry:
     """A device that is expected and has no task: it may be on the new version already, or get a task later.
 
     It has failed only if it is known to be on another version, or not known at all, and no task will come any more.
@@ -261,7 +260,7 @@ def _no_task(name: str, facts: Facts, policy: Policy, quiet: bool) -> Entry:
         return {**entry, "state": "succeeded", "class": "already_on_target"}
     if key in facts.busy:
         entry.update({"class": "busy", "busy_with": facts.busy[key]})
-    if quiet and facts.batches and all(batch.finished for batch in facts.batches):
+    if rested and all(batch.finished for batch in facts.batches):
         entry["state"] = "failed"
     return entry
 
@@ -351,14 +350,13 @@ def _waiting_for(status: str, batch: Batch, now: float) -> str:
 def pushed_by(batch: Batch) -> float | None:
     """When all devices will have been told at the batch's rate, in seconds since 1970; ``None`` without a rate."""
     job = batch.job or {}
-    rate, start = job.get("maximum_per_minute"), moment(job.get("utc_start_time"))
-    if not isinstance(rate, int) or rate <= 0 or start is None:
-        return None
-    return start + min(batch.total, _HUGE) * 60.0 / min(rate, _HUGE)
+    rate, start = natural(job.get("maximum_per_minute")), moment(job.get("utc_start_time"))
+    return start + natural(batch.total) * 60.0 / rate if rate and start is not None else None
 
 
-#: Numbers beyond this are none; a floating point number might not hold them.
-_HUGE = 10**9
+def natural(value: Any) -> int:
+    """A number of the service as far as it can be one; 0 where it is none."""
+    return min(value, 10**9) if isinstance(value, int) and value > 0 else 0
 
 
 def _since(task: Mapping[str, Any], now: float, seen: Seen) -> float:
@@ -387,64 +385,6 @@ def still_seen(facts: Facts, seen: Seen) -> dict[str, list[Any]]:
     return kept
 
 
-# --- Reading ---------------------------------------------------------------------------------------------------------
-
-
-def read_facts(known: Any, module_name: str) -> Facts:
-    """The facts in what the modules have answered: ``jobs``, ``tasks``, and perhaps ``versions`` and ``now``.
-
-    :raises OtaError: it is not what they answer.
-    """
-    try:
-        jobs, answers = _list(known["jobs"]), _list(known["tasks"])
-        if len(jobs) != len(answers):
-            raise ValueError
-        pairs = list(zip(jobs, answers))
-        problems = [problem for job, answer in pairs if job["found"] for problem in _partial(job, answer)]
-        now = float(known.get("now") or time.time())
-        if not 0 <= now < _YEAR_9999:
-            raise ValueError
-        return Facts(
-            now=now,
-            batches=tuple(_batch(job, answer) for job, answer in pairs),
-            versions=_versions(known.get("versions"), module_name),
-            problems=tuple(problems),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise OtaError(
-            "this is not what the modules answer",
-            code="invalid_option",
-            hint="give jobs, as many whole answers of ota_job_tasks_info as tasks, and devices of"
-            " ota_module_versions_info as versions",
-        ) from None
-
-
-def _partial(job: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[str]:
-    """Why an answer is not about all tasks of the batch."""
-    yield from answer["problems"]
-    if not answer["problems"] and None in answer["counts"].values():
-        yield f"the tasks of batch {job['job_id']} were not asked for in all states"
-    if answer.get("missing") or any(task.get("job_id") not in (None, job["job_id"]) for task in answer["tasks"]):
-        yield f"the tasks are not those of batch {job['job_id']}, or not all of them"
-
-
-def _list(value: Any) -> list[Any]:
-    return [value] if isinstance(value, Mapping) else list(value)
-
-
-def _batch(job: Mapping[str, Any], answer: Mapping[str, Any]) -> Batch:
-    counts = {status: int(number or 0) for status, number in answer["counts"].items()}
-    whole = answer["counted_by"] == "listing"
-    total = len(answer["tasks"]) if whole else int(answer["announced"] or 0)
-    return Batch(str(job["job_id"]), job if job["found"] else None, counts, total, answer["tasks"], whole)
-
-
-def _versions(devices: Any, module_name: str) -> dict[Key, str | None] | None:
-    if devices is None:
-        return None
-    return {device_key(device): device["versions"].get(module_name) if device["found"] else "" for device in devices}
-
-
 # --- Doubt -----------------------------------------------------------------------------------------------------------
 
 
@@ -466,11 +406,12 @@ def doubts(facts: Facts, policy: Policy) -> Iterator[str]:
 
 def _doubts_about(job_id: str, job: Mapping[str, Any], policy: Policy) -> Iterator[str]:
     if job.get("job_status") not in JOB_STATUSES:
-        yield f"batch {job_id} is in the state {str(job.get('job_status'))[:40]}, which is not documented"
+        state = str(job["job_status"])[:40] if job.get("job_status") else None
+        yield f"batch {job_id} " + (f"is in the state {state}, which is not documented" if state else "tells no state")
     for name in EXPECTATIONS:
         if getattr(policy, name) is not None and job.get(name) is None:
             yield f"batch {job_id} does not tell its {name}, so that it may be another than was meant"
-    if policy.verify_versions and job.get("dest_version") is None:
+    if (policy.verify_versions or policy.expected_devices is not None) and job.get("dest_version") is None:
         yield f"batch {job_id} does not tell its dest_version, so that no version can be verified"
 
 
@@ -490,10 +431,11 @@ def _moment(text: str) -> float | None:
         seconds = (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp()
     except (ValueError, OverflowError):
         return None
-    return seconds if 0 <= seconds < _YEAR_9999 else None
+    return seconds if 0 <= seconds < YEAR_9999 else None
 
 
-_YEAR_9999 = 253_000_000_000.0
+#: Times beyond this are none.
+YEAR_9999 = 253_000_000_000.0
 
 
 def utc(seconds: float) -> str:

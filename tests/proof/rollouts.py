@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Callable, NamedTuple
 
 from ansible_collections.iotfleet.ota.plugins.module_utils import _gate
+from ansible_collections.iotfleet.ota.plugins.module_utils._memory import read_history
 from ansible_collections.iotfleet.ota.plugins.module_utils._policy import read_policy
-from ansible_collections.iotfleet.ota.plugins.module_utils._verdict import read_history
 
 from .oracle import Truth
 from .service import Log, Time, client, tally
@@ -197,7 +197,9 @@ def _wrong_verdicts(rollout: Rollout, truth: Truth, log: Log, run: Run) -> Itera
             yield "it failed for another batch than was meant, and each is the one that was meant"
     elif verdict == "failed" and not truth.broken(window):
         hidden = rollout.trouble.get("vanish", {"at": math.inf})["at"] <= rollout.begins
-        hidden |= rollout.trouble.get("late", {"delay": -1.0})["delay"] >= rollout.options["start_grace"]
+        if "late" in rollout.trouble:
+            appear = truth.appear() + rollout.trouble["late"]["delay"]
+            hidden |= max(appear - rollout.begins, rollout.trouble["late"]["delay"]) >= rollout.options["start_grace"]
         if not (hidden and reason == "too_few_devices"):
             yield f"it failed for {reason}, and in truth the policy is kept, or can still be"
     if verdict == "pending" and rollout.wait:
@@ -243,6 +245,8 @@ def _too_late(rollout: Rollout, truth: Truth, run: Run) -> Iterator[str]:
         return
     if truth.appear() - rollout.begins >= options["start_grace"]:  # then there may be nothing to judge
         return
+    if "pending" in states.values() and not truth.kept([since]):  # versions are read only when all else is well
+        return
     if truth.kept([since]) or truth.broken_at_sight(since):
         yield f"it is {run.result['verdict']}, and nothing has changed in the last {deadline - since:.0f} s"
 
@@ -259,7 +263,9 @@ def _wrong_times(rollout: Rollout, log: Log, runs: list[Run]) -> Iterator[str]:
         for run in runs:
             if run.ended > run.began + rollout.options["wait_timeout"] + EPSILON:
                 yield f"a single look took {run.ended - run.began:.6f} s"
-    most = math.ceil(rollout.options["wait_timeout"] / (rollout.interval * 0.9)) + 3
+    # Towards the deadline each pause is half of what is left.
+    halves = math.ceil(math.log2(1 + rollout.interval / _gate.LEAST_LOOK))
+    most = math.ceil(rollout.options["wait_timeout"] / (rollout.interval * 0.9)) + 3 + halves
     if rollout.wait and len(log.looks) > most:
         yield f"it took {len(log.looks)} looks, and {most} are enough"
 

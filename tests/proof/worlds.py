@@ -399,7 +399,7 @@ def _give_means(rng: random.Random, rollout: Rollout) -> None:
     options, trouble = rollout.options, rollout.trouble
     if "late" in trouble or "vanish" in trouble:
         options["allow_empty"] = False
-    if "vanish" in trouble and "expected_devices" in options:
+    if ("late" in trouble or "vanish" in trouble) and "expected_devices" in options:
         options.pop("max_pending", None)
         options.pop("max_pending_percent", None)
     if trouble.get("unreadable", {}).get("how") == "unknown" and "expected_devices" in options:
