@@ -195,13 +195,8 @@ def _wrong_verdicts(rollout: Rollout, truth: Truth, log: Log, run: Run) -> Itera
     if verdict == "failed" and reason == "wrong_job":
         if not truth.differs():
             yield "it failed for another batch than was meant, and each is the one that was meant"
-    elif verdict == "failed" and not truth.broken(window):
-        hidden = rollout.trouble.get("vanish", {"at": math.inf})["at"] <= rollout.begins
-        if "late" in rollout.trouble:
-            appear = truth.appear() + rollout.trouble["late"]["delay"]
-            hidden |= max(appear - rollout.begins, rollout.trouble["late"]["delay"]) >= rollout.options["start_grace"]
-        if not (hidden and reason == "too_few_devices"):
-            yield f"it failed for {reason}, and in truth the policy is kept, or can still be"
+    elif verdict == "failed" and not (truth.broken(window) or _looks_too_few(rollout, truth, reason)):
+        yield f"it failed for {reason}, and in truth the policy is kept, or can still be"
     if verdict == "pending" and rollout.wait:
         yield "it waited, and the verdict is pending"
     if (verdict != "pending") is not run.result["final"] and (rollout.wait or verdict != "inconclusive"):
@@ -227,6 +222,16 @@ def _too_early(rollout: Rollout, truth: Truth, log: Log, run: Run) -> Iterator[s
         before = [look for look in log.looks if look and look[0] <= run.ended - soak + EPSILON]
         if not any(truth.kept(look) for look in before):
             yield f"it passed, and in truth the policy was not yet kept {soak:.1f} s before"
+
+
+def _looks_too_few(rollout: Rollout, truth: Truth, reason: str) -> bool:
+    """Whether it failed for too few devices, where rows are missing for good or for longer than the policy waits."""
+    if reason != "too_few_devices":
+        return False
+    if rollout.trouble.get("vanish", {"at": math.inf})["at"] <= rollout.begins:
+        return True
+    delay = rollout.trouble.get("late", {"delay": -math.inf})["delay"]
+    return max(delay, truth.appear() + delay - rollout.begins) >= rollout.options["start_grace"]
 
 
 def _too_late(rollout: Rollout, truth: Truth, run: Run) -> Iterator[str]:
