@@ -14,8 +14,8 @@ to these rules; the oracle knows none of them:
 4. An expected device without a task is expected on one version of one product only.
 5. No module but the right one reports the target version.
 6. The service does not deny that an expected device exists: that it does would be all that is known of it.
-7. Where rows hide, the policy allows no empty rollout, and no late devices beside expected ones: who allows these
-   allows that a row that hides is taken for one that there never was.
+7. Where rows hide, the policy allows neither an empty rollout nor canceled tasks, and no late devices beside expected
+   ones: who allows these allows that a row that hides is taken for one that there never was.
 """
 
 from __future__ import annotations
@@ -398,7 +398,7 @@ def _give_means(rng: random.Random, rollout: Rollout) -> None:
     """Rules 1, 2, 6 and 7: whom the gate cannot know of, the policy names or counts."""
     options, trouble = rollout.options, rollout.trouble
     if "late" in trouble or "vanish" in trouble:
-        options["allow_empty"] = False
+        options["allow_empty"] = options["accept_canceled"] = False
     if ("late" in trouble or "vanish" in trouble) and "expected_devices" in options:
         options.pop("max_pending", None)
         options.pop("max_pending_percent", None)
