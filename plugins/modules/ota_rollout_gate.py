@@ -21,6 +21,7 @@ description:
   - This is an action plugin. It runs on the controller, so that the libraries that it requires have to be installed
     there, and nothing is asked from the target. The keyword C(environment) of task, block and play is honoured.
 notes:
+  - The role P(iotfleet.ota.rollout_gate#role) runs this, writes reports, and hands the verdict to AWX.
   - A look takes at most nine requests for a batch of any size, and one more while tasks are added. Up to 700 tasks are
     all read. Of a larger batch, the tasks in each state are counted, and up to 100 of those in each state are read for
     the report.
@@ -199,9 +200,6 @@ options:
       - report
     default: enforce
 seealso:
-  - plugin: iotfleet.ota.rollout_gate
-    plugin_type: role
-    description: Runs this, writes reports, and hands the verdict to AWX.
   - plugin: iotfleet.ota.rollout_verdict
     plugin_type: filter
     description: The same verdict for a playbook that loops itself.

@@ -103,7 +103,7 @@ def show(page: Page, reports: pathlib.Path, name: str) -> None:
 @pytest.mark.parametrize("name", RESULTS)
 def test_page(page, reports, name):
     show(page, reports, name)
-    for _ in range(2):
+    for _time in range(2):
         root = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
         assert root[0] <= root[1]
         # Nothing sticks out of its card but what scrolls in its own box.

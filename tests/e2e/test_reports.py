@@ -340,7 +340,7 @@ def test_role_whose_given_tasks_fail(tmp_path, url, job_id, verdict):
 def test_role_that_looks_once_and_goes_on(tmp_path, url):
     inputs = {"job_ids": '["1003"]', "wait": False, "previous": "reports/rollout-gate.json", "wait_timeout": 86400}
     looks = []
-    for _ in range(2):
+    for _time in range(2):
         run = run_role(tmp_path, url, **inputs)
         assert last(run) is None, run.output
         assert stats(run)["rollout_gate_verdict"] == "pending"
