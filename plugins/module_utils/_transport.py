@@ -214,7 +214,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _explain(causes: list[BaseException], place: str, proxy: str | None) -> OtaError:
     """The first explanation that fits, from the most to the least telling type of exception."""
-    if any(isinstance(cause, urllib3.exceptions.ProxyError) for cause in causes):
+    # Not every version of urllib3 says so, but where there is a proxy, it is what is connected to.
+    about_proxy = (urllib3.exceptions.ProxyError, *((urllib3.exceptions.ConnectTimeoutError,) if proxy else ()))
+    if any(isinstance(cause, about_proxy) for cause in causes):
         return _proxy(causes, place, proxy)
     for kinds, explain in (
         ((ssl.SSLCertVerificationError, urllib3.connection.CertificateError), _certificate),  # type: ignore[attr-defined]
