@@ -60,6 +60,15 @@ DEVICES: dict[str, dict[str, Any]] = {
 
 ONLY_SUMMARY: dict[str, dict[str, Any]] = {"only_summary": {"type": "bool", "default": False}}
 
+PREFLIGHT: dict[str, dict[str, Any]] = {
+    "job_id": {"type": "str"},
+    "product_key": {"type": "str", "no_log": False},
+    "device_names": {"type": "list", "elements": "str", "aliases": ["device_name"]},
+    "firmware_id": {"type": "str"},
+    "dest_version": {"type": "str"},
+    "job_type": {"type": "str", "choices": ["UPGRADE_FIRMWARE", "VERIFY_FIRMWARE"]},
+}
+
 # The defaults of what decides the verdict are those of _policy.
 GATE: dict[str, dict[str, Any]] = {
     "job_ids": {"type": "list", "elements": "str", "required": True, "aliases": ["job_id"]},
@@ -228,6 +237,25 @@ def devices_asked(options: Mapping[str, Any]) -> list[dict[str, Argument]]:
             "give the product_key too, because a device's name is unique within its product only",
         )
     return [{"product_key": product_key, "device_name": name} for name in named("device_names", device_names)]
+
+
+def preflight_asked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a preflight is to look at, without blanks around it.
+
+    :raises OtaError: there is nothing that it could ask about, or an option is blank.
+    """
+    wanted: dict[str, Any] = dict.fromkeys(PREFLIGHT)
+    for name in PREFLIGHT:
+        if name == "device_names" and options[name] is not None:
+            wanted[name] = named(name, options[name])
+        elif options[name] is not None:
+            (wanted[name],) = named(name, [options[name]])
+    if not wanted["job_id"] and not (wanted["product_key"] and wanted["device_names"]):
+        raise invalid(
+            "neither job_id nor product_key with device_names is given",
+            "give job_id to look at a batch, or product_key and device_names to look before there is one",
+        )
+    return wanted
 
 
 def invalid(cause: str, hint: str, code: str = "invalid_option") -> OtaError:

@@ -36,13 +36,14 @@ MAY_IMPORT = {
     "_evidence": "_client _facts _operations",
     "_argspec": "_errors _operations",
     "_watch": "_client _evidence _facts _operations _policy _standing",
+    "_preflight": "_client _errors _evidence _operations",
     "_gate": "_client _errors _operations _policy _standing _threads _verdict _watch",
     "_connection": "_argspec _client _credentials _operations _pacing _transport",
     "_module": "_argspec _client _connection _errors",
     "action": "_argspec _connection _errors _gate _policy _verdict",
     "doc_fragments": "",
     "filter": "_errors _policy _standing _verdict",
-    "modules": "_argspec _client _evidence _facts _module _operations",
+    "modules": "_argspec _client _evidence _facts _module _operations _preflight",
     "test": "_errors _verdict",
 }
 
