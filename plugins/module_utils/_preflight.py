@@ -126,8 +126,9 @@ class Preflight:
     def _read_task(self, operation: Operation, **arguments: str) -> None:
         page = self._client.peek(operation, 1, **arguments)
         for task in page.rows if page else ():
-            if not self._device_name and self._product_key in (None, task["product_key"]):
-                self._product_key, self._device_name = task["product_key"], task["device_name"]
+            product_key = task["product_key"] or self._product_key
+            if not self._device_name and self._product_key in (None, product_key):
+                self._product_key, self._device_name = product_key, task["device_name"]
 
     def _read_device(self, operation: Operation, **arguments: str) -> None:
         known = self._client.peek(operation, 1, **arguments) is not None

@@ -42,7 +42,9 @@ INPUTS = {
 
 
 def fly(folder: pathlib.Path, url: str, cases: dict[str, dict[str, Any]]) -> Run:
-    """Run the role once for each case, in one play; the results are what it failed with, and what it found."""
+    """Run the role once for each case, or the module alone, in one play; the results are what it found, and the message
+    with which the role failed.
+    """
     tasks: list[dict[str, Any]] = []
     before: list[dict[str, Any]] = []
     for name, case in cases.items():
@@ -51,14 +53,18 @@ def fly(folder: pathlib.Path, url: str, cases: dict[str, dict[str, Any]]) -> Run
             call = {"url": f"{url}/_sim/faults", "method": "POST", "body_format": "json", "body": {"faults": faults}}
             tasks.append({"ansible.builtin.uri": call})
             before = faults
+        connection = {"module_defaults": {"group/iotfleet.ota.ota": case["connection"]}} if "connection" in case else {}
+        if case.get("module"):
+            asked = {**INPUTS, "device_names": ["d-1"]}
+            tasks.append({"iotfleet.ota.ota_preflight_info": asked, **connection, "register": name})
+            continue
         inputs = {f"rollout_preflight_{key}": value for key, value in {**INPUTS, **case.get("inputs", {})}.items()}
         include = {"ansible.builtin.include_role": {"name": "iotfleet.ota.rollout_preflight"}, "vars": inputs}
         said = {"ansible.builtin.set_fact": {"said": "{{ ansible_failed_result.msg }}"}}
         block = {"block": [{"ansible.builtin.set_fact": {"said": ""}}, include], "rescue": [said]}
-        connection = {"module_defaults": {"group/iotfleet.ota.ota": case["connection"]}} if "connection" in case else {}
         tasks.append({**block, **connection, "ignore_errors": False})
-        found = {"said": "{{ said }}", "found": "{{ rollout_preflight_result }}"}
-        tasks.append({"ansible.builtin.debug": {"msg": found}, "register": name})
+        tell = {"said": "{{ said }}", "found": "{{ rollout_preflight_result }}"}
+        tasks.append({"ansible.builtin.debug": {"msg": tell}, "register": name})
     (folder / "ansible.cfg").write_text("[defaults]\nshow_custom_stats = true\n[connection]\npipelining = true\n")
     defaults = {
         "endpoint": url,
@@ -78,7 +84,13 @@ def fly(folder: pathlib.Path, url: str, cases: dict[str, dict[str, Any]]) -> Run
 
 
 def failed(run: Run, case: str) -> list[str]:
-    return [check["name"] for check in run.results[case]["msg"]["found"]["checks"] if check["ok"] is False]
+    return [check["name"] for check in found(run, case)["checks"] if check["ok"] is False]
+
+
+def found(run: Run, case: str) -> dict[str, Any]:
+    """What the module answered."""
+    result = run.results[case]
+    return result if "checks" in result else result["msg"]["found"]
 
 
 def stats(run: Run) -> dict[str, Any]:
@@ -100,22 +112,27 @@ def test_the_role(tmp_path):
             "well": {},
             "alone": {"inputs": {**dict.fromkeys(INPUTS, ""), "job_id": "canary"}},
             "devices_alone": {"inputs": {**dict.fromkeys(INPUTS, ""), "product_key": "k1", "device_names": ["d-1"]}},
-            **{action: {"faults": [{"fault": "no_permission", "action": action}]} for action in ACTIONS},
-            "clock": {"faults": [{"fault": "clock_skew", "seconds": 3600}]},
-            "portal": {"faults": [{"fault": "html", "status": 200}]},
-            "instance": {"connection": {**here, "iot_instance_id": "iot-2"}},
-            "no_instance": {"connection": {name: value for name, value in here.items() if name != "iot_instance_id"}},
-            "wrong_key": {"connection": {**here, "access_key_secret": "wrong"}},
+            **{
+                action: {"faults": [{"fault": "no_permission", "action": action}], "module": action != "QueryOTAJob"}
+                for action in ACTIONS
+            },
+            "clock": {"faults": [{"fault": "clock_skew", "seconds": 3600}], "module": True},
+            "portal": {"faults": [{"fault": "html", "status": 200}], "module": True},
+            "instance": {"connection": {**here, "iot_instance_id": "iot-2"}, "module": True},
+            "no_instance": {
+                "connection": {name: value for name, value in here.items() if name != "iot_instance_id"},
+                "module": True,
+            },
+            "wrong_key": {"connection": {**here, "access_key_secret": "wrong"}, "module": True},
             "dead": {"connection": {**here, "endpoint": f"http://127.0.0.1:{closed_port}"}},
-            "unknown_job": {"inputs": {"job_id": "nobody"}},
-            "unknown_device": {"inputs": {"device_names": "nobody"}},
+            "unknown": {"inputs": {"job_id": "nobody", "device_names": "nobody"}},
             "other_job": {"inputs": {"dest_version": "3.0", "job_type": "VERIFY_FIRMWARE"}},
         }
         run = fly(tmp_path, place.url, cases)
 
     for name in ("well", "alone", "devices_alone"):
         assert (failed(run, name), run.results[name]["msg"]["said"]) == ([], "")
-    well = run.results["well"]["msg"]["found"]
+    well = found(run, "well")
     assert (well["ok"], all(check["ok"] for check in well["checks"])) == (True, True)
     assert abs(well["clock_offset"]) < 5
     assert '"ok      QueryOTAJob may be asked"' in run.output
@@ -124,17 +141,17 @@ def test_the_role(tmp_path):
 
     for action, name in ACTIONS.items():
         assert failed(run, action) == [name]
-        assert re.search(rf'"FAILED  {action} may not be asked \(request id [\w-]+\); let the account', run.output)
-        assert run.results[action]["msg"]["said"].startswith(f"1 of 15 checks failed: {action} may not be asked (")
+    assert re.search(r'"FAILED  QueryOTAJob may not be asked \(request id [\w-]+\); let the account', run.output)
+    said = run.results["QueryOTAJob"]["msg"]["said"]
+    assert said.startswith("1 of 15 checks failed: QueryOTAJob may not be asked (")
 
     assert failed(run, "clock") == ["clock"]
-    assert run.results["clock"]["msg"]["found"]["clock_offset"] == pytest.approx(3600, abs=5)
+    assert found(run, "clock")["clock_offset"] == pytest.approx(3600, abs=5)
     assert failed(run, "instance") == failed(run, "no_instance") == ["iot_instance"]
     assert failed(run, "wrong_key") == ["access_key"]
     assert failed(run, "dead") == failed(run, "portal") == ["endpoint"]
     assert f"127.0.0.1:{closed_port} refuses connections; check host and port" in run.results["dead"]["msg"]["said"]
-    assert failed(run, "unknown_job") == ["job"]
-    assert failed(run, "unknown_device") == ["device"]
+    assert failed(run, "unknown") == ["job", "device"]
     assert failed(run, "other_job") == ["job_dest_version", "job_type"]
 
     handed_on = stats(run)  # by the last case

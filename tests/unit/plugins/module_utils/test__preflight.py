@@ -93,6 +93,26 @@ def test_the_batch_tells_what_is_not_given():
     assert checks["job_type"].sentence == "no job_type is given that the batch could be compared with"
 
 
+def test_a_task_need_not_tell_its_product():
+    rollout = world()
+    client = rollout.client()
+    peek = client.peek
+
+    def without_product(operation, size, **arguments):
+        listing = peek(operation, size, **arguments)
+        return listing._replace(rows=[{**row, "product_key": None} for row in listing.rows])
+
+    client.peek = without_product
+    checks = {check.name: check for check in Preflight(client, {**NOTHING, "job_id": "1"}).run()}
+    assert checks["device"].sentence == "device d-1 of product k1 is known"
+
+
+def test_a_device_of_another_product_is_not_taken():
+    rollout = world(products=[{"product_key": "k1"}, {"product_key": "k9"}])
+    checks = fly(rollout, {"job_id": "1", "product_key": "k9"})
+    assert (failed(checks), checks["device"].ok) == (["job_product_key"], None)
+
+
 def test_without_a_batch():
     rollout = world()
     checks = fly(rollout, {"product_key": "k1", "device_names": ["d-1"]})
