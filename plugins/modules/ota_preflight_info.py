@@ -58,8 +58,6 @@ options:
       - UPGRADE_FIRMWARE
       - VERIFY_FIRMWARE
 seealso:
-  - plugin: iotfleet.ota.rollout_preflight
-    plugin_type: role
   - module: iotfleet.ota.ota_rollout_gate
 """
 
