@@ -246,7 +246,7 @@ def e2e(session: nox.Session) -> None:
     install(session, "e2e")
     install_collection(session)
     session.env["PYTHONDONTWRITEBYTECODE"] = "1"
-    session.run("pytest", "-p", "no:cacheprovider", "tests/e2e", *session.posargs)
+    session.run("pytest", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadfile", "tests/e2e", *session.posargs)
 
 
 @nox.session

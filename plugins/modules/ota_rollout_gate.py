@@ -442,7 +442,9 @@ laggards:
   returned: always, unless an option cannot be used
   contains: *device
 devices:
-  description: All devices that count, if they are 1,000 at most and each was read. Empty otherwise.
+  description:
+    - All devices that count, if they are 1,000 at most and each was read. Empty otherwise, and if the task fails,
+      because Ansible prints all that such a task returns.
   type: list
   elements: dict
   returned: always, unless an option cannot be used
