@@ -80,6 +80,7 @@ SHIPPED = (
     "plugins/modules/ota_job_info.py",
     "requirements.txt",
     "roles/rollout_gate/files/rollout-report.schema.json",
+    "roles/rollout_preflight/meta/argument_specs.yml",
     "roles/simulator/meta/argument_specs.yml",
 )
 NOT_SHIPPED = re.compile(r"(^|/)(\.|__pycache__|tests/|changelogs/fragments/|(noxfile|Makefile|constraints|pyproject))")

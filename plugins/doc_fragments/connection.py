@@ -27,6 +27,9 @@ options:
   endpoint:
     description:
       - The URL of the service, such as V(https://si-0123456789.tuyacloud.com:8686). A port and a path may be given.
+        An IPv6 address stands in brackets, as in V(https://[2001:db8::1]:8686).
+      - Plain C(http) is refused unless O(allow_http=true), except to this machine itself, which is V(localhost), V(::1)
+        or an address that begins with V(127.).
       - With O(platform=alibaba) the default follows from O(region).
       - Required with O(platform=tuya), whose console shows it for each instance.
       - Can be set by the environment variable E(OTA_ENDPOINT).
@@ -69,14 +72,27 @@ options:
     default: true
   ca_path:
     description:
-      - A file with certificates of authorities in PEM format, or a folder of such files, to be trusted instead of
-        the usual ones.
+      - A file with certificates of authorities in PEM format, or a folder of such files that C(openssl rehash) has
+        prepared, to be trusted instead of the usual ones.
+      - Without it, a file or folder counts that the environment variable E(REQUESTS_CA_BUNDLE) or E(CURL_CA_BUNDLE)
+        names, and else the authorities that the Python library certifi brings along.
     type: path
   proxy:
     description:
-      - The URL of a proxy for all requests, such as V(http://proxy.example.com:3128).
-      - Without it, the environment variables E(HTTPS_PROXY), E(HTTP_PROXY) and E(NO_PROXY) count.
+      - The URL of a proxy for all requests, such as V(http://proxy.example.com:3128) or
+        V(http://user:password@proxy.example.com:3128). Write special characters of name and password
+        percent-encoded, such as C(%40) for C(@).
+      - Without it, the environment variables E(HTTPS_PROXY), E(HTTP_PROXY), E(ALL_PROXY) and E(NO_PROXY) count, in
+        capitals or not.
+      - This is masked in all output, because a password may be part of it.
     type: str
+  allow_http:
+    description:
+      - Whether an O(endpoint) on another machine may be asked by plain C(http). The requests are signed, but their
+        parameters and a security token travel in clear then, and anybody on the way may change the answers.
+    type: bool
+    default: false
+    version_added: 0.2.0
   timeout:
     description:
       - How long one call of the service may take, in seconds, from its first attempt to the end of its last, with the
@@ -85,6 +101,13 @@ options:
         quota before the first attempt does not count.
     type: float
     default: 30.0
+  connect_timeout:
+    description:
+      - How long one attempt may take to connect to one address of the service or of the proxy, in seconds. It is
+        part of O(timeout), which stays the limit of the whole call.
+    type: float
+    default: 10.0
+    version_added: 0.2.0
   retries:
     description:
       - How often a call is repeated after an attempt that failed for a reason that can pass, such as an error of the

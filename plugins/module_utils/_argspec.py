@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,11 +25,17 @@ CONNECTION: dict[str, dict[str, Any]] = {
     "full_common_parameters": {"type": "bool", "default": False},
     "validate_certs": {"type": "bool", "default": True},
     "ca_path": {"type": "path"},
-    "proxy": {"type": "str"},
+    # A password may be part of it, also where another option is refused before anything else is looked at.
+    "proxy": {"type": "str", "no_log": True},
+    "allow_http": {"type": "bool", "default": False},
     "timeout": {"type": "float", "default": 30.0},
+    "connect_timeout": {"type": "float", "default": 10.0},
     "retries": {"type": "int", "default": 5},
     "max_qps": {"type": "float", "default": 10.0},
 }
+
+#: What a proxy may speak; SOCKS needs a library that requests does not bring along.
+PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 #: The environment variables that count where an option is not given, in the order in which they are asked.
 ENVIRONMENT: dict[str, tuple[str, ...]] = {
@@ -52,6 +59,15 @@ DEVICES: dict[str, dict[str, Any]] = {
 }
 
 ONLY_SUMMARY: dict[str, dict[str, Any]] = {"only_summary": {"type": "bool", "default": False}}
+
+PREFLIGHT: dict[str, dict[str, Any]] = {
+    "job_id": {"type": "str"},
+    "product_key": {"type": "str", "no_log": False},
+    "device_names": {"type": "list", "elements": "str", "aliases": ["device_name"]},
+    "firmware_id": {"type": "str"},
+    "dest_version": {"type": "str"},
+    "job_type": {"type": "str", "choices": ["UPGRADE_FIRMWARE", "VERIFY_FIRMWARE"]},
+}
 
 # The defaults of what decides the verdict are those of _policy.
 GATE: dict[str, dict[str, Any]] = {
@@ -86,7 +102,12 @@ GATE: dict[str, dict[str, Any]] = {
 
 def check_connection(options: Mapping[str, Any]) -> None:
     """:raises OtaError: a number with which nothing could ever be asked."""
-    for name, least, most in (("timeout", 0.001, 86400), ("retries", 0, 100), ("max_qps", 0.001, 10000)):
+    for name, least, most in (
+        ("timeout", 0.001, 86400),
+        ("connect_timeout", 0.001, 86400),
+        ("retries", 0, 100),
+        ("max_qps", 0.001, 10000),
+    ):
         if name != "max_qps" or options[name] != 0:
             check_number(name, options[name], least, most)
 
@@ -100,7 +121,8 @@ def check_number(name: str, number: float, least: float, most: float) -> None:
 def endpoint_url(options: Mapping[str, Any]) -> str:
     """The URL to ask, without a query and ending in its path.
 
-    :raises OtaError: the platform needs an endpoint and has none, the region is unknown, or the endpoint is no URL.
+    :raises OtaError: the platform needs an endpoint and has none, the region is unknown, or the endpoint is no URL, or
+    one to which everything would travel in clear.
     """
     platform = PLATFORMS[options["platform"]]
     given = (options["endpoint"] or "").strip()
@@ -117,7 +139,51 @@ def endpoint_url(options: Mapping[str, Any]) -> str:
             f"choose one of {', '.join(platform.regions)}, or give endpoint",
             code="unknown_region",
         )
-    return _checked_url(given or f"https://{platform.host.format(region=options['region'])}")
+    url = _checked_url(given or f"https://{platform.host.format(region=options['region'])}")
+    if url.startswith("http:") and not options.get("allow_http") and not _stays_here(url, options.get("proxy")):
+        raise invalid(
+            f"endpoint is plain http to {urlsplit(url).hostname}, so that the parameters of the signed requests, and a"
+            " security token, would travel in clear",
+            "write https://, or set allow_http to true if you trust everything on the way",
+            code="plain_http",
+        )
+    return url
+
+
+def _stays_here(url: str, proxy: str | None) -> bool:
+    """Whether requests for ``url`` do not leave this machine."""
+    hosts = [urlsplit(place).hostname or "" for place in (url, proxy_url(proxy)) if place]
+    return all(host == "localhost" or _is_loopback(host) for host in hosts)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def proxy_url(proxy: str | None) -> str | None:
+    """The URL of the proxy, or ``None`` without one.
+
+    :raises OtaError: it is no URL, which most often comes of a password that is written as it is.
+    """
+    given = (proxy or "").strip()
+    if not given:
+        return None
+    url = given if "://" in given else f"http://{given}"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in PROXY_SCHEMES and parts.hostname and parts.port != 0 and parts.path in ("", "/")
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment or any(char.isspace() for char in url):
+        raise invalid(
+            "proxy is not the URL of a proxy",
+            "write it like http://host:port or http://user:password@host:port, with special characters of name and"
+            " password percent-encoded, such as %40 for @, %2F for / and %23 for #",
+        )
+    return url
 
 
 def _checked_url(given: str) -> str:
@@ -130,7 +196,7 @@ def _checked_url(given: str) -> str:
     if not usable or "@" in parts.netloc or parts.query or parts.fragment or any(char.isspace() for char in url):
         raise invalid(
             "endpoint is not the URL of a service",
-            "write it like https://host:port, without user name, query and fragment",
+            "write it like https://host:port, without user name, query and fragment, and an IPv6 address in brackets",
         )
     return f"{parts.scheme}://{parts.netloc}{parts.path or '/'}"
 
@@ -171,6 +237,25 @@ def devices_asked(options: Mapping[str, Any]) -> list[dict[str, Argument]]:
             "give the product_key too, because a device's name is unique within its product only",
         )
     return [{"product_key": product_key, "device_name": name} for name in named("device_names", device_names)]
+
+
+def preflight_asked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a preflight is to look at, without blanks around it.
+
+    :raises OtaError: there is nothing that it could ask about, or an option is blank.
+    """
+    wanted: dict[str, Any] = dict.fromkeys(PREFLIGHT)
+    for name in PREFLIGHT:
+        if name == "device_names" and options[name] is not None:
+            wanted[name] = named(name, options[name])
+        elif options[name] is not None:
+            (wanted[name],) = named(name, [options[name]])
+    if not wanted["job_id"] and not (wanted["product_key"] and wanted["device_names"]):
+        raise invalid(
+            "neither job_id nor product_key with device_names is given",
+            "give job_id to look at a batch, or product_key and device_names to look before there is one",
+        )
+    return wanted
 
 
 def invalid(cause: str, hint: str, code: str = "invalid_option") -> OtaError:

@@ -129,6 +129,7 @@ class Client:
         self._nonce = nonce
         self._fixed = service.fixed_parameters()
         self._clock_offset: float | None = None
+        self._measured_offset: float | None = None
         self._clock_guard = threading.Lock()
 
     # --- Questions ---------------------------------------------------------------------------------------------------
@@ -328,7 +329,9 @@ class Client:
         query = canonical_query(params)
         signature = sign_query(method, query, self._credentials.access_key_secret)
         signed = f"{query}&{COMMON_PARAMETERS['signature']}={percent_encode(signature)}"
+        began = self._wall()
         response = self._transport.send(method, f"{self._service.endpoint}?{signed}", timeout)
+        self._measure_clock(response, began)
         try:
             return read_answer(response, self._service.response_format, (*self._credentials.confidential(), signature))
         except OtaError as error:
@@ -337,6 +340,16 @@ class Client:
             raise
 
     # --- Clock -------------------------------------------------------------------------------------------------------
+
+    @property
+    def clock_offset(self) -> float | None:
+        """How far the service's clock is ahead of this machine's, in seconds, by its latest answer that tells it."""
+        return self._measured_offset
+
+    def _measure_clock(self, response: Response, began: float) -> None:
+        date = parse_date(response.headers.get("date"))
+        if date is not None:  # cut to whole seconds, and written somewhere between question and answer
+            self._measured_offset = date + 0.5 - (began + self._wall()) / 2
 
     def _set_clock(self, error: OtaError, response: Response, used: float | None) -> None:
         """Take the service's time from its answer, for this attempt's successor and for the rest of the task.

@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import Any, Callable
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies_environment
 
 from ansible.module_utils.errors import AnsibleFallbackNotFound
 from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import (
@@ -20,6 +21,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import (
     ENVIRONMENT,
     check_connection,
     endpoint_url,
+    proxy_url,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client, Service
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import find_credentials
@@ -50,7 +52,9 @@ def connect(options: Mapping[str, Any], hide: Callable[[set[str]], object], warn
 
     :raises OtaError: the options do not describe a client.
     """
+    hide(_passwords(options["proxy"]))  # first, because an option may be refused
     check_connection(options)
+    proxy = proxy_url(options["proxy"])
     service = Service(
         platform=PLATFORMS[options["platform"]],
         endpoint=endpoint_url(options),
@@ -62,14 +66,17 @@ def connect(options: Mapping[str, Any], hide: Callable[[set[str]], object], warn
         retries=options["retries"],
     )
     credentials = find_credentials(options, os.environ)
-    secrets = (credentials.access_key_secret, credentials.security_token, _password(options["proxy"]))
-    hide({secret for secret in secrets if secret})
-    transport = Transport(options["validate_certs"], options["ca_path"], options["proxy"])
+    hide({secret for secret in (credentials.access_key_secret, credentials.security_token) if secret})
+    transport = Transport(options["validate_certs"], options["ca_path"], proxy, options["connect_timeout"])
     return Client(service, credentials, transport, Pacer(options["max_qps"]), warn)
 
 
-def _password(proxy: str | None) -> str | None:
-    try:
-        return urlsplit(proxy or "").password
-    except ValueError:
-        return None
+def _passwords(proxy: str | None) -> set[str]:
+    """The passwords of the proxies that the option or the environment names, as they are written and as they are."""
+    written = set()
+    for url in (proxy, *getproxies_environment().values()):
+        try:
+            written.add(urlsplit(url or "").password)
+        except ValueError:
+            continue
+    return {form for password in written if password for form in (password, unquote(password))}

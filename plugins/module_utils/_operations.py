@@ -359,6 +359,11 @@ class Meaning(NamedTuple):
 
 
 _CLOCK_CODES = r"^InvalidTimeStamp\."
+_PERMISSION_CODES = r"^(Forbidden|NoPermission)(\.|$)|\.RamActionPermissionDeny$"
+_INSTANCE_CODES = r"\.(IotInstanceNotFound|InstanceNotFound)$"
+_KEY_CODES = (
+    r"^(SignatureDoesNotMatch|IncompleteSignature|InvalidAccessKeyId|MissingSecurityToken|InvalidSecurityToken)(\.|$)"
+)
 
 MEANINGS = (
     Meaning(
@@ -410,12 +415,12 @@ MEANINGS = (
         systemic=True,
     ),
     Meaning(
-        r"^(Forbidden|NoPermission)(\.|$)|\.RamActionPermissionDeny$",
+        _PERMISSION_CODES,
         "let the account's administrator allow this action to the user or role of the access key",
         systemic=True,
     ),
     Meaning(
-        r"\.(IotInstanceNotFound|InstanceNotFound)$",
+        _INSTANCE_CODES,
         "check iot_instance_id, and that the instance is in this region",
         systemic=True,
     ),
@@ -456,3 +461,35 @@ def meaning_of(code: str, http_status: int | None = None) -> Meaning:
 def is_clock_code(code: str) -> bool:
     """Whether ``code`` says that the time stamp of the request is off."""
     return _matches(_CLOCK_CODES, code)
+
+
+class Topic(enum.Enum):
+    """What a failure is about."""
+
+    NETWORK = "network"  # nothing that answers is the service
+    KEY = "key"
+    CLOCK = "clock"
+    PERMISSION = "permission"
+    INSTANCE = "instance"
+    OTHER = "other"
+
+
+_TOPICS = (
+    (_KEY_CODES, Topic.KEY),
+    (_CLOCK_CODES, Topic.CLOCK),
+    (_PERMISSION_CODES, Topic.PERMISSION),
+    (_INSTANCE_CODES, Topic.INSTANCE),
+)
+
+#: Our own codes for answers that are not the service's, and for what is wrong although it answered, or was not asked.
+_NOT_THE_SERVICE = r"^(http_\d+|html_answer|redirect|no_success|proxy_\w+)$"
+_NOT_THE_NETWORK = r"^(wrong_answer|incomplete_listing|invalid_option)$"
+
+
+def topic_of(code: str, http_status: int | None) -> Topic:
+    """What a failure with this code is about. Without an HTTP status there was no answer."""
+    if _matches(_NOT_THE_NETWORK, code):
+        return Topic.OTHER
+    if http_status is None or _matches(_NOT_THE_SERVICE, code):
+        return Topic.NETWORK
+    return next((topic for pattern, topic in _TOPICS if _matches(pattern, code)), Topic.OTHER)

@@ -12,14 +12,16 @@ exception ever leaves this file; what went wrong is told from the types of the e
 
 from __future__ import annotations
 
+import base64
 import logging
 import os
+import re
 import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import MissingLibraryError, OtaError, Retry
 from ansible_collections.iotfleet.ota.plugins.module_utils._threads import Helpers
@@ -32,14 +34,29 @@ except ImportError:
 else:
     HAS_REQUESTS = True
 
+    class _Adapter(requests.adapters.HTTPAdapter):
+        """The one of requests, which cannot write every character of a password."""
+
+        def proxy_headers(self, proxy: str) -> dict[str, str]:
+            """The name and the password in the URL of a proxy, as it wants to have them."""
+            parts = urlsplit(proxy)
+            if not parts.username:
+                return {}
+            both = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            return {"Proxy-Authorization": f"Basic {base64.b64encode(both.encode()).decode()}"}
+
+
 #: An answer is read up to here and no further, in bytes. A full page is about 50 KiB.
 MAX_BODY = 16 * 1024 * 1024
 
 #: So many requests are under way at the most, and so many connections are kept for the next ones.
 MAX_IN_FLIGHT = 16
 
-#: An address that does not answer within so many seconds will not answer later either.
+#: An address that does not answer within so many seconds will not answer later either, unless told otherwise.
 CONNECT_TIMEOUT = 10.0
+
+#: The HTTP status by which a proxy asks who it is.
+PROXY_ASKS = 407
 
 HEADERS = {"User-Agent": "iotfleet.ota", "Accept": "*/*", "Accept-Encoding": "identity"}
 
@@ -55,7 +72,13 @@ class Response(NamedTuple):
 class Transport:
     """Sends requests over pooled connections. Safe to use from threads."""
 
-    def __init__(self, validate_certs: bool = True, ca_path: str | None = None, proxy: str | None = None) -> None:
+    def __init__(
+        self,
+        validate_certs: bool = True,
+        ca_path: str | None = None,
+        proxy: str | None = None,
+        connect_timeout: float = CONNECT_TIMEOUT,
+    ) -> None:
         if not HAS_REQUESTS:
             raise MissingLibraryError("requests")
         if ca_path and not os.path.exists(ca_path):
@@ -66,7 +89,8 @@ class Transport:
             )
         self._verify: bool | str = (ca_path or True) if validate_certs else False
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
-        self._adapter = requests.adapters.HTTPAdapter(pool_maxsize=MAX_IN_FLIGHT)
+        self._connect_timeout = connect_timeout
+        self._adapter = _Adapter(pool_maxsize=MAX_IN_FLIGHT)
         self._guard = threading.Lock()
         self._routes: dict[str, _Route] = {}
         self._helpers = Helpers()
@@ -102,16 +126,19 @@ class Transport:
                 method,
                 route.target + mark + query,
                 headers=HEADERS,
-                timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT, timeout), read=timeout),
+                timeout=urllib3.Timeout(connect=min(self._connect_timeout, timeout), read=timeout),
                 retries=False,
                 redirect=False,
                 assert_same_host=False,  # that of a proxied request is not the pool's
                 preload_content=False,
             ) as response:
+                if response.status == PROXY_ASKS:  # no service says so, but a proxy that passes plain http on
+                    raise _proxy_says(_place(url), route.proxy, PROXY_ASKS)
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return Response(response.status, headers, _read(response))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise _explain(list(_causes(error)), _place(url)) from None
+            known = self._routes.get(base)
+            raise _explain(list(_causes(error)), _place(url), known.proxy if known else None) from None
 
     def _find_route(self, base: str) -> _Route:
         """The pool of connections for ``base``, by what the environment says of proxies and certificates."""
@@ -131,15 +158,19 @@ class Transport:
         else:  # requests before 2.32
             pool = self._adapter.get_connection(request.url, proxies)
         self._adapter.cert_verify(pool, request.url, verify, None)
-        self._routes[base] = route = _Route(pool, self._adapter.request_url(request, proxies))
+        proxy = _place(pool.proxy.url) if pool.proxy else None
+        self._routes[base] = route = _Route(pool, self._adapter.request_url(request, proxies), proxy)
         return route
 
 
 class _Route(NamedTuple):
-    """Where requests go to: a pool of connections, and the path, which for a proxy begins with scheme and host."""
+    """Where requests go to: a pool of connections; the path, which for a proxy of plain http begins with scheme and
+    host; and host and port of the proxy, if there is one.
+    """
 
     pool: urllib3.HTTPConnectionPool
     target: str
+    proxy: str | None
 
 
 def _log_no_query(record: logging.LogRecord) -> bool:
@@ -181,14 +212,18 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             waiting += [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
 
 
-def _explain(causes: list[BaseException], place: str) -> OtaError:
+def _explain(causes: list[BaseException], place: str, proxy: str | None) -> OtaError:
     """The first explanation that fits, from the most to the least telling type of exception."""
+    # Not every version of urllib3 says so, but where there is a proxy, it is what is connected to.
+    about_proxy = (urllib3.exceptions.ProxyError, *((urllib3.exceptions.ConnectTimeoutError,) if proxy else ()))
+    if any(isinstance(cause, about_proxy) for cause in causes):
+        return _proxy(causes, place, proxy)
     for kinds, explain in (
-        (urllib3.exceptions.ProxyError, _proxy),
         ((ssl.SSLCertVerificationError, urllib3.connection.CertificateError), _certificate),  # type: ignore[attr-defined]
         ((urllib3.exceptions.SSLError, ssl.SSLError), _tls),
         (socket.gaierror, _unknown_host),
         (ConnectionRefusedError, _refused),
+        (urllib3.exceptions.ConnectTimeoutError, _no_connection),
         ((urllib3.exceptions.TimeoutError, socket.timeout), _timeout),
         (ValueError, _bad_url),
     ):
@@ -203,13 +238,71 @@ def _explain(causes: list[BaseException], place: str) -> OtaError:
     )
 
 
-def _proxy(place: str, cause: BaseException) -> OtaError:
+def _proxy_problems() -> tuple[tuple[Any, str, bool], ...]:
+    """What exceptions say of a proxy, from the most to the least telling type, and whether that may pass."""
+    return (
+        (ssl.SSLCertVerificationError, "has a certificate that is not trusted", False),
+        ((urllib3.exceptions.SSLError, ssl.SSLError), "makes no TLS connection", False),
+        (socket.gaierror, "is an unknown host", True),
+        (ConnectionRefusedError, "refuses connections", True),
+        ((urllib3.exceptions.TimeoutError, socket.timeout), "does not answer in time", True),
+        (BaseException, "cannot be used", True),
+    )
+
+
+def _proxy(causes: list[BaseException], place: str, proxy: str | None) -> OtaError:
+    for cause in causes:  # the one status that has no type of its own
+        refusal = re.match(r"Tunnel connection failed: (\d{3})\b", str(cause)) if isinstance(cause, OSError) else None
+        if refusal:
+            return _proxy_says(place, proxy, int(refusal[1]))
+    problem, passing = next(
+        (problem, passing)
+        for kinds, problem, passing in _proxy_problems()
+        if any(isinstance(cause, kinds) for cause in causes)
+    )
     return OtaError(
-        f"the proxy on the way to {place} cannot be used",
+        f"{_on_the_way(place, proxy)} {problem}",
         code="proxy_failed",
-        hint="check the option proxy, or the environment variables HTTPS_PROXY and NO_PROXY",
+        hint=f"check {_WHERE_PROXIES_ARE}",
+        retry=Retry.LATER if passing else Retry.NEVER,
+        systemic=not passing,
+    )
+
+
+def _proxy_says(place: str, proxy: str | None, status: int) -> OtaError:
+    """What a proxy means that answered itself."""
+    way = _on_the_way(place, proxy)
+    if status == PROXY_ASKS:
+        return OtaError(
+            f"{way} wants a user name and a password, or others than were given (HTTP {status})",
+            code="proxy_authentication",
+            hint=f"write them like http://user:password@host:port into {_WHERE_PROXIES_ARE}, with special characters"
+            " percent-encoded, such as %40 for @",
+            http_status=status,
+            systemic=True,
+        )
+    if status < 500:
+        return OtaError(
+            f"{way} does not let it pass (HTTP {status})",
+            code="proxy_denied",
+            hint=f"let the proxy's administrator allow it, or check {_WHERE_PROXIES_ARE}",
+            http_status=status,
+            systemic=True,
+        )
+    return OtaError(
+        f"{way} does not get through to it (HTTP {status})",
+        code="proxy_failed",
+        hint="check host and port of endpoint, and that the proxy can reach it",
+        http_status=status,
         retry=Retry.LATER,
     )
+
+
+_WHERE_PROXIES_ARE = "the option proxy, or the environment variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+
+
+def _on_the_way(place: str, proxy: str | None) -> str:
+    return f"the proxy {proxy} on the way to {place}" if proxy else f"the proxy on the way to {place}"
 
 
 def _certificate(place: str, cause: BaseException) -> OtaError:
@@ -254,7 +347,16 @@ def _timeout(place: str, cause: BaseException | None = None) -> OtaError:
     return OtaError(
         f"{place} gave no whole answer in time",
         code="timeout",
-        hint="check endpoint and network, or raise timeout",
+        hint="check endpoint and network, or raise timeout or connect_timeout",
+        retry=Retry.LATER,
+    )
+
+
+def _no_connection(place: str, cause: BaseException) -> OtaError:
+    return OtaError(
+        f"{place} did not accept a connection in time",
+        code="connect_timeout",
+        hint="check endpoint, network and firewall, give a proxy if one is needed, or raise connect_timeout",
         retry=Retry.LATER,
     )
 

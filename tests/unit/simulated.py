@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -57,7 +58,8 @@ class Rollout:
         if fault in NO_ANSWER or reply.delay > timeout:
             self.clock.elapsed += timeout if fault == "hang" else 0.0
             raise OtaError("the connection broke", code="connection_broken", hint="ask again", retry=Retry.LATER)
-        return Response(reply.status, {name.lower(): value for name, value in reply.headers.items()}, reply.body)
+        headers = {"date": formatdate(reply.date, usegmt=True), **reply.headers}
+        return Response(reply.status, {name.lower(): value for name, value in headers.items()}, reply.body)
 
     def give_up(self) -> None:
         """Nobody waits here."""

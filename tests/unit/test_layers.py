@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "_evidence": "_client _facts _operations",
     "_argspec": "_errors _operations",
     "_watch": "_client _evidence _facts _operations _standing",
+    "_preflight": "_client _errors _evidence _operations",
     "_progress": "_policy _standing _verdict",
     "_gate": "_client _errors _memory _policy _progress _standing _threads _verdict _watch",
     "_connection": "_argspec _client _credentials _operations _pacing _transport",
@@ -45,7 +46,7 @@ MAY_IMPORT = {
     "action": "_argspec _connection _errors _gate _memory _policy",
     "doc_fragments": "",
     "filter": "_answered _argspec _errors _memory _policy _verdict",
-    "modules": "_argspec _client _evidence _facts _module _operations",
+    "modules": "_argspec _client _evidence _facts _module _operations _preflight",
     "test": "_errors _verdict",
 }
 

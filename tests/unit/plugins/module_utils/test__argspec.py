@@ -12,6 +12,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import (
     devices_asked,
     endpoint_url,
     named,
+    proxy_url,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 
@@ -46,6 +47,73 @@ def test_endpoint(given, url):
     assert endpoint_url(options(**given)) == url
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"endpoint": "http://127.0.0.1:8080"},
+        {"endpoint": "http://127.9.9.9"},
+        {"endpoint": "http://[::1]:8080"},
+        {"endpoint": "http://LOCALHOST:1"},
+        {"endpoint": "http://127.0.0.1:8080", "proxy": "localhost:3128"},
+        {"endpoint": "http://iot.example.com", "allow_http": True},
+    ],
+)
+def test_plain_http_that_is_allowed(given):
+    assert endpoint_url(options(**given)).startswith("http://")
+
+
+@pytest.mark.parametrize(
+    ("given", "host"),
+    [
+        ({"endpoint": "http://iot.example.com:8686"}, "iot.example.com"),
+        ({"endpoint": "http://localhost.example.com"}, "localhost.example.com"),
+        ({"endpoint": "http://10.0.0.1"}, "10.0.0.1"),
+        ({"endpoint": "http://[2001:db8::1]"}, "2001:db8::1"),
+        ({"endpoint": "HTTP://iot.example.com", "platform": "tuya"}, "iot.example.com"),
+        ({"endpoint": "http://127.0.0.1", "proxy": "http://proxy.example.com:3128"}, "127.0.0.1"),
+    ],
+)
+def test_plain_http_to_elsewhere_is_refused(given, host):
+    assert refusal(endpoint_url, options(**given)) == (
+        f"endpoint is plain http to {host}, so that the parameters of the signed requests, and a security token, would"
+        " travel in clear; write https://, or set allow_http to true if you trust everything on the way."
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        (None, None),
+        (" ", None),
+        ("proxy.example.com:3128", "http://proxy.example.com:3128"),
+        ("http://proxy.example.com:3128/", "http://proxy.example.com:3128/"),
+        ("https://user:p%40ss%2F@[::1]:3128", "https://user:p%40ss%2F@[::1]:3128"),
+        ("socks5h://127.0.0.1:1080", "socks5h://127.0.0.1:1080"),
+    ],
+)
+def test_proxy(given, url):
+    assert proxy_url(given) == url
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "http://",
+        "ftp://proxy:21",
+        "http://user:hunter/2@proxy:1",
+        "http://user:hunter#2@proxy:1",
+        "http://user:hunter?2@proxy:1",
+        "http://user:hunter 2@proxy:1",
+        "http://proxy:port",
+        "http://[::1",
+    ],
+)
+def test_a_proxy_that_is_no_url_is_not_repeated(given):
+    sentence = refusal(proxy_url, given)
+    assert sentence.startswith("proxy is not the URL of a proxy; write it like http://host:port or http://user:")
+    assert "hunter" not in sentence
+
+
 def test_tuya_needs_an_endpoint():
     sentence = refusal(endpoint_url, options(platform="tuya"))
     assert sentence.startswith(
@@ -73,12 +141,16 @@ def test_an_unknown_region():
         "https://iot.example.com:port",
         "https://iot.example.com:99999",
         "https://[::1",
+        "https://::1",
+        "::1",
+        "2001:db8::1",
         "iot example com",
     ],
 )
 def test_an_endpoint_that_is_no_url_is_not_repeated(endpoint):
     assert refusal(endpoint_url, options(endpoint=endpoint)) == (
-        "endpoint is not the URL of a service; write it like https://host:port, without user name, query and fragment."
+        "endpoint is not the URL of a service; write it like https://host:port, without user name, query and fragment,"
+        " and an IPv6 address in brackets."
     )
 
 
@@ -88,6 +160,7 @@ def test_an_endpoint_that_is_no_url_is_not_repeated(endpoint):
         ("timeout", 0.0, "timeout is 0.0; give a number from 0.001 to 86400."),
         ("timeout", float("inf"), "timeout is inf; give a number from 0.001 to 86400."),
         ("timeout", float("nan"), "timeout is nan; give a number from 0.001 to 86400."),
+        ("connect_timeout", 0.0, "connect_timeout is 0.0; give a number from 0.001 to 86400."),
         ("retries", -1, "retries is -1; give a number from 0 to 100."),
         ("retries", 10**400, "retries is 10000000000000000000; give a number from 0 to 100."),
         ("max_qps", -0.5, "max_qps is -0.5; give a number from 0.001 to 10000."),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils import _connection
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.modules import ota_job_info
 from ansible_collections.iotfleet.ota.tests.unit.fakes import Conversation, run_module, success
 
@@ -18,14 +19,27 @@ OPTIONS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _no_proxies_of_this_machine(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
 def test_options_reach_their_places(monkeypatch):
     conversation = Conversation(success(Data={"JobId": "1"}))
     places = []
     monkeypatch.setattr(_connection, "Transport", lambda *arguments: places.append(arguments) or conversation)
-    options = {"validate_certs": False, "ca_path": "/ca.pem", "proxy": "http://u:p@proxy:1", "timeout": 3}
+    options = {
+        "validate_certs": False,
+        "ca_path": "/ca.pem",
+        "proxy": "http://u:p@proxy:1",
+        "timeout": 3,
+        "connect_timeout": 2,
+    }
     result = run_module(ota_job_info.main, {**OPTIONS, **options, "iot_instance_id": "iot-1", "region": "us-west-1"})
     (request,) = conversation.finish()
-    assert places == [(False, "/ca.pem", "http://u:p@proxy:1")]
+    assert places == [(False, "/ca.pem", "http://u:p@proxy:1", 2.0)]
     assert (request.timeout, request.place) == (1.5, "https://iot.example.com/")
     assert (request.params["IotInstanceId"], request.params["RegionId"]) == ("iot-1", "us-west-1")
     assert request.params["SecurityToken"] == "canary-token"
@@ -56,14 +70,34 @@ def test_an_empty_variable_counts_as_none(monkeypatch):
 
 @pytest.mark.parametrize("proxy", [None, "", "http://proxy:1", "http://[::1"])
 def test_a_proxy_need_not_have_a_password(proxy):
-    assert _connection._password(proxy) is None
+    assert _connection._passwords(proxy) == set()
+
+
+def test_a_password_is_masked_as_it_is_written_and_as_it_is(monkeypatch):
+    monkeypatch.setenv("https_proxy", "http://user:from%2Fenvironment@proxy:1")
+    assert _connection._passwords("http://user:p%40ss@proxy:1") == {
+        "p%40ss",
+        "p@ss",
+        "from%2Fenvironment",
+        "from/environment",
+    }
+
+
+def connect(hidden, **given):
+    spec = _connection.specification({})
+    options = {name: option.get("default") for name, option in spec.items()}
+    return _connection.connect({**options, **OPTIONS, **given}, hidden.update, print)
 
 
 def test_what_must_be_masked_is_handed_over(monkeypatch):
     monkeypatch.setattr(_connection, "Transport", lambda *arguments: None)
     hidden = set()
-    spec = _connection.specification({})
-    options = {name: option.get("default") for name, option in spec.items()}
-    options.update(OPTIONS, proxy="http://user:word@proxy:1")
-    _connection.connect(options, hidden.update, print)
+    connect(hidden, proxy="http://user:word@proxy:1")
     assert hidden == {"canary-secret", "canary-token", "word"}
+
+
+def test_a_password_is_masked_also_where_an_option_is_refused():
+    hidden = set()
+    with pytest.raises(OtaError):
+        connect(hidden, proxy="http://user:word@proxy:1", timeout=0)
+    assert hidden == {"word"}

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import gc
 import socket
 import ssl
 import struct
@@ -13,6 +15,7 @@ import time
 
 import pytest
 import trustme
+import urllib3
 from ansible_collections.iotfleet.ota.plugins.module_utils import _transport
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import (
     MissingLibraryError,
@@ -28,15 +31,15 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Odd: 1\r\n\r\n{}"
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch):
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
 
 
 @contextlib.contextmanager
-def server(serve, tls=None):
+def server(serve, tls=None, host="127.0.0.1"):
     """A server on a free port that hands each connection to ``serve``; yields the port."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
 
     def accept():
         with contextlib.suppress(OSError):
@@ -90,6 +93,19 @@ def failure(*arguments, **options):
     assert error.value.__cause__ is None
     assert error.value.__context__ is None or error.value.__suppress_context__
     return error.value
+
+
+@pytest.fixture
+def _tunnel_refused():
+    """Python before 3.12 leaves a socket to the garbage collector when a proxy makes no tunnel."""
+    yield
+    gc.collect()
+
+
+def refusing_tunnels(test):
+    """For a test in which a proxy makes no tunnel."""
+    test = pytest.mark.filterwarnings("ignore::ResourceWarning")(pytest.mark.usefixtures("_tunnel_refused")(test))
+    return pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")(test)
 
 
 def test_the_answer():
@@ -241,6 +257,89 @@ def test_the_body_of_a_redirect_is_bounded_too(monkeypatch):
         assert failure(port).code == "endless_answer"
 
 
+# --- Connecting ------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def full_server():
+    """A server that accepts no further connection; yields the port."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _number in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def test_a_connection_that_is_not_accepted_in_time():
+    with full_server() as port:
+        began = time.monotonic()
+        error = failure(port, timeout=10.0, connect_timeout=0.3)
+    assert time.monotonic() - began < 5
+    assert (error.code, error.retry) == ("connect_timeout", Retry.LATER)
+    assert error.cause == f"127.0.0.1:{port} did not accept a connection in time"
+    assert "raise connect_timeout" in error.hint
+
+
+def test_a_proxy_that_does_not_accept_a_connection_in_time():
+    with full_server() as port:
+        error = failure(1, "https", timeout=10.0, connect_timeout=0.3, proxy=f"http://127.0.0.1:{port}")
+    assert (error.code, error.retry) == ("proxy_failed", Retry.LATER)
+    assert error.cause == f"the proxy 127.0.0.1:{port} on the way to 127.0.0.1:1 does not answer in time"
+
+
+def test_connecting_counts_within_the_limit_of_the_whole():
+    with full_server() as port:
+        began = time.monotonic()
+        assert failure(port, timeout=0.3, connect_timeout=10.0).code in ("timeout", "connect_timeout")
+    assert time.monotonic() - began < 5
+
+
+def test_an_answer_may_take_longer_than_a_connection():
+    def late(connection):
+        connection.recv(65536)
+        time.sleep(0.5)
+        connection.sendall(OK)
+
+    with server(late) as port:
+        assert ask(port, timeout=5.0, connect_timeout=0.2).status == 200
+
+
+def has_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_ipv6(authority, tmp_path, scheme):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("::1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    serve = saying(OK)
+    with server(serve, context if scheme == "https" else None, "::1") as port:
+        transport = Transport(ca_path=str(tmp_path / "ca.pem"))
+        assert transport.send("GET", f"{scheme}://[::1]:{port}/some/path?A=1", 5.0).status == 200
+        with pytest.raises(OtaError) as error:
+            transport.send("GET", f"{scheme}://[::1]:{port}1/", 5.0)
+    assert serve.requests[0].startswith(b"GET /some/path?A=1 HTTP/1.1\r\n")
+    assert f"\r\nHost: [::1]:{port}\r\n".encode() in serve.requests[0]
+    assert "[::1]" in error.value.cause
+
+
+@refusing_tunnels
+def test_ipv6_through_a_proxy():
+    serve = saying(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
+    with server(serve) as port, pytest.raises(OtaError) as error:
+        Transport(proxy=f"http://127.0.0.1:{port}").send("GET", "https://[2001:db8::1]:8686/", 5.0)
+    assert serve.requests[0].startswith(b"CONNECT [2001:db8::1]:8686 ")
+    assert error.value.cause.endswith("on the way to [2001:db8::1]:8686 does not let it pass (HTTP 403)")
+
+
 # --- TLS -------------------------------------------------------------------------------------------------------------
 
 
@@ -358,12 +457,105 @@ def test_a_proxy_leaves_the_environments_certificates_in_force(authority, tls, t
     assert (pool.proxy.host, pool.proxy.port) == ("127.0.0.1", 1)
 
 
-def test_a_proxy_that_refuses():
+def closed_port():
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    error = failure(1, proxy=f"http://user:canary@127.0.0.1:{port}")
+        return listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_refuses(scheme):
+    port = closed_port()
+    error = failure(1, scheme, proxy=f"http://user:canary@127.0.0.1:{port}")
     assert (error.code, error.retry) == ("proxy_failed", Retry.LATER)
-    assert error.cause == "the proxy on the way to 127.0.0.1:1 cannot be used"
+    assert error.cause == f"the proxy 127.0.0.1:{port} on the way to 127.0.0.1:1 refuses connections"
+
+
+@refusing_tunnels
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("user", "sent"),
+    [
+        ("user:p%40ss%2F%25", "user:p@ss/%"),
+        ("%E5%AE%A2:%E5%8E%85", "客:厅"),
+        ("user", "user:"),
+        ("user:a:b", "user:a:b"),
+    ],
+)
+def test_what_a_proxy_is_told(scheme, user, sent):
+    serve = saying(b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n")
+    with server(serve) as port:
+        error = failure(1, scheme, proxy=f"http://{user}@127.0.0.1:{port}")
+    (request,) = serve.requests
+    assert request.startswith(b"CONNECT 127.0.0.1:1 " if scheme == "https" else b"GET http://127.0.0.1:1/?Action")
+    assert base64.b64encode(sent.encode()) in request
+    assert (error.code, error.retry, error.systemic) == ("proxy_authentication", Retry.NEVER, True)
+    assert error.http_status == 407
+    assert error.cause == (
+        f"the proxy 127.0.0.1:{port} on the way to 127.0.0.1:1 wants a user name and a password, or others than were"
+        " given (HTTP 407)"
+    )
+
+
+@refusing_tunnels
+@pytest.mark.parametrize(
+    ("status", "code", "retry", "words"),
+    [
+        (403, "proxy_denied", Retry.NEVER, "does not let it pass (HTTP 403)"),
+        (502, "proxy_failed", Retry.LATER, "does not get through to it (HTTP 502)"),
+    ],
+)
+def test_a_proxy_that_makes_no_tunnel(status, code, retry, words):
+    with server(saying(b"HTTP/1.1 %d canary\r\nContent-Length: 0\r\n\r\n" % status)) as port:
+        error = failure(1, "https", proxy=f"http://127.0.0.1:{port}")
+    assert (error.code, error.retry, error.http_status) == (code, retry, status)
+    assert error.cause == f"the proxy 127.0.0.1:{port} on the way to 127.0.0.1:1 {words}"
+
+
+@pytest.mark.skipif(urllib3.__version__ < "2", reason="urllib3 1 does not tell whose certificate it is")
+def test_a_proxy_whose_certificate_is_not_trusted(tls):
+    with server(saying(OK), tls) as port:
+        error = failure(1, "https", proxy=f"https://127.0.0.1:{port}")
+    assert (error.code, error.retry, error.systemic) == ("proxy_failed", Retry.NEVER, True)
+    assert error.cause.endswith("has a certificate that is not trusted")
+
+
+def test_a_proxy_that_speaks_no_tls():
+    with server(saying(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")) as port:
+        error = failure(1, "https", proxy=f"https://127.0.0.1:{port}")
+    assert (error.code, error.systemic) == ("proxy_failed", True)
+    assert error.cause.endswith("makes no TLS connection")
+
+
+@pytest.mark.parametrize("spelling", [str.lower, str.upper])
+def test_a_proxy_of_the_environment(spelling, monkeypatch):
+    serve = saying(OK)
+    with server(serve) as port:
+        monkeypatch.setenv(spelling("http_proxy"), f"http://user:canary@127.0.0.1:{port}")
+        Transport().send("GET", "http://iot.example.com/?A=1", 5.0)
+    assert serve.requests[0].startswith(b"GET http://iot.example.com/?A=1 HTTP/1.1\r\n")
+    assert b"Proxy-Authorization: Basic " in serve.requests[0]
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "url", "direct"),
+    [
+        ("other.example.com", "https://iot.example.com/", False),
+        ("iot.example.com", "https://iot.example.com/", True),
+        (".example.com", "https://iot.example.com/", True),
+        ("one.test, example.com", "https://iot.example.com:8686/", True),
+        ("iot.example.com:8686", "https://iot.example.com:8686/", True),
+        ("iot.example.com:1", "https://iot.example.com:8686/", False),
+        ("*", "https://iot.example.com/", True),
+        ("10.0.0.0/8", "https://10.1.2.3/", True),
+        ("10.0.0.0/8", "https://11.1.2.3/", False),
+        ("2001:db8::1", "https://[2001:db8::1]:8686/", True),
+        ("", "https://[2001:db8::1]:8686/", False),
+    ],
+)
+def test_who_is_asked_without_the_proxy_of_the_environment(no_proxy, url, direct, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    assert Transport()._find_route(url).proxy == (None if direct else "127.0.0.1:1")
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://"])

@@ -1,0 +1,174 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The preflight as people run it: by its role, against a simulator with faults."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+import socket
+from typing import Any
+
+import pytest
+
+from .conftest import Run, run_play, simulator
+
+KEY = {"id": "flight-id", "secret": "canary-secret", "security_token": "canary-token"}
+WORLD = {
+    "access_keys": [KEY],
+    "instance_id": "iot-1",
+    "firmwares": [{"firmware_id": "f1", "product_key": "k1", "src_version": "1.0", "dest_version": "2.0"}],
+    "products": [{"product_key": "k1"}, {"product_key": "k2"}],
+    "jobs": [{"job_id": "canary", "firmware_id": "f1", "devices": ["d-1", "客厅"]}],
+}
+ACTIONS = {
+    "QueryOTAJob": "permission_query_ota_job",
+    "ListOTATaskByJob": "permission_list_ota_task_by_job",
+    "ListOTAUnfinishedTaskByDevice": "permission_list_ota_unfinished_task_by_device",
+    "ListOTAModuleVersionsByDevice": "permission_list_ota_module_versions_by_device",
+    "ListOTAJobByDevice": "permission_list_ota_job_by_device",
+}
+INPUTS = {
+    "job_id": "canary",
+    "product_key": "k1",
+    "device_names": "客厅, d-1",
+    "firmware_id": "f1",
+    "dest_version": "2.0",
+    "job_type": "UPGRADE_FIRMWARE",
+}
+
+
+def fly(folder: pathlib.Path, url: str, cases: dict[str, dict[str, Any]]) -> Run:
+    """Run the role once for each case, or the module alone, in one play; the results are what it found, and the message
+    with which the role failed.
+    """
+    tasks: list[dict[str, Any]] = []
+    before: list[dict[str, Any]] = []
+    for name, case in cases.items():
+        faults = case.get("faults", [])
+        if faults != before:
+            call = {"url": f"{url}/_sim/faults", "method": "POST", "body_format": "json", "body": {"faults": faults}}
+            tasks.append({"ansible.builtin.uri": call})
+            before = faults
+        connection = {"module_defaults": {"group/iotfleet.ota.ota": case["connection"]}} if "connection" in case else {}
+        if case.get("module"):
+            asked = {**INPUTS, "device_names": ["d-1"]}
+            tasks.append({"iotfleet.ota.ota_preflight_info": asked, **connection, "register": name})
+            continue
+        inputs = {f"rollout_preflight_{key}": value for key, value in {**INPUTS, **case.get("inputs", {})}.items()}
+        include = {"ansible.builtin.include_role": {"name": "iotfleet.ota.rollout_preflight"}, "vars": inputs}
+        said = {"ansible.builtin.set_fact": {"said": "{{ ansible_failed_result.msg }}"}}
+        block = {"block": [{"ansible.builtin.set_fact": {"said": ""}}, include], "rescue": [said]}
+        tasks.append({**block, **connection, "ignore_errors": False})
+        tell = {"said": "{{ said }}", "found": "{{ rollout_preflight_result }}"}
+        tasks.append({"ansible.builtin.debug": {"msg": tell}, "register": name})
+    (folder / "ansible.cfg").write_text("[defaults]\nshow_custom_stats = true\n[connection]\npipelining = true\n")
+    defaults = {
+        "endpoint": url,
+        "access_key_id": "{{ key_id }}",
+        "access_key_secret": "{{ key_secret }}",
+        "security_token": "{{ key_token }}",
+        "iot_instance_id": "iot-1",
+        "retries": 0,
+        "max_qps": 0,
+    }
+    variables = {"key_id": KEY["id"], "key_secret": KEY["secret"], "key_token": KEY["security_token"]}
+    run = run_play(folder, tasks, "-vvvv", defaults={**defaults}, variables=variables)
+    assert "canary-" not in run.output
+    assert "Traceback" not in run.output
+    assert not re.search(r"WARNING.*\n.*roles/rollout_preflight", run.output)
+    return run
+
+
+def failed(run: Run, case: str) -> list[str]:
+    return [check["name"] for check in found(run, case)["checks"] if check["ok"] is False]
+
+
+def found(run: Run, case: str) -> dict[str, Any]:
+    """What the module answered."""
+    result = run.results[case]
+    return result if "checks" in result else result["msg"]["found"]
+
+
+def stats(run: Run) -> dict[str, Any]:
+    """What was handed on."""
+    return json.loads(re.search(r"CUSTOM STATS: \**\s*RUN: (.*)", run.output).group(1))
+
+
+def test_the_role(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        closed_port = listener.getsockname()[1]
+    key = {
+        "access_key_id": "{{ key_id }}",
+        "access_key_secret": "{{ key_secret }}",
+        "security_token": "{{ key_token }}",
+    }
+    with simulator(tmp_path, WORLD) as place:
+        here = {**key, "endpoint": place.url, "iot_instance_id": "iot-1", "retries": 0}
+        cases: dict[str, dict[str, Any]] = {
+            "well": {},
+            "alone": {"inputs": {**dict.fromkeys(INPUTS, ""), "job_id": "canary"}},
+            "devices_alone": {"inputs": {**dict.fromkeys(INPUTS, ""), "product_key": "k1", "device_names": ["d-1"]}},
+            **{
+                action: {"faults": [{"fault": "no_permission", "action": action}], "module": action != "QueryOTAJob"}
+                for action in ACTIONS
+            },
+            "clock": {"faults": [{"fault": "clock_skew", "seconds": 3600}], "module": True},
+            "portal": {"faults": [{"fault": "html", "status": 200}], "module": True},
+            "instance": {"connection": {**here, "iot_instance_id": "iot-2"}, "module": True},
+            "no_instance": {
+                "connection": {name: value for name, value in here.items() if name != "iot_instance_id"},
+                "module": True,
+            },
+            "wrong_key": {"connection": {**here, "access_key_secret": "wrong"}, "module": True},
+            "dead": {"connection": {**here, "endpoint": f"http://127.0.0.1:{closed_port}"}},
+            "unknown": {"inputs": {"job_id": "nobody", "device_names": "nobody"}},
+            "other_job": {"inputs": {"dest_version": "3.0", "job_type": "VERIFY_FIRMWARE"}},
+        }
+        run = fly(tmp_path, place.url, cases)
+
+    for name in ("well", "alone", "devices_alone"):
+        assert (failed(run, name), run.results[name]["msg"]["said"]) == ([], "")
+    well = found(run, "well")
+    assert (well["ok"], all(check["ok"] for check in well["checks"])) == (True, True)
+    assert abs(well["clock_offset"]) < 5
+    assert '"ok      QueryOTAJob may be asked"' in run.output
+    assert '"ok      device 客厅 of product k1 is known"' in run.output
+    assert '"skipped no job_type is given that the batch could be compared with"' in run.output
+
+    for action, name in ACTIONS.items():
+        assert failed(run, action) == [name]
+    assert re.search(r'"FAILED  QueryOTAJob may not be asked \(request id [\w-]+\); let the account', run.output)
+    said = run.results["QueryOTAJob"]["msg"]["said"]
+    assert said.startswith("1 of 15 checks failed: QueryOTAJob may not be asked (")
+
+    assert failed(run, "clock") == ["clock"]
+    assert found(run, "clock")["clock_offset"] == pytest.approx(3600, abs=5)
+    assert failed(run, "instance") == failed(run, "no_instance") == ["iot_instance"]
+    assert failed(run, "wrong_key") == ["access_key"]
+    assert failed(run, "dead") == failed(run, "portal") == ["endpoint"]
+    assert f"127.0.0.1:{closed_port} refuses connections; check host and port" in run.results["dead"]["msg"]["said"]
+    assert failed(run, "unknown") == ["job", "device"]
+    assert failed(run, "other_job") == ["job_dest_version", "job_type"]
+
+    handed_on = stats(run)  # by the last case
+    assert handed_on["rollout_preflight_ok"] is False
+    assert handed_on["rollout_preflight_failed"] == ["job_dest_version", "job_type"]
+    assert handed_on["rollout_preflight_sentence"] == run.results["other_job"]["msg"]["said"]
+    assert handed_on["rollout_preflight_sentence"] == (
+        "2 of 15 checks failed: batch canary has the dest_version 2.0, and 3.0 was expected; check job_id and"
+        " dest_version: another batch may be meant. batch canary has the job_type UPGRADE_FIRMWARE, and VERIFY_FIRMWARE"
+        " was expected; check job_id and job_type: another batch may be meant."
+    )
+
+
+def test_options_that_cannot_be_used(tmp_path):
+    run = fly(tmp_path, "", {"nothing": {"inputs": dict.fromkeys(INPUTS, "")}})
+    said = run.results["nothing"]["msg"]["said"]
+    assert "neither job_id nor product_key with device_names is given" in said
+    handed_on = stats(run)
+    assert (handed_on["rollout_preflight_ok"], handed_on["rollout_preflight_failed"]) == (False, ["not_checked"])
+    assert (handed_on["rollout_preflight_sentence"], handed_on["rollout_preflight_clock_offset"]) == (said, None)

@@ -1,0 +1,69 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.iotfleet.ota.plugins.modules import ota_preflight_info
+from ansible_collections.iotfleet.ota.tests.unit.fakes import refused, success
+from ansible_collections.iotfleet.ota.tests.unit.plugins.modules.conftest import hold_failure, hold_success
+
+DEVICE = {"product_key": "k", "device_names": ["a", "b"]}
+
+
+def test_the_first_device_is_asked_about(ask):
+    answers = [success(Data={"SimpleOTATaskInfo": []}), success(Data={"SimpleOTAModuleInfo": []}, Total=0)]
+    result, requests = ask(ota_preflight_info, DEVICE, *answers)
+    assert [(request.params["ProductKey"], request.params["DeviceName"]) for request in requests] == [("k", "a")] * 2
+    assert requests[1].params["PageSize"] == "1"
+    assert (result["ok"], result["clock_offset"]) == (True, None)
+    hold_success(ota_preflight_info, result)
+
+
+def test_a_failed_check_fails_nothing(ask):
+    answers = [refused("NoPermission", "not you", 403, Date="Tue, 19 Nov 2024 09:47:43 GMT")]
+    answers.append(success(Data={"SimpleOTAModuleInfo": []}, Total=0))
+    result, _requests = ask(ota_preflight_info, DEVICE, *[answer._replace(headers=lower(answer)) for answer in answers])
+    assert result["ok"] is False
+    assert [check["code"] for check in result["checks"] if check["ok"] is False] == ["clock_off", "NoPermission"]
+    assert result["clock_offset"] < -1e6
+    hold_success(ota_preflight_info, result)
+
+
+def lower(answer):
+    return {name.lower(): value for name, value in answer.headers.items()}
+
+
+def test_no_instance_is_sent_to_tuya(ask):
+    options = {**DEVICE, "platform": "tuya", "iot_instance_id": "iot-1"}
+    result, requests = ask(ota_preflight_info, options, refused("InvalidAccessKeyId.NotFound", "", 404))
+    assert "IotInstanceId" not in requests[0].params
+    by_name = {check["name"]: check for check in result["checks"]}
+    assert by_name["iot_instance"]["sentence"] == "no iot_instance_id is sent, as for a public instance without one"
+    assert by_name["access_key"]["ok"] is False
+    hold_success(ota_preflight_info, result)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "neither job_id nor product_key with device_names is given; give job_id to look at a batch"),
+        ({"product_key": "k"}, "neither job_id nor product_key with device_names is given"),
+        ({"device_names": ["a"]}, "neither job_id nor product_key with device_names is given"),
+        ({"job_id": " "}, "entry 1 of job_id is blank"),
+        ({"product_key": "k", "device_names": []}, "device_names is empty"),
+        ({"job_id": "1", "endpoint": "http://iot.example.com"}, "endpoint is plain http to iot.example.com"),
+    ],
+)
+def test_options_that_cannot_be_used(ask, options, words):
+    result, _requests = ask(ota_preflight_info, options)
+    assert words in result["msg"]
+    assert (result["checks"], result["ok"]) == ([], False)
+    hold_failure(ota_preflight_info, result)
+
+
+def test_a_key_that_is_missing(ask):
+    result, _requests = ask(ota_preflight_info, {**DEVICE, "access_key_secret": ""})
+    assert result["failure"]["code"] == "missing_credentials"
+    hold_failure(ota_preflight_info, result)

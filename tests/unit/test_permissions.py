@@ -1,0 +1,82 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Holds the guide on permissions against what the plugins ask."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils import _operations
+from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
+
+ROOT = Path(__file__).resolve().parents[2]
+GUIDE = (ROOT / "docs" / "docsite" / "rst" / "permissions.rst").read_text(encoding="utf-8")
+ACTIONS = {value.action for value in vars(_operations).values() if isinstance(value, _operations.Operation)}
+DEVICE = {"product_key": "k1", "device_names": ["d-1"], "iot_ids": None}
+QUESTIONS = {
+    "ota_job_info": {"job_ids": ["1"]},
+    "ota_job_tasks_info": {"job_id": "1", "task_statuses": None, "device_names": None, "counts_only": False},
+    "ota_unfinished_tasks_info": {**DEVICE, "module_name": None, "task_statuses": None},
+    "ota_module_versions_info": {**DEVICE, "module_name": None},
+    "ota_device_jobs_info": {**DEVICE, "firmware_id": "f1"},
+    "ota_preflight_info": {
+        **dict.fromkeys(("product_key", "device_names", "firmware_id", "dest_version", "job_type", "iot_instance_id")),
+        "job_id": "1",
+        "platform": "alibaba",
+    },
+}
+
+
+def policy():
+    block = re.search(r"\.\. code-block:: json\n\n((?: {4}.*\n|\n)+)", GUIDE).group(1)
+    return json.loads(textwrap.dedent(block))
+
+
+def table():
+    """The operations that the guide names for each plugin."""
+    rows = re.findall(r"\* - :ansplugin:`iotfleet\.ota\.(\w+)#module`\n\s+- ((?:``\w+``,?\s*)+)", GUIDE)
+    return {name: set(re.findall(r"\w+", actions)) for name, actions in rows}
+
+
+def world():
+    return Rollout({**batch("d-1", {"name": "d-2", "course": "busy"})})
+
+
+def test_the_policy_allows_each_operation_and_nothing_else():
+    (statement,) = policy()["Statement"]
+    assert sorted(statement["Action"]) == sorted(f"iot:{action}" for action in ACTIONS)
+    assert (statement["Effect"], statement["Resource"], policy()["Version"]) == ("Allow", "*", "1")
+
+
+def test_no_operation_can_change_anything():
+    assert all(re.match(r"(Query|List)[A-Z]", action) for action in ACTIONS)
+
+
+def test_each_plugin_has_a_row():
+    assert set(table()) == {path.stem for path in (ROOT / "plugins" / "modules").glob("ota_*.py")}
+    assert set().union(*table().values()) == ACTIONS
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_what_a_module_asks(name, monkeypatch):
+    module, life = importlib.import_module(f"ansible_collections.iotfleet.ota.plugins.modules.{name}"), {}
+    monkeypatch.setattr(module, "run", lambda **parts: life.update(parts))
+    module.main()
+    rollout, options = world(), QUESTIONS[name]
+    for question in life["inputs"](options):
+        life["ask"](rollout.client(), options, question)
+    assert set(rollout.actions) == table()[name]
+
+
+def test_what_the_gate_asks():
+    failing, passing = world(), Rollout(batch("d-1"))
+    assert failing.gate("1")["verdict"] == "failed"
+    assert passing.gate("1", min_devices=1)["verdict"] == "passed"
+    assert {*failing.actions, *passing.actions} == table()["ota_rollout_gate"]
