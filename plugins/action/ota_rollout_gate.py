@@ -51,7 +51,8 @@ class ActionModule(ActionBase):
 
     def _gate(self, options: Mapping[str, Any], hidden: set[str]) -> dict[str, Any]:
         def show(line: str, color: str | None = None) -> None:
-            display.display(remove_values(line, hidden), color=color)
+            # A copy, because credentials that are renewed meanwhile join what is hidden, from threads.
+            display.display(remove_values(line, frozenset(hidden)), color=color)
 
         def warn(line: str) -> None:
             show(f"[WARNING]: {line}", constants.config.get_config_value("COLOR_WARN"))
@@ -109,5 +110,7 @@ def _request(options: Mapping[str, Any]) -> Request:
 
 
 def _refusal(failure: OtaError) -> dict[str, Any]:
-    msg = missing_required_lib(failure.library) if isinstance(failure, MissingLibraryError) else str(failure)
+    msg = str(failure)
+    if isinstance(failure, MissingLibraryError):
+        msg = missing_required_lib(failure.library, failure.reason)
     return {"failed": True, "msg": msg, "failure": failure.failure()}

@@ -276,6 +276,20 @@ COMMON_PARAMETERS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+#: Where ACS3 puts the common parameters: into headers. Those of :data:`COMMON_PARAMETERS` that say where to ask stay.
+COMMON_HEADERS: Mapping[str, str] = MappingProxyType(
+    {
+        "host": "host",
+        "action": "x-acs-action",
+        "version": "x-acs-version",
+        "timestamp": "x-acs-date",
+        "nonce": "x-acs-signature-nonce",
+        "body_hash": "x-acs-content-sha256",
+        "access_key_id": "x-acs-accesskey-id",
+        "security_token": "x-acs-security-token",
+    }
+)
+
 #: What surrounds the data of an answer. A gateway writes ``Message`` where the service writes ``ErrorMessage``.
 ENVELOPE = (
     *_fields(Kind.BOOLEAN, "Success"),
@@ -301,6 +315,11 @@ def wire_parameters(names: Mapping[str, str], values: Mapping[str, Argument]) ->
     return params
 
 
+# --- Signatures ------------------------------------------------------------------------------------------------------
+
+RPC_METHOD, ACS3_METHOD = "HMAC-SHA1", "ACS3-HMAC-SHA256"
+
+
 # --- Platforms -------------------------------------------------------------------------------------------------------
 
 
@@ -311,6 +330,7 @@ class Platform(NamedTuple):
     sends_version: bool  # Format, Version and SignatureVersion
     sends_place: bool  # RegionId and IotInstanceId
     sends_token: bool  # SecurityToken; a platform without temporary keys must not see one of another
+    signature_methods: tuple[str, ...]  # the first is what its own tools use
     regions: tuple[str, ...] = ()
     host: str = ""
 
@@ -322,6 +342,7 @@ PLATFORMS: Mapping[str, Platform] = MappingProxyType(
             sends_version=True,
             sends_place=True,
             sends_token=True,
+            signature_methods=(ACS3_METHOD, RPC_METHOD),
             regions=(
                 "cn-shanghai",
                 "cn-beijing",
@@ -334,7 +355,13 @@ PLATFORMS: Mapping[str, Platform] = MappingProxyType(
             ),
             host="iot.{region}.aliyuncs.com",
         ),
-        "tuya": Platform(method="GET", sends_version=False, sends_place=False, sends_token=False),
+        "tuya": Platform(
+            method="GET",
+            sends_version=False,
+            sends_place=False,
+            sends_token=False,
+            signature_methods=(RPC_METHOD,),
+        ),
     }
 )
 
@@ -357,6 +384,11 @@ class Meaning(NamedTuple):
 
 
 _CLOCK_CODES = r"^InvalidTimeStamp\."
+_EXPIRY_CODES = r"^InvalidSecurityToken\.Expired$"
+_KEY_CODES = (
+    r"^(SignatureDoesNotMatch|IncompleteSignature|InvalidAccessKeyId|(Missing|Invalid)SecurityToken|Forbidden|NoPermission)"
+    r"(\.|$)|\.RamActionPermissionDeny$"
+)
 
 MEANINGS = (
     Meaning(
@@ -396,7 +428,7 @@ MEANINGS = (
         systemic=True,
     ),
     Meaning(
-        r"^(InvalidSecurityToken\.Expired)$",
+        _EXPIRY_CODES,
         "ask for new temporary credentials and give all three of access_key_id, access_key_secret and security_token",
         quote=False,
         systemic=True,
@@ -433,6 +465,11 @@ MEANINGS = (
     Meaning(
         r"^Missing(Format|Version|SignatureVersion)$", "set full_common_parameters, or check platform", systemic=True
     ),
+    Meaning(
+        r"^Missing(Action|AccessKeyId|SignatureMethod|SignatureNonce|Signature|Timestamp)$",
+        "check platform and endpoint, or set signature_method to HMAC-SHA1, because this service does not see who asks",
+        systemic=True,
+    ),
     Meaning(r"^Missing|^Invalid|\.InvalidPageParams$", "correct the option that the code names"),
 )
 
@@ -454,3 +491,13 @@ def meaning_of(code: str, http_status: int | None = None) -> Meaning:
 def is_clock_code(code: str) -> bool:
     """Whether ``code`` says that the time stamp of the request is off."""
     return _matches(_CLOCK_CODES, code)
+
+
+def is_expiry_code(code: str) -> bool:
+    """Whether ``code`` says that temporary credentials are over."""
+    return _matches(_EXPIRY_CODES, code)
+
+
+def is_key_code(code: str) -> bool:
+    """Whether ``code`` finds fault with the key that signed the request, so that one wants to know where it is from."""
+    return _matches(_KEY_CODES, code)

@@ -674,8 +674,8 @@ class Crowd:
     def give_up(self):
         self.gave_up = True
 
-    def send(self, method, url, timeout):
-        params = Request(method, url, timeout).params
+    def send(self, method, url, timeout, headers):
+        params = Request(method, url, timeout, headers).params
         with self.guard:
             self.asked.append(params["JobId"])
             self.under_way += 1

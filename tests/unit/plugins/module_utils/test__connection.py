@@ -27,8 +27,8 @@ def test_options_reach_their_places(monkeypatch):
     (request,) = conversation.finish()
     assert places == [(False, "/ca.pem", "http://u:p@proxy:1")]
     assert (request.timeout, request.place) == (1.5, "https://iot.example.com/")
-    assert (request.params["IotInstanceId"], request.params["RegionId"]) == ("iot-1", "us-west-1")
-    assert request.params["SecurityToken"] == "canary-token"
+    assert request.query == {"IotInstanceId": "iot-1", "JobId": "1"}
+    assert request.headers["x-acs-security-token"] == "canary-token"
     assert "canary" not in str(result)
 
 
@@ -48,7 +48,7 @@ def test_an_empty_variable_counts_as_none(monkeypatch):
     for name in ("OTA_PLATFORM", "ALIBABA_CLOUD_REGION_ID", "ALIBABA_CLOUD_IOT_INSTANCE_ID"):
         monkeypatch.setenv(name, "")
     monkeypatch.setenv("ALICLOUD_REGION", "us-east-1")
-    run_module(ota_job_info.main, OPTIONS)
+    run_module(ota_job_info.main, {**OPTIONS, "signature_method": "HMAC-SHA1"})
     (request,) = conversation.finish()
     assert request.params["RegionId"] == "us-east-1"
     assert "IotInstanceId" not in request.params

@@ -24,6 +24,7 @@ def test_the_sentence_of_an_answer():
         "action": "QueryOTAJob",
         "attempts": 3,
         "hint": "mend it",
+        "credentials_source": None,
     }
 
 

@@ -80,7 +80,7 @@ def reset(connection):
 
 
 def ask(port, scheme="http", timeout=5.0, method="GET", **options):
-    return Transport(**options).send(method, f"{scheme}://127.0.0.1:{port}/{QUERY}", timeout)
+    return Transport(**options).send(method, f"{scheme}://127.0.0.1:{port}/{QUERY}", timeout, {})
 
 
 def failure(*arguments, **options):
@@ -107,7 +107,7 @@ def test_the_answer():
 def test_the_url_is_sent_as_it_was_signed():
     serve = saying(OK)
     with server(serve) as port:
-        Transport().send("GET", f"http://127.0.0.1:{port}/?A=%2A%20~%E5%AE%A2&B=%27%28%21", 5.0)
+        Transport().send("GET", f"http://127.0.0.1:{port}/?A=%2A%20~%E5%AE%A2&B=%27%28%21", 5.0, {})
     assert serve.requests[0].startswith(b"GET /?A=%2A%20~%E5%AE%A2&B=%27%28%21 HTTP/1.1\r\n")
 
 
@@ -116,7 +116,7 @@ def test_one_connection_serves_many_requests():
     with server(serve) as port:
         transport = Transport()
         for _number in range(3):
-            transport.send("GET", f"http://127.0.0.1:{port}/", 5.0)
+            transport.send("GET", f"http://127.0.0.1:{port}/", 5.0, {})
     assert len(serve.requests) == 3
 
 
@@ -318,7 +318,7 @@ def test_giving_up():
 
     def send():
         with pytest.raises(GivenUpError):
-            transport.send("GET", f"http://127.0.0.1:{port}/", 30.0)
+            transport.send("GET", f"http://127.0.0.1:{port}/", 30.0, {})
         ended.append(True)
 
     arrived = threading.Event()
@@ -344,7 +344,7 @@ def test_a_ca_path_without_certificates(tls, tmp_path):
 def test_a_proxy():
     serve = saying(OK)
     with server(serve) as port:
-        Transport(proxy=f"http://127.0.0.1:{port}").send("GET", "http://iot.example.com/?A=1", 5.0)
+        Transport(proxy=f"http://127.0.0.1:{port}").send("GET", "http://iot.example.com/?A=1", 5.0, {})
     assert serve.requests[0].startswith(b"GET http://iot.example.com/?A=1 HTTP/1.1\r\n")
 
 
