@@ -91,7 +91,7 @@ def checked(names: tuple[str, str, str], credentials: Credentials) -> Credential
     parts: tuple[object, ...] = (
         credentials.access_key_id,
         credentials.access_key_secret,
-        credentials.security_token or "-",
+        "-" if credentials.security_token is None else credentials.security_token,
     )
     for name, part in zip(names, parts):
         if not isinstance(part, str) or not part:

@@ -388,3 +388,42 @@ def test_a_mistake_of_ours_is_not_hidden(monkeypatch):
     monkeypatch.setattr(Transport, "_find_route", mistake)
     with pytest.raises(ZeroDivisionError):
         ask(1)
+
+
+# --- Headers ---------------------------------------------------------------------------------------------------------
+
+
+def test_headers_join_those_that_all_have():
+    serve = saying(OK)
+    headers = {"host": "iot.example.com", "Accept": "application/xml", "Authorization": "canary", "x-acs-date": "now"}
+    with server(serve) as port:
+        Transport().send("POST", f"http://127.0.0.1:{port}/", 5.0, headers)
+    lines = serve.requests[0].decode().lower().split("\r\n")
+    assert [line for line in lines if line.startswith("host:")] == ["host: iot.example.com"]
+    assert [line for line in lines if line.startswith("accept:")] == ["accept: application/xml"]
+    assert {"authorization: canary", "x-acs-date: now", "user-agent: iotfleet.ota"} <= set(lines)
+
+
+def test_headers_are_in_no_log_and_no_error(caplog):
+    caplog.set_level("DEBUG")
+    with server(reset) as port, pytest.raises(OtaError) as error:
+        Transport().send("POST", f"http://127.0.0.1:{port}/?A=1", 5.0, {"Authorization": "canary"})
+    with server(saying(OK)) as port:
+        Transport().send("POST", f"http://127.0.0.1:{port}/", 5.0, {"x-acs-security-token": "canary"})
+    assert "canary" not in caplog.text + str(error.value)
+
+
+@pytest.mark.parametrize("value", ["a\nb", "客"])
+def test_a_header_that_cannot_be_sent(value):
+    with server(saying(OK)) as port, pytest.raises(OtaError) as error:
+        Transport().send("GET", f"http://127.0.0.1:{port}/", 5.0, {"x-odd": value})
+    assert error.value.code == "invalid_url"
+
+
+def test_a_direct_one_uses_no_proxy(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    with server(saying(OK)) as port:
+        assert Transport(direct=True).send("GET", f"http://127.0.0.1:{port}/", 5.0, {}).status == 200
+        with pytest.raises(OtaError):
+            Transport().send("GET", f"http://127.0.0.1:{port}/", 5.0, {})
