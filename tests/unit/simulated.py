@@ -43,6 +43,7 @@ class Rollout:
         clocks = service.Clocks(self.clock.wall, self.clock.monotonic)
         parsed = scenario.parse({"dialect": platform, "qps": 0, **world})
         self.service = service.Service(parsed, service.Settings(clocks=clocks))
+        self.keys: Any = None
         self.actions: list[str] = []
         self.lines: list[str] = []
         self.warnings: list[str] = []
@@ -78,8 +79,8 @@ class Rollout:
             signature_method=PLATFORMS[self.platform].signature_methods[0],
         )
         pacer = Pacer(0, self.clock.monotonic, self.clock.sleep)
-        credentials = Credentials(key.id, key.secret)
-        return Client(connection, credentials, self, pacer, self.warnings.append, wall=self.clock.wall)
+        keys = self.keys or Credentials(key.id, key.secret, key.security_token or None)
+        return Client(connection, keys, self, pacer, self.warnings.append, wall=self.clock.wall)
 
     def gate(self, *job_ids: str, run: Any = None, **options: Any) -> dict[str, Any]:
         """Run a gate to its end."""
