@@ -47,7 +47,7 @@ class ActionModule(ActionBase):
         # Outside of the except clause, so that Ansible finds no exception whose traceback it could show.
         if failure is not None:
             result = _refusal(failure)
-        return remove_values({"changed": False, **result}, hidden)
+        return remove_values({"changed": False, **result}, frozenset(hidden))
 
     def _gate(self, options: Mapping[str, Any], hidden: set[str]) -> dict[str, Any]:
         def show(line: str, color: str | None = None) -> None:
