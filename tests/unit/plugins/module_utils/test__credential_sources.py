@@ -12,6 +12,8 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import CREDE
 from ansible_collections.iotfleet.ota.plugins.module_utils._credential_sources import KINDS, find_source
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._vendor import Session
+from ansible_collections.iotfleet.ota.plugins.module_utils._ways import CredentialsUri, OidcRole
 
 FIRST = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "id1", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secret1"}
 SECOND = {"ALICLOUD_ACCESS_KEY": "id2", "ALICLOUD_SECRET_KEY": "secret2"}
@@ -258,6 +260,21 @@ def test_a_file_that_is_written_anew_is_read_anew(home):
 
 
 # --- Roles and services ----------------------------------------------------------------------------------------------
+
+
+def test_the_way_to_an_oidc_role():
+    places = {"ALIBABA_CLOUD_STS_REGION": "cn-shanghai", "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED": "true"}
+    way = find("/nowhere", {}, {**OIDC, **places, "ALIBABA_CLOUD_ROLE_SESSION_NAME": "pod"}).way()
+    session = Session("acs:ram::1:role/ota", "pod", sts_region="cn-shanghai", vpc=True)
+    assert way == OidcRole(session, "acs:ram::1:oidc-provider/ack", "/var/run/token")
+
+
+def test_what_needs_a_network_goes_its_way_with_the_proxy_of_the_task(monkeypatch):
+    monkeypatch.setattr(_credential_sources, "go", lambda *arguments: arguments)
+    source = find("/nowhere", {"proxy": "http://proxy:1"}, URI)
+    place = "the service that ALIBABA_CLOUD_CREDENTIALS_URI names"
+    assert source.fetch() == (CredentialsUri("http://localhost:1/"), place, "http://proxy:1")
+    assert source.secrets() == set()
 
 
 @pytest.mark.parametrize("name", list(OIDC))

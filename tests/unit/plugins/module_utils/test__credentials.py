@@ -7,7 +7,6 @@ from __future__ import annotations
 import threading
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.module_utils import _credentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import (
     RENEW_AGAIN,
     RENEW_BEFORE,
@@ -178,12 +177,11 @@ def test_a_clock_that_is_ahead_does_not_fetch_all_the_time():
     assert world.source.asked == 1
 
 
-def test_a_service_that_hangs_ends_in_time(monkeypatch):
-    monkeypatch.setattr(_credentials, "FETCH_TIMEOUT", 0.05)
+def test_a_service_that_hangs_ends_in_time():
     done = threading.Event()
     world = World(lambda: done.wait(5))
     with pytest.raises(OtaError) as error:
-        world.provider.current()
+        world.provider.current(0.05)
     done.set()
     assert error.value.cause == "no credentials came from the test in time"
     assert error.value.retry is Retry.LATER
@@ -305,9 +303,9 @@ def test_who_waited_for_a_renewal_that_failed_does_not_try_it_again():
         def __init__(self, lock):
             self.lock = lock
 
-        def acquire(self, blocking):
+        def acquire(self, timeout):
             waiting.release()
-            return self.lock.acquire(blocking=blocking)
+            return self.lock.acquire(timeout=timeout)
 
         def release(self):
             self.lock.release()
@@ -321,6 +319,26 @@ def test_who_waited_for_a_renewal_that_failed_does_not_try_it_again():
     assert [error.cause for error in (*results, *more)] == ["no answer"] * 4
     assert len({id(error) for error in (*results, *more)}) == 4
     assert world.source.asked == 1
+
+
+def test_who_waits_for_somebody_elses_renewal_does_so_in_time_too():
+    begun, done = threading.Event(), threading.Event()
+
+    def slow():
+        begun.set()
+        done.wait(5)
+        return lasting("slow", 1e12)
+
+    world = World(slow)
+    threads, results = side_by_side(1, world.provider.current)
+    begun.wait(5)
+    with pytest.raises(OtaError) as error:
+        world.provider.current(0.01)
+    assert error.value.cause == "no credentials came from the test in time"
+    assert world.provider.renew(lasting("other", 0.0), 0.01) is False
+    done.set()
+    join(threads)
+    assert results == ["idslow"]
 
 
 def test_giving_up_ends_the_waiting():
