@@ -149,8 +149,7 @@ class Source(Protocol):
 class Provider:
     """Hands out the credentials of one source, and renews them in time. Safe to use from threads.
 
-    What must be masked in all output goes to ``hide`` before anybody gets it. The clock is handed in; ``run`` does
-    blocking work within a time limit.
+    What must be masked in all output goes to ``hide`` before anybody gets it. The clock is handed in.
 
     :raises OtaError: the source cannot have any.
     """
@@ -206,7 +205,8 @@ class Provider:
                 return self._held
             if self._tries != tries and self._failure is not None:
                 raise self._failure.again()  # who waited for a renewal that failed need not wait for another
-            return self._fetch(limit)
+            # Valid ones must be left enough time to be used, if the renewal hangs.
+            return self._fetch(limit if waits else limit / 4)
         except OtaError:
             if self._held is None or not self._held.lasts(self._wall()):
                 raise

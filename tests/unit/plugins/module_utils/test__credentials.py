@@ -45,12 +45,10 @@ class Source:
 
     def fetch(self):
         self.asked += 1
-        answer = self.answers.pop(0) if self.answers else None
-        if isinstance(answer, Exception):
+        answer = (self.answers.pop(0) if self.answers else None) or lasting(self.asked, self.clock.wall() + HOUR)
+        if isinstance(answer, OtaError):
             raise answer
-        if callable(answer):
-            return answer()
-        return answer or lasting(self.asked, self.clock.wall() + HOUR)
+        return answer() if callable(answer) else answer
 
 
 def lasting(number, expires):
@@ -185,6 +183,23 @@ def test_a_service_that_hangs_ends_in_time():
     done.set()
     assert error.value.cause == "no credentials came from the test in time"
     assert error.value.retry is Retry.LATER
+
+
+def test_a_renewal_that_hangs_leaves_time_to_use_the_old_ones(monkeypatch):
+    world = World()
+    limits = []
+
+    def run(work, limit):
+        limits.append(limit)
+        if len(limits) > 1:
+            raise TimeoutError
+        return work()
+
+    monkeypatch.setattr(world.provider._helpers, "run", run)
+    world.provider.current(8.0)
+    world.clock.sleep(HOUR - RENEW_BEFORE)
+    assert world.provider.current(8.0).access_key_id == "id1"
+    assert limits == [8.0, 2.0]
 
 
 # --- Renewal on demand -----------------------------------------------------------------------------------------------
