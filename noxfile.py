@@ -223,6 +223,8 @@ def proof(session: nox.Session) -> None:
     """Let the gate judge simulated rollouts, 20,000 unless told otherwise, and look for one that fools it."""
     install(session, "units")
     copy_tree(session)
+    if not session.posargs:
+        session.run("pytest", "-n", "2", "tests/proof")
     session.run("python", "-m", "tests.proof", *(session.posargs or ("--rollouts", "20000")))
 
 
@@ -245,7 +247,7 @@ def e2e(session: nox.Session) -> None:
     install(session, "e2e")
     install_collection(session)
     session.env["PYTHONDONTWRITEBYTECODE"] = "1"
-    session.run("pytest", "-p", "no:cacheprovider", "tests/e2e", *session.posargs)
+    session.run("pytest", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadfile", "tests/e2e", *session.posargs)
 
 
 @nox.session

@@ -20,14 +20,23 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import GATE, check_number, invalid, named
+from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import (
+    GATE,
+    check_number,
+    endpoint_url,
+    invalid,
+    named,
+)
 from ansible_collections.iotfleet.ota.plugins.module_utils._connection import connect, specification
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import MissingLibraryError, OtaError
 from ansible_collections.iotfleet.ota.plugins.module_utils._gate import Gate, Request
+from ansible_collections.iotfleet.ota.plugins.module_utils._memory import read_history
 from ansible_collections.iotfleet.ota.plugins.module_utils._policy import read_policy
-from ansible_collections.iotfleet.ota.plugins.module_utils._verdict import read_history
 
 display = Display()
+
+#: A task that fails returns so many devices of each kind.
+MAX_SHOWN = 100
 
 
 class ActionModule(ActionBase):
@@ -51,8 +60,9 @@ class ActionModule(ActionBase):
 
     def _gate(self, options: Mapping[str, Any], hidden: set[str]) -> dict[str, Any]:
         def show(line: str, color: str | None = None) -> None:
-            # A copy, because credentials that are renewed meanwhile join what is hidden, from threads.
-            display.display(remove_values(line, frozenset(hidden)), color=color)
+            if not self._task.no_log:
+                # A copy, because credentials that are renewed meanwhile join what is hidden, from threads.
+                display.display(remove_values(line, frozenset(hidden)), color=color)
 
         def warn(line: str) -> None:
             show(f"[WARNING]: {line}", constants.config.get_config_value("COLOR_WARN"))
@@ -60,7 +70,11 @@ class ActionModule(ActionBase):
         request = _request(options)
         result = Gate(connect(options, hidden.update, warn), request, show, warn).run()
         fails = result["verdict"] != "passed" and (request.wait or result["final"])
-        return {**result, "failed": True} if fails and options["mode"] == "enforce" else result
+        if not fails or options["mode"] == "report":
+            return result
+        # Ansible prints the whole result of a task that fails.
+        few = {name: result[name][:MAX_SHOWN] for name in ("failures", "laggards")}
+        return {**result, **few, "devices": [], "failed": True}
 
     def _options(self, hidden: set[str]) -> dict[str, Any]:
         """The task's options, checked as those of a module are.
@@ -96,10 +110,11 @@ def _request(options: Mapping[str, Any]) -> Request:
     """
     job_ids = list(dict.fromkeys(named("job_ids", options["job_ids"])))
     (module_name,) = named("module_name", [options["module_name"]])
+    scope = " ".join([options["platform"], endpoint_url(options), options["iot_instance_id"] or "-", module_name])
     check_number("wait_interval", options["wait_interval"], 0.5, 86400)
     return Request(
         job_ids=job_ids,
-        policy=read_policy(options),
+        policy=read_policy({**options, "scope": scope}),
         module_name=module_name,
         wait=options["wait"],
         wait_interval=options["wait_interval"],

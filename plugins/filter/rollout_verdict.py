@@ -71,10 +71,12 @@ from collections.abc import Mapping
 from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.iotfleet.ota.plugins.module_utils._answered import read_facts
+from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import invalid
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
-from ansible_collections.iotfleet.ota.plugins.module_utils._policy import read_policy
-from ansible_collections.iotfleet.ota.plugins.module_utils._standing import read_facts
-from ansible_collections.iotfleet.ota.plugins.module_utils._verdict import as_facts, judge, read_history
+from ansible_collections.iotfleet.ota.plugins.module_utils._memory import read_history
+from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy, read_policy
+from ansible_collections.iotfleet.ota.plugins.module_utils._verdict import as_facts, judge
 
 
 def rollout_verdict(
@@ -82,12 +84,22 @@ def rollout_verdict(
 ) -> dict[str, Any]:
     """Judge ``known``."""
     try:
-        rules = dict(policy or {})
+        rules = _rules(policy or {})
         facts = read_facts(known, rules.get("module_name") or "default")
         history = read_history(previous, [batch.job_id for batch in facts.batches])
         return as_facts(judge(facts, read_policy(rules), history))
     except OtaError as error:
         raise AnsibleFilterError(f"iotfleet.ota.rollout_verdict: {error.cause}; {error.hint}.") from None
+
+
+def _rules(policy: Any) -> dict[str, Any]:
+    known = {*Policy._fields, "module_name"} - {"scope"}
+    if not isinstance(policy, Mapping) or not known.issuperset(policy):
+        unknown = (
+            ", ".join(str(name) for name in policy if name not in known) if isinstance(policy, Mapping) else "text"
+        )
+        raise invalid(f"the policy holds {unknown[:100]}", f"choose from {', '.join(sorted(known))}")
+    return {**policy, "scope": policy.get("module_name") or "default"}
 
 
 class FilterModule:

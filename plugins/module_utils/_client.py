@@ -31,6 +31,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._facts import (
     read_rows,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
+    MAX_ROWS,
     Argument,
     Operation,
     is_clock_code,
@@ -61,8 +62,6 @@ MAX_FAILED = 5
 
 #: A list that changes while it is read is read again from its start, so many times in all.
 LISTING_ATTEMPTS = 3
-#: No page is read that ends beyond so many rows. The vendor documents the bound for ListOTATaskByJob.
-MAX_ROWS = 100_000
 
 
 class Client:

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._client import (
     LISTING_ATTEMPTS,
-    MAX_ROWS,
     Client,
     Listing,
 )
@@ -23,6 +22,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
     LIST_OTA_TASK_BY_JOB,
     LIST_OTA_TASK_BY_NAMES,
     MAX_DEVICE_NAMES,
+    MAX_ROWS,
     QUERY_OTA_JOB,
     TASK_STATUSES,
 )

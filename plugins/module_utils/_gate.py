@@ -19,26 +19,30 @@ from typing import Any, Callable, NamedTuple, TypeVar
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
+from ansible_collections.iotfleet.ota.plugins.module_utils._memory import begin
 from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy
+from ansible_collections.iotfleet.ota.plugins.module_utils._progress import (
+    clocks_of,
+    names_of,
+    progress_of,
+    sentence_of,
+)
 from ansible_collections.iotfleet.ota.plugins.module_utils._standing import (
     Batch,
     Entry,
     Facts,
     Key,
     device_key,
-    moment,
-    pushed_by,
     utc,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._threads import Helpers
 from ansible_collections.iotfleet.ota.plugins.module_utils._verdict import (
-    MAX_NAMES,
     PASSED,
     Verdict,
     as_facts,
-    begin,
     duration,
     judge,
+    printable,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._watch import (
     Survey,
@@ -99,19 +103,23 @@ class Gate:
         self._client = client
         self._request = request
         self._policy = request.policy
-        self._show = show
+        self._show = lambda line: show(printable(line))
         self._warn = warn
         self._clock = clock or Clock()
         self._run = run or Helpers().run
         self._zero = self._clock.wall() - self._clock.steady()
-        self._history = request.history or begin(self._now())
-        self._started = float(self._history["started"])
+        self._history: Mapping[str, Any] = request.history or begin(self._now())
+        # A clock that was set back must not move the deadline.
+        self._started = min(float(self._history["started"]), self._now())
         self._deadline = self._started + self._policy.wait_timeout
+        # A single look may come after the deadline of the runs before it.
+        self._end = self._deadline if request.wait else self._now() + self._policy.wait_timeout
         self._facts = Facts(self._now())
         self._learned = False
         self._told, self._told_at = "", self._now()
         self._notes: list[str] = []
-        self._polls = [poll for poll in request.previous.get("polls") or () if _is_poll(poll)]
+        polls = request.previous.get("polls")
+        self._polls = [poll for poll in polls if _is_poll(poll)] if isinstance(polls, list) else []
 
     def run(self) -> dict[str, Any]:
         """Look until the verdict is final, or once, or until the deadline; what was found, as the action returns it."""
@@ -120,28 +128,28 @@ class Gate:
         except BaseException:  # such as the user's Ctrl-C
             self._client.give_up()
             raise
-        self._note(verdict, last=True)
+        self._record(verdict, last=True)
         line = f"{self._subject()}: {sentence_of(verdict)}; {self._times()}"
         self._show(line)
         names = names_of(verdict) if verdict.verdict != PASSED else ""
         if names:
             self._show(f"{self._subject()}: {names}")
-        return {"msg": f"{line}; {names}." if names else f"{line}.", **self._answer(verdict)}
+        return {"msg": printable(f"{line}; {names}." if names else f"{line}."), **self._answer(verdict)}
 
     def _watch(self) -> Verdict:
         while True:
-            # A look by whose end the deadline would be over is cut short there, and then nothing new is known.
             began = self._now()
             verdict = self._look()
             if not self._notes and self._learned:
                 self._introduce(verdict)
-            self._note(verdict)
+            self._record(verdict)
             if verdict.final or not self._request.wait:
                 return verdict
             self._tell(verdict)
             pause = self._request.wait_interval * (1 - JITTER + 2 * JITTER * self._clock.jitter())
             reserve = LEAST_LOOK + 2 * (self._now() - began)
-            pause = max(LEAST_LOOK, min(pause, self._deadline - reserve - self._now()))
+            left = self._deadline - self._now()
+            pause = max(LEAST_LOOK, min(pause, left - reserve, left / 2))  # half, so that what is seen can be confirmed
             if self._now() + pause + LEAST_LOOK > self._deadline:
                 self._sleep(self._deadline - self._now())
                 return self._cut()
@@ -163,9 +171,11 @@ class Gate:
         return verdict
 
     def _learn(self, read: Callable[[], Facts]) -> None:
-        """Take over what ``read`` finds, or why it finds nothing. It is given up at the deadline."""
-        left = max(LEAST_LOOK, self._deadline - self._now()) if self._request.wait else self._policy.wait_timeout
+        """Take over what ``read`` finds, or why it finds nothing. It is given up when the time is over."""
+        left = self._end - self._now()
         try:
+            if left <= 0:
+                raise TimeoutError
             self._facts = self._run(read, left, self._tell_of_life)
             self._learned = True
         except TimeoutError:
@@ -197,14 +207,9 @@ class Gate:
             return lambda: self._facts_of(
                 [read_tasks(self._client, batch.job_id, batch.job, batch.total) for batch in batches]
             )
-        keys = [device_key(entry) for entry in verdict.standing.entries if self._is_to_prove(entry)]
+        keys = verdict.standing.to_prove
         self._announce("versions", len(keys))
         return lambda: self._facts._replace(versions=self._versions(keys), now=self._now())
-
-    def _is_to_prove(self, entry: Entry) -> bool:
-        if entry["state"] == "succeeded":
-            return self._policy.verify_versions
-        return entry["state"] == "pending" and entry["class"] == "no_task"
 
     def _versions(self, keys: Sequence[Key]) -> dict[Key, str | None]:
         def read(key: Key) -> str | None:
@@ -218,13 +223,13 @@ class Gate:
     def _with_busy(self, verdict: Verdict) -> Verdict:
         """The same verdict, which names the other batches that devices are busy with."""
         suspects = [entry for entry in verdict.standing.entries if _may_be_busy(entry)][:MAX_BUSY]
-        if not suspects or self._facts.error or self._now() + LEAST_LOOK > self._deadline:
+        if not suspects or self._facts.error or self._now() + LEAST_LOOK > self._end:
             return verdict
         keys = [device_key(entry) for entry in suspects]
         try:
             found, _failure = self._run(
                 lambda: self._client.many(lambda key: (key, busy_with(self._client, key, self._request.job_ids)), keys),
-                self._deadline - self._now(),
+                self._end - self._now(),
                 self._tell_of_life,
             )
         except TimeoutError:  # the verdict stands, and is only not explained
@@ -300,7 +305,7 @@ class Gate:
 
     # --- Answer ------------------------------------------------------------------------------------------------------
 
-    def _note(self, verdict: Verdict, last: bool = False) -> None:
+    def _record(self, verdict: Verdict, last: bool = False) -> None:
         """Add to the course what changed, and the last look."""
         standing = verdict.standing
         numbers = {"succeeded": standing.succeeded, "failed": standing.failed, "pending": standing.pending}
@@ -328,92 +333,9 @@ class Gate:
             "deadline": utc(self._deadline),
             "elapsed": round(self._facts.now - self._started, 1),
             "looks": verdict.history["looks"],
-            "policy": {**self._policy._asdict(), "expected_devices": list(self._policy.expected_devices or ())},
+            "policy": {name: value for name, value in self._policy._asdict().items() if name != "scope"},
             **({"failure": error.failure()} if error else {}),
         }
-
-
-class Clocks(NamedTuple):
-    """The times that the batches set: when all devices are told, how long their retries take, and both in words."""
-
-    pushed: float
-    retries: float
-    sentences: list[str]
-
-
-def clocks_of(batches: Sequence[Batch], policy: Policy, now: float) -> Clocks:
-    """When the rollout can end at the earliest, as far as the batches tell."""
-    pushed, retries = now, 0.0
-    sentences: list[str] = []
-    for batch in batches:
-        job = batch.job or {}
-        if batch.finished:
-            continue
-        planned = moment(job.get("utc_schedule_time"))
-        if planned is not None and planned > now:
-            pushed = max(pushed, planned)
-            sentences.append(f"batch {batch.job_id} begins at {utc(planned)}")
-        rate = _natural(job.get("maximum_per_minute"))
-        told = pushed_by(batch) or (max(now, planned or now) + _natural(batch.total) * 60.0 / rate if rate else now)
-        if told > now:
-            pushed = max(pushed, told)
-            sentences.append(f"at {rate} devices a minute, the last of batch {batch.job_id} is told at {utc(told)}")
-        limit = _natural(job.get("timeout_in_minutes"))
-        again, pause = _natural(job.get("retry_count")), _natural(job.get("retry_interval"))
-        if limit:
-            sentences.append(f"a device of batch {batch.job_id} has {duration(limit * 60)}")
-        if again:
-            sentences.append(f"it is tried {again} times more, {duration(pause * 60)} apart")
-        retries = max(retries, 60.0 * (limit + again * pause))
-    for name, seconds in (("the start grace is", policy.start_grace), ("it soaks for", policy.soak)):
-        if seconds:
-            sentences.append(f"{name} {duration(seconds)}")
-    return Clocks(pushed, retries, sentences)
-
-
-def _natural(value: Any) -> int:
-    return min(value, _HUGE) if isinstance(value, int) and value > 0 else 0
-
-
-#: Numbers beyond this are none.
-_HUGE = 10**9
-
-
-def progress_of(verdict: Verdict) -> str:
-    """Where the rollout is, on one line."""
-    standing = verdict.standing
-    parts = [f"{standing.succeeded} succeeded", _numbers(standing.failed, "failed", verdict)]
-    line = ", ".join([*parts, _numbers(standing.pending, "pending", verdict)])
-    reason = verdict.reasons[0]
-    if reason.code == "unfinished":  # that is what the numbers say
-        return line
-    # What the clock changes with every look is no news.
-    return f"{line}; {'all is well, and watched' if reason.code == 'soaking' else reason.sentence}"
-
-
-def _numbers(number: int, state: str, verdict: Verdict) -> str:
-    classes = verdict.standing.classes[state]
-    words = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in classes.items())
-    return f"{number} {state}" + (f" ({words})" if words else "")
-
-
-def sentence_of(verdict: Verdict) -> str:
-    """The verdict and why, as one sentence without a full stop."""
-    reasons = [reason.sentence for reason in verdict.reasons[:2] if reason.code != "unfinished" or not verdict.final]
-    return f"{verdict.verdict.replace('_', ' ')}: {'; '.join(reasons)}"
-
-
-def names_of(verdict: Verdict) -> str:
-    """Who failed and who is late, by class, a few of each."""
-    parts = []
-    for state, word in (("failed", "failed"), ("pending", "late")):
-        entries = verdict.standing.of(state)
-        for name in verdict.standing.classes[state]:
-            found = [str(entry["device_name"]) for entry in entries if entry["class"] == name]
-            more = f" and {len(found) - MAX_NAMES} more" if len(found) > MAX_NAMES else ""
-            if found:
-                parts.append(f"{word} ({name.replace('_', ' ')}): {', '.join(found[:MAX_NAMES])}{more}")
-    return "; ".join(parts)
 
 
 def _is_permanent(error: OtaError, learned: bool) -> bool:
@@ -434,7 +356,8 @@ def _job(batch: Batch) -> dict[str, Any]:
 
 
 def _shown(entries: Sequence[Entry]) -> list[Entry]:
-    return [{name: value for name, value in entry.items() if name != "task_id"} for entry in entries[:MAX_ENTRIES]]
+    shown = [{name: value for name, value in entry.items() if name != "task_id"} for entry in entries[:MAX_ENTRIES]]
+    return [{**entry, "since": None if entry["since"] is None else utc(entry["since"])} for entry in shown]
 
 
 def _is_poll(poll: Any) -> bool:

@@ -242,6 +242,8 @@ LIST_OTA_TASK_BY_JOB = Operation(
 #: The same for named devices, of which so many may be named at once. It does not page then.
 LIST_OTA_TASK_BY_NAMES = replace(LIST_OTA_TASK_BY_JOB, page_size=0, announces=False)
 MAX_DEVICE_NAMES = 50
+#: No page may be asked for that ends beyond so many rows. The vendor documents it for ListOTATaskByJob.
+MAX_ROWS = 100_000
 
 LIST_OTA_MODULE_VERSIONS_BY_DEVICE = Operation(
     action="ListOTAModuleVersionsByDevice",

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import check_number, invalid
 from ansible_collections.iotfleet.ota.plugins.module_utils._operations import SPELLINGS
 
 #: No batch holds more devices than this, says the vendor.
@@ -23,7 +23,10 @@ EXPECTATIONS = ("product_key", "firmware_id", "dest_version", "job_type")
 
 
 class Policy(NamedTuple):
-    """The options of the judgement; times are in seconds, shares in percent. ``None`` is no bound of its own."""
+    """The options of the judgement; times are in seconds, shares in percent. ``None`` is no bound of its own.
+
+    ``scope`` names what is looked at, where and how: looks of another scope confirm nothing.
+    """
 
     expected_devices: tuple[str, ...] | None = None
     min_devices: int | None = None
@@ -45,6 +48,7 @@ class Policy(NamedTuple):
     tolerated_errors: int = 5
     start_grace: float = 120.0
     wait_timeout: float = 3600.0
+    scope: str = ""
 
     def failed_allowed(self, executed: int) -> int | None:
         """How many of so many devices that have succeeded or failed may have failed; ``None`` if that is not bound.
@@ -96,6 +100,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
 }
 
 
+_WHOLE = ("min_devices", "max_failed", "min_executed", "max_pending", "confirmations", "tolerated_errors")
 _SWITCHES = ("accept_canceled", "allow_empty", "verify_versions")
 
 
@@ -108,7 +113,7 @@ def read_policy(options: Mapping[str, Any]) -> Policy:
     if "expected_devices" in given:
         given["expected_devices"] = _names(given["expected_devices"])
         if "min_devices" in given:
-            raise _unusable(
+            raise invalid(
                 "min_devices is given together with expected_devices",
                 "leave min_devices out, because the names tell how many there must be",
             )
@@ -119,7 +124,7 @@ def read_policy(options: Mapping[str, Any]) -> Policy:
         if name in given:
             given[name] = str(given[name]).strip()
             if not given[name]:
-                raise _unusable(f"{name} is blank", "check the variable that it comes from, or leave the option out")
+                raise invalid(f"{name} is blank", "check the variable that it comes from, or leave the option out")
     if "job_type" in given:
         word = given["job_type"].upper()
         given["job_type"] = SPELLINGS.get(word, word)
@@ -129,24 +134,24 @@ def read_policy(options: Mapping[str, Any]) -> Policy:
 def _check(name: str, value: Any) -> None:
     """:raises OtaError: ``value`` is none for the option ``name``."""
     if name in _BOUNDS:
-        least, most = _BOUNDS[name]
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
-            raise _unusable(f"{name} is {str(value)[:20]}", f"give a number from {least} to {most}")
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise invalid(f"{name} is {str(value)[:20]}", "give a number")
+        check_number(name, value, *_BOUNDS[name])
+        if name in _WHOLE and value != int(value):
+            raise invalid(f"{name} is {str(value)[:20]}", "give a whole number")
     elif name in _SWITCHES and not isinstance(value, bool):
-        raise _unusable(f"{name} is {str(value)[:20]}", "give true or false")
+        raise invalid(f"{name} is {str(value)[:20]}", "give true or false")
 
 
 def _names(given: Any) -> tuple[str, ...]:
     """The names of devices, each once."""
     if not isinstance(given, Sequence) or isinstance(given, str):
-        raise _unusable("expected_devices is not a list", "give a list of names")
+        raise invalid("expected_devices is not a list", "give a list of names")
     if not given:
-        raise _unusable("expected_devices is empty", "name at least one device, or leave the option out")
+        raise invalid("expected_devices is empty", "name at least one device, or leave the option out")
     for position, name in enumerate(given, 1):
-        if not isinstance(name, str) or not name.strip():
-            raise _unusable(f"entry {position} of expected_devices is blank", "check the variable that it comes from")
+        if not isinstance(name, str):
+            raise invalid(f"entry {position} of expected_devices is not text", "write it in quotes")
+        if not name.strip():
+            raise invalid(f"entry {position} of expected_devices is blank", "check the variable that it comes from")
     return tuple(dict.fromkeys(name.strip() for name in given))
-
-
-def _unusable(cause: str, hint: str) -> OtaError:
-    return OtaError(cause, code="invalid_option", hint=hint)

@@ -8,10 +8,10 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
@@ -60,7 +60,8 @@ class Facts(NamedTuple):
     """What one look has learned.
 
     ``now`` is in seconds since 1970. ``versions`` are those that devices report for the module in question, ``None``
-    for a device that reports none; the whole is ``None`` if they were not read. ``busy`` are the other batches for
+    for a device that reports none and empty for one that the service does not know; the whole is ``None`` if they were
+    not read. ``busy`` are the other batches for
     which devices have open tasks. ``problems`` say why the look is not whole. After an ``error``, which is
     ``permanent`` if no further look can succeed, or if they are not ``fresh``, they are those of an earlier look.
     """
@@ -80,6 +81,7 @@ class Standing(NamedTuple):
 
     ``exact`` is off where only numbers are known, and devices are expected by their names or may have tasks in several
     batches. ``unread`` of the pending devices have no task, and may turn out to be on the new version when it is read.
+    ``to_prove`` are the devices whose version would be proof.
     """
 
     succeeded: int
@@ -93,6 +95,7 @@ class Standing(NamedTuple):
     entries: Sequence[Entry]
     whole: bool
     exact: bool
+    to_prove: Sequence[Key]
 
     @property
     def total(self) -> int:
@@ -104,6 +107,11 @@ class Standing(NamedTuple):
         """How many have come to an end."""
         return self.succeeded + self.failed
 
+    @property
+    def doubtful(self) -> int:
+        """How many more may have come to an end, as far as is known."""
+        return self.unread + self.classes["pending"].get("unproved", 0)
+
     def of(self, state: str) -> list[Entry]:
         """The entries in one state."""
         return [entry for entry in self.entries if entry["state"] == state]
@@ -113,8 +121,8 @@ class Standing(NamedTuple):
 Seen = Mapping[str, Sequence[Any]]
 
 
-def stand(facts: Facts, policy: Policy, seen: Seen) -> Standing:
-    """Where the rollout stands."""
+def stand(facts: Facts, policy: Policy, seen: Seen, rested: bool = True) -> Standing:
+    """Where the rollout stands. Once it is ``rested``, no task will come any more."""
     by_status = dict.fromkeys(TASK_STATUSES, 0)
     for batch in facts.batches:
         for status, number in batch.counts.items():
@@ -122,10 +130,11 @@ def stand(facts: Facts, policy: Policy, seen: Seen) -> Standing:
     tasks = [_task_entry(task, batch, facts, policy, seen) for batch in facts.batches for task in batch.tasks]
     whole = all(batch.whole for batch in facts.batches)
     if whole:
-        entries = _by_device(tasks, facts, policy)
-        unread = sum(_is_unread(entry, facts) for entry in entries)
-        return _count_entries(entries, by_status, unread)
-    entries = _by_device(tasks, facts, policy._replace(expected_devices=None))
+        entries = _by_device(tasks, facts, policy, rested)
+        unread = [device_key(entry) for entry in entries if _is_unread(entry, facts)]
+        proof = [device_key(entry) for entry in tasks if _needs_proof(entry, policy)]
+        return _count_entries(entries, by_status, unread, list(dict.fromkeys(proof + unread)))
+    entries = _by_device(tasks, facts, policy._replace(expected_devices=None), rested)
     return _count_tasks(facts.batches, facts.now, policy, by_status, entries)
 
 
@@ -135,7 +144,15 @@ def _is_unread(entry: Entry, facts: Facts) -> bool:
     return waits and device_key(entry) not in (facts.versions or {})
 
 
-def _count_entries(entries: list[Entry], by_status: Mapping[str, int], unread: int) -> Standing:
+def _needs_proof(entry: Entry, policy: Policy) -> bool:
+    """Whether a task's success must be borne out by the version of its device."""
+    counts = policy.expected_devices is None or entry["device_name"] in policy.expected_devices
+    return policy.verify_versions and entry["task_status"] == "SUCCEEDED" and counts
+
+
+def _count_entries(
+    entries: list[Entry], by_status: Mapping[str, int], unread: Sequence[Key], to_prove: Sequence[Key]
+) -> Standing:
     states = Counter(entry["state"] for entry in entries)
     return Standing(
         succeeded=states["succeeded"],
@@ -143,7 +160,7 @@ def _count_entries(entries: list[Entry], by_status: Mapping[str, int], unread: i
         failed=states["failed"],
         pending=states["pending"],
         canceled=states["canceled"],
-        unread=unread,
+        unread=len(unread),
         classes={
             state: _sorted(Counter(entry["class"] for entry in entries if entry["state"] == state))
             for state in ("failed", "pending")
@@ -152,6 +169,7 @@ def _count_entries(entries: list[Entry], by_status: Mapping[str, int], unread: i
         entries=entries,
         whole=True,
         exact=True,
+        to_prove=to_prove,
     )
 
 
@@ -180,6 +198,7 @@ def _count_tasks(
         entries=entries,
         whole=False,
         exact=policy.expected_devices is None and len(batches) == 1,
+        to_prove=(),
     )
 
 
@@ -193,7 +212,7 @@ def _sorted(numbers: Counter[str]) -> dict[str, int]:
 _WORST_FIRST = ("failed", "pending", "succeeded", "canceled")
 
 
-def _by_device(tasks: Iterable[Entry], facts: Facts, policy: Policy) -> list[Entry]:
+def _by_device(tasks: Iterable[Entry], facts: Facts, policy: Policy, rested: bool) -> list[Entry]:
     """One entry for each device that counts, by the worst of its tasks, in the order of their names."""
     worst: dict[Any, Entry] = {}
     by_name = policy.expected_devices is not None
@@ -203,7 +222,7 @@ def _by_device(tasks: Iterable[Entry], facts: Facts, policy: Policy) -> list[Ent
             worst[key] = entry
     if policy.expected_devices is not None:
         expected = {(name, ""): name for name in policy.expected_devices}
-        worst = {key: worst.get(key) or _no_task(name, facts, policy) for key, name in expected.items()}
+        worst = {key: worst.get(key) or _no_task(name, facts, policy, rested) for key, name in expected.items()}
     return sorted(worst.values(), key=lambda entry: [entry[name] or "" for name in ("device_name", *_IDENTITY)])
 
 
@@ -219,8 +238,11 @@ def device_key(entry: Mapping[str, Any]) -> Key:
     return entry["product_key"] or "", entry["device_name"] or ""
 
 
-def _no_task(name: str, facts: Facts, policy: Policy) -> Entry:
-    """A device that is expected and has no task: it may be on the new version already, or get a task later."""
+def _no_task(name: str, facts: Facts, policy: Policy, rested: bool) -> Entry:
+    """A device that is expected and has no task: it may be on the new version already, or get a task later.
+
+    It has failed only if it is known to be on another version, or not known at all, and no task will come any more.
+    """
     products, targets = (
         {text for text in (_text((batch.job or {}).get(fact)) for batch in facts.batches) if text is not None}
         for fact in ("product_key", "dest_version")
@@ -230,12 +252,15 @@ def _no_task(name: str, facts: Facts, policy: Policy) -> Entry:
     key = device_key(entry)
     if facts.versions is None or key not in facts.versions:
         return entry
-    entry["version"] = facts.versions[key]
-    if len(targets) == 1 and entry["version"] in targets:
+    version = facts.versions[key]
+    entry["version"] = version or None
+    if version is None or len(targets) != 1:
+        return {**entry, "class": "unproved"}
+    if version in targets:
         return {**entry, "state": "succeeded", "class": "already_on_target"}
     if key in facts.busy:
         entry.update({"class": "busy", "busy_with": facts.busy[key]})
-    if facts.batches and all(batch.finished for batch in facts.batches):
+    if rested and all(batch.finished for batch in facts.batches):
         entry["state"] = "failed"
     return entry
 
@@ -272,13 +297,13 @@ def _task_entry(task: Mapping[str, Any], batch: Batch, facts: Facts, policy: Pol
         "task_status": status,
         "progress_percent": task.get("progress_percent"),
         "detail": _text(task.get("task_desc")),
-        "since": utc(since),
+        "since": since,
         "idle_seconds": round(facts.now - since, 1),
     }
     entry["state"], entry["class"] = _state(status, task, batch, facts.now, since, policy)
     key = device_key(entry)
     if entry["state"] == "succeeded" and facts.versions is not None and policy.verify_versions:
-        entry["version"] = facts.versions.get(key)
+        entry["version"] = facts.versions.get(key) or None
         if entry["version"] is None:
             entry.update({"state": "pending", "class": "unproved"})
         elif entry["version"] != job.get("dest_version"):
@@ -325,14 +350,13 @@ def _waiting_for(status: str, batch: Batch, now: float) -> str:
 def pushed_by(batch: Batch) -> float | None:
     """When all devices will have been told at the batch's rate, in seconds since 1970; ``None`` without a rate."""
     job = batch.job or {}
-    rate, start = job.get("maximum_per_minute"), moment(job.get("utc_start_time"))
-    if not isinstance(rate, int) or rate <= 0 or start is None:
-        return None
-    return start + min(batch.total, _HUGE) * 60.0 / min(rate, _HUGE)
+    rate, start = natural(job.get("maximum_per_minute")), moment(job.get("utc_start_time"))
+    return start + natural(batch.total) * 60.0 / rate if rate and start is not None else None
 
 
-#: Numbers beyond this are none; a floating point number might not hold them.
-_HUGE = 10**9
+def natural(value: Any) -> int:
+    """A number of the service as far as it can be one; 0 where it is none."""
+    return min(value, 10**9) if isinstance(value, int) and value > 0 else 0
 
 
 def _since(task: Mapping[str, Any], now: float, seen: Seen) -> float:
@@ -352,70 +376,13 @@ def mark_of(task: Mapping[str, Any]) -> tuple[str, str]:
 
 def still_seen(facts: Facts, seen: Seen) -> dict[str, list[Any]]:
     """The unfinished tasks that were read, as the next look needs them."""
-    return {
-        mark_of(task)[0]: [mark_of(task)[1], _since(task, facts.now, seen)]
-        for batch in facts.batches
-        for task in batch.tasks
-        if task.get("task_status") in UNFINISHED_TASK_STATUSES
-    }
-
-
-# --- Reading ---------------------------------------------------------------------------------------------------------
-
-
-def read_facts(known: Any, module_name: str) -> Facts:
-    """The facts in what the modules have answered: ``jobs``, ``tasks``, and perhaps ``versions`` and ``now``.
-
-    :raises OtaError: it is not what they answer.
-    """
-    try:
-        jobs, answers = _list(known["jobs"]), _list(known["tasks"])
-        if len(jobs) != len(answers):
-            raise ValueError
-        pairs = list(zip(jobs, answers))
-        problems = [problem for job, answer in pairs if job["found"] for problem in _partial(job, answer)]
-        now = float(known.get("now") or time.time())
-        if not 0 <= now < _YEAR_9999:
-            raise ValueError
-        return Facts(
-            now=now,
-            batches=tuple(_batch(job, answer) for job, answer in pairs),
-            versions=_versions(known.get("versions"), module_name),
-            problems=tuple(problems),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise OtaError(
-            "this is not what the modules answer",
-            code="invalid_option",
-            hint="give jobs, as many whole answers of ota_job_tasks_info as tasks, and devices of"
-            " ota_module_versions_info as versions",
-        ) from None
-
-
-def _partial(job: Mapping[str, Any], answer: Mapping[str, Any]) -> Iterator[str]:
-    """Why an answer is not about all tasks of the batch."""
-    yield from answer["problems"]
-    if not answer["problems"] and None in answer["counts"].values():
-        yield f"the tasks of batch {job['job_id']} were not asked for in all states"
-    if answer.get("missing") or any(task.get("job_id") not in (None, job["job_id"]) for task in answer["tasks"]):
-        yield f"the tasks are not those of batch {job['job_id']}, or not all of them"
-
-
-def _list(value: Any) -> list[Any]:
-    return [value] if isinstance(value, Mapping) else list(value)
-
-
-def _batch(job: Mapping[str, Any], answer: Mapping[str, Any]) -> Batch:
-    counts = {status: int(number or 0) for status, number in answer["counts"].items()}
-    whole = answer["counted_by"] == "listing"
-    total = len(answer["tasks"]) if whole else int(answer["announced"] or 0)
-    return Batch(str(job["job_id"]), job if job["found"] else None, counts, total, answer["tasks"], whole)
-
-
-def _versions(devices: Any, module_name: str) -> dict[Key, str | None] | None:
-    if devices is None:
-        return None
-    return {device_key(device): device["versions"].get(module_name) for device in devices}
+    kept = {}
+    for batch in facts.batches:
+        for task in batch.tasks:
+            if task.get("task_status") in UNFINISHED_TASK_STATUSES:
+                identity, mark = mark_of(task)
+                kept[identity] = [mark, _since(task, facts.now, seen)]
+    return kept
 
 
 # --- Doubt -----------------------------------------------------------------------------------------------------------
@@ -427,6 +394,8 @@ def doubts(facts: Facts, policy: Policy) -> Iterator[str]:
         for status, number in batch.counts.items():
             if number and status not in TASK_STATUSES:
                 yield f"a task of batch {batch.job_id} is in the state {str(status)[:40]}, which is not documented"
+        if policy.expected_devices is not None and not all(task.get("device_name") for task in batch.tasks):
+            yield f"a task of batch {batch.job_id} does not tell its device, which may be one that is expected"
         if batch.whole and len(batch.tasks) < batch.total:
             yield f"batch {batch.job_id} has {batch.total} tasks, and {len(batch.tasks)} were read"
         if sum(batch.counts.values()) > batch.total:
@@ -437,11 +406,12 @@ def doubts(facts: Facts, policy: Policy) -> Iterator[str]:
 
 def _doubts_about(job_id: str, job: Mapping[str, Any], policy: Policy) -> Iterator[str]:
     if job.get("job_status") not in JOB_STATUSES:
-        yield f"batch {job_id} is in the state {str(job.get('job_status'))[:40]}, which is not documented"
+        state = str(job["job_status"])[:40] if job.get("job_status") else None
+        yield f"batch {job_id} " + (f"is in the state {state}, which is not documented" if state else "tells no state")
     for name in EXPECTATIONS:
         if getattr(policy, name) is not None and job.get(name) is None:
             yield f"batch {job_id} does not tell its {name}, so that it may be another than was meant"
-    if policy.verify_versions and job.get("dest_version") is None:
+    if (policy.verify_versions or policy.expected_devices is not None) and job.get("dest_version") is None:
         yield f"batch {job_id} does not tell its dest_version, so that no version can be verified"
 
 
@@ -450,18 +420,22 @@ def _doubts_about(job_id: str, job: Mapping[str, Any], policy: Policy) -> Iterat
 
 def moment(text: Any) -> float | None:
     """A time of the service in seconds since 1970; ``None`` where it is none. One vendor prints a stray blank."""
-    if not isinstance(text, str):
-        return None
+    return _moment(text) if isinstance(text, str) else None
+
+
+@lru_cache(10_000)  # each look brings the same times
+def _moment(text: str) -> float | None:
     try:
         words = "".join(text.split()) if "T" in text else text.strip()
         time = datetime.fromisoformat(words.replace("Z", "+00:00"))
         seconds = (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp()
     except (ValueError, OverflowError):
         return None
-    return seconds if 0 <= seconds < _YEAR_9999 else None
+    return seconds if 0 <= seconds < YEAR_9999 else None
 
 
-_YEAR_9999 = 253_000_000_000.0
+#: Times beyond this are none.
+YEAR_9999 = 253_000_000_000.0
 
 
 def utc(seconds: float) -> str:

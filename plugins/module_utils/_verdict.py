@@ -12,11 +12,11 @@ failed must be seen so several times in a row.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple, Optional
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._memory import Memory, recall, remember
+from ansible_collections.iotfleet.ota.plugins.module_utils._operations import MAX_ROWS
 from ansible_collections.iotfleet.ota.plugins.module_utils._policy import EXPECTATIONS, MAX_DEVICES, Policy
 from ansible_collections.iotfleet.ota.plugins.module_utils._standing import (
     Entry,
@@ -65,10 +65,11 @@ def judge(facts: Facts, policy: Policy, history: Mapping[str, Any] | None = None
     ``history`` is that of the verdict before, ``None`` for the first look. A look whose verdict wants more evidence is
     to be judged again with it, after the same history.
     """
-    before = _recall(facts, policy, history)
+    before = recall(facts, policy, history)
     problems = () if facts.error or not facts.fresh else _problems(facts, policy, before)
-    memory = _remember(facts, before, problems)
-    case = Case(facts, policy, memory, problems, stand(facts, policy, memory.seen))
+    memory = remember(facts, before, problems)
+    rested = _is_rested(facts, policy, memory)
+    case = Case(facts, policy, memory, problems, stand(facts, policy, memory.seen, rested), rested)
     outcome = next(outcome for outcome in (rule(case) for rule in RULES) if outcome)
     after = memory._replace(
         seen=dict(list(still_seen(facts, memory.seen).items())[:MAX_SEEN]),
@@ -86,7 +87,12 @@ def as_facts(verdict: Verdict) -> dict[str, Any]:
         "verdict": verdict.verdict,
         "final": verdict.final,
         "reasons": [
-            {"code": reason.code, "sentence": reason.sentence, "count": reason.number, "devices": list(reason.devices)}
+            {
+                "code": reason.code,
+                "sentence": printable(reason.sentence),
+                "count": reason.number,
+                "devices": list(reason.devices),
+            }
             for reason in verdict.reasons
         ],
         "denominator": standing.total,
@@ -105,120 +111,7 @@ def as_facts(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-# --- Memory ----------------------------------------------------------------------------------------------------------
-
-
-class Memory(NamedTuple):
-    """What is known from earlier looks; times are in seconds since 1970.
-
-    ``errors`` and ``incomplete`` are looks in a row. ``streak`` is the verdict that was to be confirmed, seen ``times``
-    times in a row ``since`` then. ``most`` are the most tasks that each batch ever had, and ``grown`` is when one last
-    had more.
-    """
-
-    started: float
-    job_ids: Sequence[str] = ()
-    looks: int = 0
-    errors: int = 0
-    incomplete: int = 0
-    streak: str = ""
-    times: int = 0
-    since: float = 0.0
-    most: Mapping[str, int] = {}
-    grown: float = 0.0
-    counts: Mapping[str, Mapping[str, int]] = {}
-    seen: Mapping[str, Sequence[Any]] = {}
-    policy: Mapping[str, Any] = {}
-
-
-def begin(now: float) -> dict[str, Any]:
-    """The history before the first look."""
-    return Memory(now, job_ids=[], grown=now)._asdict()
-
-
-def read_history(content: Any, job_ids: Sequence[str]) -> dict[str, Any] | None:
-    """The history in what an earlier run left, ``None`` where there is none.
-
-    :raises OtaError: it is not a history, or one of other batches.
-    """
-    if not content:
-        return None
-    history = content.get("history", content) if isinstance(content, Mapping) else None
-    if not isinstance(history, Mapping) or set(history) != set(Memory._fields):
-        raise _no_history()
-    if not all(is_one(history[name]) for name, is_one in _SHAPES.items()):
-        raise _no_history()
-    if history["job_ids"] and sorted(history["job_ids"]) != sorted(job_ids):
-        raise OtaError(
-            f"previous is about batch {', '.join(map(str, history['job_ids']))[:100]}",
-            code="invalid_option",
-            hint="give what an earlier run for the same job_ids left, or leave it out",
-        )
-    return dict(history)
-
-
-def _is_number(value: Any) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _are_numbers(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(map(_is_number, value.values()))
-
-
-def _is_mark(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and _is_number(value[1])
-
-
-_SHAPES: Mapping[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("started", "looks", "errors", "incomplete", "times", "since", "grown"), _is_number),
-    "streak": lambda value: isinstance(value, str),
-    "job_ids": lambda value: isinstance(value, list) and all(isinstance(job_id, str) for job_id in value),
-    "most": _are_numbers,
-    "counts": lambda value: isinstance(value, Mapping) and all(map(_are_numbers, value.values())),
-    "seen": lambda value: isinstance(value, Mapping) and all(map(_is_mark, value.values())),
-    "policy": lambda value: isinstance(value, Mapping),
-}
-
-
-def _no_history() -> OtaError:
-    return OtaError(
-        "previous is not what an earlier run of the gate left",
-        code="invalid_option",
-        hint="give the whole result or JSON report of that run, made by this version, or leave it out",
-    )
-
-
-def _recall(facts: Facts, policy: Policy, history: Mapping[str, Any] | None) -> Memory:
-    """What is known from earlier looks. What was seen under another policy confirms nothing."""
-    memory = Memory(**(history or begin(facts.now)))
-    if memory.started > facts.now:  # a clock was set back, which must not move the deadline
-        memory = memory._replace(started=facts.now)
-    rules = {name: value for name, value in policy._asdict().items() if name != "wait_timeout"}
-    rules["expected_devices"] = sorted(policy.expected_devices or ())
-    return memory if rules == memory.policy else memory._replace(policy=rules, streak="", times=0)
-
-
-def _remember(facts: Facts, memory: Memory, problems: Sequence[str]) -> Memory:
-    """What is known once this look is counted."""
-    if facts.error:
-        return memory._replace(looks=memory.looks + 1, errors=memory.errors + 1)
-    if not facts.fresh:
-        return memory
-    most, grown = dict(memory.most), memory.grown
-    for batch in facts.batches:
-        if batch.total > most.get(batch.job_id, 0):
-            most[batch.job_id], grown = batch.total, facts.now
-    return memory._replace(
-        job_ids=[batch.job_id for batch in facts.batches],
-        looks=memory.looks + 1,
-        errors=0,
-        incomplete=memory.incomplete + 1 if problems else 0,
-        most=most,
-        grown=grown,
-        counts={batch.job_id: dict(batch.counts) for batch in facts.batches},
-    )
+# --- Doubt -----------------------------------------------------------------------------------------------------------
 
 
 def _problems(facts: Facts, policy: Policy, memory: Memory) -> tuple[str, ...]:
@@ -246,6 +139,7 @@ class Case(NamedTuple):
     memory: Memory
     problems: Sequence[str]
     standing: Standing
+    rested: bool
 
     @property
     def finished(self) -> bool:
@@ -263,18 +157,31 @@ class Case(NamedTuple):
         return self.facts.now >= self.memory.started + self.policy.wait_timeout
 
     @property
-    def quiet(self) -> bool:
-        """Whether no task has come for so long that no more are to be expected."""
-        ended = [moment((batch.job or {}).get("utc_end_time")) for batch in self.facts.batches]
-        last = max(time or self.memory.grown for time in ended) if self.finished else self.memory.grown
-        return self.facts.now >= min(last, self.memory.grown) + self.policy.start_grace
-
-    @property
     def population_known(self) -> bool:
         """Whether it is known how many devices count."""
-        if self.policy.expected_devices is not None or self.quiet:
+        if self.policy.expected_devices is not None or _is_quiet(self.facts, self.policy, self.memory):
             return True
         return self.finished and self.policy.min_devices is not None and self.standing.total >= self.policy.min_devices
+
+
+def _is_rested(facts: Facts, policy: Policy, memory: Memory) -> bool:
+    """Whether the batches are finished, and have been for so long that tasks that are missing will not come."""
+    if not facts.batches or not all(batch.finished for batch in facts.batches):
+        return False
+    ended = [moment((batch.job or {}).get("utc_end_time")) for batch in facts.batches]
+    last = max(memory.grown if time is None else time for time in ended)
+    if memory.grown > memory.started:
+        last = max(last, memory.grown)
+    return facts.now >= last + policy.start_grace
+
+
+def _is_quiet(facts: Facts, policy: Policy, memory: Memory) -> bool:
+    """Whether no task has come for so long that no more are to be expected."""
+    last = memory.grown
+    if facts.batches and all(batch.finished for batch in facts.batches):
+        ended = [moment((batch.job or {}).get("utc_end_time")) for batch in facts.batches]
+        last = min(last, max(time or last for time in ended))
+    return facts.now >= last + policy.start_grace
 
 
 class Outcome(NamedTuple):
@@ -294,7 +201,7 @@ def _open(case: Case, *reasons: Reason, **kept: Any) -> Outcome:
     if not case.overdue:
         return Outcome(PENDING, False, reasons, **kept)
     standing = case.standing
-    late = tuple(_names(standing.of("pending")))
+    late = tuple(names(standing.of("pending")))
     sentence = f"the rollout was not settled within {duration(case.policy.wait_timeout)}"
     if standing.pending:
         sentence += f", {_of(standing.pending, standing)} pending{_by_class(standing, 'pending')}"
@@ -311,6 +218,8 @@ def _settle(case: Case, verdict: str, *reasons: Reason) -> Outcome:
     if case.facts.fresh and times >= policy.confirmations and soaked:
         return Outcome(verdict, True, reasons, verdict, times, since)
     kept = {"streak": verdict, "times": times, "since": since}
+    if verdict == PASSED:
+        reasons = ()  # they would be taken for it
     if times < policy.confirmations:
         what = f"seen as {verdict} in {times} of {policy.confirmations} looks in a row"
         return _undecided(case, verdict, Reason("confirming", what), *reasons, **kept)
@@ -376,6 +285,19 @@ def _dynamic(case: Case) -> Outcome | None:
     return Outcome(INCONCLUSIVE, True, (Reason("dynamic_batch", sentence),))
 
 
+def _too_large(case: Case) -> Outcome | None:
+    batches, policy = case.facts.batches, case.policy
+    if not any(batch.total > MAX_ROWS for batch in batches):
+        return None
+    if not policy.verify_versions and policy.expected_devices is None and len(batches) == 1:
+        return None
+    sentence = (
+        f"no more than {MAX_ROWS} tasks of a batch can be listed, so that those of a larger one can only be counted;"
+        " gate it by itself, with verify_versions off and without expected_devices"
+    )
+    return Outcome(INCONCLUSIVE, True, (Reason("too_large", sentence),))
+
+
 def _empty(case: Case) -> Outcome | None:
     if case.standing.total:
         return None
@@ -384,7 +306,9 @@ def _empty(case: Case) -> Outcome | None:
     sentence = "there is no task" + (" that was not canceled" if case.standing.canceled else "")
     if case.in_grace:
         return _open(case, Reason("starting", f"{sentence} yet"))
-    if not case.policy.allow_empty or case.policy.min_devices is not None:
+    named = case.policy.expected_devices is not None or case.policy.min_devices is not None
+    canceled = any((batch.job or {}).get("job_status") == "CANCELED" for batch in case.facts.batches)
+    if not case.policy.allow_empty or named or canceled or any(case.standing.by_status.values()):
         return _settle(case, INCONCLUSIVE, Reason("nothing_to_judge", f"{sentence}, and nothing that could be judged"))
     if case.finished:
         return _settle(case, PASSED, Reason("proved", f"{sentence}, which is allowed, and the rollout is finished"))
@@ -393,7 +317,8 @@ def _empty(case: Case) -> Outcome | None:
 
 def _failures(case: Case) -> Outcome | None:
     standing, policy = case.standing, case.policy
-    allowed = policy.failed_allowed(standing.executed)
+    # Those of which it is not known may turn out to have succeeded, and are part of the share then.
+    allowed = policy.failed_allowed(standing.executed + standing.doubtful)
     # When all have come to an end there is no larger sample to wait for.
     sample = min(policy.min_executed, standing.total) if case.population_known else policy.min_executed
     if allowed is None or standing.failed <= allowed or standing.executed < sample:
@@ -404,12 +329,14 @@ def _failures(case: Case) -> Outcome | None:
 
 def _out_of_reach(case: Case) -> Outcome | None:
     standing, policy = case.standing, case.policy
-    if case.finished and case.quiet and standing.total < (policy.min_devices or 0):
+    if case.rested and standing.total < (policy.min_devices or 0):
         sentence = (
             f"{_count(standing.total, 'device')} had a task, and at least {policy.min_devices} should have had one"
         )
         return _fail(case, "too_few_devices", sentence)
     more = 0 if case.population_known else MAX_DEVICES  # who comes late may succeed as well
+    if not case.finished:
+        more = max(more, (policy.min_devices or 0) - standing.total)
     if standing.succeeded + standing.pending + more >= policy.succeeded_needed(standing.total + more):
         return None
     return _fail(case, "success_out_of_reach", f"{_failed(standing)}, and {_needed(case)}")
@@ -417,12 +344,12 @@ def _out_of_reach(case: Case) -> Outcome | None:
 
 def _canceled(case: Case) -> Outcome | None:
     standing, batches = case.standing, case.facts.batches
-    unfinished = sum(
-        number for name, number in standing.classes["pending"].items() if name not in ("unproved", "no_task")
-    )
-    ended = any((batch.job or {}).get("job_status") == "CANCELED" for batch in batches) and case.finished
-    succeeded = standing.succeeded + standing.classes["pending"].get("unproved", 0) + standing.unread
-    if not ended or unfinished or succeeded >= case.policy.succeeded_needed(standing.total):
+    canceled = any((batch.job or {}).get("job_status") == "CANCELED" for batch in batches)
+    if not canceled or not case.finished:
+        return None
+    may_succeed = sum(standing.classes["pending"].get(name, 0) for name in ("unproved", "no_task"))
+    enough = standing.succeeded + may_succeed >= case.policy.succeeded_needed(standing.total)
+    if standing.pending > may_succeed or enough:
         return None
     return _fail(case, "batch_canceled", f"a batch was canceled, {_failed(standing)}, and {_needed(case)}")
 
@@ -433,40 +360,50 @@ def _fail(case: Case, code: str, sentence: str) -> Outcome:
     number, devices = case.standing.failed, case.standing.of("failed")
     if code == "too_few_devices":
         number, devices = case.standing.total, []
-    return _settle(case, FAILED, Reason(code, sentence, number, _names(devices)))
+    return _settle(case, FAILED, Reason(code, sentence, number, names(devices)))
 
 
 def _passed(case: Case) -> Outcome | None:
-    standing, policy, memory = case.standing, case.policy, case.memory
-    surplus = 0
-    if policy.expected_devices is not None and not standing.exact:
-        surplus = max(0, standing.total - len(policy.expected_devices))
-    needed, failed_allowed = policy.succeeded_needed(standing.total), policy.failed_allowed(standing.executed)
-    pending = standing.pending - standing.unread
-    # Where only numbers are known, so many of them may be of devices that are not expected.
-    if standing.succeeded + standing.unread + surplus < needed:
+    if not _keeps_bounds(case) or not _has_no_more_to_come(case):
         return None
-    if pending > policy.pending_allowed(standing.total) + surplus:
-        return None
-    if failed_allowed is not None and standing.failed > failed_allowed + surplus:
-        return None
-    if not case.population_known or standing.total < (policy.min_devices or 0):
-        return None
-    # An open batch in which nothing is open has more to come, unless it may stay open anyway.
-    tolerated = policy.pending_allowed(standing.total) > 0 or policy.expected_devices is not None
-    if not case.finished and not tolerated:
-        return None
+    memory = case.memory
     goes_on = memory.streak == PASSED
-    soaked = goes_on and case.facts.now >= memory.since + policy.soak
-    if goes_on and memory.times >= policy.confirmations and not soaked:
+    soaked = goes_on and case.facts.now >= memory.since + case.policy.soak
+    if goes_on and memory.times >= case.policy.confirmations and not soaked:
         kept = {"streak": PASSED, "times": memory.times, "since": memory.since}
         return _open(case, _soaking(case, memory.since), **kept)
     wants = _lacking(case)
     if wants:
         return _read_first(case, wants)
-    if standing.unread:
+    if case.standing.unread:
         return None
-    return _settle(case, PASSED, Reason("proved", _proof(standing, policy), standing.succeeded))
+    return _settle(case, PASSED, Reason("proved", _proof(case.standing, case.policy), case.standing.succeeded))
+
+
+def _keeps_bounds(case: Case) -> bool:
+    """Whether enough have succeeded and few enough have not, if all that is unread turns out well."""
+    standing, policy = case.standing, case.policy
+    surplus = 0  # where only numbers are known, so many of them may be of devices that are not expected
+    if policy.expected_devices is not None and not standing.exact:
+        surplus = max(0, standing.total - len(policy.expected_devices))
+    if standing.total < (policy.min_devices or 0):
+        return False
+    if standing.succeeded + standing.unread + surplus < policy.succeeded_needed(standing.total):
+        return False
+    if standing.pending - standing.unread > policy.pending_allowed(standing.total) + surplus:
+        return False
+    failed_allowed = policy.failed_allowed(standing.executed + standing.unread)
+    return failed_allowed is None or standing.failed <= failed_allowed + surplus
+
+
+def _has_no_more_to_come(case: Case) -> bool:
+    """Whether what is known is about all devices."""
+    standing, policy = case.standing, case.policy
+    if case.finished and not case.rested and standing.classes["pending"].get("no_task", 0) > standing.unread:
+        return False  # a device without a task is not late then: it fails once none is to be expected any more
+    # An open batch in which nothing is open has more to come, unless it may stay open anyway.
+    may_stay_open = policy.pending_allowed(standing.total) > 0 or policy.expected_devices is not None
+    return case.population_known and (case.finished or may_stay_open)
 
 
 def _lacking(case: Case) -> str | None:
@@ -486,16 +423,24 @@ def _read_first(case: Case, wants: str) -> Outcome:
     return outcome._replace(wants=wants if case.facts.fresh else None)
 
 
+_WAITING = {
+    "unproved": "not proved to be on the new version, because the version of the module is not told; check module_name",
+    "no_task": "without a task, and not known to be on the new version",
+}
+
+
 def _unsettled(case: Case) -> Outcome:
     standing = case.standing
     pending = standing.of("pending")
-    waiting = [entry for entry in pending if entry["class"] in ("unproved", "no_task")]
-    if waiting:
-        sentence = f"{_count(len(waiting), 'device')} not yet known to be on the new version"
-        return _open(case, Reason("unproved", sentence, len(waiting), _names(waiting)))
+    for name, what in _WAITING.items():
+        waiting = [entry for entry in pending if entry["class"] == name]
+        if waiting:
+            return _open(
+                case, Reason("unproved", f"{_count(len(waiting), 'device')} {what}", len(waiting), names(waiting))
+            )
     if standing.pending:
         sentence = f"{_of(standing.pending, standing)} pending{_by_class(standing, 'pending')}"
-        return _open(case, Reason("unfinished", sentence, standing.pending, _names(pending)))
+        return _open(case, Reason("unfinished", sentence, standing.pending, names(pending)))
     if case.finished:
         quiet = duration(case.policy.start_grace)
         return _open(case, Reason("still_open", f"more tasks may come until there was no new one for {quiet}"))
@@ -506,6 +451,7 @@ Rule = Callable[[Case], Optional[Outcome]]
 RULES: tuple[Rule, ...] = (
     _other_job,
     _error,
+    _too_large,
     _incomplete,
     _unknown,
     _dynamic,
@@ -529,7 +475,9 @@ def _proof(standing: Standing, policy: Policy) -> str:
         sentence += f", {standing.failed} failed{_by_class(standing, 'failed')}"
     if standing.pending:
         sentence += f", {standing.pending} pending{_by_class(standing, 'pending')}"
-    return sentence if standing.failed + standing.pending == 0 else f"{sentence}, as is allowed"
+    if standing.canceled:
+        sentence += f", {standing.canceled} canceled and not counted"
+    return sentence if standing.failed + standing.pending + standing.canceled == 0 else f"{sentence}, as is allowed"
 
 
 def _failed(standing: Standing) -> str:
@@ -554,8 +502,14 @@ def _count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def _names(entries: Sequence[Entry]) -> tuple[str, ...]:
-    return tuple(str(entry["device_name"] or entry["task_id"]) for entry in entries[:MAX_NAMES])
+def names(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """The names of the first few devices, each as far as it can be shown."""
+    return tuple(printable(str(entry["device_name"] or entry["task_id"]))[:100] for entry in entries[:MAX_NAMES])
+
+
+def printable(text: str) -> str:
+    """``text`` on one line, without what could pretend to be another line or colour it."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _short(text: Any) -> str:

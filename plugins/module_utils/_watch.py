@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._client import MAX_ROWS, Client, listing_problem
+from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client, listing_problem
 from ansible_collections.iotfleet.ota.plugins.module_utils._evidence import explain, read_job, total_of
 from ansible_collections.iotfleet.ota.plugins.module_utils._facts import tally
 from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
     LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
     LIST_OTA_TASK_BY_JOB,
     LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
+    MAX_ROWS,
     TASK_STATUSES,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._standing import Batch, Key
@@ -65,13 +66,14 @@ def _count(client: Client, job_id: str, job: Mapping[str, Any], total: int) -> S
         size = 1 if status == "SUCCEEDED" else _PAGE
         page = client.peek(LIST_OTA_TASK_BY_JOB, size=size, job_id=job_id, task_status=status)
         number = total_of(page, status, size)
-        if (
-            page is None or number is None or number > total
-        ):  # the number does not follow the state, so it tells nothing
-            return read_tasks(client, job_id, job, total=total)
+        if page is None or number is None:  # it does not follow the state that was asked for, and tells nothing
+            return read_tasks(client, job_id, job, total, attempts=1)
         counts[status] = number
         if status != "SUCCEEDED":
             tasks += page.rows
+    if sum(counts.values()) > total:  # tasks may have been added meanwhile
+        again = client.peek(LIST_OTA_TASK_BY_JOB, job_id=job_id)
+        total = max(total, (again and again.announced) or 0)
     explain(tasks)
     return Survey(Batch(job_id, job, counts, total, tasks, whole=False))
 
@@ -82,11 +84,7 @@ def read_tasks(client: Client, job_id: str, job: Mapping[str, Any] | None, total
     :raises OtaError: no usable answer.
     """
     if total > MAX_ROWS:
-        too_many = (
-            f"batch {job_id} has {total} tasks, of which {MAX_ROWS} can be listed, so that they can only be counted;"
-            " gate it by itself, with verify_versions off and without expected_devices"
-        )
-        return Survey(Batch(job_id, job, {}, total, whole=False), too_many)
+        return Survey(Batch(job_id, job, {}, total, whole=False))
     listing = client.listing(LIST_OTA_TASK_BY_JOB, attempts=attempts, job_id=job_id)
     if listing is None:
         return Survey(Batch(job_id, job, {}, 0), f"the service knows batch {job_id} but not its tasks")
@@ -103,7 +101,7 @@ def _whole(
 
 
 def read_version(client: Client, key: Key, module_name: str) -> str | None:
-    """The version that a device reports for a module; ``None`` where it reports none.
+    """The version that a device reports for a module; ``None`` where it reports none, empty where it is not known.
 
     :raises OtaError: no usable answer.
     """
@@ -111,8 +109,9 @@ def read_version(client: Client, key: Key, module_name: str) -> str | None:
     if not product_key or not device_name:
         return None
     rows = client.rows(LIST_OTA_MODULE_VERSIONS_BY_DEVICE, product_key=product_key, device_name=device_name)
-    versions = {row["module_name"]: row["module_version"] for row in rows or ()}
-    return versions.get(module_name) or None
+    if rows is None:
+        return ""
+    return {row["module_name"]: row["module_version"] for row in rows}.get(module_name) or None
 
 
 def busy_with(client: Client, key: Key, job_ids: Sequence[str]) -> str | None:

@@ -21,8 +21,9 @@ description:
   - This is an action plugin. It runs on the controller, so that the libraries that it requires have to be installed
     there, and nothing is asked from the target. The keyword C(environment) of task, block and play is honoured.
 notes:
-  - A look takes at most nine requests for a batch of any size. Up to 700 tasks are all read. Of a larger batch, the
-    tasks in each state are counted, and up to 100 of those in each state are read for the report.
+  - A look takes at most nine requests for a batch of any size, and one more while tasks are added. Up to 700 tasks are
+    all read. Of a larger batch, the tasks in each state are counted, and up to 100 of those in each state are read for
+    the report.
   - More is asked only when all but the proof is there. With O(verify_versions), the version of each device is read
     then, with one request for each device. With O(expected_devices) or O(verify_versions), all tasks of a larger
     batch are listed then, which the service allows for up to 100,000 tasks. They are also listed where the service's
@@ -46,8 +47,9 @@ options:
     description:
       - The names of all devices that the rollout is meant to reach. They are what is counted then, whatever tasks the
         batches have.
-      - A device that has no task but reports the new version counts as succeeded. One that has neither is waited for
-        until the batches are finished, and counts as failed after that.
+      - A device that has no task but reports the new version counts as succeeded. One that reports another version, or
+        that the service does not know, is waited for until O(start_grace) after the end of the batches, and has failed
+        then. One whose version cannot be learned stays pending.
       - A batch that is C(DYNAMIC) is never finished, and can be judged with this option only.
       - Without it, the tasks of the batches are counted. A device that was on the new version already has none.
     type: list
@@ -69,6 +71,7 @@ options:
   dest_version:
     description:
       - The version to which each batch is expected to bring its devices. The verdict is V(failed) if it is another.
+      - Write it in quotes if it looks like a number. Without them V("2.10") is V(2.1) in YAML.
     type: str
   job_type:
     description:
@@ -121,8 +124,9 @@ options:
     default: false
   allow_empty:
     description:
-      - Let a rollout pass that has no task at all, once its batches are finished. By default there is nothing that
-        could be judged, and the verdict is V(inconclusive).
+      - Let a rollout pass that has no task at all, once its batches are C(COMPLETED). By default there is nothing that
+        could be judged, and the verdict is V(inconclusive). It means nothing together with O(expected_devices) or
+        O(min_devices).
     type: bool
     default: false
   verify_versions:
@@ -181,11 +185,13 @@ options:
     description:
       - What an earlier run of this module returned for the same batches, or the JSON report of the role
         P(iotfleet.ota.rollout_gate#role). Its deadline, confirmations, soak and idle times go on.
-      - Without O(wait) and without this, a single look cannot confirm anything unless O(confirmations=1).
+      - Without it, each run begins anew with O(wait_timeout), O(start_grace) and O(confirmations), so that a single
+        look can settle something only with O(confirmations=1).
+      - What was seen with other options, of another service or for another O(module_name) confirms nothing.
     type: dict
   mode:
     description:
-      - With V(enforce), the task fails unless the verdict is V(passed), or V(pending) without O(wait).
+      - With V(enforce), the task fails unless the verdict is V(passed), or is not final without O(wait).
       - With V(report), no verdict makes it fail.
     type: str
     choices:
@@ -269,8 +275,8 @@ reasons:
       description:
         - What the reason is, as a word. For V(passed) C(proved). For V(failed) C(wrong_job), C(too_many_failures),
           C(success_out_of_reach), C(too_few_devices) or C(batch_canceled). For V(timed_out) C(deadline). For
-          V(inconclusive) C(api_error), C(too_many_errors), C(incomplete), C(unknown_job), C(dynamic_batch) or
-          C(nothing_to_judge).
+          V(inconclusive) C(api_error), C(too_many_errors), C(incomplete), C(unknown_job), C(dynamic_batch),
+          C(too_large) or C(nothing_to_judge).
         - For V(pending) C(starting), C(unfinished), C(still_open), C(unproved), C(confirming), C(soaking), C(unread) or
           C(error).
       type: str
@@ -308,7 +314,7 @@ counts:
       returned: always
       sample: 9
     verified:
-      description: Those of them that were on the new version when it was last read.
+      description: Those of them whose version was read by the last look, and is the new one.
       type: int
       returned: always
       sample: 0
@@ -344,7 +350,7 @@ classes:
       or V(busy) with another batch, V(wrong_version), V(canceled), V(no_task), or V(not_read).
     - A pending device is V(planned) for later, V(awaiting_confirmation), V(rate_limited) by C(MaximumPerMinute),
       V(offline), V(notified), V(silent) for ten minutes after that, V(in_progress), V(stalled) for ten minutes,
-      V(no_task) yet, V(unproved) because it succeeded but does not report its version, or V(moving) from one state to
+      V(no_task) yet, V(unproved) because it does not report its version, V(unknown), or V(moving) from one state to
       another while it was counted.
     - The service does not tell why a device is not reached. It is called V(offline) when neither a plan nor a limit of
       the batch explains it.
@@ -368,7 +374,9 @@ jobs:
   returned: always, unless an option cannot be used
   sample: [{"job_id": "HvKuBpuk3rdk6E92CPQN020001", "found": true, "job_status": "COMPLETED", "dest_version": "2.0.0"}]
 failures:
-  description: Up to 1,000 of the devices that failed.
+  description:
+    - Up to 1,000 of the devices that failed, up to 100 if the task fails. Of a batch with more than 700 tasks, those of
+      which the task was read.
   type: list
   elements: dict
   returned: always, unless an option cannot be used
@@ -436,13 +444,15 @@ failures:
       returned: always
       sample: 251.0
 laggards:
-  description: Up to 1,000 of the devices that are pending, those that have not moved for longest first.
+  description: As many of the devices that are pending, those that have not moved for longest first.
   type: list
   elements: dict
   returned: always, unless an option cannot be used
   contains: *device
 devices:
-  description: All devices that count, if they are 1,000 at most and each was read. Empty otherwise.
+  description:
+    - All devices that count, if they are 1,000 at most and each was read. Empty otherwise, and if the task fails,
+      because Ansible prints all that such a task returns.
   type: list
   elements: dict
   returned: always, unless an option cannot be used
@@ -521,7 +531,7 @@ msg:
 failure:
   description: What went wrong, where an option cannot be used, or the verdict comes from an error.
   type: dict
-  returned: failure
+  returned: if an option cannot be used, or the last look failed
   contains:
     code:
       description: The service's code, or one of this collection in lower case.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .conftest import run_play
@@ -235,7 +235,7 @@ def results() -> dict[str, dict[str, Any]]:
     }
 
 
-def write_reports(folder: pathlib.Path, given: Mapping[str, Any]) -> None:
+def write_reports(folder: pathlib.Path, given: Mapping[str, Any], formats: Sequence[str] = tuple(SUFFIXES)) -> None:
     """Write the reports of each result into a folder of its name."""
     (folder / "library").mkdir()
     (folder / "library" / "given_result.py").write_text(MODULE, encoding="utf-8")
@@ -250,6 +250,7 @@ def write_reports(folder: pathlib.Path, given: Mapping[str, Any]) -> None:
                 "vars": {
                     "rollout_gate_report_dir": str(folder / name),
                     "rollout_gate_title": f"Rollout <{name}> & more",
+                    "rollout_gate_formats": [*formats],
                 },
             },
         ]

@@ -66,7 +66,7 @@ def browser() -> Iterator[Browser]:
 def reports(browser, tmp_path_factory) -> pathlib.Path:
     """A folder with the page of each result."""
     folder = tmp_path_factory.mktemp("pages")
-    write_reports(folder, RESULTS)
+    write_reports(folder, RESULTS, ["html"])
     return folder
 
 

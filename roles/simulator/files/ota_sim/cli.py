@@ -136,6 +136,8 @@ def _leave(_number: int, _frame: Any) -> None:
 
 def _serve(server: Server, idle_exit: float) -> None:
     """Serve until told to stop, or until nobody has asked anything for so many seconds."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # from here on a thread must end before its socket is closed
+        signal.signal(number, lambda _number, _frame: server.service.stopped.set())
     server.start()
     while not server.service.stopped.wait(0.1):
         if idle_exit and time.monotonic() - server.last_request > idle_exit:

@@ -56,7 +56,7 @@ def test_failures_end_the_wait_at_once_and_are_named():
     assert (result["verdict"], result["elapsed"]) == ("failed", 10.0)
     assert rollout.lines[-2:] == [
         "job 1: failed: 1 of 6 devices failed (1 download), and none may; 10 s of 60 min",
-        "job 1: failed (download): 客厅 *; late (offline): d-3",
+        "job 1: failed (download): 客厅 *; waiting (offline): d-3",
     ]
     (failure,) = result["failures"]
     assert (failure["device_name"], failure["class"], failure["job_id"]) == ("客厅 *", "download", "1")

@@ -180,7 +180,7 @@ def test_numbers_have_bounds(name):
         ),
         pytest.param(
             {"expected_devices": [None]},
-            "Nothing was asked: entry 1 of expected_devices is blank; check the variable that it comes from.",
+            "Nothing was asked: entry 1 of expected_devices is not text; write it in quotes.",
             id="no text",
         ),
         pytest.param(

@@ -1,0 +1,91 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is a private module_util: it may change at any time, without notice.
+
+"""What a gate tells people: where the rollout is, which clocks apply, who failed and who is late. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy
+from ansible_collections.iotfleet.ota.plugins.module_utils._standing import Batch, moment, natural, pushed_by, utc
+from ansible_collections.iotfleet.ota.plugins.module_utils._verdict import TIMED_OUT, Verdict, duration, names
+
+
+class Clocks(NamedTuple):
+    """The times that the batches set: when all devices are told, how long their retries take, and both in words."""
+
+    pushed: float
+    retries: float
+    sentences: list[str]
+
+
+def clocks_of(batches: Sequence[Batch], policy: Policy, now: float) -> Clocks:
+    """When the rollout can end at the earliest, as far as the batches tell."""
+    pushed, retries = now, 0.0
+    sentences: list[str] = []
+    for batch in batches:
+        job = batch.job or {}
+        if batch.finished:
+            continue
+        planned = moment(job.get("utc_schedule_time"))
+        if planned is not None and planned > now:
+            pushed = max(pushed, planned)
+            sentences.append(f"batch {batch.job_id} begins at {utc(planned)}")
+        rate = natural(job.get("maximum_per_minute"))
+        told = pushed_by(batch) or (max(now, planned or now) + natural(batch.total) * 60.0 / rate if rate else now)
+        if told > now:
+            pushed = max(pushed, told)
+            sentences.append(f"at {rate} devices a minute, the last of batch {batch.job_id} is told at {utc(told)}")
+        limit = natural(job.get("timeout_in_minutes"))
+        again, pause = natural(job.get("retry_count")), natural(job.get("retry_interval"))
+        if limit:
+            sentences.append(f"a device of batch {batch.job_id} has {duration(limit * 60)}")
+        if again:
+            sentences.append(f"it is tried {again} times more, {duration(pause * 60)} apart")
+        retries = max(retries, 60.0 * (limit + again * pause))
+    for name, seconds in (("the start grace is", policy.start_grace), ("it soaks for", policy.soak)):
+        if seconds:
+            sentences.append(f"{name} {duration(seconds)}")
+    return Clocks(pushed, retries, sentences)
+
+
+def progress_of(verdict: Verdict) -> str:
+    """Where the rollout is, on one line."""
+    standing = verdict.standing
+    parts = [f"{standing.succeeded} succeeded", _numbers(standing.failed, "failed", verdict)]
+    line = ", ".join([*parts, _numbers(standing.pending, "pending", verdict)])
+    reason = verdict.reasons[0]
+    if reason.code == "unfinished":  # that is what the numbers say
+        return line
+    # What the clock changes with every look is no news.
+    return f"{line}; {'all is well, and watched' if reason.code == 'soaking' else reason.sentence}"
+
+
+def _numbers(number: int, state: str, verdict: Verdict) -> str:
+    classes = verdict.standing.classes[state]
+    words = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in classes.items())
+    return f"{number} {state}" + (f" ({words})" if words else "")
+
+
+def sentence_of(verdict: Verdict) -> str:
+    """The verdict and why, as one sentence without a full stop."""
+    reasons = [reason.sentence for reason in verdict.reasons[:2] if reason.code != "unfinished" or not verdict.final]
+    return f"{verdict.verdict.replace('_', ' ')}: {'; '.join(reasons)}"
+
+
+def names_of(verdict: Verdict) -> str:
+    """Who failed and who is late, by class, a few of each."""
+    parts = []
+    for state, word in (("failed", "failed"), ("pending", "late" if verdict.verdict == TIMED_OUT else "waiting")):
+        entries = verdict.standing.of(state)
+        for name, number in verdict.standing.classes[state].items():
+            found = names([entry for entry in entries if entry["class"] == name])
+            more = f" and {number - len(found)} more" if number > len(found) else ""
+            if found:
+                parts.append(f"{word} ({name.replace('_', ' ')}): {', '.join(found)}{more}")
+    return "; ".join(parts)
