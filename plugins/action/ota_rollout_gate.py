@@ -56,12 +56,13 @@ class ActionModule(ActionBase):
         # Outside of the except clause, so that Ansible finds no exception whose traceback it could show.
         if failure is not None:
             result = _refusal(failure)
-        return remove_values({"changed": False, **result}, hidden)
+        return remove_values({"changed": False, **result}, frozenset(hidden))
 
     def _gate(self, options: Mapping[str, Any], hidden: set[str]) -> dict[str, Any]:
         def show(line: str, color: str | None = None) -> None:
             if not self._task.no_log:
-                display.display(remove_values(line, hidden), color=color)
+                # A copy, because credentials that are renewed meanwhile join what is hidden, from threads.
+                display.display(remove_values(line, frozenset(hidden)), color=color)
 
         def warn(line: str) -> None:
             show(f"[WARNING]: {line}", constants.config.get_config_value("COLOR_WARN"))
@@ -124,5 +125,7 @@ def _request(options: Mapping[str, Any]) -> Request:
 
 
 def _refusal(failure: OtaError) -> dict[str, Any]:
-    msg = missing_required_lib(failure.library) if isinstance(failure, MissingLibraryError) else str(failure)
+    msg = str(failure)
+    if isinstance(failure, MissingLibraryError):
+        msg = missing_required_lib(failure.library, failure.reason)
     return {"failed": True, "msg": msg, "failure": failure.failure()}

@@ -63,8 +63,22 @@ options:
       - Send the common parameters C(Format), C(Version) and C(SignatureVersion) with O(platform=tuya) too. Tuya's
         table of common parameters names them, its examples leave them out.
       - They are always sent with O(platform=alibaba) and with O(response_format=xml).
+      - They concern O(signature_method=HMAC-SHA1) only.
     type: bool
     default: false
+  signature_method:
+    description:
+      - How requests are signed.
+      - V(auto) is V(ACS3-HMAC-SHA256) with O(platform=alibaba) and V(HMAC-SHA1) with O(platform=tuya).
+      - V(ACS3-HMAC-SHA256) is the style of the vendor's current SDK, which puts the signature into a header. Tuya does
+        not document it, so it is refused with O(platform=tuya).
+      - V(HMAC-SHA1) is the older style, which puts everything into the URL. The vendor calls it deprecated.
+    type: str
+    choices:
+      - auto
+      - ACS3-HMAC-SHA256
+      - HMAC-SHA1
+    default: auto
   validate_certs:
     description:
       - Whether the certificate of the service must be valid. Do not turn this off outside of a laboratory.

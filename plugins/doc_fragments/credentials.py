@@ -9,14 +9,58 @@ class ModuleDocFragment:
     """How a module proves who asks."""
 
     DOCUMENTATION = r"""
+requirements:
+  - alibabacloud_credentials (only for credentials of a role that is assumed)
 options:
+  credentials_source:
+    description:
+      - Where the credentials come from. What belongs to two sources is never mixed, and a source that is configured in
+        part is an error that names what is missing.
+      - V(auto) is the first of the others that is configured, in the order in which they stand here. With
+        O(platform=tuya), which is documented to know access keys only, these are V(options) and V(environment).
+      - V(options) are O(access_key_id), O(access_key_secret) and O(security_token).
+      - V(environment) are the variables E(ALIBABA_CLOUD_ACCESS_KEY_ID), E(ALIBABA_CLOUD_ACCESS_KEY_SECRET) and
+        E(ALIBABA_CLOUD_SECURITY_TOKEN), or else E(ALICLOUD_ACCESS_KEY), E(ALICLOUD_SECRET_KEY) and
+        E(ALICLOUD_SECURITY_TOKEN).
+      - V(profile) is a profile of the vendor's tools, see O(profile).
+      - V(oidc_role) is a role that the holder of a token assumes, as in the pods of a Kubernetes cluster, by
+        E(ALIBABA_CLOUD_ROLE_ARN), E(ALIBABA_CLOUD_OIDC_PROVIDER_ARN) and E(ALIBABA_CLOUD_OIDC_TOKEN_FILE). With V(auto)
+        it counts as configured if one of the last two is set.
+      - V(ecs_ram_role) is the role of the ECS instance that runs the module, from its metadata service, always by a
+        token. With V(auto) it is asked only if E(ALIBABA_CLOUD_ECS_METADATA) or E(ALICLOUD_ECS_ROLE_NAME) names the
+        role, and E(ALIBABA_CLOUD_ECS_METADATA_DISABLED) is not V(true).
+      - V(credentials_uri) is the service whose URL is in E(ALIBABA_CLOUD_CREDENTIALS_URI).
+      - Credentials that expire are renewed five minutes before, and at once if the service says that they have expired.
+    type: str
+    choices:
+      - auto
+      - options
+      - environment
+      - profile
+      - oidc_role
+      - ecs_ram_role
+      - credentials_uri
+    default: auto
+  profile:
+    description:
+      - The name of a profile in C(~/.aliyun/config.json), the file of the vendor's command line tool, or else in
+        C(~/.alibabacloud/credentials.ini). The home is that of the user that runs the module.
+      - In the first file, the modes C(AK), C(StsToken), C(RamRoleArn), C(ChainableRamRoleArn), C(EcsRamRole), C(OIDC)
+        and C(CredentialsURI) can be used; in the second one, the types C(access_key), C(sts), C(ram_role_arn),
+        C(ecs_ram_role), C(oidc_role_arn) and C(credentials_uri). Those that assume a role need the Python library
+        C(alibabacloud_credentials).
+      - Without a name, the profile that is current in the first file counts, or else C(default) in the second one.
+      - With O(credentials_source=auto), an access key in the options or in the environment comes first, with a warning
+        where this option is given too.
+      - Can be set by the environment variables E(ALIBABA_CLOUD_PROFILE) and E(ALICLOUD_PROFILE). The first file is left
+        out if E(ALIBABA_CLOUD_CLI_PROFILE_DISABLED) is V(true). E(ALIBABA_CLOUD_CREDENTIALS_FILE) is the path of the
+        second one, if it is another.
+      - Not used with O(platform=tuya).
+    type: str
   access_key_id:
     description:
       - The ID of the access key that signs the requests.
-      - An access key is taken whole from the first of these that holds its ID or its secret, these three options, the
-        environment variables E(ALIBABA_CLOUD_ACCESS_KEY_ID), E(ALIBABA_CLOUD_ACCESS_KEY_SECRET) and
-        E(ALIBABA_CLOUD_SECURITY_TOKEN), the environment variables E(ALICLOUD_ACCESS_KEY), E(ALICLOUD_SECRET_KEY) and
-        E(ALICLOUD_SECURITY_TOKEN). Parts of two sources are never mixed.
+      - It may come from elsewhere, see O(credentials_source).
       - The environment is that of the process that runs the module. Do not set it by the C(environment) of a task
         or play, because Ansible prints that at higher verbosity; export the variables, or use the options.
     type: str

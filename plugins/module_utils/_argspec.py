@@ -14,7 +14,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
-from ansible_collections.iotfleet.ota.plugins.module_utils._operations import PLATFORMS, Argument
+from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
+    ACS3_METHOD,
+    PLATFORMS,
+    RPC_METHOD,
+    Argument,
+)
 
 CONNECTION: dict[str, dict[str, Any]] = {
     "platform": {"type": "str", "choices": list(PLATFORMS), "default": "alibaba"},
@@ -23,6 +28,7 @@ CONNECTION: dict[str, dict[str, Any]] = {
     "iot_instance_id": {"type": "str"},
     "response_format": {"type": "str", "choices": ["json", "xml"], "default": "json"},
     "full_common_parameters": {"type": "bool", "default": False},
+    "signature_method": {"type": "str", "choices": ["auto", ACS3_METHOD, RPC_METHOD], "default": "auto"},
     "validate_certs": {"type": "bool", "default": True},
     "ca_path": {"type": "path"},
     # A password may be part of it, also where another option is refused before anything else is looked at.
@@ -45,8 +51,23 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "iot_instance_id": ("ALIBABA_CLOUD_IOT_INSTANCE_ID",),
 }
 
-# Their environment is asked by _credentials, because the halves of a key must come from one source.
+# Their environment is asked by _credential_sources, because the halves of a key must come from one source.
 CREDENTIALS: dict[str, dict[str, Any]] = {
+    "credentials_source": {
+        "type": "str",
+        "choices": [
+            "auto",
+            "options",
+            "environment",
+            "profile",
+            "oidc_role",
+            "ecs_ram_role",
+            "credentials_uri",
+        ],
+        "default": "auto",
+        "no_log": False,
+    },
+    "profile": {"type": "str"},
     "access_key_id": {"type": "str", "no_log": False},
     "access_key_secret": {"type": "str", "no_log": True},
     "security_token": {"type": "str", "no_log": True},
@@ -199,6 +220,22 @@ def _checked_url(given: str) -> str:
             "write it like https://host:port, without user name, query and fragment, and an IPv6 address in brackets",
         )
     return f"{parts.scheme}://{parts.netloc}{parts.path or '/'}"
+
+
+def signature_method(options: Mapping[str, Any]) -> str:
+    """The way to sign that is meant.
+
+    :raises OtaError: the platform is not documented to know it.
+    """
+    known = PLATFORMS[options["platform"]].signature_methods
+    if options["signature_method"] == "auto":
+        return known[0]
+    if options["signature_method"] not in known:
+        raise invalid(
+            f"platform {options['platform']} is not documented to know signature_method {options['signature_method']}",
+            f"leave signature_method at auto, which means {known[0]} there",
+        )
+    return str(options["signature_method"])
 
 
 def named(name: str, entries: Sequence[str] | None) -> list[str]:

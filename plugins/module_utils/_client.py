@@ -22,7 +22,7 @@ from datetime import datetime, timezone
 from typing import Any, Callable, NamedTuple, TypeVar
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._answers import parse_date, read_answer
-from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Keys
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry, redact
 from ansible_collections.iotfleet.ota.plugins.module_utils._facts import (
     Envelope,
@@ -31,21 +31,15 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._facts import (
     read_rows,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
-    COMMON_PARAMETERS,
     MAX_ROWS,
-    VERSION,
     Argument,
     Operation,
-    Platform,
     is_clock_code,
-    wire_parameters,
+    is_expiry_code,
+    is_key_code,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import OutOfTimeError, Pacer, StoppedError
-from ansible_collections.iotfleet.ota.plugins.module_utils._signer import (
-    canonical_query,
-    percent_encode,
-    sign_query,
-)
+from ansible_collections.iotfleet.ota.plugins.module_utils._request import Service, sign
 from ansible_collections.iotfleet.ota.plugins.module_utils._transport import MAX_IN_FLIGHT, Response, Transport
 
 Q = TypeVar("Q")
@@ -70,38 +64,11 @@ MAX_FAILED = 5
 LISTING_ATTEMPTS = 3
 
 
-class Service(NamedTuple):
-    """Whom to ask, and how.
-
-    ``timeout``, in seconds, is for one call from its first attempt to the end of its last. ``retries`` are the further
-    attempts after the first. Not counted are those that had only to be signed anew, and, if there are any retries,
-    those that were throttled.
-    """
-
-    platform: Platform
-    endpoint: str
-    region: str | None = None
-    iot_instance_id: str | None = None
-    response_format: str = "json"
-    full_common_parameters: bool = False
-    timeout: float = 30.0
-    retries: int = 5
-
-    def fixed_parameters(self) -> dict[str, Argument]:
-        """The common parameters that are the same in every request."""
-        fixed: dict[str, Argument] = {"signature_method": "HMAC-SHA1"}
-        if self.platform.sends_version or self.full_common_parameters or self.response_format != "json":
-            fixed.update(format=self.response_format.upper(), version=VERSION, signature_version="1.0")
-        if self.platform.sends_place:
-            fixed.update(region=self.region, iot_instance_id=self.iot_instance_id)
-        return fixed
-
-
 class Client:
-    """Asks one service with one set of credentials. Safe to use from threads.
+    """Asks one service. Safe to use from threads.
 
-    Its clock is the pacer's. Wall clock, jitter and nonce are arguments so that a test can hand in its own. ``warn``
-    takes a sentence.
+    ``keys`` are asked at each attempt for the credentials that sign it. The clock is the pacer's. Wall clock, jitter
+    and nonce are arguments so that a test can hand in its own. ``warn`` takes a sentence.
 
     :raises MissingLibraryError: what reads the answers is not installed.
     """
@@ -109,7 +76,7 @@ class Client:
     def __init__(
         self,
         service: Service,
-        credentials: Credentials,
+        keys: Keys,
         transport: Transport,
         pacer: Pacer,
         warn: Callable[[str], None],
@@ -120,14 +87,13 @@ class Client:
     ) -> None:
         check_library(service.response_format)
         self._service = service
-        self._credentials = credentials
+        self._keys = keys
         self._transport = transport
         self._pacer = pacer
         self._warn = warn
         self._wall = wall
         self._jitter = jitter
         self._nonce = nonce
-        self._fixed = service.fixed_parameters()
         self._clock_offset: float | None = None
         self._measured_offset: float | None = None
         self._clock_guard = threading.Lock()
@@ -156,7 +122,9 @@ class Client:
         """
         listing = self.listing(operation, LISTING_ATTEMPTS, **arguments)
         if listing and listing.problem:
-            raise _incomplete(operation, listing.problem)
+            error = _incomplete(operation, listing.problem)
+            error.credentials_source = self._keys.source
+            raise error
         return listing.rows if listing else None
 
     def listing(self, operation: Operation, attempts: int = LISTING_ATTEMPTS, **arguments: Argument) -> Listing | None:
@@ -218,6 +186,7 @@ class Client:
     def give_up(self) -> None:
         """End all asking at once, because nobody waits for answers any more."""
         self._pacer.stop()
+        self._keys.give_up()
         self._transport.give_up()
 
     def _list(self, operation: Operation, arguments: Mapping[str, Argument]) -> Listing | None:
@@ -281,6 +250,9 @@ class Client:
                 return read(self._attempt(operation, arguments, limit))
             except OtaError as error:
                 error.action, error.attempts = operation.action, attempt
+                error.credentials_source = self._keys.source
+                if is_key_code(error.code) and self._keys.place:
+                    error.hint += f"; the key comes from {self._keys.place}"
                 failures += error.retry is Retry.LATER
                 if error.retry is Retry.SLOWER:
                     self._pacer.slow_down(operation.action, sent)
@@ -311,32 +283,24 @@ class Client:
 
     def _attempt(self, operation: Operation, arguments: Mapping[str, Argument], timeout: float) -> Envelope:
         """One request, with a nonce, a time stamp and a signature of its own."""
+        began = self._pacer.now()
+        keys = self._keys.current(timeout)
         offset = self._clock_offset
         now = datetime.fromtimestamp(self._wall() + (offset or 0.0), timezone.utc)
-        params = wire_parameters(
-            COMMON_PARAMETERS,
-            {
-                **self._fixed,
-                "action": operation.action,
-                "access_key_id": self._credentials.access_key_id,
-                "security_token": self._credentials.security_token if self._service.platform.sends_token else None,
-                "nonce": str(self._nonce()),
-                "timestamp": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-            },
-        )
-        params.update(wire_parameters(operation.parameters, arguments))
-        method = self._service.platform.method
-        query = canonical_query(params)
-        signature = sign_query(method, query, self._credentials.access_key_secret)
-        signed = f"{query}&{COMMON_PARAMETERS['signature']}={percent_encode(signature)}"
-        began = self._wall()
-        response = self._transport.send(method, f"{self._service.endpoint}?{signed}", timeout)
-        self._measure_clock(response, began)
+        signed = sign(self._service, operation, arguments, keys, str(self._nonce()), f"{now:%Y-%m-%dT%H:%M:%SZ}")
+        # No time limit is counted twice, though credentials may have taken some of it.
+        left = max(0.001, timeout - (self._pacer.now() - began))
+        sent = self._wall()
+        response = self._transport.send(signed.method, signed.url, left, signed.headers)
+        self._measure_clock(response, sent)
         try:
-            return read_answer(response, self._service.response_format, (*self._credentials.confidential(), signature))
+            return read_answer(response, self._service.response_format, (*keys.confidential(), signed.signature))
         except OtaError as error:
             if is_clock_code(error.code):
                 self._set_clock(error, response, offset)
+            expired = is_expiry_code(error.code) and self._service.platform.sends_token
+            if expired and self._keys.renew(keys, timeout - (self._pacer.now() - began)):
+                error.retry = Retry.ONCE
             raise
 
     # --- Clock -------------------------------------------------------------------------------------------------------

@@ -22,11 +22,14 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import (
     check_connection,
     endpoint_url,
     proxy_url,
+    signature_method,
 )
-from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client, Service
-from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import find_credentials
+from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
+from ansible_collections.iotfleet.ota.plugins.module_utils._credential_sources import find_source
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Provider
 from ansible_collections.iotfleet.ota.plugins.module_utils._operations import PLATFORMS
 from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import Pacer
+from ansible_collections.iotfleet.ota.plugins.module_utils._request import Service
 from ansible_collections.iotfleet.ota.plugins.module_utils._transport import Transport
 
 
@@ -64,11 +67,13 @@ def connect(options: Mapping[str, Any], hide: Callable[[set[str]], object], warn
         full_common_parameters=options["full_common_parameters"],
         timeout=options["timeout"],
         retries=options["retries"],
+        signature_method=signature_method(options),
     )
-    credentials = find_credentials(options, os.environ)
-    hide({secret for secret in (credentials.access_key_secret, credentials.security_token) if secret})
+    keys_only = not service.platform.sends_token
+    source = find_source(options, os.environ, keys_only=keys_only, warn=warn)
+    keys = Provider(source, hide)
     transport = Transport(options["validate_certs"], options["ca_path"], proxy, options["connect_timeout"])
-    return Client(service, credentials, transport, Pacer(options["max_qps"]), warn)
+    return Client(service, keys, transport, Pacer(options["max_qps"]), warn)
 
 
 def _passwords(proxy: str | None) -> set[str]:

@@ -30,7 +30,7 @@ class OtaError(Exception):
     stop. ``code`` is the service's code, or one of ours in lower case. ``detail`` is the service's own text,
     already redacted. ``retry_after`` is in seconds. ``systemic`` says that any other question would fail alike, because
     what is wrong is not about the thing that was asked for. ``action`` and ``attempts`` are filled in by the client,
-    which knows them.
+    which knows them, and so is ``credentials_source``, the kind of source that the credentials are from.
     """
 
     def __init__(
@@ -58,6 +58,13 @@ class OtaError(Exception):
         self.systemic = systemic
         self.action: str | None = None
         self.attempts = 0
+        self.credentials_source: str | None = None
+
+    def again(self) -> OtaError:
+        """The same once more, for somebody else to raise."""
+        twin = type(self).__new__(type(self), *self.args)
+        twin.__dict__.update(self.__dict__)
+        return twin
 
     def __str__(self) -> str:
         tried = "Nothing was asked: "
@@ -77,13 +84,17 @@ class OtaError(Exception):
             "action": self.action,
             "attempts": self.attempts,
             "hint": self.hint,
+            "credentials_source": self.credentials_source,
         }
 
 
 class MissingLibraryError(OtaError):
-    """A Python library is missing. Told apart because Ansible has words of its own for it."""
+    """A Python library is missing. Told apart because Ansible has words of its own for it.
 
-    def __init__(self, library: str) -> None:
+    ``reason`` ends the sentence "This is required …"; without one it is needed for everything.
+    """
+
+    def __init__(self, library: str, reason: str | None = None) -> None:
         super().__init__(
             f"the Python library {library} is missing",
             code="missing_library",
@@ -91,12 +102,14 @@ class MissingLibraryError(OtaError):
             systemic=True,
         )
         self.library = library
+        self.reason = reason
 
 
 #: Where the repetition of a signed request begins: everything from there on is left out, however it is encoded.
 _SIGNED_REQUEST = (
     r"(?:GET|POST)(?:(?:&|&amp;|%26)%2F|\s+/\s)"
     r"|(?:Signature|SecurityToken|AccessKeyId|Credential)[\"']?\s*(?:=|:|%3D|%253D)"
+    r"|(?:Authorization|x-acs-[\w-]+)[\"']?\s*[=:]|ACS3-HMAC-SHA256\s"
 )
 #: What HMAC-SHA1 in Base64 and HMAC-SHA256 in hexadecimal digits look like, also encoded for a URL once or twice.
 _SIGNATURE = r"(?<![0-9A-Za-z+/])(?:(?:[0-9A-Za-z+/]|%(?:25)?2[BF]){27}(?:=|%(?:25)?3D)|[0-9a-f]{64})(?![0-9A-Za-z+/=])"

@@ -64,7 +64,7 @@ def run(
         module.exit_json(changed=False, **result)
     msg = str(failure)
     if isinstance(failure, MissingLibraryError):
-        msg = missing_required_lib(failure.library)
+        msg = missing_required_lib(failure.library, failure.reason)
     elif len(asked) > 1:
         msg += f" {len(entries)} of {len(asked)} inputs were read."
     module.fail_json(msg=msg, failure=failure.failure(), **result)

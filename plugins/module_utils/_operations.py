@@ -278,6 +278,20 @@ COMMON_PARAMETERS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+#: Where ACS3 puts the common parameters: into headers. Those of :data:`COMMON_PARAMETERS` that say where to ask stay.
+COMMON_HEADERS: Mapping[str, str] = MappingProxyType(
+    {
+        "host": "host",
+        "action": "x-acs-action",
+        "version": "x-acs-version",
+        "timestamp": "x-acs-date",
+        "nonce": "x-acs-signature-nonce",
+        "body_hash": "x-acs-content-sha256",
+        "access_key_id": "x-acs-accesskey-id",
+        "security_token": "x-acs-security-token",
+    }
+)
+
 #: What surrounds the data of an answer. A gateway writes ``Message`` where the service writes ``ErrorMessage``.
 ENVELOPE = (
     *_fields(Kind.BOOLEAN, "Success"),
@@ -303,6 +317,11 @@ def wire_parameters(names: Mapping[str, str], values: Mapping[str, Argument]) ->
     return params
 
 
+# --- Signatures ------------------------------------------------------------------------------------------------------
+
+RPC_METHOD, ACS3_METHOD = "HMAC-SHA1", "ACS3-HMAC-SHA256"
+
+
 # --- Platforms -------------------------------------------------------------------------------------------------------
 
 
@@ -313,6 +332,7 @@ class Platform(NamedTuple):
     sends_version: bool  # Format, Version and SignatureVersion
     sends_place: bool  # RegionId and IotInstanceId
     sends_token: bool  # SecurityToken; a platform without temporary keys must not see one of another
+    signature_methods: tuple[str, ...]  # the first is what its own tools use
     regions: tuple[str, ...] = ()
     host: str = ""
 
@@ -324,6 +344,7 @@ PLATFORMS: Mapping[str, Platform] = MappingProxyType(
             sends_version=True,
             sends_place=True,
             sends_token=True,
+            signature_methods=(ACS3_METHOD, RPC_METHOD),
             regions=(
                 "cn-shanghai",
                 "cn-beijing",
@@ -336,7 +357,13 @@ PLATFORMS: Mapping[str, Platform] = MappingProxyType(
             ),
             host="iot.{region}.aliyuncs.com",
         ),
-        "tuya": Platform(method="GET", sends_version=False, sends_place=False, sends_token=False),
+        "tuya": Platform(
+            method="GET",
+            sends_version=False,
+            sends_place=False,
+            sends_token=False,
+            signature_methods=(RPC_METHOD,),
+        ),
     }
 )
 
@@ -361,6 +388,7 @@ class Meaning(NamedTuple):
 _CLOCK_CODES = r"^InvalidTimeStamp\."
 _PERMISSION_CODES = r"^(Forbidden|NoPermission)(\.|$)|\.RamActionPermissionDeny$"
 _INSTANCE_CODES = r"\.(IotInstanceNotFound|InstanceNotFound)$"
+_EXPIRY_CODES = r"^InvalidSecurityToken\.Expired$"
 _KEY_CODES = (
     r"^(SignatureDoesNotMatch|IncompleteSignature|InvalidAccessKeyId|MissingSecurityToken|InvalidSecurityToken)(\.|$)"
 )
@@ -403,7 +431,7 @@ MEANINGS = (
         systemic=True,
     ),
     Meaning(
-        r"^(InvalidSecurityToken\.Expired)$",
+        _EXPIRY_CODES,
         "ask for new temporary credentials and give all three of access_key_id, access_key_secret and security_token",
         quote=False,
         systemic=True,
@@ -439,6 +467,11 @@ MEANINGS = (
     ),
     Meaning(
         r"^Missing(Format|Version|SignatureVersion)$", "set full_common_parameters, or check platform", systemic=True
+    ),
+    Meaning(
+        r"^Missing(Action|AccessKeyId|SignatureMethod|SignatureNonce|Signature|Timestamp)$",
+        "check platform and endpoint, or set signature_method to HMAC-SHA1, because this service does not see who asks",
+        systemic=True,
     ),
     Meaning(r"^Missing|^Invalid|\.InvalidPageParams$", "correct the option that the code names"),
 )
@@ -493,3 +526,13 @@ def topic_of(code: str, http_status: int | None) -> Topic:
     if http_status is None or _matches(_NOT_THE_SERVICE, code):
         return Topic.NETWORK
     return next((topic for pattern, topic in _TOPICS if _matches(pattern, code)), Topic.OTHER)
+
+
+def is_expiry_code(code: str) -> bool:
+    """Whether ``code`` says that temporary credentials are over."""
+    return _matches(_EXPIRY_CODES, code)
+
+
+def is_key_code(code: str) -> bool:
+    """Whether ``code`` finds fault with the key that signed the request, so that one wants to know where it is from."""
+    return _matches(_KEY_CODES, code) or _matches(_PERMISSION_CODES, code)

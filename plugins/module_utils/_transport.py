@@ -70,7 +70,10 @@ class Response(NamedTuple):
 
 
 class Transport:
-    """Sends requests over pooled connections. Safe to use from threads."""
+    """Sends requests over pooled connections. Safe to use from threads.
+
+    A ``direct`` one uses no proxy, whatever the environment says.
+    """
 
     def __init__(
         self,
@@ -78,6 +81,7 @@ class Transport:
         ca_path: str | None = None,
         proxy: str | None = None,
         connect_timeout: float = CONNECT_TIMEOUT,
+        direct: bool = False,
     ) -> None:
         if not HAS_REQUESTS:
             raise MissingLibraryError("requests")
@@ -88,6 +92,7 @@ class Transport:
                 hint="name an existing one in ca_path, on the machine that runs the module",
             )
         self._verify: bool | str = (ca_path or True) if validate_certs else False
+        self._direct = direct
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
         self._connect_timeout = connect_timeout
         self._adapter = _Adapter(pool_maxsize=MAX_IN_FLIGHT)
@@ -99,15 +104,15 @@ class Transport:
         if not validate_certs:
             urllib3.disable_warnings()
 
-    def send(self, method: str, url: str, timeout: float) -> Response:
-        """One request and its whole answer, in ``timeout`` seconds at the most.
+    def send(self, method: str, url: str, timeout: float, headers: Mapping[str, str]) -> Response:
+        """One request and its whole answer, in ``timeout`` seconds at the most. ``headers`` join those that all have.
 
         :raises OtaError: there is no whole answer. Its text never holds the URL's query.
         """
         # The time limits of requests begin anew with each byte, and there is none for looking a name up. Only from
         # another thread can the whole exchange be given up in time.
         try:
-            return self._helpers.run(lambda: self._exchange(method, url, timeout), timeout)
+            return self._helpers.run(lambda: self._exchange(method, url, timeout, headers), timeout)
         except TimeoutError:
             raise _timeout(_place(url)) from None
 
@@ -115,7 +120,7 @@ class Transport:
         """End all sending at once, with a :class:`GivenUpError` for who waits."""
         self._helpers.give_up()
 
-    def _exchange(self, method: str, url: str, timeout: float) -> Response:
+    def _exchange(self, method: str, url: str, timeout: float, headers: Mapping[str, str]) -> Response:
         base, mark, query = url.partition("?")
         try:
             with self._guard:
@@ -125,7 +130,7 @@ class Transport:
             with route.pool.request(
                 method,
                 route.target + mark + query,
-                headers=HEADERS,
+                headers={**HEADERS, **headers},
                 timeout=urllib3.Timeout(connect=min(self._connect_timeout, timeout), read=timeout),
                 retries=False,
                 redirect=False,
@@ -134,8 +139,8 @@ class Transport:
             ) as response:
                 if response.status == PROXY_ASKS:  # no service says so, but a proxy that passes plain http on
                     raise _proxy_says(_place(url), route.proxy, PROXY_ASKS)
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                return Response(response.status, headers, _read(response))
+                answered = {name.lower(): value for name, value in response.headers.items()}
+                return Response(response.status, answered, _read(response))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             known = self._routes.get(base)
             raise _explain(list(_causes(error)), _place(url), known.proxy if known else None) from None
@@ -143,6 +148,7 @@ class Transport:
     def _find_route(self, base: str) -> _Route:
         """The pool of connections for ``base``, by what the environment says of proxies and certificates."""
         with requests.Session() as session:
+            session.trust_env = not self._direct
             settings = session.merge_environment_settings(base, dict(self._proxies), True, self._verify, None)
         proxies, verify = settings["proxies"], settings["verify"]
         if isinstance(verify, str) and not os.path.exists(verify):

@@ -172,6 +172,14 @@ failure:
       type: str
       returned: always
       sample: give it by the option access_key_id or the environment variable ALIBABA_CLOUD_ACCESS_KEY_ID
+    credentials_source:
+      description:
+        - The kind of source that the credentials came from, or were to come from, in the words of
+          O(credentials_source). Never a part of them.
+        - V(null) where it did not come to that, and where nothing was configured.
+      type: str
+      returned: always
+      sample: environment
 """
 
 from typing import Any

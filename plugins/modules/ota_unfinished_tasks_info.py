@@ -255,6 +255,14 @@ failure:
       type: str
       returned: always
       sample: lower max_qps or ask again later, because all users of an account share its quota
+    credentials_source:
+      description:
+        - The kind of source that the credentials came from, or were to come from, in the words of
+          O(credentials_source). Never a part of them.
+        - V(null) where it did not come to that, and where nothing was configured.
+      type: str
+      returned: always
+      sample: environment
 """
 
 from typing import Any

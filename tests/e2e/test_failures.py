@@ -43,6 +43,13 @@ ACTIONS = {
     "ota_module_versions_info": "ListOTAModuleVersionsByDevice",
 }
 
+# Each style of signing goes through the whole table, and the faults of no module are left out.
+STYLES = {
+    "ota_job_info": "ACS3-HMAC-SHA256",
+    "ota_job_tasks_info": "HMAC-SHA1",
+    "ota_module_versions_info": "HMAC-SHA1",
+}
+
 # By name: the fault to inject, the options to add, the code of the failure, and words of the sentence.
 FAILURES: dict[str, tuple[dict[str, Any] | None, dict[str, Any], str, list[str]]] = {
     "missing_key_id": (
@@ -57,9 +64,27 @@ FAILURES: dict[str, tuple[dict[str, Any] | None, dict[str, Any], str, list[str]]
         "missing_credentials",
         ["Nothing was asked: access_key_secret is missing", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"],
     ),
+    "no_profile": (
+        None,
+        {"credentials_source": "profile", "profile": "nowhere"},
+        "missing_credentials",
+        ['Nothing was asked: there is no profile "nowhere" in ', ".aliyun/config.json or "],
+    ),
+    "no_uri": (
+        None,
+        {"credentials_source": "credentials_uri"},
+        "missing_credentials",
+        ["credentials_source is credentials_uri, and nothing is configured there", "ALIBABA_CLOUD_CREDENTIALS_URI"],
+    ),
+    "style_of_another": (
+        None,
+        {"platform": "tuya", "signature_method": "ACS3-HMAC-SHA256"},
+        "invalid_option",
+        ["platform tuya is not documented to know signature_method ACS3-HMAC-SHA256", "auto"],
+    ),
     "no_endpoint": (
         None,
-        {"platform": "tuya", "endpoint": "{{ omit }}"},
+        {"platform": "tuya", "endpoint": "{{ omit }}", "signature_method": "auto"},
         "missing_endpoint",
         ["platform tuya has no endpoint of its own", "OTA_ENDPOINT"],
     ),
@@ -307,6 +332,7 @@ def runs(variables, tmp_path_factory):
                 "security_token": "{{ given_token }}",
                 "retries": 0,
                 "max_qps": 0,
+                "signature_method": STYLES.get(module, "auto"),
             }
             tasks = list(failing_tasks(plain.url, module))
             return run_play(folder, tasks, "-vvvv", defaults=defaults, variables=variables)
@@ -322,7 +348,16 @@ def run(request, runs):
 
 def assert_says(result: dict[str, Any], code: str, words: list[str]) -> None:
     assert result["failed"] is True
-    assert result["failure"].keys() == {"code", "message", "request_id", "http_status", "action", "attempts", "hint"}
+    assert result["failure"].keys() == {
+        "code",
+        "message",
+        "request_id",
+        "http_status",
+        "action",
+        "attempts",
+        "hint",
+        "credentials_source",
+    }
     assert result["failure"]["code"] == code
     for word in words:
         assert word in result["msg"]
@@ -359,6 +394,8 @@ def test_nothing_is_given_away(run):
         "canary-wrong-secret",
         "canary(?:/|%(?:25)*2F)token",
         "Signature(?:=|%)",
+        "Credential=",
+        r"\b(?!e3b0c442)[0-9a-f]{64}\b",
         "%2F&",
         r"(?<![\w/+])[\w/+]{27}=(?![\w=])|\b[\w%]{27,45}%3D\b",
     ):

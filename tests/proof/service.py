@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from email.utils import formatdate
 from typing import Any, Callable
 from urllib.parse import parse_qsl
@@ -398,12 +398,14 @@ class Wire:
         self.time = time
         self.log = log
 
-    def send(self, method: str, url: str, timeout: float) -> Response:
+    def send(self, method: str, url: str, timeout: float, headers: Mapping[str, str]) -> Response:
         self.log.asked()
         while self.plan and self.plan[0][0] <= self.time.now:
             self.service.faults.replace(faults.parse_rules({"faults": self.plan.pop(0)[1]}))
         query = parse_qsl(url.partition("?")[2], keep_blank_values=True, strict_parsing=True)
-        reply = self.service.handle(checks.Request(method, query, (), {}))
+        reply = self.service.handle(
+            checks.Request(method, query, (), {name.lower(): headers[name] for name in headers})
+        )
         fault = reply.fault.name if reply.fault else ""
         if fault in ("hang", "trickle") or reply.delay > timeout:
             self.time.sleep(timeout)
@@ -411,8 +413,8 @@ class Wire:
         self.time.sleep(reply.delay)
         if fault in _BROKEN:
             raise _error(_BROKEN[fault], Retry.NEVER if fault == "endless_body" else Retry.LATER)
-        headers = {**reply.headers, "date": formatdate(reply.date, usegmt=True)}
-        return Response(reply.status, {name.lower(): value for name, value in headers.items()}, reply.body)
+        answered = {**reply.headers, "date": formatdate(reply.date, usegmt=True)}
+        return Response(reply.status, {name.lower(): value for name, value in answered.items()}, reply.body)
 
     def give_up(self) -> None:
         """Nobody waits here."""

@@ -9,14 +9,16 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Callable
 from unittest import mock
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import pytest
 from ansible.module_utils import basic
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._operations import COMMON_HEADERS, COMMON_PARAMETERS
 from ansible_collections.iotfleet.ota.plugins.module_utils._transport import Response
 
 DATA = pathlib.Path(__file__).parent / "data"
@@ -42,13 +44,23 @@ class Clock:
         self.elapsed += seconds
 
 
-class Request:
-    """What was sent."""
+#: What the common parameters are called as headers.
+IN_BOTH = {name: header for name, header in COMMON_HEADERS.items() if name in COMMON_PARAMETERS}
 
-    def __init__(self, method: str, url: str, timeout: float) -> None:
+
+class Request:
+    """What was sent. ``params`` hold the common parameters wherever they were; ``query`` and ``headers`` tell
+    them apart.
+    """
+
+    def __init__(self, method: str, url: str, timeout: float, headers: Mapping[str, str]) -> None:
         self.method = method
-        self.place = url.partition("?")[0]
-        self.params = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True, strict_parsing=True))
+        self.place, _mark, query = url.partition("?")
+        self.query = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True))
+        self.headers = dict(headers)
+        said = {COMMON_PARAMETERS[name]: headers[header] for name, header in IN_BOTH.items() if header in headers}
+        signer = re.search("Credential=([^,]+)", headers.get("Authorization", ""))
+        self.params = {**({"AccessKeyId": signer.group(1)} if signer else {}), **said, **self.query}
         self.timeout = timeout
 
 
@@ -59,8 +71,8 @@ class Conversation:
         self.answers = list(answers)
         self.requests: list[Request] = []
 
-    def send(self, method: str, url: str, timeout: float) -> Response:
-        request = Request(method, url, timeout)
+    def send(self, method: str, url: str, timeout: float, headers: Mapping[str, str]) -> Response:
+        request = Request(method, url, timeout, headers)
         self.requests.append(request)
         assert self.answers, f"an extra request: {request.params}"
         answer = self.answers.pop(0)

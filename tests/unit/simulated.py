@@ -44,15 +44,17 @@ class Rollout:
         clocks = service.Clocks(self.clock.wall, self.clock.monotonic)
         parsed = scenario.parse({"dialect": platform, "qps": 0, **world})
         self.service = service.Service(parsed, service.Settings(clocks=clocks))
+        self.keys: Any = None
         self.actions: list[str] = []
         self.lines: list[str] = []
         self.warnings: list[str] = []
 
-    def send(self, method: str, url: str, timeout: float) -> Response:
+    def send(self, method: str, url: str, timeout: float, headers: Mapping[str, str]) -> Response:
         """Answer a request as a transport does."""
         query = parse_qsl(urlsplit(url).query, keep_blank_values=True, strict_parsing=True)
-        self.actions.append(dict(query)["Action"])
-        reply = self.service.handle(checks.Request(method, query, [], {}))
+        request = checks.Request(method, query, [], {name.lower(): value for name, value in headers.items()})
+        self.actions.append(checks.action_of(request))
+        reply = self.service.handle(request)
         self.clock.elapsed += min(reply.delay, timeout)
         fault = reply.fault.name if reply.fault else ""
         if fault in NO_ANSWER or reply.delay > timeout:
@@ -73,11 +75,14 @@ class Rollout:
         """The real client."""
         key = self.service.scenario.access_keys[0]
         connection = Connection(
-            PLATFORMS[self.platform], "https://iot.example.com/", response_format=self.response_format
+            PLATFORMS[self.platform],
+            "https://iot.example.com/",
+            response_format=self.response_format,
+            signature_method=PLATFORMS[self.platform].signature_methods[0],
         )
         pacer = Pacer(0, self.clock.monotonic, self.clock.sleep)
-        credentials = Credentials(key.id, key.secret)
-        return Client(connection, credentials, self, pacer, self.warnings.append, wall=self.clock.wall)
+        keys = self.keys or Credentials(key.id, key.secret, key.security_token or None)
+        return Client(connection, keys, self, pacer, self.warnings.append, wall=self.clock.wall)
 
     def gate(self, *job_ids: str, run: Any = None, **options: Any) -> dict[str, Any]:
         """Run a gate to its end."""

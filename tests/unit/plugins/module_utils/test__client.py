@@ -647,6 +647,112 @@ def test_headers_are_read_in_lower_case():
     assert world.clock.slept == [2.0]
 
 
+# --- Credentials -----------------------------------------------------------------------------------------------------
+
+
+class Renewing:
+    """Credentials that others can take the place of; ``can`` says how often."""
+
+    source = "ecs_ram_role"
+    place = "the test"
+
+    def __init__(self, can=1):
+        self.can = can
+        self.number = 1
+
+    def current(self, limit=20.0):
+        return Credentials(f"key-id-{self.number}", SECRET, f"{TOKEN}-{self.number}")
+
+    def renew(self, refused, limit):
+        assert refused == self.current()
+        if self.can:
+            self.can -= 1
+            self.number += 1
+            return True
+        return False
+
+    def give_up(self):
+        self.number = 0
+
+
+OVER = refused("InvalidSecurityToken.Expired", "expired", 400)
+
+
+def renewing(*answers, can=1, **service):
+    world = World(*answers, **service)
+    world.client._keys = Renewing(can)
+    return world
+
+
+@pytest.mark.parametrize("style", ["ACS3-HMAC-SHA256", "HMAC-SHA1"])
+def test_an_expired_token_is_renewed_and_the_question_signed_anew(style):
+    world = renewing(OVER, success(Data=JOB), signature_method=style, retries=0)
+    assert world.job()["job_id"] == "1"
+    first, second = (request.params for request in world.conversation.requests)
+    assert (first["SecurityToken"], second["SecurityToken"]) == (f"{TOKEN}-1", f"{TOKEN}-2")
+    assert (first["SignatureNonce"], second["SignatureNonce"]) == ("nonce-1", "nonce-2")
+    assert world.clock.slept == [0.0]
+
+
+def test_a_renewed_token_that_is_expired_too_is_an_error():
+    error = renewing(OVER, OVER, can=9).error()
+    assert (error.code, error.attempts, error.credentials_source) == (
+        "InvalidSecurityToken.Expired",
+        2,
+        "ecs_ram_role",
+    )
+
+
+def test_an_expired_token_that_cannot_be_renewed_is_an_error():
+    error = renewing(OVER, can=0).error()
+    assert (error.retry, error.attempts) == (Retry.NEVER, 1)
+    assert str(error).endswith("; the key comes from the test (request id R-2).")
+
+
+def test_other_refusals_renew_nothing():
+    error = renewing(refused("InvalidSecurityToken.Malformed", status=400)).error()
+    assert error.attempts == 1
+    assert error.credentials_source == "ecs_ram_role"
+
+
+def test_credentials_that_cannot_be_had_are_asked_for_again():
+    world = World(success(Data=JOB))
+    answers = [OtaError("no answer", code="credentials_failed", hint="wait", retry=Retry.LATER), Credentials("i", "s")]
+
+    class Flaky(Renewing):
+        def current(self, limit):
+            answer = answers.pop(0)
+            if isinstance(answer, OtaError):
+                raise answer
+            return answer
+
+    world.client._keys = Flaky()
+    assert world.job()["job_id"] == "1"
+    assert len(world.conversation.requests) == 1
+
+
+def test_what_credentials_take_is_a_part_of_the_time_limit():
+    world = World(success(Data=JOB), timeout=20.0)
+    limits = []
+
+    class Slow(Renewing):
+        def current(self, limit):
+            limits.append(limit)
+            world.clock.elapsed += 4.0
+            return super().current()
+
+    world.client._keys = Slow()
+    world.job()
+    assert limits == [10.0]
+    assert world.conversation.requests[0].timeout == 6.0
+
+
+def test_who_gives_up_waits_for_no_credentials_either():
+    world = renewing()
+    world.client.give_up()
+    assert world.client._keys.number == 0
+
+
 # --- Many at once ----------------------------------------------------------------------------------------------------
 
 
@@ -674,8 +780,8 @@ class Crowd:
     def give_up(self):
         self.gave_up = True
 
-    def send(self, method, url, timeout):
-        params = Request(method, url, timeout).params
+    def send(self, method, url, timeout, headers):
+        params = Request(method, url, timeout, headers).params
         with self.guard:
             self.asked.append(params["JobId"])
             self.under_way += 1

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
 import pytest
-from ansible_collections.iotfleet.ota.plugins.module_utils import _connection
+from ansible_collections.iotfleet.ota.plugins.module_utils import _connection, _vendor
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.modules import ota_job_info
-from ansible_collections.iotfleet.ota.tests.unit.fakes import Conversation, run_module, success
+from ansible_collections.iotfleet.ota.tests.unit.fakes import Conversation, refused, run_module, success
 
 OPTIONS = {
     "access_key_id": "key-id",
@@ -40,9 +43,9 @@ def test_options_reach_their_places(monkeypatch):
     result = run_module(ota_job_info.main, {**OPTIONS, **options, "iot_instance_id": "iot-1", "region": "us-west-1"})
     (request,) = conversation.finish()
     assert places == [(False, "/ca.pem", "http://u:p@proxy:1", 2.0)]
-    assert (request.timeout, request.place) == (1.5, "https://iot.example.com/")
-    assert (request.params["IotInstanceId"], request.params["RegionId"]) == ("iot-1", "us-west-1")
-    assert request.params["SecurityToken"] == "canary-token"
+    assert (request.timeout, request.place) == (pytest.approx(1.5, abs=0.5), "https://iot.example.com/")
+    assert request.query == {"IotInstanceId": "iot-1", "JobId": "1"}
+    assert request.headers["x-acs-security-token"] == "canary-token"
     assert "canary" not in str(result)
 
 
@@ -62,7 +65,7 @@ def test_an_empty_variable_counts_as_none(monkeypatch):
     for name in ("OTA_PLATFORM", "ALIBABA_CLOUD_REGION_ID", "ALIBABA_CLOUD_IOT_INSTANCE_ID"):
         monkeypatch.setenv(name, "")
     monkeypatch.setenv("ALICLOUD_REGION", "us-east-1")
-    run_module(ota_job_info.main, OPTIONS)
+    run_module(ota_job_info.main, {**OPTIONS, "signature_method": "HMAC-SHA1"})
     (request,) = conversation.finish()
     assert request.params["RegionId"] == "us-east-1"
     assert "IotInstanceId" not in request.params
@@ -101,3 +104,106 @@ def test_a_password_is_masked_also_where_an_option_is_refused():
     with pytest.raises(OtaError):
         connect(hidden, proxy="http://user:word@proxy:1", timeout=0)
     assert hidden == {"word"}
+
+
+# --- Signatures and credentials --------------------------------------------------------------------------------------
+
+
+def options_with(**given):
+    spec = _connection.specification({})
+    return {**{name: option.get("default") for name, option in spec.items()}, **OPTIONS, **given}
+
+
+@pytest.mark.parametrize(
+    ("given", "style"),
+    [
+        ({}, "ACS3-HMAC-SHA256"),
+        ({"signature_method": "ACS3-HMAC-SHA256"}, "ACS3-HMAC-SHA256"),
+        ({"signature_method": "HMAC-SHA1"}, "HMAC-SHA1"),
+        ({"platform": "tuya"}, "HMAC-SHA1"),
+        ({"platform": "tuya", "signature_method": "HMAC-SHA1"}, "HMAC-SHA1"),
+    ],
+)
+def test_how_requests_are_signed(monkeypatch, given, style):
+    conversation = Conversation(success(data={"jobId": "1"}))
+    monkeypatch.setattr(_connection, "Transport", lambda *arguments: conversation)
+    run_module(ota_job_info.main, {**OPTIONS, **given})
+    (request,) = conversation.finish()
+    authorization = request.headers.get("Authorization", "")
+    assert authorization.split(" ")[0] == ("" if style == "HMAC-SHA1" else style)
+    assert request.query.get("SignatureMethod", style) == style
+
+
+def test_tuya_is_not_asked_in_a_style_that_it_does_not_document():
+    result = run_module(ota_job_info.main, {**OPTIONS, "platform": "tuya", "signature_method": "ACS3-HMAC-SHA256"})
+    assert result["msg"] == (
+        "Nothing was asked: platform tuya is not documented to know signature_method ACS3-HMAC-SHA256;"
+        " leave signature_method at auto, which means HMAC-SHA1 there."
+    )
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home of its own, in which a profile can be written."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALICLOUD_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / ".aliyun").mkdir()
+
+    def write(**profile):
+        profiles = [{"name": "ota", **profile}]
+        text = json.dumps({"current": "ota", "profiles": profiles})
+        (tmp_path / ".aliyun" / "config.json").write_text(text)
+
+    return write
+
+
+KEY = {"access_key_id": "file-id", "access_key_secret": "canary-file"}
+NO_KEY = {"access_key_id": None, "access_key_secret": None, "security_token": None}
+
+
+def test_the_secrets_of_a_file_are_masked(home, monkeypatch):
+    home(mode="StsToken", sts_token="canary-sts", **KEY)
+    answer = success(Data={"JobId": "1", "Name": "canary-file and canary-sts"})
+    monkeypatch.setattr(_connection, "Transport", lambda *arguments: Conversation(answer))
+    result = run_module(ota_job_info.main, {**OPTIONS, **NO_KEY})
+    assert result["jobs"][0]["name"] == "******** and ********"
+
+
+def test_the_secrets_on_the_way_to_a_role_are_masked(home, monkeypatch):
+    home(mode="RamRoleArn", ram_role_arn="r", **KEY)
+    monkeypatch.setattr(_connection, "Transport", lambda *arguments: None)
+    monkeypatch.setattr(_vendor, "_package", lambda place: None)
+    hidden = set()
+    _connection.connect(options_with(**NO_KEY), hidden.update, print)
+    assert hidden == {"canary-file"}
+
+
+def test_a_refusal_says_where_the_key_is_from(home, monkeypatch, tmp_path):
+    home(mode="AK", **KEY)
+    conversation = Conversation(refused("InvalidAccessKeyId.NotFound", status=404))
+    monkeypatch.setattr(_connection, "Transport", lambda *arguments: conversation)
+    result = run_module(ota_job_info.main, {**OPTIONS, **NO_KEY})
+    assert f'the key comes from the profile "ota" in {tmp_path}/.aliyun/config.json' in result["msg"]
+    assert result["failure"]["credentials_source"] == "profile"
+    assert "file-id" not in str(result)
+
+
+def test_the_profile_is_no_source_for_tuya(home):
+    home(mode="AK", **KEY)
+    result = run_module(ota_job_info.main, {**OPTIONS, **NO_KEY, "platform": "tuya"})
+    assert "no access key is configured" in result["msg"]
+
+
+def test_a_package_that_is_missing_is_told_in_the_words_of_ansible(home, monkeypatch, tmp_path):
+    home(mode="RamRoleArn", ram_role_arn="r", **KEY)
+    monkeypatch.setattr(_connection, "Transport", lambda *arguments: None)
+    for name in [name for name in sys.modules if name.split(".")[0] == "alibabacloud_credentials"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "alibabacloud_credentials", None)
+    result = run_module(ota_job_info.main, {**OPTIONS, **NO_KEY})
+    assert "Failed to import the required Python library (alibabacloud_credentials)" in result["msg"]
+    place = f'the profile "ota" in {tmp_path}/.aliyun/config.json'
+    assert f"This is required for the credentials of {place}." in result["msg"]
+    failure = result["failure"]
+    assert (failure["code"], failure["credentials_source"]) == ("missing_library", "profile")

@@ -24,6 +24,7 @@ def test_the_sentence_of_an_answer():
         "action": "QueryOTAJob",
         "attempts": 3,
         "hint": "mend it",
+        "credentials_source": None,
     }
 
 
@@ -59,6 +60,10 @@ def test_a_missing_library():
         ("is GET&amp;%2F&amp;AccessKeyId%3Dx%26SecurityToken%3Dcanary%252Ftoken", "is ***"),
         ('sent "Signature":"WJN0Ee8%2B"', 'sent "***'),
         ("SIGNATURE%253Dabc", "***"),
+        ("sent Authorization: ACS3-HMAC-SHA256 Credential=x", "sent ***"),
+        ("sent ACS3-HMAC-SHA256 Credential=x", "sent ***"),
+        ("host:h x-acs-security-token:canary", "host:h ***"),
+        ('{"x-acs-accesskey-id": "canary"}', '{"***'),
         ("got WJN0Ee8%2BX6pogcD3loLHIqQNEN0%3D", "got ***"),
         ("got WJN0Ee8%252BX6pogcD3loLHIqQNEN0%253D", "got ***"),
         ("your a/b+c, a%2Fb%2Bc, a%2fb%2bc and a%252Fb%252Bc", "your ***, ***, *** and ***"),

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 
 import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials, Provider, unusable
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.plugins.module_utils._gate import MAX_ENTRIES, _is_permanent
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
@@ -309,3 +310,68 @@ def test_the_course_stays_short():
     result = rollout.gate("1", wait=False, previous={"polls": polls})
     assert len(result["polls"]) <= MAX_ENTRIES
     assert result["polls"][0] == polls[0]
+
+
+# --- Credentials that expire -----------------------------------------------------------------------------------------
+
+TEMPORARY = [{"id": f"STS.{number}", "secret": f"s{number}", "security_token": f"t{number}"} for number in range(1, 9)]
+
+
+class Lease:
+    """Temporary keys of the simulated account, one after the other, each for an hour."""
+
+    name = "ecs_ram_role"
+    place = "the metadata service"
+    renewable = True
+
+    def __init__(self, rollout, broken=()):
+        self.clock = rollout.clock
+        self.broken = broken
+        self.times = []
+
+    def at_hand(self):
+        return None
+
+    def secrets(self):
+        return set()
+
+    def fetch(self):
+        self.times.append(self.clock.elapsed)
+        if len(self.times) in self.broken:
+            raise unusable("no answer", "wait", passing=True)
+        key = TEMPORARY[len(self.times) - 1]
+        return Credentials(key["id"], key["secret"], key["security_token"], self.clock.wall() + 3600)
+
+
+def leased(rollout, **keywords):
+    lease = Lease(rollout, **keywords)
+    rollout.keys = Provider(lease, lambda secrets: None, rollout.clock.wall)
+    return lease
+
+
+def test_a_long_gate_outlives_its_credentials():
+    rollout = Rollout({**batch(OFFLINE), "access_keys": TEMPORARY})
+    lease = leased(rollout)
+    result = rollout.gate("1", wait_interval=60, wait_timeout=3 * 3600)
+    assert (result["verdict"], result["elapsed"]) == ("timed_out", 3 * 3600.0)
+    assert [round(moment / 3300) for moment in lease.times] == [0, 1, 2, 3]
+    assert all(moment % 3300 < 300 for moment in lease.times)
+    assert "failure" not in result
+    assert rollout.warnings == []
+
+
+def test_a_renewal_that_fails_for_a_while_disturbs_no_gate():
+    rollout = Rollout({**batch(OFFLINE), "access_keys": TEMPORARY})
+    lease = leased(rollout, broken=(2, 3))
+    result = rollout.gate("1", wait_interval=60, wait_timeout=5400)
+    assert len(lease.times) == 4
+    assert "failure" not in result
+    assert rollout.warnings == []
+
+
+def test_a_token_that_ends_early_is_renewed_by_the_gate():
+    expired = [{**TEMPORARY[0], "token_expired": True}, *TEMPORARY[1:]]
+    rollout = Rollout({**batch(FIVE), "access_keys": expired})
+    lease = leased(rollout)
+    assert rollout.gate("1", wait_interval=2, wait_timeout=1800, **KNOWN)["verdict"] == "passed"
+    assert lease.times == [0.0, 0.0]

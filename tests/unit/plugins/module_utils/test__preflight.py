@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._operations import Topic, topic_of
 from ansible_collections.iotfleet.ota.plugins.module_utils._preflight import Preflight
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
@@ -206,12 +207,9 @@ def test_something_else_answers(fault, keys, code):
 )
 def test_a_wrong_key(key, code):
     rollout = world()
-    client = rollout.client()
-    credentials = client._credentials
-    changed = {"id": "access_key_id", "secret": "access_key_secret"}
-    for name, value in key.items():
-        object.__setattr__(credentials, changed[name], value)
-    checks = {check.name: check for check in Preflight(client, EVERYTHING).run()}
+    known = rollout.service.scenario.access_keys[0]
+    rollout.keys = Credentials(key.get("id", known.id), key.get("secret", known.secret))
+    checks = {check.name: check for check in Preflight(rollout.client(), EVERYTHING).run()}
     assert (failed(checks), checks["access_key"].code) == (["access_key"], code)
     assert (checks["endpoint"].ok, rollout.actions) == (True, ["QueryOTAJob"])
 

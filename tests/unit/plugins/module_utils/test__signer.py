@@ -8,8 +8,12 @@ import json
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._signer import (
+    authorization,
     canonical_query,
+    canonical_request,
+    content_hash,
     percent_encode,
+    sign_acs3,
     sign_rpc,
     string_to_sign,
 )
@@ -52,3 +56,34 @@ def test_a_signature_among_the_parameters_does_not_count():
 def test_the_method_and_the_secret_count():
     signatures = {sign_rpc(method, {"A": "1"}, secret) for method in ("GET", "POST") for secret in ("s", "S", "")}
     assert len(signatures) == 6
+
+
+# --- ACS3 ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("vector", VECTORS["acs3"], ids=lambda vector: vector["name"])
+def test_equals_the_vendors_acs3_signature(vector):
+    query, headers = canonical_query(vector["query"]), vector["headers_before_authorization"]
+    canonical = canonical_request(vector["method"], query, headers, content_hash())
+    assert canonical == vector["canonical_request"]
+    signature = sign_acs3(vector["method"], query, headers, vector["secret"])
+    assert signature == vector["signature"]
+    assert authorization("testid", headers, signature) == vector["authorization"]
+
+
+@pytest.mark.parametrize("vector", VECTORS["acs3_published"], ids=lambda vector: vector["name"])
+def test_equals_the_published_acs3_signature(vector):
+    method, _path, query, *lines = vector["canonical_request"].split("\n")
+    headers = dict(line.split(":", 1) for line in lines[: lines.index("")])
+    assert sign_acs3(method, query, headers, vector["secret"]) == vector["published_signature"]
+
+
+def test_acs3_signs_the_body_and_trims_headers():
+    signatures = [sign_acs3("POST", "", {"host": host}, "s", body) for host in ("h", " h ") for body in (b"", b"b")]
+    assert signatures[:2] == signatures[2:]
+    assert signatures[0] != signatures[1]
+
+
+def test_the_acs3_method_query_headers_and_secret_count():
+    requests = [("GET", "", {}, "s"), ("POST", "", {}, "s"), ("GET", "A=1", {}, "s"), ("GET", "", {"h": "1"}, "s")]
+    assert len({sign_acs3(*request) for request in [*requests, ("GET", "", {}, "S")]}) == 5

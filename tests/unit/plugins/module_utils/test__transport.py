@@ -83,7 +83,7 @@ def reset(connection):
 
 
 def ask(port, scheme="http", timeout=5.0, method="GET", **options):
-    return Transport(**options).send(method, f"{scheme}://127.0.0.1:{port}/{QUERY}", timeout)
+    return Transport(**options).send(method, f"{scheme}://127.0.0.1:{port}/{QUERY}", timeout, {})
 
 
 def failure(*arguments, **options):
@@ -123,7 +123,7 @@ def test_the_answer():
 def test_the_url_is_sent_as_it_was_signed():
     serve = saying(OK)
     with server(serve) as port:
-        Transport().send("GET", f"http://127.0.0.1:{port}/?A=%2A%20~%E5%AE%A2&B=%27%28%21", 5.0)
+        Transport().send("GET", f"http://127.0.0.1:{port}/?A=%2A%20~%E5%AE%A2&B=%27%28%21", 5.0, {})
     assert serve.requests[0].startswith(b"GET /?A=%2A%20~%E5%AE%A2&B=%27%28%21 HTTP/1.1\r\n")
 
 
@@ -132,7 +132,7 @@ def test_one_connection_serves_many_requests():
     with server(serve) as port:
         transport = Transport()
         for _number in range(3):
-            transport.send("GET", f"http://127.0.0.1:{port}/", 5.0)
+            transport.send("GET", f"http://127.0.0.1:{port}/", 5.0, {})
     assert len(serve.requests) == 3
 
 
@@ -323,9 +323,9 @@ def test_ipv6(authority, tmp_path, scheme):
     serve = saying(OK)
     with server(serve, context if scheme == "https" else None, "::1") as port:
         transport = Transport(ca_path=str(tmp_path / "ca.pem"))
-        assert transport.send("GET", f"{scheme}://[::1]:{port}/some/path?A=1", 5.0).status == 200
+        assert transport.send("GET", f"{scheme}://[::1]:{port}/some/path?A=1", 5.0, {}).status == 200
         with pytest.raises(OtaError) as error:
-            transport.send("GET", f"{scheme}://[::1]:{port}1/", 5.0)
+            transport.send("GET", f"{scheme}://[::1]:{port}1/", 5.0, {})
     assert serve.requests[0].startswith(b"GET /some/path?A=1 HTTP/1.1\r\n")
     assert f"\r\nHost: [::1]:{port}\r\n".encode() in serve.requests[0]
     assert "[::1]" in error.value.cause
@@ -335,7 +335,7 @@ def test_ipv6(authority, tmp_path, scheme):
 def test_ipv6_through_a_proxy():
     serve = saying(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
     with server(serve) as port, pytest.raises(OtaError) as error:
-        Transport(proxy=f"http://127.0.0.1:{port}").send("GET", "https://[2001:db8::1]:8686/", 5.0)
+        Transport(proxy=f"http://127.0.0.1:{port}").send("GET", "https://[2001:db8::1]:8686/", 5.0, {})
     assert serve.requests[0].startswith(b"CONNECT [2001:db8::1]:8686 ")
     assert error.value.cause.endswith("on the way to [2001:db8::1]:8686 does not let it pass (HTTP 403)")
 
@@ -417,7 +417,7 @@ def test_giving_up():
 
     def send():
         with pytest.raises(GivenUpError):
-            transport.send("GET", f"http://127.0.0.1:{port}/", 30.0)
+            transport.send("GET", f"http://127.0.0.1:{port}/", 30.0, {})
         ended.append(True)
 
     arrived = threading.Event()
@@ -443,7 +443,7 @@ def test_a_ca_path_without_certificates(tls, tmp_path):
 def test_a_proxy():
     serve = saying(OK)
     with server(serve) as port:
-        Transport(proxy=f"http://127.0.0.1:{port}").send("GET", "http://iot.example.com/?A=1", 5.0)
+        Transport(proxy=f"http://127.0.0.1:{port}").send("GET", "http://iot.example.com/?A=1", 5.0, {})
     assert serve.requests[0].startswith(b"GET http://iot.example.com/?A=1 HTTP/1.1\r\n")
 
 
@@ -531,7 +531,7 @@ def test_a_proxy_of_the_environment(spelling, monkeypatch):
     serve = saying(OK)
     with server(serve) as port:
         monkeypatch.setenv(spelling("http_proxy"), f"http://user:canary@127.0.0.1:{port}")
-        Transport().send("GET", "http://iot.example.com/?A=1", 5.0)
+        Transport().send("GET", "http://iot.example.com/?A=1", 5.0, {})
     assert serve.requests[0].startswith(b"GET http://iot.example.com/?A=1 HTTP/1.1\r\n")
     assert b"Proxy-Authorization: Basic " in serve.requests[0]
 
@@ -580,3 +580,42 @@ def test_a_mistake_of_ours_is_not_hidden(monkeypatch):
     monkeypatch.setattr(Transport, "_find_route", mistake)
     with pytest.raises(ZeroDivisionError):
         ask(1)
+
+
+# --- Headers ---------------------------------------------------------------------------------------------------------
+
+
+def test_headers_join_those_that_all_have():
+    serve = saying(OK)
+    headers = {"host": "iot.example.com", "Accept": "application/xml", "Authorization": "canary", "x-acs-date": "now"}
+    with server(serve) as port:
+        Transport().send("POST", f"http://127.0.0.1:{port}/", 5.0, headers)
+    lines = serve.requests[0].decode().lower().split("\r\n")
+    assert [line for line in lines if line.startswith("host:")] == ["host: iot.example.com"]
+    assert [line for line in lines if line.startswith("accept:")] == ["accept: application/xml"]
+    assert {"authorization: canary", "x-acs-date: now", "user-agent: iotfleet.ota"} <= set(lines)
+
+
+def test_headers_are_in_no_log_and_no_error(caplog):
+    caplog.set_level("DEBUG")
+    with server(reset) as port, pytest.raises(OtaError) as error:
+        Transport().send("POST", f"http://127.0.0.1:{port}/?A=1", 5.0, {"Authorization": "canary"})
+    with server(saying(OK)) as port:
+        Transport().send("POST", f"http://127.0.0.1:{port}/", 5.0, {"x-acs-security-token": "canary"})
+    assert "canary" not in caplog.text + str(error.value)
+
+
+@pytest.mark.parametrize("value", ["a\nb", "客"])
+def test_a_header_that_cannot_be_sent(value):
+    with server(saying(OK)) as port, pytest.raises(OtaError) as error:
+        Transport().send("GET", f"http://127.0.0.1:{port}/", 5.0, {"x-odd": value})
+    assert error.value.code == "invalid_url"
+
+
+def test_a_direct_one_uses_no_proxy(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    with server(saying(OK)) as port:
+        assert Transport(direct=True).send("GET", f"http://127.0.0.1:{port}/", 5.0, {}).status == 200
+        with pytest.raises(OtaError):
+            Transport().send("GET", f"http://127.0.0.1:{port}/", 5.0, {})

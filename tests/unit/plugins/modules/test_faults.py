@@ -58,7 +58,11 @@ QUESTIONS = {
     ota_job_tasks_info: {"job_id": FLEET["job_id"], "task_statuses": ["QUEUED", "CONFIRM"]},
     ota_module_versions_info: {"product_key": "k1", "device_names": DEVICES},
 }
+# JSON goes with the newer style of signing and XML with the older one, so that both meet most faults.
 WIRES = [("alibaba", "json"), ("alibaba", "xml"), ("tuya", "json")]
+STYLES = {WIRES[0]: "auto", WIRES[1]: "HMAC-SHA1", WIRES[2]: "auto"}
+# Where the style itself matters, each format meets each style.
+CROSSED = [("alibaba", "json", "HMAC-SHA1"), ("alibaba", "xml", "auto")]
 ALL, LISTED, TASKS = tuple(QUESTIONS), (ota_device_jobs_info,), (ota_job_tasks_info,)
 RIGHT, INCOMPLETE = "right", "incomplete"
 
@@ -71,11 +75,12 @@ class Case(NamedTuple):
     always: str
     modules: tuple[Any, ...] = ALL
     timeout: float = 30.0
-    wires: list[tuple[str, str]] = WIRES
+    wires: Any = WIRES
 
 
 # For faults that end before the dialect and the format of an answer matter.
 ONE: dict[str, Any] = {"wires": WIRES[:1]}
+STYLED: dict[str, Any] = {"wires": [*WIRES[:1], *CROSSED]}
 PAGED = {"skip": 1}
 QUICK: dict[str, Any] = {"timeout": 1.0, **ONE}
 CASES = {
@@ -105,17 +110,20 @@ CASES = {
         RIGHT,
         "cut_answer or connection_broken",  # what is left over may become a reset, before or after the answer is read
     ),
-    "other format": Case({"fault": "wrong_format"}, "other format", "other format"),
+    "other format": Case({"fault": "wrong_format"}, "other format", "other format", wires=[*WIRES, *CROSSED]),
     "redirect": Case(
         {"fault": "redirect", "location": "https://elsewhere.example.com/"}, "redirect", "redirect", **ONE
     ),
-    "repeated nonce": Case({"fault": "nonce_used"}, RIGHT, "SignatureNonceUsed", **ONE),
-    "clock behind": Case({"fault": "clock_skew", "seconds": 3600}, "InvalidTimeStamp.Expired", RIGHT, **ONE),
-    "clock ahead": Case({"fault": "clock_skew", "seconds": -3600}, "InvalidTimeStamp.Expired", RIGHT, **ONE),
+    "repeated nonce": Case({"fault": "nonce_used"}, RIGHT, "SignatureNonceUsed", **STYLED),
+    "clock behind": Case({"fault": "clock_skew", "seconds": 3600}, "InvalidTimeStamp.Expired", RIGHT, **STYLED),
+    "clock ahead": Case({"fault": "clock_skew", "seconds": -3600}, "InvalidTimeStamp.Expired", RIGHT, **STYLED),
     "expired token": Case(
-        {"fault": "token_expired"}, "InvalidSecurityToken.Expired", "InvalidSecurityToken.Expired", wires=WIRES[:2]
+        {"fault": "token_expired"},
+        "InvalidSecurityToken.Expired",
+        "InvalidSecurityToken.Expired",
+        wires=[*WIRES[:2], *CROSSED],
     ),
-    "no permission": Case({"fault": "no_permission"}, "NoPermission", "NoPermission"),
+    "no permission": Case({"fault": "no_permission"}, "NoPermission", "NoPermission", wires=[*WIRES, *CROSSED]),
     "system exception": Case({"fault": "business_error"}, RIGHT, "iot.system.SystemException"),
     "unknown code": Case({"fault": "business_error", "code": "iot.ota.Odd"}, "iot.ota.Odd", "iot.ota.Odd", **ONE),
     "no word of success": Case({"fault": "no_success"}, "no_success", "no_success"),
@@ -187,7 +195,7 @@ def ask(servers, monkeypatch):
     monkeypatch.setattr(_connection, "Client", functools.partial(Client, jitter=lambda: 0.1))
 
     def ask_module(module, wire, rules, timeout=30.0):
-        platform, response_format = wire
+        platform, response_format = wire[:2]
         server = servers[platform]
         began = clock.monotonic()
         server.service.faults.replace(faults.parse_rules({"faults": rules}))
@@ -198,6 +206,7 @@ def ask(servers, monkeypatch):
             "access_key_secret": KEYS[platform]["secret"],
             "security_token": KEYS[platform].get("security_token"),
             "response_format": response_format,
+            "signature_method": wire[2] if len(wire) > 2 else STYLES[wire],
             "timeout": timeout,
             "retries": 2,
             "max_qps": 0,
@@ -257,10 +266,12 @@ def test_the_answers_are_about_something(ask):
     assert [device["versions"] for device in versions["devices"]] == [{"default": "1.0"}] * 3
 
 
+@pytest.mark.parametrize("wire", [WIRES[0], CROSSED[0]], ids=" ".join)
 @pytest.mark.parametrize("module", ALL)
-def test_what_the_libraries_log_holds_no_signed_url(ask, module, caplog):
+def test_what_the_libraries_log_holds_no_signature(ask, module, wire, caplog):
     caplog.set_level("DEBUG")
-    ask(module, WIRES[0], [{"fault": "trickle", "headers": True, "times": 1}], 0.5)
-    ask(module, WIRES[0], [{"fault": "reset_before", "times": 1}])
+    ask(module, wire, [{"fault": "trickle", "headers": True, "times": 1}], 0.5)
+    ask(module, wire, [{"fault": "reset_before", "times": 1}])
     assert "Signature" not in caplog.text
+    assert "Authorization" not in caplog.text
     assert "canary" not in caplog.text

@@ -84,14 +84,17 @@ def test_a_failure_keeps_what_was_learned(ask):
     result, _requests = ask(ota_job_info, {"job_ids": ["1", "2", "3"]}, *answers)
     assert result["msg"] == (
         'QueryOTAJob got no usable answer: the service refused it with NoPermission (HTTP 403) and says "not you";'
-        " let the account's administrator allow this action to the user or role of the access key (request id R-2)."
+        " let the account's administrator allow this action to the user or role of the access key;"
+        " the key comes from the options (request id R-2)."
         " 1 of 3 inputs were read."
     )
     assert result["failure"] == {
         "action": "QueryOTAJob",
         "attempts": 1,
         "code": "NoPermission",
-        "hint": "let the account's administrator allow this action to the user or role of the access key",
+        "hint": "let the account's administrator allow this action to the user or role of the access key;"
+        " the key comes from the options",
+        "credentials_source": "options",
         "http_status": 403,
         "message": "not you",
         "request_id": "R-2",

@@ -1,0 +1,96 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This is a private module_util: it may change at any time, without notice.
+
+"""Credentials that a service in reach simply hands out: the metadata service of an ECS instance, or one at a URI.
+
+Not left to the vendor's package, which sends these requests through the proxy that the environment names, although the
+address means another machine there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials, checked, unusable
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._transport import Transport
+
+#: Where an ECS instance asks about itself.
+METADATA = "http://100.100.100.200"
+ROLES = "/latest/meta-data/ram/security-credentials/"
+#: The answer comes from the machine's own host, or not at all. In seconds.
+METADATA_TIMEOUT = 2.0
+URI_TIMEOUT = 10.0
+
+
+def ask_instance(role_name: str, place: str) -> Credentials:
+    """The credentials of the instance's role; without its name, of the only one that there is.
+
+    Always by a token: a service that gives none might be tricked into asking on somebody else's behalf.
+
+    :raises OtaError: there are none.
+    """
+    transport = Transport(direct=True)
+    lifetime = {"X-aliyun-ecs-metadata-token-ttl-seconds": "60"}
+    token = _ask(transport, "PUT", f"{METADATA}/latest/api/token", METADATA_TIMEOUT, lifetime, place)
+    permit = {"X-aliyun-ecs-metadata-token": token.strip()}
+    if not role_name:
+        role_name = _ask(transport, "GET", METADATA + ROLES, METADATA_TIMEOUT, permit, place).strip()
+    url = f"{METADATA}{ROLES}{quote(role_name, safe='')}"
+    return read_keys(_ask(transport, "GET", url, METADATA_TIMEOUT, permit, place), place)
+
+
+def ask_uri(uri: str, place: str) -> Credentials:
+    """What the service at ``uri`` hands out.
+
+    :raises OtaError: there is nothing.
+    """
+    return read_keys(_ask(Transport(), "GET", uri, URI_TIMEOUT, {}, place), place)
+
+
+def is_uri(uri: str) -> bool:
+    """Whether ``uri`` can be asked."""
+    try:
+        parts = urlsplit(uri)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _ask(transport: Transport, method: str, url: str, timeout: float, headers: Mapping[str, str], place: str) -> str:
+    try:
+        response = transport.send(method, url, timeout, headers)
+    except OtaError as error:
+        # Its hint is about the service that is asked for facts. The query of a URI may hold a secret.
+        raise unusable(f"{place} cannot be asked: {error.cause}", _HINT, passing=True) from None
+    if response.status != 200:
+        passing = response.status == 429 or response.status >= 500
+        raise unusable(f"{place} answered with HTTP {response.status}", _HINT, passing)
+    return response.body.decode("utf-8", "replace")
+
+
+_HINT = "check that this machine has such a service and a role, or choose another credentials_source"
+
+
+def read_keys(text: str, place: str) -> Credentials:
+    """The credentials in an answer.
+
+    :raises OtaError: there are none.
+    """
+    try:
+        given: dict[str, Any] = {name.lower(): value for name, value in json.loads(text).items()}
+        expires = datetime.strptime(given["expiration"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+        parts = [given[name] for name in ("accesskeyid", "accesskeysecret", "securitytoken")]
+    except (ValueError, TypeError, LookupError, AttributeError):
+        raise unusable(f"{place} gave no usable credentials", _HINT, passing=False) from None
+    if given.get("code", "Success") != "Success":
+        raise unusable(f"{place} gave no credentials and did not say Success", _HINT, passing=False)
+    names = [f"the {part} from {place}" for part in ("key id", "secret", "token")]
+    return checked((names[0], names[1], names[2]), Credentials(parts[0], parts[1], parts[2], expires.timestamp()))
