@@ -201,7 +201,7 @@ def units(session: nox.Session) -> None:
     """Run the unit tests on the newest ansible-core, with coverage."""
     install(session, "units")
     copy_tree(session)
-    session.run("pytest", "tests/unit", "--cov", *session.posargs)
+    session.run("pytest", "-n", "2", "tests/unit", "--cov", *session.posargs)
 
 
 @nox.session(python=OLDEST_PYTHON or NEWEST)
@@ -216,7 +216,7 @@ def units_oldest(session: nox.Session) -> None:
     oldest = [bound.replace(">=", "==") for bound in bounds]
     install(session, "units", OLDEST_CORE, *oldest, constraints=older)
     copy_tree(session)
-    session.run("pytest", "tests/unit", *session.posargs)
+    session.run("pytest", "-n", "2", "tests/unit", *session.posargs)
 
 
 @nox.session
