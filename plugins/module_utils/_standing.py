@@ -133,7 +133,7 @@ def stand(facts: Facts, policy: Policy, seen: Seen, rested: bool = True) -> Stan
         entries = _by_device(tasks, facts, policy, rested)
         unread = [device_key(entry) for entry in entries if _is_unread(entry, facts)]
         proof = [device_key(entry) for entry in tasks if _needs_proof(entry, policy)]
-        return _count_entries(entries, by_status, unread, list(dict.fromkeys(proof + unread)))
+        return _count_entries(entries, by_status, unread, sorted({*proof, *unread}))
     entries = _by_device(tasks, facts, policy._replace(expected_devices=None), rested)
     return _count_tasks(facts.batches, facts.now, policy, by_status, entries)
 

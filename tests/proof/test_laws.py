@@ -481,6 +481,8 @@ def oracle(fleet, job_status, policy):
     finished = job_status in ("COMPLETED", "CANCELED")
     if not devices_ and not policy.allow_empty:
         return {"inconclusive"}
+    if not devices_ and (count(CANCELED) or job_status == "CANCELED"):
+        return {"inconclusive"}  # there were tasks
     if not devices_:
         return {"passed"} if finished else {"pending"}
 

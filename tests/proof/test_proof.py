@@ -158,7 +158,7 @@ MUTANTS = {
     "any version": {(_gate, "read_version"): _any_version},
     "other batch taken": _without("_other_job"),
     "incomplete taken": _without("_incomplete"),
-    "population never in doubt": {(_verdict.Case, "population_known"): property(lambda case: True)},
+    "nothing more to come": {(_verdict, "_has_no_more_to_come"): lambda case: True},
     "no deadline": {(_verdict.Case, "overdue"): property(lambda case: False)},
 }
 
