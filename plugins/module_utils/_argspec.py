@@ -12,6 +12,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
@@ -161,7 +162,7 @@ def endpoint_url(options: Mapping[str, Any]) -> str:
             code="unknown_region",
         )
     url = _checked_url(given or f"https://{platform.host.format(region=options['region'])}")
-    if url.startswith("http:") and not options.get("allow_http") and not _stays_here(url, options.get("proxy")):
+    if url.startswith("http:") and not options.get("allow_http") and not stays_here(url, options.get("proxy")):
         raise invalid(
             f"endpoint is plain http to {urlsplit(url).hostname}, so that the parameters of the signed requests, and a"
             " security token, would travel in clear",
@@ -171,10 +172,18 @@ def endpoint_url(options: Mapping[str, Any]) -> str:
     return url
 
 
-def _stays_here(url: str, proxy: str | None) -> bool:
-    """Whether requests for ``url`` do not leave this machine."""
-    hosts = [urlsplit(place).hostname or "" for place in (url, proxy_url(proxy)) if place]
+def stays_here(url: str, proxy: str | None) -> bool:
+    """Whether requests for ``url`` do not leave this machine, by the ``proxy`` or by that of the environment."""
+    hosts = [urlsplit(place).hostname or "" for place in (url, proxy_url(proxy or _usual_proxy(url))) if place]
     return all(host == "localhost" or _is_loopback(host) for host in hosts)
+
+
+def _usual_proxy(url: str) -> str | None:
+    """The proxy that the environment names for ``url``."""
+    if proxy_bypass_environment(urlsplit(url).hostname or ""):
+        return None
+    proxies = getproxies_environment()
+    return proxies.get(urlsplit(url).scheme) or proxies.get("all")
 
 
 def _is_loopback(host: str) -> bool:
@@ -214,6 +223,10 @@ def _checked_url(given: str) -> str:
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         usable = False
+    if usable and not parts.netloc.isascii():
+        raise invalid(
+            "the host of endpoint is not written in ASCII", "write each part of it that is not as xn--, as browsers do"
+        )
     if not usable or "@" in parts.netloc or parts.query or parts.fragment or any(char.isspace() for char in url):
         raise invalid(
             "endpoint is not the URL of a service",

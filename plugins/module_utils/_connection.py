@@ -78,10 +78,10 @@ def connect(options: Mapping[str, Any], hide: Callable[[set[str]], object], warn
 
 def _passwords(proxy: str | None) -> set[str]:
     """The passwords of the proxies that the option or the environment names, as they are written and as they are."""
-    written = set()
-    for url in (proxy, *getproxies_environment().values()):
+    written: set[str | None] = set()
+    for url in filter(None, (proxy, *getproxies_environment().values())):
         try:
-            written.add(urlsplit(url or "").password)
+            written.add(urlsplit(url if "://" in url else f"//{url}").password)
         except ValueError:
             continue
     return {form for password in written if password for form in (password, unquote(password))}

@@ -15,7 +15,7 @@ from typing import Any, Callable, NamedTuple
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials, Source, checked
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.module_utils._metadata import is_uri
-from ansible_collections.iotfleet.ota.plugins.module_utils._profiles import Book, read_cli, read_ini, way_of
+from ansible_collections.iotfleet.ota.plugins.module_utils._profiles import DEFAULT, Book, read_cli, read_ini, way_of
 from ansible_collections.iotfleet.ota.plugins.module_utils._vendor import Session
 from ansible_collections.iotfleet.ota.plugins.module_utils._ways import (
     CredentialsUri,
@@ -77,7 +77,8 @@ class _Source:
         return way if isinstance(way, Credentials) else None
 
     def fetch(self) -> Credentials:
-        return go(self.way(), self.place, self._settings.option("proxy") or None)
+        allow_http = bool(self._settings.options.get("allow_http"))
+        return go(self.way(), self.place, self._settings.option("proxy") or None, allow_http)
 
     def secrets(self) -> set[str]:
         return secrets(self.way())
@@ -131,6 +132,11 @@ class ProfileInFile(_Source):
         books = _books(settings)
         for book in books:
             profile = book.profiles.get(named or book.default)
+            if profile is None and not named and book.default != DEFAULT:
+                raise _missing(
+                    f'there is no profile "{book.default}", which is the current one in {book.path}',
+                    "choose one that there is by: aliyun configure switch",
+                )
             if profile is not None and (named or pinned or not profile.is_blank()):
                 return cls(settings, profile.place, book, profile.name)
         if not named and not pinned:
@@ -151,10 +157,11 @@ class ProfileInFile(_Source):
         return way_of(self._book.profiles[self._profile], self._book)
 
     def fetch(self) -> Credentials:
-        # Whoever keeps the file may have written other credentials into it.
-        found = self.find(self._settings, True)
-        if found is not None:
-            self._book, self._profile = found._book, found._profile
+        # Whoever keeps the file may have written other credentials into it. Another profile may be another account.
+        book = self._book.read(self._book.path)
+        if book is None or self._profile not in book.profiles:
+            raise _missing(f"{self.place} is not there any more", "write it anew", self.name)
+        self._book = book
         return super().fetch()
 
 

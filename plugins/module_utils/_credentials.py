@@ -97,7 +97,7 @@ def checked(names: tuple[str, str, str], credentials: Credentials) -> Credential
         if not isinstance(part, str) or not part:
             raise unusable(f"{name} is missing", "check what hands them out", passing=False)
         check_text(name, part)
-        if part is not credentials.access_key_secret and not (part.isascii() and part.isprintable()):
+        if not (part.isascii() and part.isprintable()):
             raise OtaError(
                 f"{name} holds a character that no key has, such as the end of a line",
                 code="invalid_option",

@@ -18,6 +18,7 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import stays_here
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials, checked, unusable
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.module_utils._transport import Transport
@@ -47,12 +48,19 @@ def ask_instance(role_name: str, place: str) -> Credentials:
     return read_keys(_ask(transport, "GET", url, METADATA_TIMEOUT, permit, place), place)
 
 
-def ask_uri(uri: str, place: str) -> Credentials:
-    """What the service at ``uri`` hands out.
+def ask_uri(uri: str, place: str, allow_http: bool = False) -> Credentials:
+    """What the service at ``uri`` hands out, which is asked directly if it is on this machine.
 
-    :raises OtaError: there is nothing.
+    :raises OtaError: there is nothing, or it would come in clear from another machine.
     """
-    return read_keys(_ask(Transport(), "GET", uri, URI_TIMEOUT, {}, place), place)
+    local = stays_here(uri, None)
+    if uri.lower().startswith("http:") and not local and not allow_http:
+        raise unusable(
+            f"{place} is asked by plain http, so that the credentials would travel in clear",
+            "write https://, or set allow_http to true if you trust everything on the way",
+            passing=False,
+        )
+    return read_keys(_ask(Transport(direct=local), "GET", uri, URI_TIMEOUT, {}, place), place)
 
 
 def is_uri(uri: str) -> bool:
@@ -69,7 +77,8 @@ def _ask(transport: Transport, method: str, url: str, timeout: float, headers: M
         response = transport.send(method, url, timeout, headers)
     except OtaError as error:
         # Its hint is about the service that is asked for facts. The query of a URI may hold a secret.
-        raise unusable(f"{place} cannot be asked: {error.cause}", _HINT, passing=True) from None
+        passing = not url.startswith(METADATA)  # where there is none, nobody answers later either
+        raise unusable(f"{place} cannot be asked: {error.cause}", _HINT, passing) from None
     if response.status != 200:
         passing = response.status == 429 or response.status >= 500
         raise unusable(f"{place} answered with HTTP {response.status}", _HINT, passing)
@@ -88,7 +97,7 @@ def read_keys(text: str, place: str) -> Credentials:
         given: dict[str, Any] = {name.lower(): value for name, value in json.loads(text).items()}
         expires = datetime.strptime(given["expiration"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
         parts = [given[name] for name in ("accesskeyid", "accesskeysecret", "securitytoken")]
-    except (ValueError, TypeError, LookupError, AttributeError):
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         raise unusable(f"{place} gave no usable credentials", _HINT, passing=False) from None
     if given.get("code", "Success") != "Success":
         raise unusable(f"{place} gave no credentials and did not say Success", _HINT, passing=False)

@@ -516,6 +516,7 @@ _TOPICS = (
 
 #: Our own codes for answers that are not the service's, and for what is wrong although it answered, or was not asked.
 _NOT_THE_SERVICE = r"^(http_\d+|html_answer|redirect|no_success|proxy_\w+)$"
+_OF_THE_KEY = r"^(credentials_failed|missing_credentials|bad_profile|missing_library)$"
 _NOT_THE_NETWORK = r"^(wrong_answer|incomplete_listing|invalid_option)$"
 
 
@@ -523,6 +524,8 @@ def topic_of(code: str, http_status: int | None) -> Topic:
     """What a failure with this code is about. Without an HTTP status there was no answer."""
     if _matches(_NOT_THE_NETWORK, code):
         return Topic.OTHER
+    if _matches(_OF_THE_KEY, code):
+        return Topic.KEY
     if http_status is None or _matches(_NOT_THE_SERVICE, code):
         return Topic.NETWORK
     return next((topic for pattern, topic in _TOPICS if _matches(pattern, code)), Topic.OTHER)

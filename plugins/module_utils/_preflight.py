@@ -108,7 +108,7 @@ class Preflight:
 
     def _refused(self, name: str, action: str, error: OtaError) -> Check:
         topic = topic_of(error.code, error.http_status)
-        self._heard = self._heard or topic is not Topic.NETWORK
+        self._heard = self._heard or (topic is not Topic.NETWORK and error.http_status is not None)
         self._answered = self._answered or topic in (Topic.PERMISSION, Topic.INSTANCE)
         if topic in (Topic.NETWORK, Topic.KEY, Topic.CLOCK, Topic.INSTANCE):
             self._stopped_by = error

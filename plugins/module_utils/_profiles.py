@@ -11,7 +11,7 @@ from __future__ import annotations
 import configparser
 import json
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials, checked
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
@@ -44,6 +44,8 @@ INI_NAMES = {
     "oidc_token_file": "oidc_token_file_path",
 }
 DEFAULT = "default"
+#: No chain of roles that anybody means is so long.
+MAX_CHAIN = 20
 
 
 class Book(NamedTuple):
@@ -51,6 +53,7 @@ class Book(NamedTuple):
 
     path: str
     profiles: Mapping[str, Profile]
+    read: Callable[[str], Book | None]
     default: str = DEFAULT
 
 
@@ -114,9 +117,11 @@ def read_cli(path: str) -> Book | None:
         content = json.loads(text)
         listed = content["profiles"] or []
         profiles = {str(entry["name"]): Profile(str(entry["name"]), path, entry) for entry in listed}
-        return Book(path, profiles, str(content.get("current") or DEFAULT))
+        return Book(path, profiles, read_cli, str(content.get("current") or DEFAULT))
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}"
+    except (ValueError, RecursionError):
+        where = "it is no JSON that can be read"
     except (TypeError, LookupError, AttributeError):
         where = "there is no list of profiles with names"
     raise _spoilt(f"the file {path} is not what the vendor's command line tool writes: {where}")
@@ -139,7 +144,7 @@ def read_ini(path: str) -> Book | None:
     for name in parser.sections():
         values = {key: value.split("#")[0] for key, value in parser.items(name)}
         profiles[name] = Profile(name, path, values, INI_NAMES)
-    return Book(path, profiles)
+    return Book(path, profiles, read_ini)
 
 
 def _read(path: str) -> str | None:
@@ -193,7 +198,7 @@ def _session(profile: Profile) -> Session:
     return Session(
         role_arn=profile.need("ram_role_arn"),
         name=profile.get("ram_session_name") or profile.get("role_session_name"),
-        seconds=int(seconds) if seconds.isdecimal() and int(seconds) else None,
+        seconds=int(seconds) if seconds.isdecimal() and len(seconds) < 10 and int(seconds) else None,
         policy=profile.get("policy"),
         sts_region=profile.get("sts_region"),
         vpc=profile.get("enable_vpc").lower() == "true",
@@ -209,7 +214,7 @@ def _uri(profile: Profile) -> CredentialsUri:
 
 def _source_of(profile: Profile, book: Book, seen: tuple[str, ...]) -> Way:
     name = profile.need("source_profile")
-    if name in (*seen, profile.name):
+    if name in (*seen, profile.name) or len(seen) > MAX_CHAIN:
         raise _spoilt(f"source_profile in {profile.place} leads back to itself", "correct it")
     if name not in book.profiles:
         raise _spoilt(f'there is no profile "{name}", which source_profile in {profile.place} names', "correct it")

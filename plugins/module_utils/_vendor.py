@@ -122,7 +122,15 @@ def _fetch(make: Callable[[], Any], place: str) -> Credentials:
             "check the network and the proxy",
             passing=True,
         ) from None
-    except (CredentialException, TeaException, ValueError, TypeError, LookupError, AttributeError) as error:
+    except (
+        CredentialException,
+        TeaException,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         # Its text may repeat what the service answered, or a token.
         raise _refused(str(error), place) from None
     names = tuple(f"the {part} that came from {place}" for part in ("key id", "secret", "token"))

@@ -69,17 +69,17 @@ def secrets(way: Way) -> set[str]:
     return way.secrets() if isinstance(way, Credentials) else set()
 
 
-def go(way: Way, place: str, proxy: str | None) -> Credentials:
+def go(way: Way, place: str, proxy: str | None, allow_http: bool = False) -> Credentials:
     """The credentials at the end of a ``way`` that is configured in ``place``. Roles are assumed through the ``proxy``.
 
     :raises OtaError: there are none.
     """
     if isinstance(way, AssumedRole):
-        return assume(go(way.base, place, proxy), way.session, way.external_id, place, proxy)
+        return assume(go(way.base, place, proxy, allow_http), way.session, way.external_id, place, proxy)
     if isinstance(way, OidcRole):
         return assume_by_token(way.token_file, way.provider_arn, way.session, place, proxy)
     if isinstance(way, InstanceRole):
         return ask_instance(way.role_name, place)
     if isinstance(way, CredentialsUri):
-        return ask_uri(way.uri, place)
+        return ask_uri(way.uri, place, allow_http)
     return way

@@ -104,6 +104,7 @@ def run_play(
     (folder / "variables.json").write_text(json.dumps(dict(variables or {})))
     unwanted = ("ALIBABA_", "ALICLOUD_", "OTA_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+    environment["ANSIBLE_SHOW_CUSTOM_STATS"] = "true"
     environment["ANSIBLE_INJECT_INVOCATION"] = "true"  # show the options of each task, masked
     done = subprocess.run(
         ["ansible-playbook", "-i", "localhost,", "-e", "@variables.json", *options, "play.yml"],

@@ -268,8 +268,6 @@ def run_role(folder: pathlib.Path, url: str, *options: str, check: bool = False,
     task = {"block": [include], "rescue": [tell], "ignore_errors": False, "check_mode": check}
     trace = {"ansible.builtin.debug": {"var": "rollout_gate_result.verdict"}}
     given["trace"] = str(folder / "trace")
-    config = "[defaults]\nshow_custom_stats = true\n"
-    (folder / "ansible.cfg").write_text(config)
     defaults = {**connection, "access_key_secret": "{{ secret }}"}
     return run_play(
         folder, [{**task, "vars": given}, trace], *options, defaults=defaults, variables={"secret": KEY["secret"]}

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "_transport": "_errors _threads",
     "_request": "_credentials _operations _signer",
     "_vendor": "_credentials _errors",
-    "_metadata": "_credentials _errors _transport",
+    "_metadata": "_argspec _credentials _errors _transport",
     "_ways": "_credentials _metadata _vendor",
     "_profiles": "_credentials _errors _metadata _vendor _ways",
     "_credential_sources": "_credentials _errors _metadata _profiles _vendor _ways",

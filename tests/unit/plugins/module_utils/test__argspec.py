@@ -80,6 +80,19 @@ def test_plain_http_to_elsewhere_is_refused(given, host):
     )
 
 
+def test_a_proxy_of_the_environment_is_elsewhere_too(monkeypatch):
+    for name in ("no_proxy", "NO_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://proxy.example.com:3128")
+    assert "endpoint is plain http to 127.0.0.1" in refusal(endpoint_url, options(endpoint="http://127.0.0.1:80"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert endpoint_url(options(endpoint="http://127.0.0.1:80")) == "http://127.0.0.1:80/"
+
+
+def test_a_host_is_written_in_ascii():
+    assert "the host of endpoint is not written in ASCII" in refusal(endpoint_url, options(endpoint="https://ü..x"))
+
+
 @pytest.mark.parametrize(
     ("given", "url"),
     [

@@ -255,8 +255,18 @@ def test_a_file_that_is_written_anew_is_read_anew(home):
     path = home / ".aliyun" / "config.json"
     path.write_text(path.read_text().replace("secret3", "secret9"))
     assert source.fetch() == Credentials("id3", "secret9")
+    path.write_text(path.read_text().replace('"current": "work"', '"current": "other"'))
+    assert source.fetch() == Credentials("id3", "secret9")  # another profile may be another account
     path.unlink()
-    assert source.fetch().access_key_id == "id6"
+    with pytest.raises(OtaError, match="is not there any more") as raised:
+        source.fetch()
+    assert raised.value.hint == "write it anew"
+
+
+def test_a_current_profile_that_there_is_not_is_told(home):
+    path = home / ".aliyun" / "config.json"
+    path.write_text(json.dumps({"current": "prod", "profiles": [{"name": "dev", "mode": "AK"}]}))
+    assert refusal(home).cause == f'there is no profile "prod", which is the current one in {path}'
 
 
 # --- Roles and services ----------------------------------------------------------------------------------------------
@@ -273,7 +283,7 @@ def test_what_needs_a_network_goes_its_way_with_the_proxy_of_the_task(monkeypatc
     monkeypatch.setattr(_credential_sources, "go", lambda *arguments: arguments)
     source = find("/nowhere", {"proxy": "http://proxy:1"}, URI)
     place = "the service that ALIBABA_CLOUD_CREDENTIALS_URI names"
-    assert source.fetch() == (CredentialsUri("http://localhost:1/"), place, "http://proxy:1")
+    assert source.fetch() == (CredentialsUri("http://localhost:1/"), place, "http://proxy:1", False)
     assert source.secrets() == set()
 
 

@@ -84,7 +84,7 @@ def test_no_metadata_service(monkeypatch):
     monkeypatch.setattr(_metadata, "METADATA", f"http://127.0.0.1:{port}")
     error = failure(ask_instance, "ota", PLACE)
     assert error.cause == f"the place cannot be asked: 127.0.0.1:{port} refuses connections"
-    assert error.retry is Retry.LATER
+    assert error.retry is Retry.NEVER
     assert error.hint == ("check that this machine has such a service and a role, or choose another credentials_source")
 
 
@@ -130,3 +130,16 @@ def test_a_part_that_is_empty(monkeypatch, name):
         error = failure(ask_uri, url, PLACE)
     part = {"AccessKeyId": "key id", "AccessKeySecret": "secret", "SecurityToken": "token"}[name]
     assert error.cause == f"the {part} from the place is missing"
+
+
+@pytest.mark.parametrize("uri", ["http://keys.example.com/", "HTTP://10.0.0.1/"])
+def test_credentials_do_not_travel_in_clear(uri):
+    error = failure(ask_uri, uri, PLACE)
+    assert error.cause == "the place is asked by plain http, so that the credentials would travel in clear"
+
+
+def test_a_service_on_this_machine_is_asked_directly(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    with standing_in(lambda request: (404, "")) as (url, asked):
+        failure(ask_uri, url, PLACE)
+    assert len(asked) == 1

@@ -93,7 +93,7 @@ def test_each_time_anew(sts):
 
 def test_a_role_of_who_answers_at_a_uri(sts, monkeypatch):
     asked, _answers = sts
-    monkeypatch.setattr(_ways, "ask_uri", lambda uri, place: Credentials(uri, "canary-secret"))
+    monkeypatch.setattr(_ways, "ask_uri", lambda uri, place, allow_http: Credentials(uri, "canary-secret"))
     go(AssumedRole(CredentialsUri("uri"), Session("r")), PLACE, None)
     assert asked[0].query["AccessKeyId"] == "uri"
 

@@ -29,7 +29,7 @@ def test_each_way_leads_to_its_service(monkeypatch):
     for name in ("ask_instance", "ask_uri", "assume", "assume_by_token"):
         monkeypatch.setattr(_ways, name, lambda *arguments, name=name: (name, *arguments))
     assert go(InstanceRole("ota"), "p", "x") == ("ask_instance", "ota", "p")
-    assert go(CredentialsUri("http://h/"), "p", "x") == ("ask_uri", "http://h/", "p")
+    assert go(CredentialsUri("http://h/"), "p", "x") == ("ask_uri", "http://h/", "p", False)
     assert go(OidcRole(SESSION, "o", "/t"), "p", "x") == ("assume_by_token", "/t", "o", SESSION, "p", "x")
     first = ("ask_instance", "", "p")
     role = AssumedRole(InstanceRole(), SESSION, "external")
