@@ -335,8 +335,7 @@ def _out_of_reach(case: Case) -> Outcome | None:
         )
         return _fail(case, "too_few_devices", sentence)
     more = 0 if case.population_known else MAX_DEVICES  # who comes late may succeed as well
-    if not case.finished:
-        more = max(more, (policy.min_devices or 0) - standing.total)
+    more = max(more, _still_to_come(case))
     if standing.succeeded + standing.pending + more >= policy.succeeded_needed(standing.total + more):
         return None
     return _fail(case, "success_out_of_reach", f"{_failed(standing)}, and {_needed(case)}")
@@ -348,10 +347,16 @@ def _canceled(case: Case) -> Outcome | None:
     if not canceled or not case.finished:
         return None
     may_succeed = sum(standing.classes["pending"].get(name, 0) for name in ("unproved", "no_task"))
-    enough = standing.succeeded + may_succeed >= case.policy.succeeded_needed(standing.total)
+    more = _still_to_come(case)
+    enough = standing.succeeded + may_succeed + more >= case.policy.succeeded_needed(standing.total + more)
     if standing.pending > may_succeed or enough:
         return None
     return _fail(case, "batch_canceled", f"a batch was canceled, {_failed(standing)}, and {_needed(case)}")
+
+
+def _still_to_come(case: Case) -> int:
+    """How many devices that there must be have no task yet, and may get one."""
+    return 0 if case.rested else max(0, (case.policy.min_devices or 0) - case.standing.total)
 
 
 def _fail(case: Case, code: str, sentence: str) -> Outcome:
