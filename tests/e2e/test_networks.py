@@ -115,11 +115,10 @@ def place(tmp_path_factory) -> Iterator[dict[str, Any]]:
     authority.cert_pem.write_to_path(folder / "ca.pem")
     certificate.private_key_and_cert_chain_pem.write_to_path(folder / "cert.pem")
     tls = ("--tls-cert", str(folder / "cert.pem"), "--tls-key", str(folder / "cert.pem"))
-    with (
-        simulator(folder, WORLD) as plain,
-        simulator(secure_folder, WORLD, *tls) as secure,
-        forward_proxy(folder) as proxy,
-    ):
+    with contextlib.ExitStack() as stack:
+        plain = stack.enter_context(simulator(folder, WORLD))
+        secure = stack.enter_context(simulator(secure_folder, WORLD, *tls))
+        proxy = stack.enter_context(forward_proxy(folder))
         yield {
             "folder": folder,
             "http": plain.url,

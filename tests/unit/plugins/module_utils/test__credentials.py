@@ -45,9 +45,11 @@ class Source:
 
     def fetch(self):
         self.asked += 1
-        answer = (self.answers.pop(0) if self.answers else None) or lasting(self.asked, self.clock.wall() + HOUR)
+        answer = self.answers.pop(0) if self.answers else None
         if isinstance(answer, OtaError):
             raise answer
+        if answer is None:
+            return lasting(self.asked, self.clock.wall() + HOUR)
         return answer() if callable(answer) else answer
 
 
