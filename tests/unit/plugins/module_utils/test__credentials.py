@@ -45,7 +45,9 @@ class Source:
 
     def fetch(self):
         self.asked += 1
-        answer = self.answers.pop(0) if self.answers else None
+        if not self.answers:
+            return lasting(self.asked, self.clock.wall() + HOUR)
+        answer = self.answers.pop(0)
         if isinstance(answer, OtaError):
             raise answer
         if answer is None:
