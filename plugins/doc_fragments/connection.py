@@ -122,6 +122,12 @@ options:
     type: float
     default: 10.0
     version_added: 0.2.0
+  read_timeout:
+    description:
+      - How long the service may be silent within one attempt, in seconds, before and within its answer. It is part of
+        O(timeout), too. By default only that limits it.
+    type: float
+    version_added: 0.2.0
   retries:
     description:
       - How often a call is repeated after an attempt that failed for a reason that can pass, such as an error of the

@@ -37,6 +37,7 @@ CONNECTION: dict[str, dict[str, Any]] = {
     "allow_http": {"type": "bool", "default": False},
     "timeout": {"type": "float", "default": 30.0},
     "connect_timeout": {"type": "float", "default": 10.0},
+    "read_timeout": {"type": "float"},
     "retries": {"type": "int", "default": 5},
     "max_qps": {"type": "float", "default": 10.0},
 }
@@ -127,10 +128,12 @@ def check_connection(options: Mapping[str, Any]) -> None:
     for name, least, most in (
         ("timeout", 0.001, 86400),
         ("connect_timeout", 0.001, 86400),
+        ("read_timeout", 0.001, 86400),
         ("retries", 0, 100),
         ("max_qps", 0.001, 10000),
     ):
-        if name != "max_qps" or options[name] != 0:
+        unlimited = options[name] == 0 if name == "max_qps" else options[name] is None
+        if not unlimited:
             check_number(name, options[name], least, most)
 
 

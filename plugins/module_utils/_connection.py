@@ -72,7 +72,8 @@ def connect(options: Mapping[str, Any], hide: Callable[[set[str]], object], warn
     keys_only = not service.platform.sends_token
     source = find_source(options, os.environ, keys_only=keys_only, warn=warn)
     keys = Provider(source, hide)
-    transport = Transport(options["validate_certs"], options["ca_path"], proxy, options["connect_timeout"])
+    times = (options["connect_timeout"], options["read_timeout"])
+    transport = Transport(options["validate_certs"], options["ca_path"], proxy, *times)
     return Client(service, keys, transport, Pacer(options["max_qps"]), warn)
 
 

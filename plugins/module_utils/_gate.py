@@ -15,7 +15,7 @@ import random
 import re
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Callable, NamedTuple, TypeVar
+from typing import Any, Callable, NamedTuple
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
@@ -45,14 +45,13 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._verdict import (
     printable,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._watch import (
+    PAGE,
     Survey,
     busy_with,
     read_tasks,
     read_version,
     survey,
 )
-
-T = TypeVar("T")
 
 #: Somebody who watches hears something at least so often, in seconds.
 HEARTBEAT = 60.0
@@ -203,7 +202,7 @@ class Gate:
     def _reader(self, wanted: str, verdict: Verdict) -> Callable[[], Facts]:
         batches = self._facts.batches
         if wanted == "tasks":
-            self._announce("tasks", sum(batch.total for batch in batches) // 100)
+            self._announce("tasks", sum(batch.total for batch in batches) // PAGE)
             return lambda: self._facts_of(
                 [read_tasks(self._client, batch.job_id, batch.job, batch.total) for batch in batches]
             )

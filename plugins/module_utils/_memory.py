@@ -40,6 +40,10 @@ class Memory(NamedTuple):
     seen: Mapping[str, Sequence[Any]] = {}
     policy: Mapping[str, Any] = {}
 
+    def unchanged(self) -> dict[str, Any]:
+        """What is to be confirmed, as it was: this look says nothing about it."""
+        return {"streak": self.streak, "times": self.times, "since": self.since}
+
 
 def begin(now: float) -> dict[str, Any]:
     """The history before the first look."""

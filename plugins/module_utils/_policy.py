@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import check_number, invalid
 from ansible_collections.iotfleet.ota.plugins.module_utils._operations import SPELLINGS
 
-#: No batch holds more devices than this, says the vendor.
+#: A batch may hold so many devices.
 MAX_DEVICES = 1_000_000
 #: What a batch can be expected to be, by the names of its facts.
 EXPECTATIONS = ("product_key", "firmware_id", "dest_version", "job_type")

@@ -25,12 +25,10 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
     snake_case,
     topic_of,
 )
+from ansible_collections.iotfleet.ota.plugins.module_utils._policy import EXPECTATIONS
 
 #: A clock that is off by more, in seconds, is told. The vendor's pages let a request be 15 minutes old at the least.
 MAX_CLOCK_OFFSET = 300.0
-
-#: What a batch can be compared with.
-EXPECTATIONS = ("product_key", "firmware_id", "dest_version", "job_type")
 
 
 class Check(NamedTuple):

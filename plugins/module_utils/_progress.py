@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy
 from ansible_collections.iotfleet.ota.plugins.module_utils._standing import Batch, moment, natural, pushed_by, utc
-from ansible_collections.iotfleet.ota.plugins.module_utils._verdict import TIMED_OUT, Verdict, duration, names
+from ansible_collections.iotfleet.ota.plugins.module_utils._verdict import TIMED_OUT, Verdict, by_class, duration, names
 
 
 class Clocks(NamedTuple):
@@ -57,19 +57,13 @@ def clocks_of(batches: Sequence[Batch], policy: Policy, now: float) -> Clocks:
 def progress_of(verdict: Verdict) -> str:
     """Where the rollout is, on one line."""
     standing = verdict.standing
-    parts = [f"{standing.succeeded} succeeded", _numbers(standing.failed, "failed", verdict)]
-    line = ", ".join([*parts, _numbers(standing.pending, "pending", verdict)])
+    failed = f"{standing.failed} failed{by_class(standing, 'failed')}"
+    line = f"{standing.succeeded} succeeded, {failed}, {standing.pending} pending{by_class(standing, 'pending')}"
     reason = verdict.reasons[0]
     if reason.code == "unfinished":  # that is what the numbers say
         return line
     # What the clock changes with every look is no news.
     return f"{line}; {'all is well, and watched' if reason.code == 'soaking' else reason.sentence}"
-
-
-def _numbers(number: int, state: str, verdict: Verdict) -> str:
-    classes = verdict.standing.classes[state]
-    words = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in classes.items())
-    return f"{number} {state}" + (f" ({words})" if words else "")
 
 
 def sentence_of(verdict: Verdict) -> str:

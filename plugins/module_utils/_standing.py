@@ -61,9 +61,9 @@ class Facts(NamedTuple):
 
     ``now`` is in seconds since 1970. ``versions`` are those that devices report for the module in question, ``None``
     for a device that reports none and empty for one that the service does not know; the whole is ``None`` if they were
-    not read. ``busy`` are the other batches for
-    which devices have open tasks. ``problems`` say why the look is not whole. After an ``error``, which is
-    ``permanent`` if no further look can succeed, or if they are not ``fresh``, they are those of an earlier look.
+    not read. ``busy`` are the other batches for which devices have open tasks. ``problems`` say why the look is not
+    whole. After an ``error``, which is ``permanent`` if no further look can succeed, or if they are not ``fresh``, they
+    are those of an earlier look.
     """
 
     now: float
@@ -74,6 +74,11 @@ class Facts(NamedTuple):
     error: OtaError | None = None
     permanent: bool = False
     fresh: bool = True
+
+    @property
+    def finished(self) -> bool:
+        """Whether there are batches, and all of them are."""
+        return bool(self.batches) and all(batch.finished for batch in self.batches)
 
 
 class Standing(NamedTuple):
@@ -121,7 +126,7 @@ class Standing(NamedTuple):
 Seen = Mapping[str, Sequence[Any]]
 
 
-def stand(facts: Facts, policy: Policy, seen: Seen, rested: bool = True) -> Standing:
+def stand(facts: Facts, policy: Policy, seen: Seen, rested: bool) -> Standing:
     """Where the rollout stands. Once it is ``rested``, no task will come any more."""
     by_status = dict.fromkeys(TASK_STATUSES, 0)
     for batch in facts.batches:
@@ -260,7 +265,7 @@ def _no_task(name: str, facts: Facts, policy: Policy, rested: bool) -> Entry:
         return {**entry, "state": "succeeded", "class": "already_on_target"}
     if key in facts.busy:
         entry.update({"class": "busy", "busy_with": facts.busy[key]})
-    if rested and all(batch.finished for batch in facts.batches):
+    if rested:
         entry["state"] = "failed"
     return entry
 

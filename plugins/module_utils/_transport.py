@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import math
 import os
 import re
 import socket
@@ -81,6 +82,7 @@ class Transport:
         ca_path: str | None = None,
         proxy: str | None = None,
         connect_timeout: float = CONNECT_TIMEOUT,
+        read_timeout: float | None = None,
         direct: bool = False,
     ) -> None:
         if not HAS_REQUESTS:
@@ -95,6 +97,7 @@ class Transport:
         self._direct = direct
         self._proxies = {"http": proxy, "https": proxy} if proxy else {}
         self._connect_timeout = connect_timeout
+        self._read_timeout = read_timeout or math.inf
         self._adapter = _Adapter(pool_maxsize=MAX_IN_FLIGHT)
         self._guard = threading.Lock()
         self._routes: dict[str, _Route] = {}
@@ -131,7 +134,9 @@ class Transport:
                 method,
                 route.target + mark + query,
                 headers={**HEADERS, **headers},
-                timeout=urllib3.Timeout(connect=min(self._connect_timeout, timeout), read=timeout),
+                timeout=urllib3.Timeout(
+                    connect=min(self._connect_timeout, timeout), read=min(self._read_timeout, timeout)
+                ),
                 retries=False,
                 redirect=False,
                 assert_same_host=False,  # that of a proxied request is not the pool's
@@ -353,7 +358,7 @@ def _timeout(place: str, cause: BaseException | None = None) -> OtaError:
     return OtaError(
         f"{place} gave no whole answer in time",
         code="timeout",
-        hint="check endpoint and network, or raise timeout or connect_timeout",
+        hint="check endpoint and network, or raise timeout, connect_timeout or read_timeout",
         retry=Retry.LATER,
     )
 

@@ -144,7 +144,12 @@ class Case(NamedTuple):
     @property
     def finished(self) -> bool:
         """Whether all batches are."""
-        return bool(self.facts.batches) and all(batch.finished for batch in self.facts.batches)
+        return self.facts.finished
+
+    @property
+    def canceled(self) -> bool:
+        """Whether any of them is."""
+        return any((batch.job or {}).get("job_status") == "CANCELED" for batch in self.facts.batches)
 
     @property
     def in_grace(self) -> bool:
@@ -166,10 +171,9 @@ class Case(NamedTuple):
 
 def _is_rested(facts: Facts, policy: Policy, memory: Memory) -> bool:
     """Whether the batches are finished, and have been for so long that tasks that are missing will not come."""
-    if not facts.batches or not all(batch.finished for batch in facts.batches):
+    if not facts.finished:
         return False
-    ended = [moment((batch.job or {}).get("utc_end_time")) for batch in facts.batches]
-    last = max(memory.grown if time is None else time for time in ended)
+    last = _ended(facts, memory)
     if memory.grown > memory.started:
         last = max(last, memory.grown)
     return facts.now >= last + policy.start_grace
@@ -178,10 +182,15 @@ def _is_rested(facts: Facts, policy: Policy, memory: Memory) -> bool:
 def _is_quiet(facts: Facts, policy: Policy, memory: Memory) -> bool:
     """Whether no task has come for so long that no more are to be expected."""
     last = memory.grown
-    if facts.batches and all(batch.finished for batch in facts.batches):
-        ended = [moment((batch.job or {}).get("utc_end_time")) for batch in facts.batches]
-        last = min(last, max(time or last for time in ended))
+    if facts.finished:
+        last = min(last, _ended(facts, memory))
     return facts.now >= last + policy.start_grace
+
+
+def _ended(facts: Facts, memory: Memory) -> float:
+    """When the last of the batches ended, as far as they tell."""
+    ended = (moment((batch.job or {}).get("utc_end_time")) for batch in facts.batches)
+    return max(memory.grown if time is None else time for time in ended)
 
 
 class Outcome(NamedTuple):
@@ -204,7 +213,7 @@ def _open(case: Case, *reasons: Reason, **kept: Any) -> Outcome:
     late = tuple(names(standing.of("pending")))
     sentence = f"the rollout was not settled within {duration(case.policy.wait_timeout)}"
     if standing.pending:
-        sentence += f", {_of(standing.pending, standing)} pending{_by_class(standing, 'pending')}"
+        sentence += f", {_of(standing.pending, standing)} pending{by_class(standing, 'pending')}"
     return Outcome(TIMED_OUT, True, (Reason("deadline", sentence, standing.pending, late), *reasons), **kept)
 
 
@@ -257,8 +266,7 @@ def _error(case: Case) -> Outcome | None:
     if memory.errors > case.policy.tolerated_errors:
         sentence = f"{memory.errors} looks in a row failed, the last one so: {sentence}"
         return Outcome(INCONCLUSIVE, True, (Reason("too_many_errors", sentence),))
-    kept = {"streak": memory.streak, "times": memory.times, "since": memory.since}
-    return _open(case, Reason("error", f"look {memory.looks} failed: {sentence}"), **kept)
+    return _open(case, Reason("error", f"look {memory.looks} failed: {sentence}"), **memory.unchanged())
 
 
 def _incomplete(case: Case) -> Outcome | None:
@@ -307,8 +315,7 @@ def _empty(case: Case) -> Outcome | None:
     if case.in_grace:
         return _open(case, Reason("starting", f"{sentence} yet"))
     named = case.policy.expected_devices is not None or case.policy.min_devices is not None
-    canceled = any((batch.job or {}).get("job_status") == "CANCELED" for batch in case.facts.batches)
-    if not case.policy.allow_empty or named or canceled or any(case.standing.by_status.values()):
+    if not case.policy.allow_empty or named or case.canceled or any(case.standing.by_status.values()):
         return _settle(case, INCONCLUSIVE, Reason("nothing_to_judge", f"{sentence}, and nothing that could be judged"))
     if case.finished:
         return _settle(case, PASSED, Reason("proved", f"{sentence}, which is allowed, and the rollout is finished"))
@@ -342,9 +349,8 @@ def _out_of_reach(case: Case) -> Outcome | None:
 
 
 def _canceled(case: Case) -> Outcome | None:
-    standing, batches = case.standing, case.facts.batches
-    canceled = any((batch.job or {}).get("job_status") == "CANCELED" for batch in batches)
-    if not canceled or not case.finished:
+    standing = case.standing
+    if not case.canceled or not case.finished:
         return None
     may_succeed = sum(standing.classes["pending"].get(name, 0) for name in ("unproved", "no_task"))
     more = _still_to_come(case)
@@ -375,8 +381,7 @@ def _passed(case: Case) -> Outcome | None:
     goes_on = memory.streak == PASSED
     soaked = goes_on and case.facts.now >= memory.since + case.policy.soak
     if goes_on and memory.times >= case.policy.confirmations and not soaked:
-        kept = {"streak": PASSED, "times": memory.times, "since": memory.since}
-        return _open(case, _soaking(case, memory.since), **kept)
+        return _open(case, _soaking(case, memory.since), **memory.unchanged())
     wants = _lacking(case)
     if wants:
         return _read_first(case, wants)
@@ -421,10 +426,8 @@ def _lacking(case: Case) -> str | None:
 
 
 def _read_first(case: Case, wants: str) -> Outcome:
-    memory = case.memory
     what = "all tasks" if wants == "tasks" else "the versions of the devices"
-    kept = {"streak": memory.streak, "times": memory.times, "since": memory.since}
-    outcome = _open(case, Reason("unread", f"{what} have to be read"), **kept)
+    outcome = _open(case, Reason("unread", f"{what} have to be read"), **case.memory.unchanged())
     return outcome._replace(wants=wants if case.facts.fresh else None)
 
 
@@ -444,7 +447,7 @@ def _unsettled(case: Case) -> Outcome:
                 case, Reason("unproved", f"{_count(len(waiting), 'device')} {what}", len(waiting), names(waiting))
             )
     if standing.pending:
-        sentence = f"{_of(standing.pending, standing)} pending{_by_class(standing, 'pending')}"
+        sentence = f"{_of(standing.pending, standing)} pending{by_class(standing, 'pending')}"
         return _open(case, Reason("unfinished", sentence, standing.pending, names(pending)))
     if case.finished:
         quiet = duration(case.policy.start_grace)
@@ -477,30 +480,30 @@ def _proof(standing: Standing, policy: Policy) -> str:
     if policy.verify_versions:
         sentence += " and reported the new version"
     if standing.failed:
-        sentence += f", {standing.failed} failed{_by_class(standing, 'failed')}"
+        sentence += f", {standing.failed} failed{by_class(standing, 'failed')}"
     if standing.pending:
-        sentence += f", {standing.pending} pending{_by_class(standing, 'pending')}"
+        sentence += f", {standing.pending} pending{by_class(standing, 'pending')}"
     if standing.canceled:
         sentence += f", {standing.canceled} canceled and not counted"
     return sentence if standing.failed + standing.pending + standing.canceled == 0 else f"{sentence}, as is allowed"
 
 
 def _failed(standing: Standing) -> str:
-    return f"{_of(standing.failed, standing)} failed{_by_class(standing, 'failed')}"
+    return f"{_of(standing.failed, standing)} failed{by_class(standing, 'failed')}"
 
 
 def _needed(case: Case) -> str:
-    needed = case.policy.succeeded_needed(case.standing.total)
-    return f"{needed} must succeed"
+    return f"{case.policy.succeeded_needed(case.standing.total)} must succeed"
 
 
 def _of(number: int, standing: Standing) -> str:
     return f"{number} of {_count(standing.total, 'device')}"
 
 
-def _by_class(standing: Standing, state: str) -> str:
-    names = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in standing.classes[state].items())
-    return f" ({names})" if names else ""
+def by_class(standing: Standing, state: str) -> str:
+    """How many devices in a state are in which class, in brackets after a blank; empty without any."""
+    parts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in standing.classes[state].items())
+    return f" ({parts})" if parts else ""
 
 
 def _count(number: int, thing: str) -> str:

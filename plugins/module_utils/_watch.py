@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client, listing_problem
+from ansible_collections.iotfleet.ota.plugins.module_utils._client import LISTING_ATTEMPTS, Client, listing_problem
 from ansible_collections.iotfleet.ota.plugins.module_utils._evidence import explain, read_job, total_of
 from ansible_collections.iotfleet.ota.plugins.module_utils._facts import tally
 from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
@@ -23,9 +23,10 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._standing import Batch, Key
 
-_PAGE = LIST_OTA_TASK_BY_JOB.page_size
+#: So many tasks come with one request.
+PAGE = LIST_OTA_TASK_BY_JOB.page_size
 #: So many tasks are listed whole: with the state of the batch and its first page that makes nine requests.
-LISTED = 7 * _PAGE
+LISTED = 7 * PAGE
 #: From the end of a task's life to its beginning, so that one that moves on while others are counted is missed in
 #: between, which shows, and never counted twice.
 _ENDS_FIRST = ("SUCCEEDED", "FAILED", "CANCELED", *TASK_STATUSES[3::-1])
@@ -46,14 +47,14 @@ def survey(client: Client, job_id: str) -> Survey:
     job = read_job(client, job_id)
     if not job["found"]:
         return Survey(Batch(job_id, None, {}, 0))
-    first = client.peek(LIST_OTA_TASK_BY_JOB, size=_PAGE, job_id=job_id)
+    first = client.peek(LIST_OTA_TASK_BY_JOB, size=PAGE, job_id=job_id)
     if first is None:
         return Survey(Batch(job_id, job, {}, 0), f"the service knows batch {job_id} but not its tasks")
     if first.announced is None:
         return Survey(Batch(job_id, job, {}, 0), f"the service does not say how many tasks batch {job_id} has")
     if first.announced > LISTED:
         return _count(client, job_id, job, first.announced)
-    if first.announced > _PAGE:
+    if first.announced > PAGE:
         return read_tasks(client, job_id, job, attempts=1)
     return _whole(job_id, job, first.rows, first.announced, listing_problem(LIST_OTA_TASK_BY_JOB, first, 1, first.rows))
 
@@ -63,7 +64,7 @@ def _count(client: Client, job_id: str, job: Mapping[str, Any], total: int) -> S
     counts: dict[str, int] = {}
     tasks: list[dict[str, Any]] = []
     for status in _ENDS_FIRST:
-        size = 1 if status == "SUCCEEDED" else _PAGE
+        size = 1 if status == "SUCCEEDED" else PAGE
         page = client.peek(LIST_OTA_TASK_BY_JOB, size=size, job_id=job_id, task_status=status)
         number = total_of(page, status, size)
         if page is None or number is None:  # it does not follow the state that was asked for, and tells nothing
@@ -78,7 +79,9 @@ def _count(client: Client, job_id: str, job: Mapping[str, Any], total: int) -> S
     return Survey(Batch(job_id, job, counts, total, tasks, whole=False))
 
 
-def read_tasks(client: Client, job_id: str, job: Mapping[str, Any] | None, total: int = 0, attempts: int = 3) -> Survey:
+def read_tasks(
+    client: Client, job_id: str, job: Mapping[str, Any] | None, total: int = 0, attempts: int = LISTING_ATTEMPTS
+) -> Survey:
     """All tasks of a batch.
 
     :raises OtaError: no usable answer.

@@ -14,7 +14,7 @@ from typing import Callable
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client, Service
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials
-from ansible_collections.iotfleet.ota.plugins.module_utils._operations import PLATFORMS, QUERY_OTA_JOB
+from ansible_collections.iotfleet.ota.plugins.module_utils._operations import ACS3_METHOD, PLATFORMS, QUERY_OTA_JOB
 from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import Pacer
 from ansible_collections.iotfleet.ota.plugins.module_utils._transport import Transport
 
@@ -50,7 +50,7 @@ def figures() -> Iterator[Figure]:
     """One call, then one task."""
     with service(1, "--qps", "0") as running:
         client = Client(
-            Service(PLATFORMS["alibaba"], f"{running.url}/", region="cn-shanghai"),
+            Service(PLATFORMS["alibaba"], f"{running.url}/", region="cn-shanghai", signature_method=ACS3_METHOD),
             Credentials(KEY_ID, SECRET),
             Transport(),
             Pacer(0),

@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "_evidence": "_client _facts _operations",
     "_argspec": "_errors _operations",
     "_watch": "_client _evidence _facts _operations _standing",
-    "_preflight": "_client _errors _evidence _operations",
+    "_preflight": "_client _errors _evidence _operations _policy",
     "_progress": "_policy _standing _verdict",
     "_gate": "_client _errors _memory _policy _progress _standing _threads _verdict _watch",
     "_connection": "_argspec _client _credential_sources _credentials _operations _pacing _request _transport",

@@ -39,10 +39,11 @@ def test_options_reach_their_places(monkeypatch):
         "proxy": "http://u:p@proxy:1",
         "timeout": 3,
         "connect_timeout": 2,
+        "read_timeout": 1,
     }
     result = run_module(ota_job_info.main, {**OPTIONS, **options, "iot_instance_id": "iot-1", "region": "us-west-1"})
     (request,) = conversation.finish()
-    assert places == [(False, "/ca.pem", "http://u:p@proxy:1", 2.0)]
+    assert places == [(False, "/ca.pem", "http://u:p@proxy:1", 2.0, 1.0)]
     assert (request.timeout, request.place) == (pytest.approx(1.5, abs=0.5), "https://iot.example.com/")
     assert request.query == {"IotInstanceId": "iot-1", "JobId": "1"}
     assert request.headers["x-acs-security-token"] == "canary-token"

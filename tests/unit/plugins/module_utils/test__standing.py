@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils import _standing
 from ansible_collections.iotfleet.ota.plugins.module_utils._operations import TASK_STATUSES
 from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy
 from ansible_collections.iotfleet.ota.plugins.module_utils._standing import (
@@ -13,7 +14,6 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._standing import (
     mark_of,
     moment,
     pushed_by,
-    stand,
     still_seen,
     utc,
 )
@@ -39,6 +39,11 @@ def numbers_of(standing):
 
 def states(standing):
     return [(entry["device_name"], entry["state"], entry["class"]) for entry in standing.entries]
+
+
+def stand(facts, policy, seen):
+    """Where the rollout stands, once batches that are finished have been so for long."""
+    return _standing.stand(facts, policy, seen, facts.finished)
 
 
 # --- One task --------------------------------------------------------------------------------------------------------

@@ -296,6 +296,15 @@ def test_connecting_counts_within_the_limit_of_the_whole():
     assert time.monotonic() - began < 5
 
 
+def test_a_silence_that_is_too_long():
+    with server(lambda connection: (connection.recv(65536), time.sleep(1))) as port:
+        began = time.monotonic()
+        error = failure(port, timeout=10.0, read_timeout=0.2)
+    assert time.monotonic() - began < 5
+    assert (error.code, error.retry) == ("timeout", Retry.LATER)
+    assert "read_timeout" in error.hint
+
+
 def test_an_answer_may_take_longer_than_a_connection():
     def late(connection):
         connection.recv(65536)
