@@ -4,12 +4,13 @@
 
 NOX := .venv/bin/nox
 REPORT := .nox/report.json
+MATRIX := .nox/matrix.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test proof bench format changelog pins clean
+.PHONY: help demo test proof matrix release-check bench format changelog pins clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
 demo: $(NOX) ## Rehearse a rollout and its gate against a simulated service
 	@$(NOX) --session demo
@@ -20,6 +21,12 @@ test: $(NOX) ## Run what continuous integration runs; SESSIONS="lint units" runs
 
 proof: $(NOX) ## Look for a rollout that fools the gate among 1,000,000, half an hour long; SEED=7 replays one
 	@$(NOX) --session proof -- $(if $(SEED),--seed $(SEED) --verbose,--rollouts 1000000)
+
+matrix: $(NOX) ## Try each ansible-core on each Python that is here, half an hour long, and note it in README.md
+	@$(NOX) --session matrix --report $(MATRIX); .venv/bin/python tests/tooling/matrix.py $(MATRIX)
+
+release-check: $(NOX) ## Check all that a release needs, from the built artifact to the changelog
+	@$(NOX) --session docs build release_check
 
 bench: $(NOX) ## Measure, some 25 minutes long; PARTS="single growth fleet quota" measures only these
 	@$(NOX) --session bench $(if $(PARTS),-- $(PARTS))

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import nox
@@ -46,6 +46,12 @@ OLDEST_CORE = "ansible-core==2.16.19"
 LOOSE_WITH_OLDEST = ("ansible-core", "idna", "requests", "resolvelib", "urllib3", "xmltodict")
 OLDEST_CORE_PYTHONS = ("3.10", "3.11", "3.12")
 OLDEST_MODULE_PYTHON = "3.9"
+
+# The first and the last Python 3 that may run each ansible-core; its modules may run on older ones.
+CORES = {"2.16": (10, 12), "2.17": (10, 12), "2.18": (11, 13), "2.19": (11, 13), "2.20": (12, 14), "2.21": (12, 14)}
+
+# It wants attrs from before 24, which others do not.
+GALAXY_IMPORTER = "galaxy-importer==0.4.44"
 
 LINTERS = (
     ("ruff", "format", "--check", "."),
@@ -83,7 +89,9 @@ SHIPPED = (
     "roles/rollout_preflight/meta/argument_specs.yml",
     "roles/simulator/meta/argument_specs.yml",
 )
-NOT_SHIPPED = re.compile(r"(^|/)(\.|__pycache__|tests/|changelogs/fragments/|(noxfile|Makefile|constraints|pyproject))")
+NOT_SHIPPED = re.compile(
+    r"(^|/)(\.|__pycache__|tests/|changelogs/(fragments|config)|(noxfile|Makefile|constraints|pyproject))"
+)
 
 
 def find_pythons() -> dict[str, Path]:
@@ -117,6 +125,14 @@ def skip(session: nox.Session, reason: str) -> None:
     if os.environ.get("CI"):
         session.error(reason)
     session.skip(reason)
+
+
+def loosen(session: nox.Session, *names: str) -> Path:
+    """Return constraints that say nothing of these packages."""
+    loose = Path(session.create_tmp()) / "constraints.txt"
+    lines = CONSTRAINTS.read_text().splitlines(keepends=True)
+    loose.write_text("".join(line for line in lines if line.split("==")[0] not in names))
+    return loose
 
 
 def install(session: nox.Session, group: str, *packages: str, constraints: Path = CONSTRAINTS) -> None:
@@ -209,12 +225,9 @@ def units_oldest(session: nox.Session) -> None:
     """Run the unit tests on the oldest Python, ansible-core and libraries that are supported."""
     if not OLDEST_PYTHON:
         skip(session, f"{OLDEST_CORE} needs one of Python {', '.join(OLDEST_CORE_PYTHONS)}")
-    older = Path(session.create_tmp()) / "constraints.txt"
-    lines = CONSTRAINTS.read_text().splitlines(keepends=True)
-    older.write_text("".join(line for line in lines if line.split("==")[0] not in LOOSE_WITH_OLDEST))
     bounds = re.findall(r"^\w+>=\S+$", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
     oldest = [bound.replace(">=", "==") for bound in bounds]
-    install(session, "units", OLDEST_CORE, *oldest, constraints=older)
+    install(session, "units", OLDEST_CORE, *oldest, constraints=loosen(session, *LOOSE_WITH_OLDEST))
     copy_tree(session)
     session.run("pytest", "-n", "2", "tests/unit", *session.posargs)
 
@@ -231,15 +244,49 @@ def proof(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build the collection and check that it holds what users need, and nothing else."""
-    install(session, "runtime")
-    with tarfile.open(build_collection(session)) as artifact:
-        names = artifact.getnames()
+    """Build the collection, look into it, let Galaxy's importer judge it, install it offline and read its docs."""
+    install(session, "runtime", GALAXY_IMPORTER, constraints=loosen(session, "attrs"))
+    install_collection(session)
+    artifact = next((WORK / "artifacts" / session.name).glob("*.tar.gz"))
+    with tarfile.open(artifact) as opened:
+        names = opened.getnames()
     missing = [name for name in SHIPPED if name not in names]
     surplus = [name for name in names if NOT_SHIPPED.search(name)]
     if missing or surplus:
         session.error(f"missing: {missing}, not for users: {surplus}")
     session.log(f"{len(names)} files and folders")
+
+    session.chdir(artifact.parent)
+    output = session.run("python", "-m", "galaxy_importer.main", artifact.name, silent=True)
+    if re.search(r"^(?!Loading )\w*(WARN|ERROR|CRITICAL)", output, re.MULTILINE) or "successfully" not in output:
+        session.error(f"Galaxy's importer complains:\n{output}")
+    session.run("ansible-galaxy", "collection", "verify", "--offline", "iotfleet.ota")
+    session.run("ansible-doc", "--metadata-dump", "iotfleet.ota", silent=True)
+
+
+@nox.session
+def release_check(session: nox.Session) -> None:
+    """Check what a release needs beyond a good commit: nothing uncommitted, a whole changelog, a new version."""
+    install(session, "lint")
+    version = re.search(r"^version: (\S+)$", (ROOT / "galaxy.yml").read_text(), re.MULTILINE)[1]
+
+    def git(*arguments: str) -> str:
+        return session.run("git", "-C", str(ROOT), *arguments, external=True, silent=True, log=False)
+
+    waiting = sorted(path.name for path in ROOT.glob("changelogs/fragments/*.yml"))
+    if waiting:
+        session.error(f'these changes are in no release yet: {", ".join(waiting)}; run "make changelog"')
+    if git("status", "--porcelain"):
+        session.error("there are changes that are not committed; commit them")
+    if git("tag", "--list", version, f"v{version}"):
+        session.error(f"{version} is released already; raise the version in galaxy.yml")
+    tree = copy_tree(session)
+    session.run("antsibull-changelog", "lint-changelog-yaml", "changelogs/changelog.yaml")
+    session.run("antsibull-changelog", "generate", "--refresh-plugins", "--reload-plugins", silent=True)
+    written = (tree / "CHANGELOG.rst").read_text()
+    if written != (ROOT / "CHANGELOG.rst").read_text() or f"\nv{version}\n" not in written:
+        session.error(f'CHANGELOG.rst does not tell what {version} brings; run "make changelog"')
+    session.log(f"{version} can be released")
 
 
 @nox.session
@@ -259,16 +306,59 @@ def sanity(session: nox.Session) -> None:
 
 @nox.session
 def ansible_units(session: nox.Session) -> None:
-    """Run ansible-test units on the oldest Python for modules and on the newest one."""
+    """Run ansible-test units on the oldest Python for modules, where no ansible-core of today can run."""
     if OLDEST_MODULE_PYTHON not in PYTHONS:
         skip(session, f"there is no Python {OLDEST_MODULE_PYTHON}")
-    run_ansible_test(session, "units", pythons=(OLDEST_MODULE_PYTHON, NEWEST))
+    run_ansible_test(session, "units", pythons=(OLDEST_MODULE_PYTHON,))
 
 
 @nox.session
 def integration(session: nox.Session) -> None:
     """Run ansible-test integration."""
     run_ansible_test(session, "integration")
+
+
+def cells() -> Iterator[object]:
+    """Every ansible-core with every Python that it supports for modules, and the Python that runs ansible-core then."""
+    for core, (first, last) in CORES.items():
+        controllers = [f"3.{minor}" for minor in range(first, last + 1) if f"3.{minor}" in PYTHONS]
+        for minor in range(int(OLDEST_MODULE_PYTHON.removeprefix("3.")), last + 1):
+            modules = f"3.{minor}"
+            controller = modules if modules in controllers else (controllers or [NEWEST])[-1]
+            yield nox.param(controller, core, modules, id=f"{core}-{modules}-{controller}")
+
+
+@nox.session
+@nox.parametrize("python,core,modules", list(cells()))
+def matrix(session: nox.Session, core: str, modules: str) -> None:
+    """Run the integration tests, the gate and the unit tests that touch Ansible on an ansible-core and a Python."""
+    first, last = CORES[core]
+    if modules not in PYTHONS or not first <= int(str(session.python).removeprefix("3.")) <= last:
+        session.skip(f"there is no Python for ansible-core {core} with modules on {modules}")
+    loose = loosen(session, "ansible-core", "resolvelib")
+    group = "units" if modules == session.python else "runtime"
+    install(session, group, f"ansible-core~={core}.0", constraints=loose)
+    asked = "from ansible_test._util.target.common.constants import CONTROLLER_PYTHON_VERSIONS as known; print(*known)"
+    known = session.run("python", "-c", asked, silent=True).split()
+    if (known[0], known[-1]) != (f"3.{first}", f"3.{last}"):
+        session.error(f"ansible-core {core} itself says that it runs on {known}; mend CORES")
+    interpreter = Path(session.bin) / "python"
+    tree = copy_tree(session)
+    if modules == session.python:
+        parts = [f"tests/unit/plugins/{part}" for part in ("filter", "modules", "test")]
+        session.run("pytest", "-n", "2", "-q", *parts)
+    else:
+        folder = WORK / "modules" / modules
+        session.run(str(PYTHONS[modules]), "-m", "venv", str(folder), external=True)
+        interpreter = folder / "bin" / "python"
+        libraries = ("-r", str(ROOT / "requirements.txt"))
+        session.run(str(interpreter), "-m", "pip", "install", "-q", *libraries, external=True)
+    variables = {"ansible_python_interpreter": str(interpreter), "core_wanted": core, "python_wanted": modules}
+    play = ("ansible-playbook", "-i", "localhost,", "-e", json.dumps(variables))
+    session.chdir(tree / "tests" / "integration")
+    session.run(*play, "all.yml", silent=True)
+    if modules == session.python:
+        session.run(*play, "iotfleet.ota.rehearsal", silent=True)
 
 
 @nox.session
