@@ -355,8 +355,8 @@ def matrix(session: nox.Session, core: str, modules: str) -> None:
         session.run(str(interpreter), "-m", "pip", "install", "-q", *libraries, external=True)
     variables = {"ansible_python_interpreter": str(interpreter), "core_wanted": core, "python_wanted": modules}
     play = ("ansible-playbook", "-i", "localhost,", "-e", json.dumps(variables))
-    session.chdir(tree / "tests" / "integration")
-    session.run(*play, "all.yml", silent=True)
+    session.env["ANSIBLE_ROLES_PATH"] = str(tree / "tests" / "integration" / "targets")
+    session.run(*play, "tests/integration/all.yml", silent=True)
     if modules == session.python:
         session.run(*play, "iotfleet.ota.rehearsal", silent=True)
 

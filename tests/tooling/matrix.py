@@ -33,7 +33,7 @@ def main() -> None:
     rows = [
         ["ansible-core", *(f"Python {python}" for python in pythons)],
         ["---"] * (1 + len(pythons)),
-        *([core, *(words.get((core, python), "–") for python in pythons)] for core in cores),
+        *([core, *(words.get((core, python), "") for python in pythons)] for core in cores),
     ]
     table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
     text = README.read_text(encoding="utf-8")
