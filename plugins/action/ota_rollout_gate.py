@@ -23,15 +23,16 @@ from ansible.utils.display import Display
 from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import (
     GATE,
     check_number,
-    endpoint_url,
     invalid,
     named,
+    scope_of,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._connection import connect, specification
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import MissingLibraryError, OtaError
 from ansible_collections.iotfleet.ota.plugins.module_utils._gate import Gate, Request
 from ansible_collections.iotfleet.ota.plugins.module_utils._memory import read_history
-from ansible_collections.iotfleet.ota.plugins.module_utils._policy import read_policy
+from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy, read_policy
+from ansible_collections.iotfleet.ota.plugins.module_utils._slices import Slice, read_slices
 
 display = Display()
 
@@ -110,18 +111,39 @@ def _request(options: Mapping[str, Any]) -> Request:
     """
     job_ids = list(dict.fromkeys(named("job_ids", options["job_ids"])))
     (module_name,) = named("module_name", [options["module_name"]])
-    scope = " ".join([options["platform"], endpoint_url(options), options["iot_instance_id"] or "-", module_name])
+    policy = read_policy({**options, "scope": scope_of(options, module_name)})
     check_number("wait_interval", options["wait_interval"], 0.5, 86400)
     return Request(
         job_ids=job_ids,
-        policy=read_policy({**options, "scope": scope}),
+        policy=policy,
         module_name=module_name,
         wait=options["wait"],
         wait_interval=options["wait_interval"],
         history=read_history(options["previous"], job_ids),
         previous=options["previous"] or {},
         max_qps=options["max_qps"],
+        slices=_slices(options["slices"], policy),
     )
+
+
+def _slices(given: Any, policy: Policy) -> tuple[Slice, ...] | None:
+    """What job slices have proved; ``None`` where there are none to be expected.
+
+    :raises OtaError: it is not that, or the policy leaves no use for it.
+    """
+    if given is None:
+        return None
+    if not policy.verify_versions:
+        raise invalid(
+            "slices is given although verify_versions is off, so that no version is looked at",
+            "leave verify_versions on where slices are merged, or leave slices out",
+        )
+    if policy.soak:
+        raise invalid(
+            "slices is given together with soak, after which each version would have to be read again",
+            "give soak to a gate that comes before the slices, or leave slices out",
+        )
+    return read_slices(given)
 
 
 def _refusal(failure: OtaError) -> dict[str, Any]:

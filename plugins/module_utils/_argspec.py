@@ -92,6 +92,12 @@ PREFLIGHT: dict[str, dict[str, Any]] = {
     "job_type": {"type": "str", "choices": ["UPGRADE_FIRMWARE", "VERIFY_FIRMWARE"]},
 }
 
+SLICE: dict[str, dict[str, Any]] = {
+    "job_ids": {"type": "list", "elements": "str", "required": True, "aliases": ["job_id"]},
+    "device_names": {"type": "list", "elements": "str", "required": True, "aliases": ["device_name"]},
+    "module_name": {"type": "str", "default": "default"},
+}
+
 # The defaults of what decides the verdict are those of _policy.
 GATE: dict[str, dict[str, Any]] = {
     "job_ids": {"type": "list", "elements": "str", "required": True, "aliases": ["job_id"]},
@@ -119,6 +125,7 @@ GATE: dict[str, dict[str, Any]] = {
     "wait_timeout": {"type": "float"},
     "wait_interval": {"type": "float", "default": 15.0},
     "previous": {"type": "dict"},
+    "slices": {"type": "list", "elements": "dict"},
     "mode": {"type": "str", "choices": ["enforce", "report"], "default": "enforce"},
 }
 
@@ -173,6 +180,14 @@ def endpoint_url(options: Mapping[str, Any]) -> str:
             code="plain_http",
         )
     return url
+
+
+def scope_of(options: Mapping[str, Any], module_name: str) -> str:
+    """What names the place that is looked at, and what is looked at there.
+
+    :raises OtaError: there is no such place.
+    """
+    return " ".join([options["platform"], endpoint_url(options), options["iot_instance_id"] or "-", module_name])
 
 
 def stays_here(url: str, proxy: str | None) -> bool:

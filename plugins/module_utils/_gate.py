@@ -27,6 +27,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._progress import (
     progress_of,
     sentence_of,
 )
+from ansible_collections.iotfleet.ota.plugins.module_utils._slices import Slice, proof_of
 from ansible_collections.iotfleet.ota.plugins.module_utils._standing import (
     Batch,
     Entry,
@@ -75,7 +76,10 @@ class Clock(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What is to be gated, and how. ``previous`` is what an earlier run returned, if its looks are to go on."""
+    """What is to be gated, and how. ``previous`` is what an earlier run returned, if its looks are to go on.
+
+    ``slices`` are what job slices have proved already.
+    """
 
     job_ids: Sequence[str]
     policy: Policy
@@ -85,6 +89,7 @@ class Request(NamedTuple):
     history: Mapping[str, Any] | None = None
     previous: Mapping[str, Any] = {}
     max_qps: float = 10.0
+    slices: Sequence[Slice] | None = None
 
 
 class Gate:
@@ -117,6 +122,7 @@ class Gate:
         self._learned = False
         self._told, self._told_at = "", self._now()
         self._notes: list[str] = []
+        self._slice_notes: list[str] = []
         polls = request.previous.get("polls")
         self._polls = [poll for poll in polls if _is_poll(poll)] if isinstance(polls, list) else []
 
@@ -207,8 +213,23 @@ class Gate:
                 [read_tasks(self._client, batch.job_id, batch.job, batch.total) for batch in batches]
             )
         keys = verdict.standing.to_prove
-        self._announce("versions", len(keys))
-        return lambda: self._facts._replace(versions=self._versions(keys), now=self._now())
+        proved = self._proved(keys)
+        unread = [key for key in keys if key not in proved]
+        self._announce("versions", len(unread))
+        return lambda: self._facts._replace(versions={**proved, **self._versions(unread)}, now=self._now())
+
+    def _proved(self, keys: Sequence[Key]) -> dict[Key, str | None]:
+        """The versions that slices have proved, of the devices whose versions are wanted; what slices spare is told."""
+        if self._request.slices is None:
+            return {}
+        proof = proof_of(self._request.slices, self._facts, self._policy.scope)
+        proved: dict[Key, str | None] = {key: proof.versions[key] for key in keys if key in proof.versions}
+        if not self._slice_notes:
+            for sentence in proof.unused:
+                self._warn(f"{self._subject()}: {sentence}. The gate reads itself what that slice was to read.")
+            self._slice_notes = [f"slices have proved {len(proved)} of {len(keys)} devices", *proof.unused]
+            self._show(f"{self._subject()}: {self._slice_notes[0]}; {self._times()}")
+        return proved
 
     def _versions(self, keys: Sequence[Key]) -> dict[Key, str | None]:
         def read(key: Key) -> str | None:
@@ -280,7 +301,8 @@ class Gate:
 
     def _introduce(self, verdict: Verdict) -> None:
         """Tell each clock that applies, and warn of a rollout that cannot be settled in time."""
-        devices = verdict.standing.total
+        proved = {key for part in self._request.slices or () for key in part.versions}
+        devices = max(0, verdict.standing.total - len(proved))
         proof = 0.0
         if self._policy.verify_versions and self._request.max_qps:
             proof = devices * self._policy.confirmations / self._request.max_qps
@@ -326,7 +348,7 @@ class Gate:
             "laggards": _shown(pending),
             "devices": _shown(everything),
             "polls": self._polls,
-            "notes": self._notes,
+            "notes": [*self._notes, *self._slice_notes],
             "started": utc(self._started),
             "ended": utc(self._facts.now),
             "deadline": utc(self._deadline),

@@ -20,12 +20,14 @@ ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "docsite" / "rst" / "permissions.rst").read_text(encoding="utf-8")
 ACTIONS = {value.action for value in vars(_operations).values() if isinstance(value, _operations.Operation)}
 DEVICE = {"product_key": "k1", "device_names": ["d-1"], "iot_ids": None}
+PLACE = {"platform": "alibaba", "endpoint": None, "region": "cn-shanghai", "iot_instance_id": None}
 QUESTIONS = {
     "ota_job_info": {"job_ids": ["1"]},
     "ota_job_tasks_info": {"job_id": "1", "task_statuses": None, "device_names": None, "counts_only": False},
     "ota_unfinished_tasks_info": {**DEVICE, "module_name": None, "task_statuses": None},
     "ota_module_versions_info": {**DEVICE, "module_name": None},
     "ota_device_jobs_info": {**DEVICE, "firmware_id": "f1"},
+    "ota_rollout_slice_info": {"job_ids": ["1"], "device_names": ["d-1"], "module_name": "default", **PLACE},
     "ota_preflight_info": {
         **dict.fromkeys(("product_key", "device_names", "firmware_id", "dest_version", "job_type", "iot_instance_id")),
         "job_id": "1",
