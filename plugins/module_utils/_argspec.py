@@ -125,7 +125,7 @@ GATE: dict[str, dict[str, Any]] = {
     "wait_timeout": {"type": "float"},
     "wait_interval": {"type": "float", "default": 15.0},
     "previous": {"type": "dict"},
-    "slices": {"type": "list", "elements": "dict"},
+    "slices": {"type": "list", "elements": "str"},
     "mode": {"type": "str", "choices": ["enforce", "report"], "default": "enforce"},
 }
 

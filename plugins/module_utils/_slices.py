@@ -11,16 +11,19 @@ It spares the gate requests and decides nothing: what no slice has proved, the g
 
 from __future__ import annotations
 
-import math
+import base64
+import json
+import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import invalid
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.module_utils._standing import Facts, Key
 
-FORMAT = "iotfleet.ota/rollout-slice"
-VERSION = 1
+#: What the text of a slice begins with; the number is that of the form.
+PREFIX = "rollout-slice-1:"
+#: No slice is larger, in bytes, when it is unpacked.
+MAX_SIZE = 64 * 1024 * 1024
 #: A slice that was read more seconds ago is none: a job that is run again is given what its first run was given.
 MAX_AGE = 86400.0
 
@@ -39,68 +42,65 @@ class Slice(NamedTuple):
     versions: Mapping[Key, str]
 
 
-def as_facts(part: Slice) -> dict[str, Any]:
-    """The slice in the words of playbooks, and in few of them: each device is there by its name alone."""
+def pack(part: Slice) -> str:
+    """The slice as one text, in which each device is there by its name alone.
+
+    AWX marks what it hands on as unsafe, and ansible-core from 2.19 on takes an unsafe text of YAML that looks like a
+    number for one: a version 2.10 would come as 2.1, and a device with the name ``*`` as an error. This text does not.
+    """
     names: dict[tuple[str, str], list[str]] = {}
     for (product_key, name), version in sorted(part.versions.items()):
         names.setdefault((product_key, version), []).append(name)
-    return {
-        "format": FORMAT,
-        "version": VERSION,
-        "scope": part.scope,
-        "job_ids": list(part.job_ids),
-        "began": part.began,
-        "finished": part.finished,
-        "proved": [
-            {"product_key": product_key, "dest_version": version, "device_names": entries}
-            for (product_key, version), entries in names.items()
-        ],
-    }
+    groups = [[product_key, version, entries] for (product_key, version), entries in names.items()]
+    content = json.dumps({**part._asdict(), "versions": groups}, ensure_ascii=False, separators=(",", ":"))
+    return PREFIX + base64.b64encode(zlib.compress(content.encode())).decode()
 
 
-def read_slices(content: Any) -> tuple[Slice, ...]:
-    """The slices in what ``as_facts`` made of them.
+def read_slices(texts: Sequence[Any]) -> tuple[Slice, ...]:
+    """The slices that were packed as ``texts``.
 
-    :raises OtaError: an entry is not that.
+    :raises OtaError: an entry is none.
     """
-    return tuple(_read(entry, position) for position, entry in enumerate(content or (), 1))
+    return tuple(_read(text, position) for position, text in enumerate(texts, 1))
 
 
-def _read(entry: Any, position: int) -> Slice:
+def _read(text: Any, position: int) -> Slice:
     try:
-        if (entry["format"], entry["version"]) != (FORMAT, VERSION) or not isinstance(entry["finished"], bool):
-            raise ValueError
+        content = json.loads(_unpacked(text))
         versions = {
-            (_text(group["product_key"]), _text(name)): _text(group["dest_version"])
-            for group in entry["proved"]
-            for name in _list(group["device_names"])
+            (_text(product_key), _text(name)): _text(version)
+            for product_key, version, names in content["versions"]
+            for name in names
         }
-        job_ids = tuple(_text(job_id) for job_id in _list(entry["job_ids"]))
-        began = float(entry["began"])
-        if not math.isfinite(began):
-            raise ValueError
-        return Slice(_text(entry["scope"]), job_ids, began, entry["finished"], versions)
-    except (KeyError, TypeError, ValueError):
-        raise _no_slice(position) from None
+        return Slice(
+            scope=_text(content["scope"]),
+            job_ids=tuple(_text(job_id) for job_id in content["job_ids"]),
+            began=float(content["began"]),
+            finished=content["finished"] is True,
+            versions=versions,
+        )
+    except (KeyError, TypeError, ValueError, zlib.error):
+        raise invalid(
+            f"entry {position} of slices is not what ota_rollout_slice_info returned as slice",
+            "hand that on as it is, read by this version of the collection, or leave it out",
+        ) from None
+
+
+def _unpacked(text: Any) -> bytes:
+    if not _text(text).startswith(PREFIX):
+        raise ValueError
+    packed = base64.b64decode(text[len(PREFIX) :], validate=True)
+    unpacking = zlib.decompressobj()
+    content = unpacking.decompress(packed, MAX_SIZE)
+    if not unpacking.eof:  # it is cut, or too large
+        raise ValueError
+    return content
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError
     return value
-
-
-def _list(value: Any) -> Sequence[Any]:
-    if not isinstance(value, list):
-        raise TypeError
-    return value
-
-
-def _no_slice(position: int) -> OtaError:
-    return invalid(
-        f"entry {position} of slices is not what ota_rollout_slice_info returned as slice",
-        "hand that on as it is, read by this version of the collection, or leave it out",
-    )
 
 
 class Proof(NamedTuple):
@@ -134,7 +134,7 @@ def _why_not(part: Slice, facts: Facts, scope: str) -> str | None:
         return f"is about batch {', '.join(part.job_ids)[:100] or 'none'}"
     if part.scope != scope:
         return "was read from another platform, endpoint or instance, or of another module"
-    if abs(facts.now - part.began) > MAX_AGE:
+    if not abs(facts.now - part.began) <= MAX_AGE:
         return "was not read within the last day"
     if facts.finished and not part.finished:
         return "was read before the rollout was finished"

@@ -200,7 +200,7 @@ options:
         day ago does not count. RV(notes) and a warning tell so.
       - Not to be given with O(soak), or with O(verify_versions=false).
     type: list
-    elements: dict
+    elements: str
   mode:
     description:
       - With V(enforce), the task fails unless the verdict is V(passed), or is not final without O(wait).

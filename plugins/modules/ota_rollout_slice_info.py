@@ -72,64 +72,12 @@ EXAMPLES = r"""
 RETURN = r"""
 slice:
   description:
-    - What was proved, for a gate. Hand it on as it is.
+    - What was proved, for a gate, as one text without blanks that no other program is to read. Hand it on as it is.
+    - It holds the names of the proved devices, and the platform, endpoint, instance, batches and OTA module.
     - V(null) after a failure.
-  type: dict
+  type: str
   returned: always, unless Ansible refuses an option
-  contains:
-    format:
-      description: What this is.
-      type: str
-      returned: always
-      sample: iotfleet.ota/rollout-slice
-    version:
-      description: The version of that.
-      type: int
-      returned: always
-      sample: 1
-    scope:
-      description: The platform, the endpoint, the instance and the OTA module that it is about.
-      type: str
-      returned: always
-      sample: alibaba https://iot.cn-shanghai.aliyuncs.com/ - default
-    job_ids:
-      description: The batches, as they were asked for.
-      type: list
-      elements: str
-      returned: always
-      sample: [HvKuBpuk3rdk6E92CPQN020002]
-    began:
-      description: When the reading began, in seconds since 1970.
-      type: float
-      returned: always
-      sample: 1772359802.5
-    finished:
-      description: Whether all batches were finished then.
-      type: bool
-      returned: always
-      sample: true
-    proved:
-      description: The devices whose tasks have succeeded and that report the version to which these were to bring them.
-      type: list
-      elements: dict
-      returned: always
-      contains:
-        product_key:
-          description: The key of the product to which the devices belong.
-          type: str
-          returned: always
-          sample: a19mzPZ0001
-        dest_version:
-          description: The version.
-          type: str
-          returned: always
-          sample: 2.0.0
-        device_names:
-          description: The names of the devices, sorted.
-          type: list
-          elements: str
-          returned: always
-          sample: [light1, light2]
+  sample: rollout-slice-1:eJyrVipOzi9IVbJSSsxJykxKLElVyCgpKbDS18/MS8svKtEryczPyyxJ1S0tTi3S…
 summary:
   description: The answer in numbers.
   type: dict
@@ -208,7 +156,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._evidence import Question, questions, read_job
 from ansible_collections.iotfleet.ota.plugins.module_utils._evidence import ask as ask_evidence
 from ansible_collections.iotfleet.ota.plugins.module_utils._module import Entry, Options, run
-from ansible_collections.iotfleet.ota.plugins.module_utils._slices import Slice, as_facts
+from ansible_collections.iotfleet.ota.plugins.module_utils._slices import Slice, pack
 from ansible_collections.iotfleet.ota.plugins.module_utils._standing import Key, device_key
 from ansible_collections.iotfleet.ota.plugins.module_utils._watch import read_version
 
@@ -238,7 +186,7 @@ def ask(client: Client, options: Options, share: Entry) -> Entry:
     finished = all(job["finished"] for job in jobs)
     part = Slice(share["scope"], tuple(share["job_ids"]), round(began, 1), finished, proved)
     numbers = {"devices": len(share["names"]), "succeeded": len(targets), "proved": len(proved)}
-    return {"slice": as_facts(part), "summary": numbers}
+    return {"slice": pack(part), "summary": numbers}
 
 
 def _targets(client: Client, jobs: list[Entry], names: list[str]) -> dict[Key, set[Any]]:

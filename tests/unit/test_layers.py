@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "_evidence": "_client _facts _operations",
     "_argspec": "_errors _operations",
     "_watch": "_client _evidence _facts _operations _standing",
-    "_slices": "_argspec _errors _standing",
+    "_slices": "_argspec _standing",
     "_preflight": "_client _errors _evidence _operations _policy",
     "_progress": "_policy _standing _verdict",
     "_gate": "_client _errors _memory _policy _progress _slices _standing _threads _verdict _watch",

@@ -1,0 +1,309 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The example for job slices: the jobs that AWX runs at once, each in a process and folder of its own, and the last."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import yaml
+
+from .conftest import ROOT, Simulator, run_play, simulator
+
+EXAMPLE = ROOT / "docs" / "examples" / "slicing"
+SLICES = 4
+KEY = {"id": "slice-id", "secret": "canary-secret-+/="}
+GOOD = [*(f"lamp-{number:03}" for number in range(1, 117)), "客厅", "*", "a b", "{{ 7 * 7 }}"]
+BAD = ["b-1", "b-2", "b-3", "b-4", "b-5", "b 6", "浴室", "?"]
+EARLY = ["e-1", "e-2", "e-3"]
+WORLD = {
+    "access_keys": [KEY],
+    "firmwares": [{"firmware_id": "f1", "product_key": "k1", "src_version": "1.0", "dest_version": "2.0"}],
+    "jobs": [
+        {"job_id": "good", "firmware_id": "f1", "devices": GOOD},
+        {
+            "job_id": "bad",
+            "firmware_id": "f1",
+            "devices": [
+                *(name for name in BAD if name not in ("b-2", "b-4", "浴室")),
+                {"name": "b-2", "course": "fails", "step": -2},
+                {"name": "浴室", "course": "reports_wrong_version", "status": "SUCCEEDED"},
+                {"name": "b-4", "course": "offline"},
+            ],
+        },
+        {
+            "job_id": "early",
+            "firmware_id": "f1",
+            "devices": [
+                "e-1",
+                {"name": "e-2", "course": "falls_back", "fell_back_after": 600},
+                {"name": "e-3", "finished_after": 900},
+            ],
+        },
+    ],
+}
+LOOK = {"start_grace": 0, "wait_interval": 0.5, "wait_timeout": 60}
+#: With so much tolerated, the versions decide.
+TOLERANT = {"max_failed": 2, "max_pending": 1}
+WHOLE = ("verdict", "final", "reasons", "denominator", "counts", "by_status", "classes")
+#: Which operation tells the versions, of which each request counts.
+VERSIONS = "ListOTAModuleVersionsByDevice"
+
+
+class FromUsers(yaml.SafeDumper):
+    """Marks all text as AWX marks extra variables, so that none is run as a template."""
+
+    def represent_data(self, data: Any) -> yaml.Node:
+        return self.represent_scalar("!unsafe", data) if isinstance(data, str) else super().represent_data(data)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as AWX starts one: a private data folder, and ansible-runner in a process of its own."""
+
+    folder: pathlib.Path
+    process: subprocess.Popen[str]
+
+    def finish(self) -> tuple[int, str]:
+        """Its exit code and output."""
+        output = self.process.communicate(timeout=120)[0]
+        assert "canary" not in output
+        return self.process.returncode, output
+
+    def artifacts(self) -> dict[str, Any]:
+        """What it handed on by set_stats, from the event that AWX takes it from."""
+        for path in self.folder.glob("artifacts/1/job_events/*.json"):
+            event = json.loads(path.read_text(encoding="utf-8"))
+            if event["event"] == "playbook_on_stats":
+                return dict(event["event_data"]["artifact_data"])
+        raise AssertionError("the job ended without its last event")
+
+
+def start(
+    folder: pathlib.Path, playbook: str, place: Simulator, variables: Mapping[str, Any], hosts: Sequence[str] = ()
+) -> Job:
+    """Start a job with the example as its project, and an inventory in the form that AWX writes."""
+    shutil.copytree(EXAMPLE, folder / "project")
+    for name in ("inventory", "env"):
+        (folder / name).mkdir()
+    inventory = {"all": {"hosts": list(hosts)}, "_meta": {"hostvars": {host: {} for host in hosts}}}
+    script = folder / "inventory" / "hosts"
+    script.write_text(f"#!{sys.executable}\nprint({json.dumps(inventory)!r})\n", encoding="utf-8")
+    script.chmod(0o700)
+    (folder / "env" / "extravars").write_text(yaml.dump(dict(variables), Dumper=FromUsers, allow_unicode=True), "utf-8")
+    unwanted = ("ALIBABA_", "ALICLOUD_", "OTA_")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
+    environment["OTA_ENDPOINT"] = place.url
+    environment["ALIBABA_CLOUD_ACCESS_KEY_ID"] = KEY["id"]
+    environment["ALIBABA_CLOUD_ACCESS_KEY_SECRET"] = KEY["secret"]
+    command = [sys.executable, "-m", "ansible_runner", "run", str(folder), "--playbook", playbook, "--ident", "1"]
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return Job(folder, subprocess.Popen(command, env=environment, text=True, **streams))
+
+
+def run_slices(
+    folder: pathlib.Path, place: Simulator, job_id: str, hosts: Sequence[str], count: int = SLICES
+) -> list[dict[str, Any]]:
+    """Run the slices of a job template at once, each with every so many-th host as AWX does; what each handed on."""
+    variables = {"rollout_gate_job_ids": job_id, "rollout_slice_max_qps": 10 / count}
+    ordered = sorted(hosts)
+    jobs = [
+        start(folder / f"{job_id}-{number}", "slice.yml", place, variables, ordered[number::count])
+        for number in range(count)
+    ]
+    ends = [job.finish() for job in jobs]
+    assert [code for code, _output in ends] == [0] * count, ends
+    return [job.artifacts() for job in jobs]
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A service of which the shares were read, and what the slices handed on, by batch and by slice."""
+
+    place: Simulator
+    handed_on: Mapping[str, Sequence[Mapping[str, Any]]]
+    stats: Mapping[str, Any]
+
+    def slices(self, job_id: str) -> list[str]:
+        """What the slices of a batch have proved, as they hand it on."""
+        return [part for artifacts in self.handed_on[job_id] for part in artifacts.values()]
+
+
+@pytest.fixture(scope="module")
+def fleet(folder) -> Iterator[Fleet]:
+    """All slices that the tests need, read once."""
+    folder = folder / "slices"
+    folder.mkdir()
+    with simulator(folder, WORLD, "--qps", "10") as place:
+        place.control("clock", {"advance": 60})
+        early = run_slices(folder, place, "early", EARLY, 1)
+        place.control("clock", {"advance": 3600})
+        place.control("stats", {"reset": True})
+        good = run_slices(folder, place, "good", GOOD)
+        stats = place.stats()
+        bad = run_slices(folder, place, "bad", BAD, 2)
+        yield Fleet(place, {"early": early, "good": good, "bad": bad}, stats)
+
+
+def gates(folder: pathlib.Path, place: Simulator, each: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The results of gates with each of these options, in one play."""
+    defaults = {"endpoint": place.url, "access_key_id": KEY["id"], "access_key_secret": "{{ secret }}"}
+    tasks = [
+        {"iotfleet.ota.ota_rollout_gate": {**LOOK, "mode": "report", **options}, "register": f"gate_{number}"}
+        for number, options in enumerate(each)
+    ]
+    run = run_play(folder, tasks, defaults=defaults, variables={"secret": KEY["secret"]})
+    assert "canary" not in run.output
+    return [run.results[task["register"]] for task in tasks]
+
+
+@pytest.fixture(scope="module")
+def single(folder) -> Iterator[Any]:
+    """Gates that read everything themselves, on the same world and at the same time of its clock, without a quota."""
+    folder = folder / "single"
+    folder.mkdir()
+    with contextlib.ExitStack() as stack:
+        place = stack.enter_context(simulator(folder, WORLD))
+        place.control("clock", {"advance": 3660})
+        yield lambda *each: gates(folder, place, [{"max_qps": 0, **options} for options in each])
+
+
+def content(part: str) -> dict[str, Any]:
+    """What is in a slice."""
+    mark, _colon, packed = part.partition(":")
+    assert mark == "rollout-slice-1"
+    return dict(json.loads(zlib.decompress(base64.b64decode(packed))))
+
+
+def proved(part: str) -> list[str]:
+    """The devices that a slice has proved."""
+    return [name for _product_key, _version, names in content(part)["versions"] for name in names]
+
+
+def changed(part: str, **facts: Any) -> str:
+    """A slice that says something else."""
+    packed = base64.b64encode(zlib.compress(json.dumps({**content(part), **facts}).encode())).decode()
+    return f"rollout-slice-1:{packed}"
+
+
+def whole(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What must not depend on who read it."""
+    devices = [(device["device_name"], device["class"], device["version"]) for device in result["failures"]]
+    return {**{name: result[name] for name in WHOLE}, "failures": sorted(devices)}
+
+
+def test_slices_share_the_quota_of_one_account(fleet):
+    stats = fleet.stats
+    assert stats["requests"][VERSIONS] - stats["throttled"] == len(GOOD)
+    assert stats["throttled"] < len(GOOD) / 4  # their parts make the quota, and only their moments may coincide
+    assert (stats["rejected_signatures"], stats["repeated_nonces"]) == (0, 0)
+    shares = [proved(part) for part in fleet.slices("good")]
+    assert sorted(name for share in shares for name in share) == sorted(GOOD)
+    assert [len(share) for share in shares] == [len(GOOD) / SLICES] * SLICES
+
+
+def test_the_merge_passes_as_the_single_gate_does_and_reads_nothing_again(fleet, single, folder):
+    variables = {"rollout_gate_job_ids": "good", "rollout_gate_report_dir": str(folder / "reports")}
+    variables.update({f"rollout_gate_{name}": value for name, value in LOOK.items()})
+    for artifacts in fleet.handed_on["good"]:
+        variables.update(artifacts)
+    fleet.place.control("stats", {"reset": True})
+    job = start(folder / "merge", "merge.yml", fleet.place, variables)
+    code, output = job.finish()
+    assert code == 0, output
+    assert VERSIONS not in fleet.place.stats()["requests"]
+    report = json.loads((folder / "reports" / "rollout-gate.json").read_text(encoding="utf-8"))
+    (alone,) = single({"job_id": "good"})
+    assert whole(report) == whole(alone)
+    assert (report["verdict"], report["counts"]["verified"]) == ("passed", len(GOOD))
+    assert f"slices have proved {len(GOOD)} of {len(GOOD)} devices" in report["notes"]
+    handed_on = job.artifacts()
+    assert (handed_on["rollout_gate_verdict"], handed_on["rollout_gate_counts"]) == ("passed", alone["counts"])
+
+
+def test_the_merge_fails_with_the_sentence_of_the_verdict(fleet, folder):
+    variables = {"rollout_gate_job_ids": "bad", **{f"rollout_gate_{name}": value for name, value in LOOK.items()}}
+    for artifacts in fleet.handed_on["bad"]:
+        variables.update(artifacts)
+    job = start(folder / "merge-bad", "merge.yml", fleet.place, variables)
+    code, output = job.finish()
+    assert code == 2
+    assert "job bad: failed: 1 of 8 devices failed (1 download), and none may; " in output
+    assert job.artifacts()["rollout_gate_verdict"] == "failed"
+
+
+def test_the_verdict_on_a_fleet_that_is_not_well_is_that_of_the_single_gate(fleet, single, tmp_path):
+    policies = [{}, TOLERANT, {**TOLERANT, "max_failed": 1}, {"max_failed_percent": 50, "max_pending_percent": 15}]
+    each = [{"job_id": "bad", **policy} for policy in policies]
+    alone = single(*each)
+    merged = gates(tmp_path, fleet.place, [{**options, "slices": fleet.slices("bad")} for options in each])
+    assert [whole(result) for result in merged] == [whole(result) for result in alone]
+    assert [result["verdict"] for result in alone] == ["failed", "passed", "failed", "passed"]
+    assert alone[2]["classes"] == {"failed": {"download": 1, "wrong_version": 1}, "pending": {"offline": 1}}
+
+
+def test_a_slice_that_does_not_prove_what_it_should_changes_no_verdict(fleet, single, tmp_path):
+    """Missing, given twice, of another fleet, from elsewhere, none at all: the gate reads itself what is not proved."""
+    first, second = fleet.slices("bad")
+    others = fleet.slices("early")
+    cases = [
+        ([first], "slices have proved 4 of 6 devices"),
+        ([first, second, second], "slices have proved 5 of 6 devices"),
+        ([first, *others], "slice 2 does not count, because it is about batch early"),
+        (
+            [first, changed(second, scope="elsewhere")],
+            "slice 2 does not count, because it was read from another platform",
+        ),
+        ([first, changed(second, began=1e9)], "slice 2 does not count, because it was not read within the last day"),
+        ([], "slices have proved 0 of 6 devices"),
+    ]
+    options = {"job_id": "bad", **TOLERANT, "max_failed": 1, "confirmations": 1}
+    (alone,) = single(options)
+    merged = gates(tmp_path, fleet.place, [{**options, "slices": parts} for parts, _note in cases])
+    for result, (_parts, note) in zip(merged, cases):
+        assert whole(result) == whole(alone)
+        assert note in " ".join(result["notes"])
+
+
+def test_a_slice_that_was_read_before_the_end_proves_nothing(fleet, single, tmp_path):
+    (part,) = fleet.slices("early")
+    assert proved(part) == ["e-1", "e-2"]  # which has fallen back since
+    (merged,) = gates(tmp_path, fleet.place, [{"job_id": "early", "slices": [part]}])
+    (alone,) = single({"job_id": "early"})
+    assert whole(merged) == whole(alone)
+    assert merged["classes"]["failed"] == {"wrong_version": 1}
+    assert "slice 1 does not count, because it was read before the rollout was finished" in merged["notes"]
+
+
+def test_a_slice_without_hosts_hands_nothing_on(fleet, folder):
+    """AWX never makes one of enabled hosts, but counts those that are not."""
+    job = start(folder / "empty", "slice.yml", fleet.place, {"rollout_gate_job_ids": "good"})
+    code, output = job.finish()
+    assert (code, job.artifacts()) == (0, {}), output
+
+
+def test_what_cannot_be_used_is_refused(fleet, tmp_path):
+    part = fleet.slices("bad")[0]
+    cases = [
+        ({"slices": [part, part[:-9]]}, "entry 2 of slices is not what ota_rollout_slice_info returned as slice"),
+        ({"slices": [part], "verify_versions": False}, "slices is given although verify_versions is off"),
+        ({"slices": [part], "soak": 60}, "slices is given together with soak"),
+    ]
+    results = gates(tmp_path, fleet.place, [{"job_id": "bad", **options} for options, _sentence in cases])
+    for result, (_options, sentence) in zip(results, cases):
+        assert sentence in result["msg"]
+        assert "verdict" not in result
