@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 import pathlib
@@ -56,9 +55,7 @@ WORLD = {
         },
     ],
 }
-LOOK = {"start_grace": 0, "wait_interval": 0.5, "wait_timeout": 60}
-#: With so much tolerated, the versions decide.
-TOLERANT = {"max_failed": 2, "max_pending": 1}
+LOOK = {"start_grace": 0, "wait_interval": 0.5, "wait_timeout": 300}
 WHOLE = ("verdict", "final", "reasons", "denominator", "counts", "by_status", "classes")
 #: Which operation tells the versions, of which each request counts.
 VERSIONS = "ListOTAModuleVersionsByDevice"
@@ -80,7 +77,7 @@ class Job:
 
     def finish(self) -> tuple[int, str]:
         """Its exit code and output."""
-        output = self.process.communicate(timeout=120)[0]
+        output = self.process.communicate(timeout=300)[0]
         assert "canary" not in output
         return self.process.returncode, output
 
@@ -171,15 +168,25 @@ def gates(folder: pathlib.Path, place: Simulator, each: Sequence[Mapping[str, An
     return [run.results[task["register"]] for task in tasks]
 
 
+#: What is gated by a single gate, by merges, or by both.
+CASES = {
+    "good": {"job_id": "good"},
+    "bad": {"job_id": "bad"},
+    "tolerant": {"job_id": "bad", "max_failed": 2, "max_pending": 1},
+    "too many": {"job_id": "bad", "max_failed": 1, "max_pending": 1},
+    "shares": {"job_id": "bad", "max_failed_percent": 50, "max_pending_percent": 15},
+    "early": {"job_id": "early"},
+}
+
+
 @pytest.fixture(scope="module")
-def single(folder) -> Iterator[Any]:
-    """Gates that read everything themselves, on the same world and at the same time of its clock, without a quota."""
-    folder = folder / "single"
+def alone(folder) -> dict[str, dict[str, Any]]:
+    """What single gates find, on the same world and at the same time of its clock, without a quota."""
+    folder = folder / "alone"
     folder.mkdir()
-    with contextlib.ExitStack() as stack:
-        place = stack.enter_context(simulator(folder, WORLD))
+    with simulator(folder, WORLD) as place:
         place.control("clock", {"advance": 3660})
-        yield lambda *each: gates(folder, place, [{"max_qps": 0, **options} for options in each])
+        return dict(zip(CASES, gates(folder, place, [{"max_qps": 0, **case} for case in CASES.values()])))
 
 
 def content(part: str) -> dict[str, Any]:
@@ -216,77 +223,69 @@ def test_slices_share_the_quota_of_one_account(fleet):
     assert [len(share) for share in shares] == [len(GOOD) / SLICES] * SLICES
 
 
-def test_the_merge_passes_as_the_single_gate_does_and_reads_nothing_again(fleet, single, folder):
-    variables = {"rollout_gate_job_ids": "good", "rollout_gate_report_dir": str(folder / "reports")}
-    variables.update({f"rollout_gate_{name}": value for name, value in LOOK.items()})
-    for artifacts in fleet.handed_on["good"]:
+def merge(folder: pathlib.Path, fleet: Fleet, job_id: str, **more: Any) -> Job:
+    """Start the last job, which gets what the slices have handed on as extra variables."""
+    variables = {"rollout_gate_job_ids": job_id, **{f"rollout_gate_{name}": value for name, value in LOOK.items()}}
+    for artifacts in fleet.handed_on[job_id]:
         variables.update(artifacts)
+    return start(folder / f"merge-{job_id}", "merge.yml", fleet.place, {**variables, **more})
+
+
+def test_the_merge_passes_as_the_single_gate_does_and_reads_nothing_again(fleet, alone, folder):
     fleet.place.control("stats", {"reset": True})
-    job = start(folder / "merge", "merge.yml", fleet.place, variables)
+    job = merge(folder, fleet, "good", rollout_gate_report_dir=str(folder / "reports"))
     code, output = job.finish()
     assert code == 0, output
     assert VERSIONS not in fleet.place.stats()["requests"]
     report = json.loads((folder / "reports" / "rollout-gate.json").read_text(encoding="utf-8"))
-    (alone,) = single({"job_id": "good"})
-    assert whole(report) == whole(alone)
+    assert whole(report) == whole(alone["good"])
     assert (report["verdict"], report["counts"]["verified"]) == ("passed", len(GOOD))
     assert f"slices have proved {len(GOOD)} of {len(GOOD)} devices" in report["notes"]
     handed_on = job.artifacts()
-    assert (handed_on["rollout_gate_verdict"], handed_on["rollout_gate_counts"]) == ("passed", alone["counts"])
+    assert (handed_on["rollout_gate_verdict"], handed_on["rollout_gate_counts"]) == ("passed", report["counts"])
 
 
 def test_the_merge_fails_with_the_sentence_of_the_verdict(fleet, folder):
-    variables = {"rollout_gate_job_ids": "bad", **{f"rollout_gate_{name}": value for name, value in LOOK.items()}}
-    for artifacts in fleet.handed_on["bad"]:
-        variables.update(artifacts)
-    job = start(folder / "merge-bad", "merge.yml", fleet.place, variables)
+    job = merge(folder, fleet, "bad")
     code, output = job.finish()
     assert code == 2
     assert "job bad: failed: 1 of 8 devices failed (1 download), and none may; " in output
     assert job.artifacts()["rollout_gate_verdict"] == "failed"
 
 
-def test_the_verdict_on_a_fleet_that_is_not_well_is_that_of_the_single_gate(fleet, single, tmp_path):
-    policies = [{}, TOLERANT, {**TOLERANT, "max_failed": 1}, {"max_failed_percent": 50, "max_pending_percent": 15}]
-    each = [{"job_id": "bad", **policy} for policy in policies]
-    alone = single(*each)
-    merged = gates(tmp_path, fleet.place, [{**options, "slices": fleet.slices("bad")} for options in each])
-    assert [whole(result) for result in merged] == [whole(result) for result in alone]
-    assert [result["verdict"] for result in alone] == ["failed", "passed", "failed", "passed"]
-    assert alone[2]["classes"] == {"failed": {"download": 1, "wrong_version": 1}, "pending": {"offline": 1}}
-
-
-def test_a_slice_that_does_not_prove_what_it_should_changes_no_verdict(fleet, single, tmp_path):
-    """Missing, given twice, of another fleet, from elsewhere, none at all: the gate reads itself what is not proved."""
+def test_no_slices_make_another_verdict(fleet, alone, tmp_path):
+    """Whole, missing, given twice, of another fleet, too early, from elsewhere: what is not proved is read."""
     first, second = fleet.slices("bad")
-    others = fleet.slices("early")
+    (early,) = fleet.slices("early")
+    assert proved(early) == ["e-1", "e-2"]  # of which the second has fallen back since
     cases = [
-        ([first], "slices have proved 4 of 6 devices"),
-        ([first, second, second], "slices have proved 5 of 6 devices"),
-        ([first, *others], "slice 2 does not count, because it is about batch early"),
-        (
-            [first, changed(second, scope="elsewhere")],
-            "slice 2 does not count, because it was read from another platform",
-        ),
-        ([first, changed(second, began=1e9)], "slice 2 does not count, because it was not read within the last day"),
-        ([], "slices have proved 0 of 6 devices"),
+        ("bad", [first, second], None),  # it fails before any version is of interest
+        ("tolerant", [first, second], "slices have proved 5 of 6 devices"),
+        ("too many", [first, second], "slices have proved 5 of 6 devices"),
+        ("shares", [first, second], "slices have proved 5 of 6 devices"),
+        ("too many", [first], "slices have proved 4 of 6 devices"),
+        ("too many", [first, second, second], "slices have proved 5 of 6 devices"),
+        ("too many", [first, early], "slice 2 does not count, because it is about batch early"),
+        ("tolerant", [first, changed(second, scope="x")], "slice 2 does not count, because it was read from another"),
+        ("tolerant", [first, changed(second, began=1e9)], "slice 2 does not count, because it was not read within"),
+        ("tolerant", [], "slices have proved 0 of 6 devices"),
+        ("early", [early], "slice 1 does not count, because it was read before the rollout was finished"),
     ]
-    options = {"job_id": "bad", **TOLERANT, "max_failed": 1, "confirmations": 1}
-    (alone,) = single(options)
-    merged = gates(tmp_path, fleet.place, [{**options, "slices": parts} for parts, _note in cases])
-    for result, (_parts, note) in zip(merged, cases):
-        assert whole(result) == whole(alone)
-        assert note in " ".join(result["notes"])
-
-
-def test_a_slice_that_was_read_before_the_end_proves_nothing(fleet, single, tmp_path):
-    (part,) = fleet.slices("early")
-    assert proved(part) == ["e-1", "e-2"]  # which has fallen back since
-    (merged,) = gates(tmp_path, fleet.place, [{"job_id": "early", "slices": [part]}])
-    (alone,) = single({"job_id": "early"})
-    assert whole(merged) == whole(alone)
-    assert merged["classes"]["failed"] == {"wrong_version": 1}
-    assert "slice 1 does not count, because it was read before the rollout was finished" in merged["notes"]
+    merged = gates(tmp_path, fleet.place, [{**CASES[name], "slices": slices} for name, slices, _note in cases])
+    for result, (name, _slices, note) in zip(merged, cases):
+        assert whole(result) == whole(alone[name])
+        assert note is None or note in " ".join(result["notes"])
+    verdicts = {name: result["verdict"] for name, result in alone.items()}
+    assert verdicts == {
+        "good": "passed",
+        "bad": "failed",
+        "tolerant": "passed",
+        "too many": "failed",
+        "shares": "passed",
+        "early": "failed",
+    }
+    assert alone["too many"]["classes"] == {"failed": {"download": 1, "wrong_version": 1}, "pending": {"offline": 1}}
+    assert alone["early"]["classes"]["failed"] == {"wrong_version": 1}
 
 
 def test_a_slice_without_hosts_hands_nothing_on(fleet, folder):
