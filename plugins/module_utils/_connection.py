@@ -14,13 +14,16 @@ from typing import Any, Callable
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment
 
-from ansible.module_utils.errors import AnsibleFallbackNotFound
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.common.parameters import remove_values
+from ansible.module_utils.errors import AnsibleFallbackNotFound, UnsupportedError
 from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import (
     CONNECTION,
     CREDENTIALS,
     ENVIRONMENT,
     check_connection,
     endpoint_url,
+    invalid,
     proxy_url,
     signature_method,
 )
@@ -39,6 +42,27 @@ def specification(argument_spec: Mapping[str, Any]) -> dict[str, Any]:
     for name, variables in ENVIRONMENT.items():
         spec[name] = {**spec[name], "fallback": (_environment, list(variables))}
     return spec
+
+
+def read_options(
+    argument_spec: Mapping[str, Any], given: Mapping[str, Any], hide: Callable[[set[str]], object]
+) -> dict[str, Any]:
+    """The options ``given`` to what is no module, checked as those of a module are. Those that are secret go to
+    ``hide``.
+
+    :raises OtaError: Ansible refuses one.
+    """
+    checked = ArgumentSpecValidator(specification(argument_spec)).validate(given)
+    hide(checked._no_log_values)
+    if checked.error_messages:
+        words = "; ".join(
+            f"unsupported options: {error.msg}" if isinstance(error, UnsupportedError) else error.msg
+            for error in checked.errors
+        )
+        hint = "see the documentation of the options"
+        raise invalid(remove_values(words.rstrip("."), checked._no_log_values), hint)
+    options: dict[str, Any] = checked.validated_parameters
+    return options
 
 
 def _environment(*names: str) -> str:

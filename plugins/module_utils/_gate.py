@@ -14,20 +14,22 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
+from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import check_number, named, scope_of
 from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
-from ansible_collections.iotfleet.ota.plugins.module_utils._memory import begin
-from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy
+from ansible_collections.iotfleet.ota.plugins.module_utils._memory import begin, read_history
+from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy, read_policy
 from ansible_collections.iotfleet.ota.plugins.module_utils._progress import (
     clocks_of,
     names_of,
     progress_of,
     sentence_of,
 )
-from ansible_collections.iotfleet.ota.plugins.module_utils._slices import Slice, proof_of
+from ansible_collections.iotfleet.ota.plugins.module_utils._slices import Slice, proof_of, read_slices
 from ansible_collections.iotfleet.ota.plugins.module_utils._standing import (
     Batch,
     Entry,
@@ -92,6 +94,37 @@ class Request(NamedTuple):
     slices: Sequence[Slice] | None = None
 
 
+def read_request(options: Mapping[str, Any]) -> Request:
+    """What is to be gated, by the options of the gate.
+
+    :raises OtaError: an option cannot be used.
+    """
+    job_ids = list(dict.fromkeys(named("job_ids", options["job_ids"])))
+    (module_name,) = named("module_name", [options["module_name"]])
+    policy = read_policy({**options, "scope": scope_of(options, module_name)})
+    check_number("wait_interval", options["wait_interval"], 0.5, 86400)
+    return Request(
+        job_ids=job_ids,
+        policy=policy,
+        module_name=module_name,
+        wait=options["wait"],
+        wait_interval=options["wait_interval"],
+        history=read_history(options["previous"], job_ids),
+        previous=options["previous"] or {},
+        max_qps=options["max_qps"],
+        slices=read_slices(options["slices"], policy),
+    )
+
+
+class Look(NamedTuple):
+    """What a look has learned, how that was judged, both in one sentence, and its time in seconds since the first."""
+
+    facts: Facts
+    verdict: Verdict
+    seconds: float
+    msg: str
+
+
 class Gate:
     """One rollout and the looks at it. ``show`` and ``warn`` get a line each, at once."""
 
@@ -127,21 +160,19 @@ class Gate:
         self._polls = [poll for poll in polls if _is_poll(poll)] if isinstance(polls, list) else []
 
     def run(self) -> dict[str, Any]:
-        """Look until the verdict is final, or once, or until the deadline; what was found, as the action returns it."""
+        """Take all :meth:`looks`; what was found, as the action returns it."""
+        (last,) = deque(self.looks(), maxlen=1)
+        return {"msg": last.msg, **self._answer(last.verdict)}
+
+    def looks(self) -> Iterator[Look]:
+        """Look until the verdict is final, or once, or until the deadline. Each look is handed out as it was taken."""
         try:
-            verdict = self._watch()
+            yield from self._watch()
         except BaseException:  # such as the user's Ctrl-C
             self._client.give_up()
             raise
-        self._record(verdict, last=True)
-        line = f"{self._subject()}: {sentence_of(verdict)}; {self._times()}"
-        self._show(line)
-        names = names_of(verdict) if verdict.verdict != PASSED else ""
-        if names:
-            self._show(f"{self._subject()}: {names}")
-        return {"msg": printable(f"{line}; {names}." if names else f"{line}."), **self._answer(verdict)}
 
-    def _watch(self) -> Verdict:
+    def _watch(self) -> Iterator[Look]:
         while True:
             began = self._now()
             verdict = self._look()
@@ -149,15 +180,18 @@ class Gate:
                 self._introduce(verdict)
             self._record(verdict)
             if verdict.final or not self._request.wait:
-                return verdict
+                yield self._conclude(verdict)
+                return
             self._tell(verdict)
+            yield self._as_look(verdict, self._words(verdict))
             pause = self._request.wait_interval * (1 - JITTER + 2 * JITTER * self._clock.jitter())
             reserve = LEAST_LOOK + 2 * (self._now() - began)
             left = self._deadline - self._now()
             pause = max(LEAST_LOOK, min(pause, left - reserve, left / 2))  # half, so that what is seen can be confirmed
             if self._now() + pause + LEAST_LOOK > self._deadline:
                 self._sleep(self._deadline - self._now())
-                return self._cut()
+                yield self._conclude(self._cut())
+                return
             self._sleep(pause)
 
     # --- Looks -------------------------------------------------------------------------------------------------------
@@ -290,6 +324,23 @@ class Gate:
     def _say(self, line: str) -> None:
         self._show(f"{self._subject()}: {line}; {self._times()}")
         self._told, self._told_at = line, self._now()
+
+    def _words(self, verdict: Verdict) -> list[str]:
+        """The verdict and why, and by their names who failed and who is late, if it matters."""
+        line = f"{sentence_of(verdict)}; {self._times()}"
+        names = names_of(verdict) if verdict.verdict != PASSED else ""
+        return [line, names] if names else [line]
+
+    def _as_look(self, verdict: Verdict, words: Sequence[str]) -> Look:
+        msg = printable(f"{self._subject()}: {'; '.join(words)}.")
+        return Look(self._facts, verdict, round(self._facts.now - self._started, 1), msg)
+
+    def _conclude(self, verdict: Verdict) -> Look:
+        self._record(verdict, last=True)
+        words = self._words(verdict)
+        for line in words:
+            self._show(f"{self._subject()}: {line}")
+        return self._as_look(verdict, words)
 
     def _announce(self, what: str, requests: int) -> None:
         seconds = requests / self._request.max_qps if self._request.max_qps else 0

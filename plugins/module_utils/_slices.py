@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import invalid
+from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy
 from ansible_collections.iotfleet.ota.plugins.module_utils._standing import Facts, Key
 
 #: What the text of a slice begins with; the number is that of the form.
@@ -56,11 +57,23 @@ def pack(part: Slice) -> str:
     return PREFIX + base64.b64encode(zlib.compress(content.encode())).decode()
 
 
-def read_slices(texts: Sequence[Any]) -> tuple[Slice, ...]:
-    """The slices that were packed as ``texts``.
+def read_slices(texts: Sequence[Any] | None, policy: Policy) -> tuple[Slice, ...] | None:
+    """The slices that were packed as ``texts``; ``None`` where there are none to be expected.
 
-    :raises OtaError: an entry is none.
+    :raises OtaError: an entry is none, or the policy leaves no use for them.
     """
+    if texts is None:
+        return None
+    if not policy.verify_versions:
+        raise invalid(
+            "slices is given although verify_versions is off, so that no version is looked at",
+            "leave verify_versions on where slices are merged, or leave slices out",
+        )
+    if policy.soak:
+        raise invalid(
+            "slices is given together with soak, after which each version would have to be read again",
+            "give soak to a gate that comes before the slices, or leave slices out",
+        )
     return tuple(_read(text, position) for position, text in enumerate(texts, 1))
 
 

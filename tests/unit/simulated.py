@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -17,7 +17,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._client import Servic
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.plugins.module_utils._gate import Clock as GateClock
-from ansible_collections.iotfleet.ota.plugins.module_utils._gate import Gate, Request
+from ansible_collections.iotfleet.ota.plugins.module_utils._gate import Gate, Look, Request
 from ansible_collections.iotfleet.ota.plugins.module_utils._operations import PLATFORMS
 from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import Pacer
 from ansible_collections.iotfleet.ota.plugins.module_utils._policy import read_policy
@@ -86,11 +86,18 @@ class Rollout:
 
     def gate(self, *job_ids: str, run: Any = None, **options: Any) -> dict[str, Any]:
         """Run a gate to its end."""
+        return self._gate(job_ids, run, options).run()
+
+    def looks(self, *job_ids: str, **options: Any) -> Iterator[Look]:
+        """The looks of a gate, each taken when it is asked for."""
+        return self._gate(job_ids, None, options).looks()
+
+    def _gate(self, job_ids: Sequence[str], run: Any, options: dict[str, Any]) -> Gate:
         given = {name: options.pop(name) for name in Request._fields if name in options}
         clock = GateClock(self.clock.wall, self.clock.monotonic, self.clock.sleep, lambda: 0.5)
         request = Request(job_ids, read_policy(options), **{"max_qps": 0.0, **given})
         at_once = run or (lambda work, timeout, meanwhile: work())
-        return Gate(self.client(), request, self.lines.append, self.warnings.append, clock, at_once).run()
+        return Gate(self.client(), request, self.lines.append, self.warnings.append, clock, at_once)
 
 
 def batch(*devices: Any, job_id: str = "1", **fields: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils import _connection, _vendor
+from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import GATE
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.modules import ota_job_info
 from ansible_collections.iotfleet.ota.tests.unit.fakes import Conversation, refused, run_module, success
@@ -208,3 +209,28 @@ def test_a_package_that_is_missing_is_told_in_the_words_of_ansible(home, monkeyp
     assert f"This is required for the credentials of {place}." in result["msg"]
     failure = result["failure"]
     assert (failure["code"], failure["credentials_source"]) == ("missing_library", "profile")
+
+
+# --- Options of what is no module -------------------------------------------------------------------------------------
+
+
+def test_options_are_read_as_those_of_a_module(monkeypatch):
+    monkeypatch.setenv("OTA_PLATFORM", "tuya")
+    hidden = set()
+    given = {"job_id": "1", "max_failed": "2", "access_key_secret": "canary-secret"}
+    options = _connection.read_options(GATE, given, hidden.update)
+    assert (options["job_ids"], options["max_failed"], options["platform"]) == (["1"], 2, "tuya")
+    assert hidden == {"canary-secret"}
+
+
+def test_options_that_ansible_refuses_are_said_in_one_sentence():
+    given = {"jobid": "1", "max_failed": "canary-secret", "access_key_secret": "canary-secret"}
+    hidden = set()
+    with pytest.raises(OtaError) as caught:
+        _connection.read_options(GATE, given, hidden.update)
+    said = str(caught.value)
+    assert said.startswith("Nothing was asked: missing required arguments: job_ids; ")
+    assert "; unsupported options: jobid. Supported parameters include: " in said
+    assert said.endswith("; see the documentation of the options.")
+    assert "canary" not in said
+    assert hidden == {"canary-secret"}

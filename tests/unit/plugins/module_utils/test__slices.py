@@ -13,6 +13,7 @@ import pytest
 import yaml
 from ansible_collections.iotfleet.ota.plugins.module_utils import _slices
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy
 from ansible_collections.iotfleet.ota.plugins.module_utils._slices import PREFIX, Slice, pack, proof_of, read_slices
 from ansible_collections.iotfleet.ota.plugins.module_utils._standing import Facts
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import NEW, NOW, OLD, PRODUCT, batch
@@ -33,7 +34,7 @@ def packed(content):
 
 def test_a_slice_comes_back_as_it_was():
     slices = (part(versions=ODD), part("d-2", finished=False), part())
-    assert read_slices([pack(entry) for entry in slices]) == slices
+    assert read_slices([pack(entry) for entry in slices], Policy()) == slices
 
 
 def test_a_slice_is_one_text_that_yaml_takes_for_nothing_else():
@@ -64,14 +65,14 @@ WHOLE = {"scope": "s", "job_ids": ["j1"], "began": NOW, "finished": True, "versi
 )
 def test_what_is_no_slice_is_refused(text):
     with pytest.raises(OtaError) as raised:
-        read_slices([packed(WHOLE), text])
+        read_slices([packed(WHOLE), text], Policy())
     assert raised.value.cause == "entry 2 of slices is not what ota_rollout_slice_info returned as slice"
 
 
 def test_a_slice_that_grows_beyond_all_bounds_is_refused(monkeypatch):
     monkeypatch.setattr(_slices, "MAX_SIZE", 100)
     with pytest.raises(OtaError, match="entry 1 of slices"):
-        read_slices([pack(part(*(f"d-{number}" for number in range(100))))])
+        read_slices([pack(part(*(f"d-{number}" for number in range(100))))], Policy())
 
 
 def test_slices_prove_together():

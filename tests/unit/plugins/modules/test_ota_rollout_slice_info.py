@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy
 from ansible_collections.iotfleet.ota.plugins.module_utils._slices import read_slices
 from ansible_collections.iotfleet.ota.plugins.modules import ota_rollout_slice_info
 from ansible_collections.iotfleet.ota.tests.unit.fakes import refused, success
@@ -24,7 +25,7 @@ def share(rollout, *names, **options):
     options = {"job_ids": ["1"], "device_names": list(names), "module_name": "default", **PLACE, **options}
     (question,) = ota_rollout_slice_info.inputs(options)
     result = ota_rollout_slice_info.answer([ota_rollout_slice_info.ask(rollout.client(), options, question)])
-    (part,) = read_slices([result["slice"]])
+    (part,) = read_slices([result["slice"]], Policy())
     return part, result["summary"]
 
 
