@@ -78,6 +78,8 @@ SHIPPED = (
     "LICENSE",
     "README.md",
     "changelogs/changelog.yaml",
+    "extensions/eda/plugins/event_source/ota_rollout.py",
+    "extensions/eda/rulebooks/rollout.yml",
     "meta/execution-environment.yml",
     "meta/runtime.yml",
     "playbooks/rehearsal.yml",

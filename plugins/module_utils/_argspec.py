@@ -129,6 +129,13 @@ GATE: dict[str, dict[str, Any]] = {
     "mode": {"type": "str", "choices": ["enforce", "report"], "default": "enforce"},
 }
 
+# Who listens waits until the end and fails no task, and hears of an outage at once, so that it can be outlived.
+SOURCE: dict[str, dict[str, Any]] = {
+    **{name: option for name, option in GATE.items() if name not in ("wait", "previous", "mode")},
+    "tolerated_errors": {"type": "int", "default": 1000},
+    "stay": {"type": "bool", "default": False},
+}
+
 
 def check_connection(options: Mapping[str, Any]) -> None:
     """:raises OtaError: a number with which nothing could ever be asked."""
