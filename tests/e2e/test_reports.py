@@ -156,6 +156,21 @@ def test_markdown_tables(reports, name):
         assert "| pending | stalled | 20 |" in text
 
 
+def test_dotenv(tmp_path):
+    some = {name: RESULTS[name] for name in ("failed", "inconclusive", "odd", "passed", "pending")}
+    write_reports(tmp_path, some, ["dotenv"])
+    for name, given in some.items():
+        head = {
+            "VERDICT": given["verdict"],
+            "FINAL": json.dumps(given["final"]),
+            "REASONS": ",".join(reason["code"] for reason in given["reasons"]),
+            "DENOMINATOR": given["denominator"],
+        }
+        values = {**head, **{count.upper(): number for count, number in given["counts"].items()}}
+        lines = [f"ROLLOUT_GATE_{key}={value}\n" for key, value in values.items()]
+        assert (tmp_path / name / "rollout-gate.env").read_text(encoding="utf-8") == "".join(lines)
+
+
 class Reader(html.parser.HTMLParser):
     """The elements and the text of a page."""
 
@@ -367,6 +382,14 @@ def test_role_with_an_input_that_cannot_be_used(tmp_path, url, inputs, sentence)
         assert stats(run)["rollout_gate_verdict"] == "inconclusive"
         assert stats(run)["rollout_gate_sentence"] == last(run)
     assert not list((tmp_path / "reports").glob("*"))
+
+
+def test_role_forgets_the_verdict_of_an_earlier_run(tmp_path, url):
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "rollout-gate.env").write_text("ROLLOUT_GATE_VERDICT=passed\n")
+    run = run_role(tmp_path, url, check=True, job_ids="1001", max_failed=-1, formats=["json", "dotenv"])
+    assert "max_failed is -1" in last(run)
+    assert not list((tmp_path / "reports").iterdir())
 
 
 # --- The playbook ----------------------------------------------------------------------------------------------------
