@@ -1,0 +1,141 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the tests of the example pipelines share: a repository that has them, and what a machine of a pipeline has.
+
+The commands of the examples run as they are. ansible-galaxy installs from a Galaxy on this machine. pip is kept from
+any index, and finds that the environment of the tests has what is asked for, unless the examples ask for more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import yaml
+
+from .conftest import REHEARSAL, ROOT, Simulator, simulator
+from .galaxy import build_artifact, galaxy
+
+EXAMPLES = ROOT / "docs" / "examples" / "pipelines"
+CANARY, FLEET = "183415776190000002", "183415776190000003"
+KEY = {"id": "pipeline-key-id", "secret": "pipeline-secret-that-nobody-sees"}
+OTHER_SECRET = "another-secret-that-nobody-sees"
+#: As short as can be tested, by file: everything else of the examples stays as it is.
+CLOCKS: Mapping[str, Mapping[str, Any]] = {
+    "canary": {"soak": 0.1, "wait_interval": 0.5},
+    "fleet": {"start_grace": 0, "wait_interval": 0.5},
+    "once": {"confirmations": 1},
+}
+#: What must not let a pipeline go on.
+OTHER_WORDS = ("pending", "failed", "inconclusive", "timed_out", "passed_not", "not_passed", None)
+VERDICT = re.compile(r"^ROLLOUT_GATE_VERDICT=(\w+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where pipelines run: the repository that is checked out, the environment of a machine, and the service."""
+
+    repository: pathlib.Path
+    environment: Mapping[str, str]
+    service: Simulator
+
+    def check_out(self, folder: pathlib.Path) -> pathlib.Path:
+        """The repository in ``folder``, over what is there."""
+        return shutil.copytree(self.repository, folder, dirs_exist_ok=True)
+
+
+@contextlib.contextmanager
+def site(folder: pathlib.Path, *options: str) -> Iterator[Site]:
+    """A repository with the shared files of the examples, and the service of the rehearsal."""
+    repository = folder / "repository"
+    shutil.copytree(EXAMPLES / "rollout", repository / "rollout")
+    for name, clocks in CLOCKS.items():
+        path = repository / "rollout" / f"{name}.yml"
+        variables = yaml.safe_load(path.read_text(encoding="utf-8"))
+        variables.update({f"rollout_gate_{clock}": value for clock, value in clocks.items()})
+        path.write_text(yaml.safe_dump(variables), encoding="utf-8")
+    with galaxy(build_artifact(folder)) as hub, simulator(folder, {**REHEARSAL, "access_keys": [KEY]}, *options) as sim:
+        (folder / "home").mkdir()
+        environment = {
+            "PATH": os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]]),
+            "PYTHONPATH": sysconfig.get_path("purelib"),
+            "HOME": str(folder / "home"),
+            "LANG": "C.UTF-8",
+            "CI": "true",
+            "PIP_NO_INDEX": "1",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "PIP_ROOT_USER_ACTION": "ignore",
+            "ANSIBLE_GALAXY_SERVER": hub,
+            "NO_PROXY": "127.0.0.1",
+            "OTA_ENDPOINT": sim.url,
+        }
+        yield Site(repository, environment, sim)
+
+
+def saying(place: Site, folder: pathlib.Path, verdict: str | None) -> Site:
+    """The same site, where each gate ends well whatever it says: this word, or nothing at all."""
+    tools = folder / "tools"
+    tools.mkdir(parents=True)
+    say = f"echo ROLLOUT_GATE_VERDICT={verdict} | tee reports/canary.env reports/fleet.env" if verdict else "true"
+    scripts = {"ansible-playbook": f"mkdir -p reports\n{say}\ntouch reports/canary.md reports/fleet.md"}
+    for name in ("ansible-playbook", "ansible-galaxy", "pip", "python3"):
+        (tools / name).write_text(f"#!/bin/sh\n{scripts.get(name, '')}\n", encoding="utf-8")
+        (tools / name).chmod(0o755)
+    path = f"{tools}{os.pathsep}{place.environment['PATH']}"
+    return replace(place, environment={**place.environment, "PATH": path})
+
+
+def run_script(command: list[str], folder: pathlib.Path, environment: Mapping[str, str]) -> tuple[int, str]:
+    """The exit code and all output of a command; no output has a secret."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert KEY["secret"] not in done.stdout
+    assert OTHER_SECRET not in done.stdout
+    return done.returncode, done.stdout
+
+
+def published(folder: pathlib.Path, name: str) -> str:
+    """The verdict in the reports of the gate ``name``, which are all there, agree, and have no key in them."""
+    reports = {path.suffix: path.read_text(encoding="utf-8") for path in folder.iterdir() if path.stem == name}
+    assert sorted(reports) == [".env", ".html", ".json", ".md", ".xml"]
+    assert not any(text in report for report in reports.values() for text in (KEY["id"], KEY["secret"], OTHER_SECRET))
+    (verdict,) = VERDICT.findall(reports[".env"])
+    assert json.loads(reports[".json"])["verdict"] == verdict
+    suite = next(ET.fromstring(reports[".xml"]).iter("testsuite"))
+    red = int(suite.get("failures", "0")) + int(suite.get("errors", "0"))
+    assert bool(red) == (verdict not in ("passed", "pending"))
+    return verdict
+
+
+def looks(path: pathlib.Path) -> int:
+    """How many looks a report tells of, those of the runs before among them."""
+    return json.loads(path.read_text(encoding="utf-8"))["looks"]
+
+
+def wait_timeout(name: str) -> float:
+    """The time within which the gate ``name`` of the examples must be settled, in seconds."""
+    return yaml.safe_load((EXAMPLES / "rollout" / f"{name}.yml").read_text(encoding="utf-8"))[
+        "rollout_gate_wait_timeout"
+    ]

@@ -1,0 +1,226 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The example for GitLab: its jobs as a small stand-in for GitLab and its runner chooses and runs them."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import shutil
+import string
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import yaml
+
+from .pipelines import (
+    CANARY,
+    EXAMPLES,
+    FLEET,
+    KEY,
+    OTHER_SECRET,
+    OTHER_WORDS,
+    Site,
+    looks,
+    published,
+    run_script,
+    saying,
+    site,
+    wait_timeout,
+)
+
+FILE = EXAMPLES / "gitlab" / "gitlab-ci.yml"
+CONTENT = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+KEYWORDS = {
+    *(
+        "after_script",
+        "allow_failure",
+        "artifacts",
+        "before_script",
+        "cache",
+        "environment",
+        "extends",
+        "image",
+        "needs",
+    ),
+    *("resource_group", "rules", "script", "stage", "timeout", "variables"),
+}
+PROJECT = {
+    "OTA_VERSION": "1.2.0",
+    "ALIBABA_CLOUD_ACCESS_KEY_ID": KEY["id"],
+    "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEY["secret"],
+}
+
+
+def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``extends`` makes of two jobs: mappings are merged, and all else is replaced."""
+    both = {key: merge(base[key], own[key]) for key in {*base} & {*own} if isinstance(own[key], dict)}
+    return {**base, **own, **both}
+
+
+def jobs() -> dict[str, dict[str, Any]]:
+    """The jobs of the example, in the order of their stages."""
+    own = {name: content for name, content in CONTENT.items() if name != "stages" and not name.startswith(".")}
+    found = {name: merge(CONTENT[job["extends"]], job) if "extends" in job else job for name, job in own.items()}
+    assert {keyword for job in found.values() for keyword in job} <= KEYWORDS
+    return dict(sorted(found.items(), key=lambda item: CONTENT["stages"].index(item[1]["stage"])))
+
+
+def applies(rule: str, variables: Mapping[str, str]) -> bool:
+    """Whether the condition of a rule is met."""
+    clauses = [re.fullmatch(r'\$(\w+)(?: (==|!=) "(\w+)")?', clause) for clause in rule.split(" && ")]
+    assert all(clauses), rule
+    parts = [(variables.get(clause[1], ""), clause[2], clause[3]) for clause in clauses if clause]
+    return all((left == right) == (sign == "==") if sign else bool(left) for left, sign, right in parts)
+
+
+@dataclass
+class GitLab:
+    """A project: its caches outlive a pipeline."""
+
+    folder: pathlib.Path
+    site: Site
+    project: Mapping[str, str] = field(default_factory=lambda: PROJECT)
+    output: str = ""
+
+    def run(self, source: str, play: Mapping[str, Mapping[str, str]] | None = None, **variables: str) -> dict[str, str]:
+        """The state in which each job of a pipeline ends; ``play`` are the manual jobs that people start."""
+        given = {**self.project, **variables, "CI_PIPELINE_SOURCE": source}
+        shutil.rmtree(self.folder / "artifacts", ignore_errors=True)
+        states: dict[str, str] = {}
+        for name, job in jobs().items():
+            rule = next((rule for rule in job["rules"] if applies(rule["if"], given)), None)
+            if rule is None:
+                continue
+            needed = [need if isinstance(need, str) else need["job"] for need in job.get("needs", [])]
+            if "needs" not in job:
+                needed = [other for other in states if jobs()[other]["stage"] != job["stage"]]
+            if any(states[need] not in ("success", "warning") for need in needed if need in states):
+                states[name] = "skipped"
+            elif rule.get("when") == "manual" and name not in (play or {}):
+                states[name] = "manual"
+            else:
+                states[name] = self._run(name, job, {**given, **(play or {}).get(name, {})}, needed)
+        return states
+
+    def _run(self, name: str, job: Mapping[str, Any], given: Mapping[str, str], needed: list[str]) -> str:
+        place = self.folder / "builds" / name
+        shutil.rmtree(place, ignore_errors=True)
+        self.site.check_out(place)
+        own = {key: string.Template(value).safe_substitute(given) for key, value in job.get("variables", {}).items()}
+        environment = {**self.site.environment, **given, **own, "GITLAB_CI": "true", "CI_JOB_NAME": name}
+        cache = job.get("cache", {})
+        kept = self.folder / "caches" / string.Template(cache.get("key", "")).substitute(given)
+        for source in (*(self.folder / "artifacts" / need for need in needed), *([kept] if cache else [])):
+            if source.exists():
+                shutil.copytree(source, place, dirs_exist_ok=True)
+        script = "\n".join([*job.get("before_script", []), *job["script"]])
+        code, output = run_script(["bash", "-eo", "pipefail", "-c", script], place, environment)
+        self.output += output
+        for settings, target in ((cache, kept), (job.get("artifacts", {}), self.folder / "artifacts" / name)):
+            assert not settings or settings["when"] == "always"
+            for path in settings.get("paths", []):
+                keep(place, path, target)
+        return (
+            "success"
+            if code == 0
+            else "warning"
+            if code == job.get("allow_failure", {}).get("exit_codes")
+            else "failed"
+        )
+
+
+def keep(place: pathlib.Path, path: str, target: pathlib.Path) -> None:
+    """Copy what is at a path, a file or a folder."""
+    for found in [place / path, *(place / path).rglob("*")]:
+        if found.is_file():
+            (target / found.relative_to(place)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(found, target / found.relative_to(place))
+
+
+@pytest.fixture(scope="module")
+def moving(tmp_path_factory) -> Iterator[Site]:
+    with site(tmp_path_factory.mktemp("moving"), "--time-scale", "20") as place:
+        yield place
+
+
+def test_schema():
+    done = subprocess.run(
+        ["check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", str(FILE)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_jobs_outlast_the_gates():
+    hours = {name: int(job["timeout"].split()[0]) for name, job in jobs().items() if "timeout" in job}
+    assert hours["canary"] * 3600 > wait_timeout("canary")
+    assert hours["fleet"] * 3600 > wait_timeout("fleet")
+
+
+def test_nothing_runs_without_a_rollout(tmp_path, moving):
+    gitlab = GitLab(tmp_path, moving)
+    assert gitlab.run("push") == {}
+    assert gitlab.run("schedule", OTA_CANARY_BATCH=CANARY) == {}
+
+
+def test_a_canary_that_passes_and_a_fleet_that_is_blocked(tmp_path, moving):
+    gitlab = GitLab(tmp_path, moving)
+    play = {"fleet": {"OTA_FLEET_BATCH": FLEET}}
+    states = gitlab.run("web", play, OTA_CANARY_BATCH=CANARY)
+    assert states == {"canary": "success", "fleet": "failed", "release": "skipped"}, gitlab.output
+    for name, verdict in (("canary", "passed"), ("fleet", "failed")):
+        artifacts = tmp_path / "artifacts" / name
+        assert published(artifacts / "reports", name) == verdict
+        assert (artifacts / jobs()[name]["artifacts"]["reports"]["junit"]).exists()
+
+
+def test_a_wrong_key(tmp_path, moving):
+    gitlab = GitLab(tmp_path, moving, {**PROJECT, "ALIBABA_CLOUD_ACCESS_KEY_SECRET": OTHER_SECRET})
+    states = gitlab.run("web", {"fleet": {"OTA_FLEET_BATCH": FLEET}}, OTA_CANARY_BATCH=CANARY)
+    assert states == {"canary": "failed", "fleet": "skipped", "release": "skipped"}
+    assert published(tmp_path / "artifacts" / "canary" / "reports", "canary") == "inconclusive"
+
+
+@pytest.mark.parametrize("verdict", OTHER_WORDS)
+def test_only_the_word_passed_goes_on(tmp_path, moving, verdict):
+    """Whatever the exit code of the gate is."""
+    gitlab = GitLab(tmp_path, saying(moving, tmp_path, verdict))
+    states = gitlab.run("web", {"fleet": {"OTA_FLEET_BATCH": FLEET}}, OTA_CANARY_BATCH=CANARY)
+    assert states == {"canary": "success", "fleet": "failed", "release": "skipped"}
+    assert gitlab.run("schedule", OTA_FLEET_BATCH=FLEET) == {"look": "success", "release": "warning"}
+    assert "is on version" not in gitlab.output
+
+
+def test_people_start_the_fleet(tmp_path, moving):
+    gitlab = GitLab(tmp_path, saying(moving, tmp_path, "passed"))
+    assert gitlab.run("web", OTA_CANARY_BATCH=CANARY) == {"canary": "success", "fleet": "manual", "release": "skipped"}
+    states = gitlab.run("web", {"fleet": {"OTA_FLEET_BATCH": FLEET}}, OTA_CANARY_BATCH=CANARY)
+    assert states == {"canary": "success", "fleet": "success", "release": "success"}
+
+
+def test_looks_of_a_schedule(tmp_path):
+    with site(tmp_path, "--time-scale", "0") as still:
+        gitlab = GitLab(tmp_path, still)
+        reports = tmp_path / "artifacts" / "look" / "reports"
+        assert gitlab.run("schedule", OTA_FLEET_BATCH=CANARY) == {"look": "success", "release": "warning"}, (
+            gitlab.output
+        )
+        assert published(reports, "fleet") == "pending"
+        still.service.control("clock", {"advance": 30})
+        assert gitlab.run("schedule", OTA_FLEET_BATCH=CANARY) == {"look": "success", "release": "success"}, (
+            gitlab.output
+        )
+        assert published(reports, "fleet") == "passed"
+        assert looks(reports / "fleet.json") == 2
+        assert "The fleet is on version 1.2.0." in gitlab.output
+        # Another batch has another cache, so that the report is not refused.
+        assert [path.name for path in (tmp_path / "caches").iterdir()] == [f"rollout-fleet-{CANARY}"]
