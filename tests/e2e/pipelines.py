@@ -85,15 +85,23 @@ def site(folder: pathlib.Path, *options: str) -> Iterator[Site]:
         yield Site(repository, environment, sim)
 
 
-def saying(place: Site, folder: pathlib.Path, verdict: str | None) -> Site:
-    """The same site, where each gate ends well whatever it says: this word, or nothing at all."""
+def saying(place: Site, folder: pathlib.Path, verdict: str | None, gates: str = "canary fleet") -> Site:
+    """The same site, where these gates end well whatever they say: this word, or nothing at all."""
     tools = folder / "tools"
     tools.mkdir(parents=True)
-    say = f"echo ROLLOUT_GATE_VERDICT={verdict} | tee reports/canary.env reports/fleet.env" if verdict else "true"
-    scripts = {"ansible-playbook": f"mkdir -p reports\n{say}\ntouch reports/canary.md reports/fleet.md"}
-    for name in ("ansible-playbook", "ansible-galaxy", "pip", "python3"):
-        (tools / name).write_text(f"#!/bin/sh\n{scripts.get(name, '')}\n", encoding="utf-8")
-        (tools / name).chmod(0o755)
+    real = shutil.which("ansible-playbook", path=place.environment["PATH"])
+    lines = ["#!/bin/sh"]
+    for gate in gates.split():
+        word = f"echo ROLLOUT_GATE_VERDICT={verdict} >reports/{gate}.env; " if verdict else ""
+        lines.append(
+            f'case "$*" in *@rollout/{gate}.yml*) mkdir -p reports; {word}touch reports/{gate}.md; exit 0;; esac'
+        )
+    (tools / "ansible-playbook").write_text("\n".join([*lines, f'exec {real} "$@"', ""]), encoding="utf-8")
+    if gates == "canary fleet":  # nothing is left that anything would have to be installed for
+        for name in ("ansible-galaxy", "pip", "python3"):
+            (tools / name).write_text("#!/bin/sh\n", encoding="utf-8")
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
     path = f"{tools}{os.pathsep}{place.environment['PATH']}"
     return replace(place, environment={**place.environment, "PATH": path})
 
