@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -43,6 +44,8 @@ GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 # Sessions without a Python of their own use nox's, which is the newest one that make has found.
 NEWEST = f"3.{sys.version_info.minor}"
 OLDEST_CORE = "ansible-core==2.16.19"
+# A version of the package on PyPI that brings the collection awx.awx along.
+ANSIBLE_WITH_AWX = "ansible==13.8.0"
 LOOSE_WITH_OLDEST = ("ansible-core", "idna", "requests", "resolvelib", "urllib3", "xmltodict")
 OLDEST_CORE_PYTHONS = ("3.10", "3.11", "3.12")
 OLDEST_MODULE_PYTHON = "3.9"
@@ -179,6 +182,23 @@ def install_collection(session: nox.Session) -> None:
     session.run("ansible-galaxy", "collection", "install", *options, str(build_collection(session)), silent=True)
 
 
+def unpack_awx_collection(session: nox.Session) -> Path:
+    """Unpack the collection awx.awx, which PyPI has inside of the package ansible only."""
+    folder = WORK / "collections" / ANSIBLE_WITH_AWX
+    if not folder.exists():
+        tmp = Path(session.create_tmp())
+        options = ("--quiet", "--no-deps", "--ignore-requires-python", "--dest", str(tmp))
+        session.run("python", "-m", "pip", "download", *options, ANSIBLE_WITH_AWX)
+        wheel = next(tmp.glob("ansible-*.whl"))
+        with zipfile.ZipFile(wheel) as archive:
+            wanted = [name for name in archive.namelist() if name.startswith("ansible_collections/awx/awx/")]
+            archive.extractall(tmp / "unpacked", wanted)
+        wheel.unlink()
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        (tmp / "unpacked").rename(folder)
+    return folder
+
+
 def run_ansible_test(session: nox.Session, command: str, pythons: Sequence[str] = (NEWEST,)) -> None:
     """Run ansible-test in a home of its own, and believe its success only if it did something."""
     install(session, "runtime")
@@ -296,6 +316,7 @@ def e2e(session: nox.Session) -> None:
     """Run the end-to-end tests against the installed collection, next to the vendors' own SDKs."""
     install(session, "e2e")
     install_collection(session)
+    session.env["AWX_COLLECTIONS"] = str(unpack_awx_collection(session))
     session.env["PYTHONDONTWRITEBYTECODE"] = "1"
     session.run("pytest", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadfile", "tests/e2e", *session.posargs)
 

@@ -1,0 +1,314 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Jobs of the kit's project as AWX runs them, by ansible-runner: what is seen live, what is handed on, how they end."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import ansible_runner
+import pytest
+import yaml
+
+from .awx_jobs import ARTIFACTS, Job, answered, environment, node_variables, prepare, read_kit, run_job
+from .conftest import ROOT, Simulator, simulator
+
+KEY = {"id": "awx-id", "secret": "canary-secret-+/=", "security_token": "canary-token-+/="}
+PROXY_PASSWORD = "canary-password"
+SECRETS = (KEY["secret"], KEY["security_token"], PROXY_PASSWORD)
+WORLD = {
+    "access_keys": [KEY],
+    "firmwares": [{"firmware_id": "f1", "product_key": "k1", "src_version": "1.0", "dest_version": "2.0"}],
+    "jobs": [
+        {"job_id": "good", "firmware_id": "f1", "devices": [{"prefix": "g-", "count": 5, "finished_after": 3}]},
+        {
+            "job_id": "bad",
+            "firmware_id": "f1",
+            "created_before": 3600,
+            "devices": ["b-1", {"name": "b-2", "course": "fails", "step": -2}],
+        },
+        {"job_id": "late", "firmware_id": "f1", "devices": [{"name": "l-1", "course": "offline"}]},
+        {
+            "job_id": "many",
+            "firmware_id": "f1",
+            "created_before": 3600,
+            "devices": [{"prefix": "f-", "count": 1000, "course": "fails", "step": -3}],
+        },
+    ],
+}
+#: The gate as fast as it can be.
+FAST = {
+    "rollout_gate_wait_timeout": 60,
+    "rollout_gate_start_grace": 1,
+    "rollout_gate_confirmations": 1,
+    "rollout_gate_wait_interval": 0.5,
+    "rollout_gate_max_qps": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Iterator[Simulator]:
+    with simulator(tmp_path_factory.mktemp("place"), WORLD) as running:
+        yield running
+
+
+@pytest.fixture
+def credential(place) -> dict[str, str]:
+    """What a credential of the type Alibaba Cloud OTA makes of the environment."""
+    return {
+        "OTA_PLATFORM": "alibaba",
+        "OTA_ENDPOINT": place.url,
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": KEY["id"],
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEY["secret"],
+        "ALIBABA_CLOUD_SECURITY_TOKEN": KEY["security_token"],
+        "ALIBABA_CLOUD_REGION_ID": "",
+        "ALIBABA_CLOUD_IOT_INSTANCE_ID": "",
+    }
+
+
+def gate(job_id: str, **options: Any) -> dict[str, Any]:
+    """The extra variables of a gate."""
+    given = {f"rollout_gate_{name}": value for name, value in options.items()}
+    return {"rollout_gate_job_ids": job_id, **FAST, **given}
+
+
+# --- While it runs ---------------------------------------------------------------------------------------------------
+
+
+def test_progress_is_seen_while_the_job_runs(tmp_path, credential):
+    """The rollout stands still until somebody has seen an event that tells of it."""
+    with simulator(tmp_path, WORLD, "--time-scale", "0") as running:
+        seen: list[float] = []
+
+        def watch(job: Job) -> bool:
+            if job.lines("job good: 0 succeeded, 0 failed, 5 pending") and not seen:
+                seen.append(time.monotonic())
+                running.control("clock", {"advance": 60})
+            return False
+
+        there = {**credential, "OTA_ENDPOINT": running.url}
+        job = run_job(tmp_path / "job", "gate.yml", gate("good"), there, cancel=watch)
+    assert (job.status, job.code) == ("successful", 0), job.stdout
+    progress = job.lines("job good: ")
+    assert {event["event"] for _moment, event in progress} == {"verbose"}
+    assert "passed: 5 of 5 devices succeeded and reported the new version" in progress[-1][1]["stdout"]
+    ((ended, end),) = [
+        (moment, event)
+        for moment, event in job.events
+        if event["event"] == "runner_on_ok" and event["event_data"]["task_action"] == "iotfleet.ota.ota_rollout_gate"
+    ]
+    assert progress[0][0] <= seen[0] < ended
+    # AWX shows events in the order of their counters.
+    assert all(event["counter"] < end["counter"] for _moment, event in progress)
+    counters = [event["counter"] for _moment, event in job.events]
+    assert counters == sorted(counters)
+
+
+def test_a_job_that_is_canceled_ends_at_once(tmp_path, credential):
+    canceled: list[float] = []
+
+    def cancel(job: Job) -> bool:
+        if job.lines("1 pending (1 offline)") and not canceled:
+            canceled.append(time.monotonic())
+        return bool(canceled)
+
+    job = run_job(tmp_path, "gate.yml", gate("late"), credential, cancel=cancel)
+    assert job.status == "canceled"
+    assert time.monotonic() - canceled[0] < 10  # and not the time-out of a minute
+    assert job.artifacts == {}
+
+
+def test_a_job_that_awx_ends_hands_nothing_on(tmp_path, credential):
+    job = run_job(tmp_path, "gate.yml", gate("late"), credential, timeout=6)
+    assert (job.status, job.artifacts) == ("timeout", {})
+    assert job.seconds < 30
+
+
+# --- How it ends -----------------------------------------------------------------------------------------------------
+
+ENDS = {
+    "passed": (gate("good"), "successful", 0, "proved"),
+    "failed": (gate("bad"), "failed", 2, "too_many_failures"),
+    "timed_out": (gate("late", wait_timeout=3), "failed", 2, "deadline"),
+    "pending": (gate("late", wait=False), "successful", 0, "unfinished"),
+    "inconclusive": (gate("good"), "failed", 2, "api_error"),
+}
+
+
+@pytest.mark.parametrize("verdict", ENDS)
+def test_the_verdict_is_handed_on_whatever_it_is(tmp_path, credential, verdict):
+    variables, status, code, reason = ENDS[verdict]
+    if verdict == "inconclusive":
+        credential["ALIBABA_CLOUD_ACCESS_KEY_SECRET"] = "canary-secret-that-is-wrong"
+    job = run_job(tmp_path, "gate.yml", variables, credential, arguments=["-vvvv"])
+    assert (job.status, job.code) == (status, code), job.stdout
+    assert set(job.artifacts) == ARTIFACTS
+    assert job.artifacts["rollout_gate_verdict"] == verdict
+    assert job.artifacts["rollout_gate_reasons"][0] == reason
+    assert job.artifacts["rollout_gate_final"] == (verdict != "pending")
+    (stats,) = [event for _moment, event in job.events if event["event"] == "playbook_on_stats"]
+    assert stats["event_data"]["artifact_data"] == job.artifacts
+    everything = job.everything(tmp_path)
+    assert not [secret for secret in (*SECRETS, "canary-secret-that-is-wrong") if secret in everything]
+
+
+def test_what_is_handed_on_stays_small(tmp_path, credential):
+    job = run_job(tmp_path, "gate.yml", gate("many"), credential)
+    assert job.artifacts["rollout_gate_counts"]["failed"] == 1000
+    assert len(json.dumps(job.artifacts)) < 4000
+    assert "more" in job.artifacts["rollout_gate_sentence"]
+
+
+def test_a_proxy_is_used_and_its_password_shown_nowhere(tmp_path, credential):
+    program = [sys.executable, str(pathlib.Path(__file__).with_name("forward_proxy.py"))]
+    options = ["--hostname", "127.0.0.1", "--port", "0", "--num-workers", "1", "--basic-auth", f"awx:{PROXY_PASSWORD}"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([*program, *options], **pipes) as proxy:
+        url = f"http://awx:{PROXY_PASSWORD}@127.0.0.1:{int(proxy.stdout.readline())}"
+        by_environment = {**credential, "HTTP_PROXY": url, "HTTPS_PROXY": url}
+        good = run_job(tmp_path / "good", "gate.yml", gate("bad"), by_environment, arguments=["-vvvv"])
+        assert good.artifacts["rollout_gate_verdict"] == "failed", good.stdout
+        proxy.stdin.close()
+        proxy.wait(timeout=20)
+    by_option = gate("bad", proxy=url, tolerated_errors=0)
+    cut = run_job(tmp_path / "cut", "gate.yml", by_option, credential, arguments=["-vvvv"])
+    assert cut.artifacts["rollout_gate_verdict"] == "inconclusive"
+    assert "proxy" in cut.artifacts["rollout_gate_sentence"]
+    for job, name in ((good, "good"), (cut, "cut")):
+        assert not [secret for secret in SECRETS if secret in job.everything(tmp_path / name)]
+
+
+def test_a_job_on_another_node(tmp_path, credential):
+    """AWX transmits it to the node that runs it, and processes what comes back."""
+    here, there, back = (tmp_path / name for name in ("here", "there", "back"))
+    prepare(here, gate("bad"), ["-vvvv"])
+    there.mkdir()
+    with (tmp_path / "out").open("wb") as out:
+        ansible_runner.run(
+            streamer="transmit",
+            _output=out,
+            private_data_dir=str(here),
+            playbook="gate.yml",
+            inventory="inventory/hosts",
+            envvars=environment(credential),
+            suppress_env_files=True,
+            fact_cache_type="",
+        )
+    with (tmp_path / "out").open("rb") as out, (tmp_path / "in").open("wb") as answers:
+        ansible_runner.run(streamer="worker", _input=out, _output=answers, private_data_dir=str(there))
+    job = Job()
+    with (tmp_path / "in").open("rb") as answers:
+        run = ansible_runner.run(
+            streamer="process",
+            _input=answers,
+            private_data_dir=str(back),
+            quiet=True,
+            event_handler=lambda event: job.events.append((time.monotonic(), event)),
+        )
+    assert run.status == "failed"
+    assert set(job.artifacts) == ARTIFACTS
+    assert job.artifacts["rollout_gate_verdict"] == "failed"
+    assert next(event["event"] for _moment, event in job.lines("job bad: failed: ")) == "verbose"
+    assert not [secret for secret in SECRETS if secret in job.everything(back)]
+
+
+# --- In a workflow ---------------------------------------------------------------------------------------------------
+
+
+def stage(folder: pathlib.Path, name: str, credential: dict[str, str], *handed_on: Any, **answers: Any) -> Job:
+    """Run the job of a workflow's node."""
+    given = {"rollout_gate_dest_version": "2.0", "canary_job_ids": "good", **answers}
+    workflow = {**answered(read_kit("surveys/rollout.yml"), given)}
+    return run_job(folder / name, f"{name}.yml", node_variables(FAST, handed_on, workflow), credential)
+
+
+def test_the_workflow_from_canary_to_fleet(tmp_path, credential):
+    devices = "\n".join(f"g-{number}" for number in range(1, 6))
+    canary = stage(tmp_path, "canary", credential, canary_devices=devices, fleet_job_ids="bad")
+    assert (canary.status, canary.artifacts["rollout_gate_verdict"]) == ("successful", "passed"), canary.stdout
+    assert canary.artifacts["canary_verdict"] == "passed"
+    # The verdict of the canary, which AWX gives to the fleet's gate, does not become the fleet's.
+    fleet = stage(tmp_path, "fleet", credential, canary.artifacts, fleet_job_ids="bad", canary_devices=devices)
+    assert (fleet.status, fleet.artifacts["rollout_gate_verdict"]) == ("failed", "failed"), fleet.stdout
+    assert "job bad: " in fleet.artifacts["rollout_gate_sentence"]
+    stopped = stage(tmp_path, "stopped", credential, canary.artifacts, fleet.artifacts)
+    assert (stopped.status, stopped.code) == ("failed", 2)
+    assert f"The last verdict was {fleet.artifacts['rollout_gate_verdict']}. job bad: " in stopped.stdout
+    assert {**canary.artifacts, **fleet.artifacts}["canary_sentence"].startswith("job good: passed")
+
+
+def test_a_step_that_starts_the_fleet_tells_its_batches(tmp_path, credential):
+    """Also if the survey's question for them is answered with an empty text."""
+    fleet = stage(tmp_path, "fleet", credential, {"started_fleet_job_ids": "good"})
+    assert (fleet.status, fleet.artifacts["rollout_gate_verdict"]) == ("successful", "passed"), fleet.stdout
+    assert fleet.artifacts["rollout_gate_denominator"] == 5
+
+
+def test_no_batch_of_the_fleet_is_no_verdict_of_the_canary(tmp_path, credential):
+    before = {"rollout_gate_verdict": "passed", "rollout_gate_final": True, "rollout_gate_sentence": "job good: passed"}
+    fleet = stage(tmp_path, "fleet", credential, before)
+    assert (fleet.status, fleet.artifacts["rollout_gate_verdict"]) == ("failed", "inconclusive")
+    assert fleet.artifacts["rollout_gate_reasons"] == ["not_judged"]
+
+
+def test_a_workflow_that_is_stopped_without_a_verdict(tmp_path, credential):
+    stopped = stage(tmp_path, "stopped", credential)
+    assert (stopped.status, stopped.artifacts) == ("failed", {})
+    assert "The last verdict was none. No gate has come to an end." in stopped.stdout
+
+
+def test_nothing_that_was_handed_on_changes_a_verdict(tmp_path, credential):
+    """AWX makes extra variables of it, which win over everything."""
+    before = dict.fromkeys(ARTIFACTS, "from the gate before")
+    job = run_job(tmp_path, "gate.yml", {**gate("bad"), **before}, credential)
+    assert job.artifacts["rollout_gate_verdict"] == "failed"
+    assert job.artifacts["rollout_gate_counts"]["failed"] == 1
+    assert set(job.artifacts) == ARTIFACTS
+    assert "from the gate before" not in json.dumps(job.artifacts)
+
+
+def variables_read(*paths: str) -> set[str]:
+    """All variables with the prefix of a role that files name, but for those that they hand on."""
+    text = "".join((ROOT / path).read_text(encoding="utf-8") for path in paths)
+    return set(re.findall(r"\brollout_(?:gate|preflight)_\w+", re.sub(r"'rollout_\w+':", "", text)))
+
+
+def test_nothing_that_is_handed_on_is_read():
+    """By either role, the playbook or the credential, whatever AWX puts between two gates."""
+    roles = ("rollout_gate", "rollout_preflight")
+    tasks = {role: (ROOT / "roles" / role / "tasks" / "main.yml").read_text(encoding="utf-8") for role in roles}
+    handed_on = {name for text in tasks.values() for name in re.findall(r"'(rollout_\w+)':", text)}
+    assert handed_on >= ARTIFACTS
+    read = {path for role in roles for kind in ("tasks", "defaults", "vars", "meta") for path in files(role, kind)}
+    playbooks = ["playbooks/rollout_gate.yml", *(f"docs/examples/awx/project/{name}.yml" for name in ("gate", "fleet"))]
+    assert not handed_on & variables_read(*read, *playbooks)
+    specs = [yaml.safe_load((ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text()) for role in roles]
+    assert not handed_on & {name for spec in specs for name in spec["argument_specs"]["main"]["options"]}
+
+
+def files(role: str, kind: str) -> list[str]:
+    folder = ROOT / "roles" / role / kind
+    return [str(path.relative_to(ROOT)) for path in folder.glob("*.yml")]
+
+
+# --- Looking once ----------------------------------------------------------------------------------------------------
+
+
+def test_looks_of_a_schedule_go_on_by_a_folder_that_outlives_the_job(tmp_path, credential):
+    kept = tmp_path / "exposed"
+    where = {"report_dir": str(kept), "report_name": "bad", "previous": str(kept / "bad.json"), "formats": "json"}
+    once = gate("bad", wait=False, confirmations=2, **where)
+    first = run_job(tmp_path / "first", "gate.yml", once, credential)
+    assert (first.status, first.artifacts["rollout_gate_verdict"]) == ("successful", "pending")
+    assert first.artifacts["rollout_gate_final"] is False
+    second = run_job(tmp_path / "second", "gate.yml", once, credential)
+    assert (second.status, second.artifacts["rollout_gate_verdict"]) == ("failed", "failed")
