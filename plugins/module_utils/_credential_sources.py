@@ -305,8 +305,11 @@ _GIVE_KEY = f"give access_key_id and access_key_secret, or set the {_KEY_VARIABL
 
 
 def _nothing(pinned: str, keys_only: bool) -> OtaError:
-    hints = {"options": "give access_key_id and access_key_secret", "environment": f"set the {_KEY_VARIABLES}"}
-    hints["credentials_uri"] = f"set the environment variable {URI_VARIABLE}"
+    hints = {
+        "options": "give access_key_id and access_key_secret",
+        "environment": f"set the {_KEY_VARIABLES}",
+        "credentials_uri": f"set the environment variable {URI_VARIABLE}",
+    }
     if pinned in hints:
         return _missing(f"credentials_source is {pinned}, and nothing is configured there", hints[pinned], pinned)
     others = "" if keys_only else ", or name a profile, or see credentials_source for what else there is"

@@ -264,8 +264,8 @@ def _error(case: Case) -> Outcome | None:
     if case.facts.permanent:
         return Outcome(INCONCLUSIVE, True, (Reason("api_error", sentence),))
     if memory.errors > case.policy.tolerated_errors:
-        sentence = f"{memory.errors} looks in a row failed, the last one so: {sentence}"
-        return Outcome(INCONCLUSIVE, True, (Reason("too_many_errors", sentence),))
+        all_failed = f"{memory.errors} looks in a row failed, the last one so: {sentence}"
+        return Outcome(INCONCLUSIVE, True, (Reason("too_many_errors", all_failed),))
     return _open(case, Reason("error", f"look {memory.looks} failed: {sentence}"), **memory.unchanged())
 
 
@@ -280,10 +280,10 @@ def _unknown(case: Case) -> Outcome | None:
     unknown = [batch.job_id for batch in case.facts.batches if batch.job is None]
     if not unknown:
         return None
-    reason = Reason("unknown_job", f"the service does not know batch {', '.join(unknown[:MAX_NAMES])}")
+    sentence = f"the service does not know batch {', '.join(unknown[:MAX_NAMES])}"
     if case.in_grace:
-        return _open(case, reason._replace(code="starting"))
-    return _settle(case, INCONCLUSIVE, reason)
+        return _open(case, Reason("starting", sentence))
+    return _settle(case, INCONCLUSIVE, Reason("unknown_job", sentence))
 
 
 def _dynamic(case: Case) -> Outcome | None:

@@ -1,0 +1,144 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Holds the guide on troubleshooting against what the code says: each sentence, with its code and its remedy."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.iotfleet.ota.plugins.module_utils import _operations, _transport
+from ansible_collections.iotfleet.ota.tests.unit import sentences
+
+ROOT = Path(__file__).resolve().parents[2]
+GUIDE = (ROOT / "docs" / "docsite" / "rst" / "troubleshooting.rst").read_text(encoding="utf-8")
+ERRORS = ("Options", "Credentials", "The network", "Answers that are none", "What the service refuses")
+
+
+def tables(section):
+    """The tables of a section, without their heads. An empty first cell means the one above."""
+    (text,) = re.findall(rf"\n{section}\n-+\n(.*?)(?=\n[^\n]+\n---+\n|\Z)", GUIDE, re.DOTALL)
+    for table in re.findall(r"\.\. list-table::\n(?:   :.*\n)+\n((?:   .*\n|\n)+)", text):
+        rows = [cells(row) for row in re.split(r"^   \* -", table, flags=re.MULTILINE)[1:]]
+        for above, row in zip(rows, rows[1:]):
+            row[0] = row[0] or above[0]
+        yield rows[1:]
+
+
+def cells(row):
+    parts = re.split(r"^     -", row, flags=re.MULTILINE)
+    return [" ".join(part.replace("``", "").split()) for part in parts]
+
+
+def first_table(section):
+    return next(tables(section))
+
+
+def lacking(patterns, rows):
+    """The patterns that no row is an instance of, and the rows that are none of any pattern."""
+    pairs = [(pattern, row) for pattern in patterns for row in rows if all(map(sentences.fits, pattern, row))]
+    return set(patterns) - {pattern for pattern, _row in pairs}, set(rows) - {row for _pattern, row in pairs}
+
+
+def test_errors():
+    rows = {tuple(row) for section in ERRORS for row in first_table(section)}
+    assert lacking(sentences.said("OtaError"), rows) == (set(), set())
+
+
+def test_what_may_be_wrong_with_a_proxy():
+    (row,) = (cell for _code, cell, _hint in first_table("The network") if cell.startswith("<the proxy> <has"))
+    words = [problem for _kinds, problem, _passing in _transport._proxy_problems()]
+    assert row == f"<the proxy> <{', '.join(words)}>"
+
+
+def test_codes_of_the_services():
+    _sentences, rows = tables("What the service refuses")
+    told = {frozenset(codes.split(", ")): hint for codes, hint in rows if not codes.startswith("any other")}
+    known = {frozenset(sentences.codes_of(meaning.pattern)): meaning.hint for meaning in _operations.MEANINGS}
+    assert told == known
+    for codes, hint in told.items():
+        for code in codes:
+            assert _operations.meaning_of(code.replace("…", "iot.ota" if code[0] == "…" else "Some")).hint == hint, code
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [("any other", 400), ("any other with HTTP 429", 429), ("any other with HTTP 500 or more", 500)],
+)
+def test_codes_that_nobody_knows(words, status):
+    _sentences, rows = tables("What the service refuses")
+    assert [hint for codes, hint in rows if codes == words] == [_operations.meaning_of("Unheard", status).hint]
+
+
+def test_what_is_not_believed():
+    rows = {(sentence,) for sentence, _remedy in first_table("Lists and batches that are not believed")}
+    assert lacking({(sentence,) for sentence in sentences.doubts()}, rows) == (set(), set())
+
+
+def test_reasons():
+    rows = {(code, sentence) for code, sentence, _remedy in first_table("Reasons of the gate")}
+    assert lacking({(reason.code, reason.sentence) for reason in sentences.said("Reason")}, rows) == (
+        set(),
+        {(code, sentence) for code, sentence in rows if code in handed_on("reasons")},
+    )
+
+
+def test_checks():
+    rows = {tuple(row) for row in first_table("Checks of the preflight")}
+    made = {check for check in sentences.said("Check") if check.hint}
+    surplus = {row for row in rows if row[0] in handed_on("failed")}
+    assert lacking(made, rows) == (set(), surplus)
+
+
+def test_refusals_of_roles_filters_and_tests():
+    rows = {(sentence,) for sentence, _remedy in first_table("Roles, filters and tests")}
+    said = {error.sentence for error in sentences.said("AnsibleFilterError")} | set(refusals())
+    assert lacking({(sentence,) for sentence in said}, rows) == (set(), set())
+
+
+def test_each_row_says_what_to_do():
+    sections = re.findall(r"\n(.+)\n---+\n", GUIDE)
+    assert [row for section in sections for table in tables(section) for row in table if not all(row)] == []
+
+
+def test_a_sentence_that_is_missing_or_made_up_is_found():
+    patterns = {("plain_http", "endpoint is plain http to <host>"), ("gone", "⟦very ⟧gone")}
+    rows = {("plain_http", "endpoint is plain http to <the host>"), ("unheard", "very gone")}
+    assert lacking(patterns, rows) == ({("gone", "⟦very ⟧gone")}, {("unheard", "very gone")})
+
+
+# --- Roles and playbooks ---------------------------------------------------------------------------------------------
+
+CONTENT = {
+    path: path.read_text(encoding="utf-8") for name in ("roles", "playbooks") for path in (ROOT / name).rglob("*.yml")
+}
+
+
+def tasks_of(tasks):
+    """All tasks, those in blocks and plays too."""
+    for task in tasks:
+        yield task
+        for name in ("block", "rescue", "always", "tasks", "pre_tasks", "post_tasks"):
+            yield from tasks_of(task.get(name) or ())
+
+
+def refusals():
+    """What the roles and playbooks fail with, besides what others say."""
+    for text in CONTENT.values():
+        content = yaml.safe_load(text)
+        for task in tasks_of(content if isinstance(content, list) else ()):
+            for module, option in (("fail", "msg"), ("assert", "fail_msg")):
+                sentence = task.get(f"ansible.builtin.{module}", {}).get(option, "")
+                yield from re.findall(r"default\('([A-Z][^']+\.)'\)", sentence)
+                words = re.sub(r"\{\{.*?\}\}", "<words>", sentence, flags=re.DOTALL).strip()
+                if re.search(r"\w ", re.sub(r"<words>", "", words)):
+                    yield words
+
+
+def handed_on(name):
+    """The codes that the roles hand on in place of a gate's or a preflight's."""
+    return set(re.findall(rf"'rollout_\w+_{name}': \['(\w+)'\]", "".join(CONTENT.values())))
