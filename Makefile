@@ -7,7 +7,7 @@ REPORT := .nox/report.json
 MATRIX := .nox/matrix.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test proof matrix release-check bench format changelog pins clean
+.PHONY: help demo test docs proof matrix release-check bench format changelog pins clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -18,6 +18,9 @@ demo: $(NOX) ## Rehearse a rollout and its gate against a simulated service
 test: $(NOX) ## Run what continuous integration runs; SESSIONS="lint units" runs only these
 	@rm -f $(REPORT); $(NOX) --report $(REPORT) $(if $(SESSIONS),--session $(SESSIONS)); \
 	status=$$?; .venv/bin/python tests/tooling/summary.py $(REPORT); exit $$status
+
+docs: $(NOX) ## Build the documentation site, site/index.html
+	@$(NOX) --session docs
 
 proof: $(NOX) ## Look for a rollout that fools the gate among 1,000,000, half an hour long; SEED=7 replays one
 	@$(NOX) --session proof -- $(if $(SEED),--seed $(SEED) --verbose,--rollouts 1000000)
@@ -41,7 +44,7 @@ pins: $(NOX) ## Renew the versions in constraints.txt
 	@$(NOX) --session pins
 
 clean: ## Remove everything that these targets made
-	rm -rf .venv .nox reports __pycache__
+	rm -rf .venv .nox reports site __pycache__
 
 $(NOX): constraints.txt
 	@python=$$(tests/tooling/pythons newest) && rm -rf .venv && "$$python" -m venv .venv

@@ -28,6 +28,7 @@ nox.options.sessions = [
     "units_oldest",
     "proof",
     "build",
+    "docs",
     "e2e",
     "sanity",
     "ansible_units",
@@ -309,6 +310,26 @@ def release_check(session: nox.Session) -> None:
     if written != (ROOT / "CHANGELOG.rst").read_text() or f"\nv{version}\n" not in written:
         session.error(f'CHANGELOG.rst does not tell what {version} brings; run "make changelog"')
     session.log(f"{version} can be released")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation site into the folder "site"; whatever Sphinx warns of is an error."""
+    install(session, "docs")
+    tree = copy_tree(session)
+    pages, site = WORK / "docs", ROOT / "site"
+    for folder in (pages, site):
+        shutil.rmtree(folder, ignore_errors=True)
+    pages.mkdir(mode=0o755)
+    source = tree / "docs" / "site"
+    config = ("--config-file", str(source / "antsibull-docs.cfg"))
+    options = ("--use-current", "--squash-hierarchy", "--fail-on-error", "--dest-dir", str(pages))
+    session.run("antsibull-docs", *config, "collection", *options, "iotfleet.ota")
+    shutil.copy2(source / "index.rst", pages)  # in place of the one that antsibull-docs has made
+    shutil.copy2(tree / "CHANGELOG.rst", pages / "changelog.rst")
+    strict = ("--quiet", "--fail-on-warning", "--keep-going", "--nitpicky")
+    session.run("sphinx-build", *strict, "--conf-dir", str(source), "-d", session.create_tmp(), str(pages), str(site))
+    session.log(f"look at {site.relative_to(ROOT)}/index.html")
 
 
 @nox.session
