@@ -46,6 +46,22 @@ seealso:
 """
 
 EXAMPLES = r"""
+- name: Read the batch
+  iotfleet.ota.ota_job_info:
+    job_id: "{{ ota_job_id }}"
+  register: batch
+
+- name: Read how each of its devices ended
+  iotfleet.ota.ota_job_tasks_info:
+    job_id: "{{ ota_job_id }}"
+  register: rollout
+
+- name: Read which versions they report
+  iotfleet.ota.ota_module_versions_info:
+    product_key: "{{ batch.jobs[0].product_key }}"
+    device_names: "{{ rollout.tasks | map(attribute='device_name') }}"
+  register: reported
+
 - name: Judge what was read
   ansible.builtin.set_fact:
     judged: >-

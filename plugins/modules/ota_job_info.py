@@ -45,7 +45,7 @@ EXAMPLES = r"""
   ansible.builtin.assert:
     that:
       - batch.jobs[0].job_status == "COMPLETED"
-      - batch.jobs[0].dest_version == "1.0.1"
+      - batch.jobs[0].dest_version == "2.0.0"
     fail_msg: >-
       Batch {{ ota_job_id }} to version {{ batch.jobs[0].dest_version | default('unknown', true) }} is
       {{ batch.jobs[0].job_status | default('unknown', true) }}.

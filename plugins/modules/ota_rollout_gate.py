@@ -234,7 +234,7 @@ EXAMPLES = r"""
     min_executed: 50
     max_pending_percent: 5
     wait_timeout: 14400
-    soak: 900
+    soak: 600
 
 - name: Judge exactly these devices
   iotfleet.ota.ota_rollout_gate:

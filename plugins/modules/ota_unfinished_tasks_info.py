@@ -63,7 +63,7 @@ EXAMPLES = r"""
 
 - name: Wait until a device has begun to install
   iotfleet.ota.ota_unfinished_tasks_info:
-    iot_id: OZs5tjTkzRRTZSCekmbRk10001
+    iot_id: "{{ ota_iot_id }}"
     task_statuses:
       - IN_PROGRESS
   register: installing

@@ -25,6 +25,12 @@ seealso:
 """
 
 EXAMPLES = r"""
+- name: Look at a rollout, and do not fail whatever is seen
+  iotfleet.ota.ota_rollout_gate:
+    job_id: "{{ ota_job_id }}"
+    mode: report
+  register: gate
+
 - name: Act on the verdict
   ansible.builtin.debug:
     msg: "{{ gate is iotfleet.ota.rollout_passed }}"
