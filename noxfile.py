@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -96,7 +97,7 @@ SHIPPED = (
     "roles/simulator/meta/argument_specs.yml",
 )
 NOT_SHIPPED = re.compile(
-    r"(^|/)(\.|__pycache__|tests/|changelogs/(fragments|config)|(noxfile|Makefile|constraints|pyproject))"
+    r"(^|/)(\.|__pycache__|tests/|docs/site|changelogs/(fragments|config)|(noxfile|Makefile|constraints|pyproject))"
 )
 
 
@@ -317,14 +318,18 @@ def docs(session: nox.Session) -> None:
     """Build the documentation site into the folder "site"; whatever Sphinx warns of is an error."""
     install(session, "docs")
     tree = copy_tree(session)
-    pages, site = WORK / "docs", ROOT / "site"
+    pages, site = WORK / "pages", ROOT / "site"
     for folder in (pages, site):
         shutil.rmtree(folder, ignore_errors=True)
     pages.mkdir(mode=0o755)
     source = tree / "docs" / "site"
     config = ("--config-file", str(source / "antsibull-docs.cfg"))
     options = ("--use-current", "--squash-hierarchy", "--fail-on-error", "--dest-dir", str(pages))
-    session.run("antsibull-docs", *config, "collection", *options, "iotfleet.ota")
+    with tempfile.TemporaryDirectory() as outside:
+        # Ansible finds no roles beneath two folders ansible_collections, as where the checkout itself is in one.
+        shutil.copytree(tree, Path(outside) / COLLECTION)
+        session.env["ANSIBLE_COLLECTIONS_PATH"] = session.env["PYTHONPATH"] = outside
+        session.run("antsibull-docs", *config, "collection", *options, "iotfleet.ota")
     shutil.copy2(source / "index.rst", pages)  # in place of the one that antsibull-docs has made
     shutil.copy2(tree / "CHANGELOG.rst", pages / "changelog.rst")
     strict = ("--quiet", "--fail-on-warning", "--keep-going", "--nitpicky")

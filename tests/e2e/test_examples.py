@@ -168,13 +168,15 @@ TARGETS = re.findall(r"^([a-z-]+):.* ## ", (ROOT / "Makefile").read_text(), re.M
 def kind_of(example: Example) -> str:
     """How an example is run."""
     if not example.language.startswith("yaml"):
-        return {"console": "console", "json": "json", "text": "output"}[example.language]
+        return {"console": "console", "json": "json", "text": "output"}.get(example.language, "unknown")
     content = example.content
     if isinstance(content, list):
         return "step" if "run" in content[-1] else "play"
     if all(name.startswith("rollout_gate_") for name in content):
         return "play"
-    return "fragment" if set(content) <= set(SECTIONS) else "artifacts"
+    if "artifacts" in content:
+        return "artifacts"
+    return "fragment" if set(content) <= set(SECTIONS) else "unknown"
 
 
 def of_kind(kind: str) -> list[Any]:
@@ -396,6 +398,10 @@ def test_examples_are_found():
     plugins = {path.stem for path in ROOT.glob("plugins/[mft]*/*.py") if "EXAMPLES" in path.read_text()}
     assert {pathlib.Path(example.document).stem for example in EXAMPLES if example.document.endswith(".py")} == plugins
     assert {"ota_job_info", "rollout_verdict", "rollout_passed"} <= plugins
+
+
+def test_it_is_known_how_to_run_each_example():
+    assert [str(example) for example in EXAMPLES if kind_of(example) == "unknown"] == []
 
 
 @pytest.mark.parametrize("example", of_kind("play"))
