@@ -380,7 +380,7 @@ def cells() -> Iterator[object]:
 @nox.session
 @nox.parametrize("python,core,modules", list(cells()))
 def matrix(session: nox.Session, core: str, modules: str) -> None:
-    """Run the integration tests on an ansible-core and a Python, and where that Python can run the gate, the rehearsal."""
+    """Run the integration tests on an ansible-core and a Python, and the rehearsal where that Python runs both."""
     first, last = CORES[core]
     if modules not in PYTHONS or not first <= int(str(session.python).removeprefix("3.")) <= last:
         session.skip(f"there is no Python for ansible-core {core} with modules on {modules}")

@@ -64,6 +64,27 @@ def simulator(folder: pathlib.Path, scenario: Mapping[str, Any], *options: str) 
             process.terminate()
 
 
+def execute(
+    command: Sequence[str | os.PathLike[str]],
+    *,
+    cwd: str | os.PathLike[str],
+    env: Mapping[str, str],
+    timeout: float = 300,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command that nobody can answer, with all its output as one text."""
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
 @dataclass(frozen=True)
 class Run:
     """What a run of ansible-playbook left: its exit code, all its output, and the registered results by name."""
@@ -106,16 +127,10 @@ def run_play(
     environment = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     environment["ANSIBLE_SHOW_CUSTOM_STATS"] = "true"
     environment["ANSIBLE_INJECT_INVOCATION"] = "true"  # show the options of each task, masked
-    done = subprocess.run(
+    done = execute(
         ["ansible-playbook", "-i", "localhost,", "-e", "@variables.json", *options, "play.yml"],
         cwd=folder,
         env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-        check=False,
     )
     assert results.exists(), done.stdout
     return Run(done.returncode, done.stdout, json.loads(results.read_text(encoding="utf-8")))

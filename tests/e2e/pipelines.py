@@ -16,7 +16,6 @@ import os
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 import sysconfig
 import xml.etree.ElementTree as ET
@@ -26,7 +25,7 @@ from typing import Any
 
 import yaml
 
-from .conftest import REHEARSAL, ROOT, Simulator, simulator
+from .conftest import REHEARSAL, ROOT, Simulator, execute, simulator
 from .galaxy import build_artifact, galaxy
 
 EXAMPLES = ROOT / "docs" / "examples" / "pipelines"
@@ -108,16 +107,10 @@ def saying(place: Site, folder: pathlib.Path, verdict: str | None, gates: str = 
 
 def run_script(command: list[str], folder: pathlib.Path, environment: Mapping[str, str]) -> tuple[int, str]:
     """The exit code and all output of a command; no output has a secret."""
-    done = subprocess.run(
+    done = execute(
         command,
         cwd=folder,
         env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-        check=False,
     )
     assert KEY["secret"] not in done.stdout
     assert OTHER_SECRET not in done.stdout

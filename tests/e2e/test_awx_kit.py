@@ -11,7 +11,6 @@ import json
 import os
 import pathlib
 import re
-import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -23,8 +22,8 @@ import pytest
 import trustme
 import yaml
 
-from .awx_jobs import ARTIFACTS, KIT, answered, read_kit, run_job
-from .conftest import REHEARSAL, ROOT, Simulator, simulator
+from .awx_jobs import ARTIFACTS, FAST, KIT, answered, read_kit, run_job
+from .conftest import REHEARSAL, ROOT, Simulator, execute, simulator
 from .fake_awx import TOKEN, FakeAwx, checked_survey, fake_awx
 
 TYPES = ("alibaba_cloud_ota", "tuya_ota")
@@ -43,14 +42,6 @@ TUYA = {
             "devices": ["bulb-1", {"name": "bulb-3", "course": "fails", "step": -2}],
         }
     ],
-}
-#: The gate as fast as it can be.
-FAST = {
-    "rollout_gate_wait_timeout": 60,
-    "rollout_gate_start_grace": 1,
-    "rollout_gate_confirmations": 1,
-    "rollout_gate_wait_interval": 0.5,
-    "rollout_gate_max_qps": 0,
 }
 
 
@@ -360,7 +351,7 @@ def set_up(
         "ANSIBLE_DEPRECATION_WARNINGS": "false",
         "ANSIBLE_PIPELINING": "true",
     }
-    done = subprocess.run(
+    done = execute(
         [
             "ansible-playbook",
             "-i",
@@ -371,14 +362,8 @@ def set_up(
             *options,
             str(KIT / "setup.yml"),
         ],
-        env={**environment, **own},
         cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-        check=False,
+        env={**environment, **own},
     )
     assert awx.refused == [], done.stdout
     assert done.returncode == 0, done.stdout

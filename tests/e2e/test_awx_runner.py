@@ -19,7 +19,7 @@ import ansible_runner
 import pytest
 import yaml
 
-from .awx_jobs import ARTIFACTS, Job, answered, environment, node_variables, prepare, read_kit, run_job
+from .awx_jobs import ARTIFACTS, FAST, Job, answered, environment, node_variables, prepare, read_kit, run_job
 from .conftest import ROOT, Simulator, simulator
 
 KEY = {"id": "awx-id", "secret": "canary-secret-+/=", "security_token": "canary-token-+/="}
@@ -44,14 +44,6 @@ WORLD = {
             "devices": [{"prefix": "f-", "count": 1000, "course": "fails", "step": -3}],
         },
     ],
-}
-#: The gate as fast as it can be.
-FAST = {
-    "rollout_gate_wait_timeout": 60,
-    "rollout_gate_start_grace": 1,
-    "rollout_gate_confirmations": 1,
-    "rollout_gate_wait_interval": 0.5,
-    "rollout_gate_max_qps": 0,
 }
 
 

@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 import yaml
 
-from .conftest import ROOT, Simulator, simulator
+from .conftest import ROOT, Simulator, execute, simulator
 
 SECRET, TOKEN = "canary-secret-+/=", "canary-token"
 WORLD = {
@@ -96,16 +96,8 @@ def installed() -> pathlib.Path:
 
 def call(folder: pathlib.Path, place: Simulator, args: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
     """Call the source as ansible-rulebook does."""
-    return subprocess.run(
-        [sys.executable, "-c", CALL, str(installed()), json.dumps(args)],
-        cwd=folder,
-        env=environment(place),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    command = [sys.executable, "-c", CALL, str(installed()), json.dumps(args)]
+    return execute(command, cwd=folder, env=environment(place), timeout=60)
 
 
 def gist(events: list[dict[str, Any]]) -> list[Any]:
@@ -153,40 +145,36 @@ class Run:
     found: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
 
-PLAYBOOK = """
-- name: Write the event down
-  hosts: localhost
-  gather_facts: false
-  tasks:
-    - name: Write it down
-      ansible.builtin.copy:
-        content: "{{ ansible_eda.event | to_json }}"
-        dest: "FOLDER/NAME.{{ ansible_eda.event.verdict }}.json"
-        mode: "0600"
-"""
+WRITE_DOWN = {
+    "name": "Write it down",
+    "ansible.builtin.copy": {
+        "content": "{{ ansible_eda.event | to_json }}",
+        "dest": "{{ playbook_dir }}/NAME.{{ ansible_eda.event.verdict }}.json",
+        "mode": "0600",
+    },
+}
 
 
 def run_rulebook(
     folder: pathlib.Path, place: Simulator, rulebook: str, variables: Mapping[str, Any], *options: str, **settings: str
 ) -> Run:
-    """Run ansible-rulebook in a new folder, with an inventory, variables, and playbooks that write their event down."""
+    """Run ansible-rulebook in a new folder, with an inventory, variables, and the guide's playbook in two copies, which
+    write their event down, too.
+    """
     folder.mkdir()
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     (folder / "inventory.yml").write_text(yaml.safe_dump({"all": {"hosts": {"localhost": local}}}))
     (folder / "variables.yml").write_text(yaml.safe_dump(dict(variables)))
     names = ("release_fleet", "notify")
+    ((playbook,), *_others) = examples()
     for name in names:
-        (folder / f"{name}.yml").write_text(PLAYBOOK.replace("FOLDER", str(folder)).replace("NAME", name))
-    done = subprocess.run(
+        tasks = [*playbook["tasks"], json.loads(json.dumps(WRITE_DOWN).replace("NAME", name))]
+        (folder / f"{name}.yml").write_text(yaml.safe_dump([{**playbook, "tasks": tasks}]))
+    done = execute(
         ["ansible-rulebook", "-r", rulebook, "-i", "inventory.yml", "-e", "variables.yml", *options],
         cwd=folder,
         env=environment(place, **settings),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
         timeout=120,
-        check=False,
     )
     found = {name: [json.loads(path.read_text()) for path in sorted(folder.glob(f"{name}.*.json"))] for name in names}
     return Run(done.returncode, done.stdout, found)
@@ -238,6 +226,7 @@ def test_a_rollout_that_passes_runs_the_playbook_for_it(runs):
     assert event == received(run)[-1]
     assert event["meta"]["source"] == {"name": "rollout", "type": "iotfleet.ota.ota_rollout"}
     assert run.found["notify"] == []
+    assert f'"msg": "{event["msg"]}"' in run.output
     assert "canary" not in run.output
 
 

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from .conftest import REHEARSAL, ROOT
+from .conftest import REHEARSAL, ROOT, execute
 from .made_up_internet import made_up_internet
 
 KEY = {"id": "LTAI5tExample", "secret": "canary-secret"}
@@ -85,6 +85,9 @@ VARIABLES = {
     "proxy_password": "p@ss/word",
 }
 INVENTORY = {"canary": ["light1", "light2"], "lamps": LAMPS}
+
+#: A document whose examples have tests of their own, in test_event_source.
+ELSEWHERE = "docs/docsite/rst/events.rst"
 
 #: Examples that name what exists nowhere, and what they fail with.
 FAILS = {"docs/docsite/rst/networks.rst": "there is no file or folder /etc/pki/company-ca.pem"}
@@ -159,7 +162,7 @@ def is_excerpt(example: Example) -> bool:
     return any("\n".join(lines) in "\n".join(line.strip() for line in text.splitlines()) for text in texts)
 
 
-EXAMPLES = [example for example in examples() if not is_excerpt(example)]
+EXAMPLES = [example for example in examples() if example.document != ELSEWHERE and not is_excerpt(example)]
 FIRST = {example.text: example for example in reversed(EXAMPLES)}
 SECTIONS = [name for name, _title in yaml.safe_load((ROOT / "changelogs/config.yaml").read_text())["sections"]]
 TARGETS = re.findall(r"^([a-z-]+):.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -170,12 +173,8 @@ def kind_of(example: Example) -> str:
     if not example.language.startswith("yaml"):
         return {"console": "console", "json": "json", "text": "output"}.get(example.language, "unknown")
     content = example.content
-    if isinstance(content, list):
-        return "step" if "run" in content[-1] else "play"
-    if all(name.startswith("rollout_gate_") for name in content):
+    if isinstance(content, list) or all(name.startswith("rollout_gate_") for name in content):
         return "play"
-    if "artifacts" in content:
-        return "artifacts"
     return "fragment" if set(content) <= set(SECTIONS) else "unknown"
 
 
@@ -203,7 +202,6 @@ class Place:
             ALIBABA_CLOUD_ACCESS_KEY_ID=KEY["id"],
             ALIBABA_CLOUD_ACCESS_KEY_SECRET=KEY["secret"],
             ANSIBLE_NOCOLOR="true",
-            GITHUB_STEP_SUMMARY="summary.md",
             PIP_DISABLE_PIP_VERSION_CHECK="1",
             PIP_NO_INDEX="1",
         )
@@ -226,16 +224,11 @@ class Place:
         # What an example installs comes to the home, and is found there first.
         usual = environment.get("ANSIBLE_COLLECTIONS_PATH", "")
         environment["ANSIBLE_COLLECTIONS_PATH"] = f"{home}/.ansible/collections:{usual}"
-        done = subprocess.run(
+        done = execute(
             command,
             cwd=cwd or self.at(document),
             env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
             timeout=240,
-            check=False,
         )
         return Run(done.returncode, done.stdout)
 
@@ -272,11 +265,7 @@ class Place:
                 (checkout / "FILE.json").write_text(example.text)
         runs = []
         for example in EXAMPLES:
-            if (
-                example.document == document
-                and kind_of(example) in ("console", "step")
-                and first_of(example) == example
-            ):
+            if example.document == document and kind_of(example) == "console" and first_of(example) == example:
                 runs.append((example, self._console(example, checkout)))
         return runs
 
@@ -341,8 +330,6 @@ def first_of(example: Example) -> Example:
 
 
 def commands_of(example: Example) -> list[str]:
-    if kind_of(example) == "step":
-        return [example.content[-1]["run"]]
     return [line[2:] if line.startswith("$ ") else line for line in example.text.strip().splitlines()]
 
 
@@ -351,7 +338,7 @@ class Runs:
 
     def __init__(self, place: Place, chosen: list[Example]) -> None:
         self._pool = concurrent.futures.ThreadPoolExecutor(6)
-        ways = {"console": place.consoles, "step": place.consoles, "artifacts": place.consoles, "play": place.plays}
+        ways = {"console": place.consoles, "play": place.plays}
         wanted = {(ways[kind_of(one)], one.document) for one in map(first_of, chosen) if kind_of(one) in ways}
         wanted = {(way, batch_of(name) if way == place.plays else name) for way, name in wanted}
         wanted |= {
@@ -423,21 +410,6 @@ def test_commands(example, runs):
     for command in commands_of(example):
         if command.startswith("make "):
             assert command.split()[1] in TARGETS
-
-
-@pytest.mark.parametrize("example", of_kind("step"))
-def test_steps_of_a_pipeline(example, place, runs):
-    (run,) = (run for one, run in runs.of("consoles", example.document) if one == example)
-    assert run.code == 0, run.output
-    assert (place.at(example.document) / "ota" / "summary.md").read_text().startswith("## ")
-
-
-@pytest.mark.parametrize("example", of_kind("artifacts"))
-def test_artifacts_are_there(example, place, runs):
-    runs.of("consoles", example.document)
-    artifacts = example.content["artifacts"]
-    assert all((place.at(example.document) / "ota" / name).exists() for name in artifacts["paths"])
-    assert (place.at(example.document) / "ota" / artifacts["reports"]["junit"]).read_text().startswith("<?xml")
 
 
 @pytest.mark.parametrize("example", of_kind("output"))

@@ -11,13 +11,12 @@ import pathlib
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 
 import pytest
 import yaml
 
-from .conftest import REHEARSAL, ROOT, simulator
+from .conftest import REHEARSAL, ROOT, execute, simulator
 from .galaxy import VERSION, build_artifact, galaxy
 
 EXAMPLE = ROOT / "docs" / "examples" / "execution-environment"
@@ -28,16 +27,10 @@ KEY = {"id": "image-id", "secret": "image-secret"}
 
 def run(*command: str | os.PathLike[str], folder: pathlib.Path, **environment: str) -> str:
     """The output of a command that must succeed."""
-    done = subprocess.run(
+    done = execute(
         command,
         cwd=folder,
         env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-        check=False,
     )
     assert done.returncode == 0, done.stdout
     return done.stdout

@@ -22,7 +22,7 @@ import junitparser
 import pytest
 import yaml
 
-from .conftest import ROOT, Run, run_play, simulator
+from .conftest import ROOT, Run, execute, run_play, simulator
 from .report_results import ODD, SUFFIXES, results, write_reports
 
 ROLE = ROOT / "roles" / "rollout_gate"
@@ -399,16 +399,11 @@ def run_playbook(folder: pathlib.Path, url: str, variables: dict[str, Any]) -> s
     (folder / "answers.json").write_text(json.dumps({"rollout_gate_endpoint": url, **variables}))
     key = {"ALIBABA_CLOUD_ACCESS_KEY_ID": KEY["id"], "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEY["secret"]}
     command = ["ansible-playbook", "-i", "localhost,", "iotfleet.ota.rollout_gate", "-e", "@answers.json"]
-    return subprocess.run(
+    return execute(
         [*command, "-e", f"ansible_python_interpreter={sys.executable}"],
         cwd=folder,
         env={**os.environ, **key},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
         timeout=120,
-        check=False,
     )
 
 
