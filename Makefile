@@ -26,7 +26,7 @@ proof: $(NOX) ## Look for a rollout that fools the gate among 1,000,000, half an
 	@$(NOX) --session proof -- $(if $(SEED),--seed $(SEED) --verbose,--rollouts 1000000)
 
 matrix: $(NOX) ## Try each ansible-core on each Python that is here, half an hour long, and note it in README.md
-	@$(NOX) --session matrix --report $(MATRIX); .venv/bin/python tests/tooling/matrix.py $(MATRIX)
+	@rm -f $(MATRIX); $(NOX) --session matrix --report $(MATRIX); .venv/bin/python tests/tooling/matrix.py $(MATRIX)
 
 release-check: $(NOX) ## Check all that a release needs, from the built artifact to the changelog
 	@$(NOX) --session docs build release_check

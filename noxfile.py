@@ -79,6 +79,11 @@ ANSIBLE_TEST_PROOF = {
 ANSIBLE_TEST_DOUBT = r"All targets skipped|Skipping unit tests|no tests ran"
 
 SHIPPED = (
+    "docs/docsite/rst/getting_started.rst",
+    "docs/examples/awx/setup.yml",
+    "docs/examples/execution-environment/execution-environment.yml",
+    "docs/examples/pipelines/jenkins/Jenkinsfile",
+    "docs/examples/slicing/slice.yml",
     "CHANGELOG.rst",
     "LICENSE",
     "README.md",
@@ -297,6 +302,12 @@ def release_check(session: nox.Session) -> None:
     def git(*arguments: str) -> str:
         return session.run("git", "-C", str(ROOT), *arguments, external=True, silent=True, log=False)
 
+    for path in ROOT.glob("docs/examples/**/requirements.yml"):
+        pinned = re.search(r"name: iotfleet\.ota\n +version: \"?([\w.]+)", path.read_text())
+        if not pinned or pinned[1] != version:
+            session.error(f"{path.relative_to(ROOT)} does not install {version}; mend it")
+    if "<!-- matrix -->\n<!-- end" in (ROOT / "README.md").read_text():
+        session.error('README.md does not tell what was tried; run "make matrix"')
     waiting = sorted(path.name for path in ROOT.glob("changelogs/fragments/*.yml"))
     if waiting:
         session.error(f'these changes are in no release yet: {", ".join(waiting)}; run "make changelog"')

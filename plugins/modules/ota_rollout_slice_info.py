@@ -54,7 +54,7 @@ seealso:
 EXAMPLES = r"""
 - name: Read the share of this job
   iotfleet.ota.ota_rollout_slice_info:
-    job_id: HvKuBpuk3rdk6E92CPQN020002
+    job_id: HvKuBpuk3rdk6E92CPQN020001
     device_names: "{{ groups['all'] }}"
     max_qps: 2.5
   register: share
@@ -65,7 +65,7 @@ EXAMPLES = r"""
 
 - name: Merge what all jobs have read, in a later job
   iotfleet.ota.ota_rollout_gate:
-    job_id: HvKuBpuk3rdk6E92CPQN020002
+    job_id: HvKuBpuk3rdk6E92CPQN020001
     slices: "{{ query('ansible.builtin.vars', *query('ansible.builtin.varnames', '^rollout_slice_[0-9a-f]{16}$')) }}"
 """
 

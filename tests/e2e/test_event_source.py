@@ -149,7 +149,7 @@ WRITE_DOWN = {
     "name": "Write it down",
     "ansible.builtin.copy": {
         "content": "{{ ansible_eda.event | to_json }}",
-        "dest": "{{ playbook_dir }}/NAME.{{ ansible_eda.event.verdict }}.json",
+        "dest": "FOLDER/NAME.{{ ansible_eda.event.verdict }}.json",
         "mode": "0600",
     },
 }
@@ -168,7 +168,7 @@ def run_rulebook(
     names = ("release_fleet", "notify")
     ((playbook,), *_others) = examples()
     for name in names:
-        tasks = [*playbook["tasks"], json.loads(json.dumps(WRITE_DOWN).replace("NAME", name))]
+        tasks = [*playbook["tasks"], json.loads(json.dumps(WRITE_DOWN).replace("FOLDER/NAME", f"{folder}/{name}"))]
         (folder / f"{name}.yml").write_text(yaml.safe_dump([{**playbook, "tasks": tasks}]))
     done = execute(
         ["ansible-rulebook", "-r", rulebook, "-i", "inventory.yml", "-e", "variables.yml", *options],

@@ -86,8 +86,12 @@ VARIABLES = {
 }
 INVENTORY = {"canary": ["light1", "light2"], "lamps": LAMPS}
 
-#: A document whose examples have tests of their own, in test_event_source.
-ELSEWHERE = "docs/docsite/rst/events.rst"
+#: Documents of which other tests run what is no excerpt of an example, as far as it can run here.
+ELSEWHERE = {
+    "docs/docsite/rst/events.rst": "test_event_source.py",
+    "docs/docsite/rst/execution_environment.rst": "test_execution_environment.py",
+    "docs/docsite/rst/pipelines.rst": "test_pipelines_gitlab.py",
+}
 
 #: Examples that name what exists nowhere, and what they fail with.
 FAILS = {"docs/docsite/rst/networks.rst": "there is no file or folder /etc/pki/company-ca.pem"}
@@ -156,13 +160,17 @@ def examples() -> list[Example]:
 
 def is_excerpt(example: Example) -> bool:
     """Whether the example is a part of a file that has tests of its own."""
-    lines = [line.strip() for line in example.text.strip().splitlines()]
     files = (path for path in (ROOT / "docs" / "examples").rglob("*") if path.is_file())
     texts = (path.read_text(encoding="utf-8", errors="replace") for path in files)
-    return any("\n".join(lines) in "\n".join(line.strip() for line in text.splitlines()) for text in texts)
+    return any(plain(example.text.strip()) in plain(text) for text in texts)
 
 
-EXAMPLES = [example for example in examples() if example.document != ELSEWHERE and not is_excerpt(example)]
+def plain(text: str) -> str:
+    """A text without indentation, prompts and the signs of comments."""
+    return "\n".join(re.sub(r"^\s*([$#] *)?", "", line).rstrip() for line in text.splitlines())
+
+
+EXAMPLES = [example for example in examples() if example.document not in ELSEWHERE and not is_excerpt(example)]
 FIRST = {example.text: example for example in reversed(EXAMPLES)}
 SECTIONS = [name for name, _title in yaml.safe_load((ROOT / "changelogs/config.yaml").read_text())["sections"]]
 TARGETS = re.findall(r"^([a-z-]+):.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -385,6 +393,11 @@ def test_examples_are_found():
     plugins = {path.stem for path in ROOT.glob("plugins/[mft]*/*.py") if "EXAMPLES" in path.read_text()}
     assert {pathlib.Path(example.document).stem for example in EXAMPLES if example.document.endswith(".py")} == plugins
     assert {"ota_job_info", "rollout_verdict", "rollout_passed"} <= plugins
+
+
+@pytest.mark.parametrize("name", ELSEWHERE.values())
+def test_tests_that_others_stand_for_are_there(name):
+    assert "def test_" in pathlib.Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def test_it_is_known_how_to_run_each_example():
