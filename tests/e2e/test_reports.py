@@ -392,6 +392,16 @@ def test_role_forgets_the_verdict_of_an_earlier_run(tmp_path, url):
     assert not list((tmp_path / "reports").iterdir())
 
 
+@pytest.mark.parametrize("formats", ["pdf", "json", {"not": "a list"}])
+def test_role_forgets_the_verdict_whatever_the_input_for_formats_is(tmp_path, url, formats):
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "rollout-gate.env").write_text("ROLLOUT_GATE_VERDICT=passed\n")
+    variables = {"rollout_gate_job_ids": "1001", "rollout_gate_max_failed": -1, "rollout_gate_report_dir": "reports"}
+    done = run_playbook(tmp_path, url, {**variables, "rollout_gate_formats": formats})
+    assert done.returncode == 2
+    assert not list((tmp_path / "reports").iterdir())
+
+
 # --- The playbook ----------------------------------------------------------------------------------------------------
 
 
