@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 import os
 import pathlib
@@ -23,7 +24,7 @@ import trustme
 import yaml
 
 from .awx_jobs import ARTIFACTS, FAST, KIT, answered, read_kit, run_job
-from .conftest import REHEARSAL, ROOT, Simulator, execute, simulator
+from .conftest import REHEARSAL, ROOT, Simulator, execute, needs, simulator
 from .fake_awx import TOKEN, FakeAwx, checked_survey, fake_awx
 
 TYPES = ("alibaba_cloud_ota", "tuya_ota")
@@ -134,8 +135,10 @@ def test_credential_types_set_what_the_options_read(name):
 @pytest.fixture
 def inject(monkeypatch):
     """AWX's own code that turns a credential into environment, files and arguments, without the path in a container."""
-    api = pytest.importorskip("awx_plugins.interfaces._temporary_private_inject_api")
-    types = pytest.importorskip("awx_plugins.interfaces._temporary_private_api")
+    needs(importlib.util.find_spec("awx_plugins"), "there is no awx-plugins-interfaces")
+    from awx_plugins.interfaces import _temporary_private_api as types
+    from awx_plugins.interfaces import _temporary_private_inject_api as api
+
     monkeypatch.setattr(api, "get_incontainer_path", lambda path, *_folder, **_root: str(path))
 
     def run(
@@ -375,9 +378,8 @@ def set_up(
 @pytest.fixture(scope="module")
 def collections() -> str:
     """Where the collection awx.awx is."""
-    place = os.environ.get("AWX_COLLECTIONS")
-    if not place:
-        pytest.skip("AWX_COLLECTIONS does not name a folder with the collection awx.awx")
+    place = os.environ.get("AWX_COLLECTIONS", "")
+    needs(place, "AWX_COLLECTIONS does not name a folder with the collection awx.awx")
     return place
 
 
