@@ -193,6 +193,7 @@ abstract class Jenkins extends Script {
   void copyArtifacts(Map options) {
     Build.only(options, 'projectName', 'selector', 'parameters', 'filter', 'optional')
     assert options.projectName == '/fleet/rollout' && options.selector == 'lastWithArtifacts'
+    assert !options.parameters.contains(',')  // where the next parameter would begin
     def (name, value) = options.parameters.toString().split('=', 2)
     def build = (Build.given.number - 1..<0).collect { new File(Build.given.archive, "${it}") }.find {
       def about = new File("${it}.json")

@@ -29,7 +29,21 @@ from .conftest import REHEARSAL, ROOT, Simulator, execute, simulator
 from .galaxy import build_artifact, galaxy
 
 EXAMPLES = ROOT / "docs" / "examples" / "pipelines"
-CANARY, FLEET = "183415776190000002", "183415776190000003"
+CANARY, FLEET, HEALTHY = "183415776190000002", "183415776190000003", "183415776190000004"
+#: The rehearsal, and a fleet in which nothing goes wrong.
+SCENARIO = {
+    **REHEARSAL,
+    "jobs": [
+        *REHEARSAL["jobs"],
+        {
+            "job_id": HEALTHY,
+            "firmware_id": "fw-lamp-120",
+            "devices": [{"prefix": "lamp-healthy-", "count": 6, "finished_after": 7}],
+        },
+    ],
+}
+#: More than the canary has.
+DEVICES = "6"
 KEY = {"id": "pipeline-key-id", "secret": "pipeline-secret-that-nobody-sees"}
 OTHER_SECRET = "another-secret-that-nobody-sees"
 #: As short as can be tested, by file: everything else of the examples stays as it is.
@@ -66,7 +80,7 @@ def site(folder: pathlib.Path, *options: str) -> Iterator[Site]:
         variables = yaml.safe_load(path.read_text(encoding="utf-8"))
         variables.update({f"rollout_gate_{clock}": value for clock, value in clocks.items()})
         path.write_text(yaml.safe_dump(variables), encoding="utf-8")
-    with galaxy(build_artifact(folder)) as hub, simulator(folder, {**REHEARSAL, "access_keys": [KEY]}, *options) as sim:
+    with galaxy(build_artifact(folder)) as hub, simulator(folder, {**SCENARIO, "access_keys": [KEY]}, *options) as sim:
         (folder / "home").mkdir()
         environment = {
             "PATH": os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]]),

@@ -10,7 +10,7 @@ import pathlib
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +19,10 @@ import yaml
 
 from .pipelines import (
     CANARY,
+    DEVICES,
     EXAMPLES,
     FLEET,
+    HEALTHY,
     KEY,
     OTHER_WORDS,
     Site,
@@ -33,6 +35,7 @@ from .pipelines import (
 )
 
 FILES = {path.name: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (EXAMPLES / "github").iterdir()}
+VARIABLES = {"OTA_VERSION": "1.2.0", "OTA_FLEET_DEVICES": DEVICES}
 BATCH = {"OTA_FLEET_BATCH": FLEET}
 SECRETS = {"OTA_ACCESS_KEY_ID": KEY["id"], "OTA_ACCESS_KEY_SECRET": KEY["secret"]}
 TOKEN = re.compile(r"\s*(?:(&&)|(\|\|)|(==|!=)|('[^']*')|(\w+)\((.*?)\)|([a-z]+(?:\.\w+)+))")
@@ -182,6 +185,7 @@ class GitHub:
     def actions_cache_save(self, place: pathlib.Path, given: Mapping[str, str]) -> None:
         assert set(given) == {"path", "key"}
         assert given["key"] not in self.caches, "a cache never changes"
+        assert "," not in given["key"], "a key has no commas"
         if (place / given["path"]).exists():
             self.caches[given["key"]] = (place / given["path"]).read_text(encoding="utf-8")
 
@@ -189,12 +193,6 @@ class GitHub:
         assert set(given) == {"name", "path"}
         if (place / given["path"]).exists():
             shutil.copytree(place / given["path"], self.folder / "artifacts" / given["name"])
-
-
-@pytest.fixture(scope="module")
-def moving(tmp_path_factory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("moving"), "--time-scale", "20") as place:
-        yield place
 
 
 def test_schema():
@@ -221,7 +219,7 @@ def test_no_script_is_made_of_what_people_enter():
 
 
 def test_a_fleet_that_is_blocked(tmp_path, moving):
-    github = GitHub(tmp_path, saying(moving, tmp_path, "passed", "canary"), {"OTA_VERSION": "1.2.0"}, {"fleet": BATCH})
+    github = GitHub(tmp_path, saying(moving, tmp_path, "passed", "canary"), VARIABLES, {"fleet": BATCH})
     results = github.run("rollout.yml", canary_batch=CANARY)
     expected = {"canary": "success", "approve": "success", "fleet": "failure", "release": "skipped"}
     assert results == expected, github.output
@@ -232,7 +230,7 @@ def test_a_fleet_that_is_blocked(tmp_path, moving):
 @pytest.mark.parametrize("verdict", OTHER_WORDS)
 def test_only_the_word_passed_goes_on(tmp_path, moving, verdict):
     """Whatever the exit code of the gate is."""
-    variables = {"OTA_VERSION": "1.2.0", "OTA_FLEET_BATCH": FLEET}
+    variables = {**VARIABLES, "OTA_WATCHED_BATCH": FLEET}
     github = GitHub(tmp_path, saying(moving, tmp_path, verdict), variables, {"fleet": {}})
     results = github.run("rollout.yml", canary_batch=CANARY)
     assert results == {"canary": "success", "approve": "skipped", "fleet": "skipped", "release": "skipped"}
@@ -245,21 +243,51 @@ def test_only_the_word_passed_goes_on(tmp_path, moving, verdict):
     ids=["nobody_approves", "without_a_batch", "approved"],
 )
 def test_approval(tmp_path, moving, environments, approve, release):
-    github = GitHub(tmp_path, saying(moving, tmp_path, "passed"), {"OTA_VERSION": "1.2.0"}, environments)
+    # The batch that the schedule watches is none that somebody has approved.
+    variables = {**VARIABLES, "OTA_WATCHED_BATCH": HEALTHY}
+    github = GitHub(tmp_path, saying(moving, tmp_path, "passed"), variables, environments)
     results = github.run("rollout.yml", canary_batch=CANARY)
     assert results == {"canary": "success", "approve": approve, "fleet": release, "release": release}
     assert ("OTA_FLEET_BATCH: is not set in the environment fleet" in github.output) == (approve == "failure")
 
 
+@pytest.mark.parametrize(
+    ("workflow", "missing"),
+    [
+        ("rollout.yml", "OTA_VERSION"),
+        ("rollout-once.yml", "OTA_VERSION"),
+        ("rollout-once.yml", "OTA_FLEET_DEVICES"),
+    ],
+)
+def test_a_check_is_not_off_because_nothing_says_what_it_needs(tmp_path, moving, workflow, missing):
+    variables = {**VARIABLES, "OTA_WATCHED_BATCH": HEALTHY, missing: ""}
+    github = GitHub(tmp_path, moving, variables, {"fleet": BATCH})
+    first, *others = github.run(workflow, canary_batch=CANARY).values()
+    assert (first, {*others}) == ("failure", {"skipped"})
+    assert f"Set {missing} to the " in github.output
+    assert not list((tmp_path / "artifacts").rglob("*.env"))
+
+
+def test_the_batch_of_the_canary_is_not_that_of_the_fleet(tmp_path, moving):
+    place = saying(moving, tmp_path, "passed", "canary")
+    github = GitHub(tmp_path, place, VARIABLES, {"fleet": {"OTA_FLEET_BATCH": CANARY}})
+    results = github.run("rollout.yml", canary_batch=CANARY)
+    expected = {"canary": "success", "approve": "success", "fleet": "failure", "release": "skipped"}
+    assert results == expected, github.output
+    artifacts = tmp_path / "artifacts" / "rollout-fleet-1"
+    assert published(artifacts, "fleet") == "failed"
+    assert "ROLLOUT_GATE_REASONS=too_few_devices\n" in (artifacts / "fleet.env").read_text(encoding="utf-8")
+
+
 def test_nothing_runs_without_a_rollout(tmp_path, moving):
-    github = GitHub(tmp_path, moving, {"OTA_VERSION": "1.2.0"})
+    github = GitHub(tmp_path, moving, VARIABLES)
     assert github.run("rollout-once.yml") == {"look": "skipped", "release": "skipped"}
 
 
 def test_looks_of_a_schedule(tmp_path):
     with site(tmp_path, "--time-scale", "0") as still:
-        github = GitHub(tmp_path, still, {"OTA_VERSION": "1.2.0", "OTA_FLEET_BATCH": CANARY})
-        github.caches[f"rollout-fleet-{CANARY}0-9-1"] = "the report of another batch"
+        github = GitHub(tmp_path, still, {**VARIABLES, "OTA_WATCHED_BATCH": HEALTHY})
+        github.caches[f"rollout-fleet-{HEALTHY}0-9-1"] = "the report of another batch"
         reports = tmp_path / "artifacts" / "rollout-fleet-1"
         assert github.run("rollout-once.yml") == {"look": "success", "release": "skipped"}, github.output
         assert published(reports, "fleet") == "pending"
@@ -268,4 +296,4 @@ def test_looks_of_a_schedule(tmp_path):
         assert published(reports, "fleet") == "passed"
         assert looks(reports / "fleet.json") == 2
         assert "The fleet is on version 1.2.0." in github.output
-        assert [*github.caches][1:] == [f"rollout-fleet-{CANARY}-1-1", f"rollout-fleet-{CANARY}-2-1"]
+        assert [*github.caches][1:] == [f"rollout-fleet-{HEALTHY}-1-1", f"rollout-fleet-{HEALTHY}-2-1"]

@@ -11,7 +11,7 @@ import re
 import shutil
 import string
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +20,10 @@ import yaml
 
 from .pipelines import (
     CANARY,
+    DEVICES,
     EXAMPLES,
     FLEET,
+    HEALTHY,
     KEY,
     OTHER_SECRET,
     OTHER_WORDS,
@@ -52,6 +54,7 @@ KEYWORDS = {
 }
 PROJECT = {
     "OTA_VERSION": "1.2.0",
+    "OTA_FLEET_DEVICES": DEVICES,
     "ALIBABA_CLOUD_ACCESS_KEY_ID": KEY["id"],
     "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEY["secret"],
 }
@@ -143,12 +146,6 @@ def keep(place: pathlib.Path, path: str, target: pathlib.Path) -> None:
             shutil.copy2(found, target / found.relative_to(place))
 
 
-@pytest.fixture(scope="module")
-def moving(tmp_path_factory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("moving"), "--time-scale", "20") as place:
-        yield place
-
-
 def test_schema():
     done = subprocess.run(
         ["check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", str(FILE)],
@@ -211,16 +208,16 @@ def test_looks_of_a_schedule(tmp_path):
     with site(tmp_path, "--time-scale", "0") as still:
         gitlab = GitLab(tmp_path, still)
         reports = tmp_path / "artifacts" / "look" / "reports"
-        assert gitlab.run("schedule", OTA_FLEET_BATCH=CANARY) == {"look": "success", "release": "warning"}, (
+        assert gitlab.run("schedule", OTA_FLEET_BATCH=HEALTHY) == {"look": "success", "release": "warning"}, (
             gitlab.output
         )
         assert published(reports, "fleet") == "pending"
         still.service.control("clock", {"advance": 30})
-        assert gitlab.run("schedule", OTA_FLEET_BATCH=CANARY) == {"look": "success", "release": "success"}, (
+        assert gitlab.run("schedule", OTA_FLEET_BATCH=HEALTHY) == {"look": "success", "release": "success"}, (
             gitlab.output
         )
         assert published(reports, "fleet") == "passed"
         assert looks(reports / "fleet.json") == 2
         assert "The fleet is on version 1.2.0." in gitlab.output
         # Another batch has another cache, so that the report is not refused.
-        assert [path.name for path in (tmp_path / "caches").iterdir()] == [f"rollout-fleet-{CANARY}"]
+        assert [path.name for path in (tmp_path / "caches").iterdir()] == [f"rollout-fleet-{HEALTHY}"]

@@ -11,18 +11,33 @@ import os
 import pathlib
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
 
-from .pipelines import CANARY, EXAMPLES, FLEET, KEY, Site, looks, published, run_script, saying, site, wait_timeout
+from .conftest import needs
+from .pipelines import (
+    CANARY,
+    DEVICES,
+    EXAMPLES,
+    FLEET,
+    HEALTHY,
+    KEY,
+    Site,
+    looks,
+    published,
+    run_script,
+    saying,
+    site,
+    wait_timeout,
+)
 
 FILES = EXAMPLES / "jenkins"
 STAND_IN = pathlib.Path(__file__).with_name("jenkins.groovy")
 PARAMETERS = {
-    "Jenkinsfile": ("OTA_VERSION", "OTA_CANARY_BATCH"),
-    "Jenkinsfile.once": ("OTA_VERSION", "OTA_FLEET_BATCH"),
+    "Jenkinsfile": ("OTA_VERSION", "OTA_FLEET_DEVICES", "OTA_CANARY_BATCH"),
+    "Jenkinsfile.once": ("OTA_VERSION", "OTA_FLEET_DEVICES", "OTA_FLEET_BATCH"),
 }
 
 
@@ -47,7 +62,7 @@ class Jenkins:
             "workspace": str(workspace),
             "archive": str(archive),
             "number": self.number,
-            "parameters": dict(zip(PARAMETERS[self.name], ("1.2.0", batch))),
+            "parameters": dict(zip(PARAMETERS[self.name], ("1.2.0", DEVICES, batch))),
             "answers": answers,
             "credentials": {"ota-access-key": {"username": KEY["id"], "password": KEY["secret"]}},
             "environment": dict(self.site.environment),
@@ -70,14 +85,7 @@ class Jenkins:
 
 @pytest.fixture(scope="module", autouse=True)
 def groovy() -> None:
-    if not shutil.which("groovy"):
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("there is no Groovy")
-
-
-@pytest.fixture(scope="module")
-def moving(tmp_path_factory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("moving"), "--time-scale", "20") as place:
-        yield place
+    needs(shutil.which("groovy"), "there is no Groovy")
 
 
 def test_stages_outlast_the_gates():
@@ -121,10 +129,10 @@ def test_looks_of_a_schedule(tmp_path):
     with site(tmp_path, "--time-scale", "0") as still:
         jenkins = Jenkins(tmp_path, still, "Jenkinsfile.once")
         assert jenkins.build("") == {"Look": "skipped", "Release": "skipped"}
-        assert jenkins.build(CANARY) == {"Look": "passed", "Release": "skipped"}, jenkins.output
+        assert jenkins.build(HEALTHY) == {"Look": "passed", "Release": "skipped"}, jenkins.output
         assert published(jenkins.reports, "fleet") == "pending"
         still.service.control("clock", {"advance": 30})
         assert jenkins.build("") == {"Look": "skipped", "Release": "skipped"}
-        assert jenkins.build(CANARY) == {"Look": "passed", "Release": "passed"}, jenkins.output
+        assert jenkins.build(HEALTHY) == {"Look": "passed", "Release": "passed"}, jenkins.output
         assert published(jenkins.reports, "fleet") == "passed"
         assert looks(jenkins.reports / "fleet.json") == 2
