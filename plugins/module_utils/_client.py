@@ -97,6 +97,7 @@ class Client:
         self._clock_offset: float | None = None
         self._measured_offset: float | None = None
         self._clock_guard = threading.Lock()
+        self._last_failure: OtaError | None = None
 
     # --- Questions ---------------------------------------------------------------------------------------------------
 
@@ -247,8 +248,11 @@ class Client:
             try:
                 # One attempt that hangs must leave time for another.
                 limit = (deadline - sent) / (1 if failures == retries else 2)
-                return read(self._attempt(operation, arguments, limit))
+                answer = read(self._attempt(operation, arguments, limit))
+                self._last_failure = None
+                return answer
             except OtaError as error:
+                self._last_failure = error
                 error.action, error.attempts = operation.action, attempt
                 error.credentials_source = self._keys.source
                 if is_key_code(error.code) and self._keys.place:
@@ -302,6 +306,11 @@ class Client:
             if expired and self._keys.renew(keys, timeout - (self._pacer.now() - began)):
                 error.retry = Retry.ONCE
             raise
+
+    @property
+    def last_failure(self) -> OtaError | None:
+        """Why the latest attempt failed, also while it is to be repeated; ``None`` if it did not."""
+        return self._last_failure
 
     # --- Clock -------------------------------------------------------------------------------------------------------
 

@@ -153,6 +153,7 @@ class Gate:
         self._end = self._deadline if request.wait else self._now() + self._policy.wait_timeout
         self._facts = Facts(self._now())
         self._learned = False
+        self._trouble: OtaError | None = None
         self._told, self._told_at = "", self._now()
         self._notes: list[str] = []
         self._slice_notes: list[str] = []
@@ -217,10 +218,13 @@ class Gate:
                 raise TimeoutError
             self._facts = self._run(read, left, self._tell_of_life)
             self._learned = True
+            self._trouble = None
         except TimeoutError:
             self._client.give_up()
+            self._trouble = self._client.last_failure or self._trouble
             self._facts = self._facts._replace(now=max(self._now(), self._deadline), fresh=False, error=None)
         except OtaError as error:
+            self._trouble = error
             permanent = _is_permanent(error, self._learned)
             self._facts = self._facts._replace(now=self._now(), error=error, permanent=permanent, fresh=False)
 
@@ -327,9 +331,11 @@ class Gate:
 
     def _words(self, verdict: Verdict) -> list[str]:
         """The verdict and why, and by their names who failed and who is late, if it matters."""
-        line = f"{sentence_of(verdict)}; {self._times()}"
+        words = [f"{sentence_of(verdict)}; {self._times()}"]
+        if verdict.final and self._trouble and not self._facts.error:
+            words.append(f"the last look failed: {str(self._trouble).rstrip('.')}")
         names = names_of(verdict) if verdict.verdict != PASSED else ""
-        return [line, names] if names else [line]
+        return [*words, names] if names else words
 
     def _as_look(self, verdict: Verdict, words: Sequence[str]) -> Look:
         msg = printable(f"{self._subject()}: {'; '.join(words)}.")
@@ -391,7 +397,7 @@ class Gate:
         standing = verdict.standing
         pending = sorted(standing.of("pending"), key=lambda entry: -(entry["idle_seconds"] or 0.0))
         everything = standing.entries if standing.whole and len(standing.entries) <= MAX_ENTRIES else ()
-        error = self._facts.error
+        error = self._facts.error or self._trouble
         return {
             **{name: value for name, value in as_facts(verdict).items() if name != "wants"},
             "jobs": [_job(batch) for batch in self._facts.batches],

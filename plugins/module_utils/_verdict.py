@@ -283,7 +283,8 @@ def _unknown(case: Case) -> Outcome | None:
     sentence = f"the service does not know batch {', '.join(unknown[:MAX_NAMES])}"
     if case.in_grace:
         return _open(case, Reason("starting", sentence))
-    return _settle(case, INCONCLUSIVE, Reason("unknown_job", sentence))
+    check = "check the ID, and that region, instance and access key are those of its account"
+    return _settle(case, INCONCLUSIVE, Reason("unknown_job", f"{sentence}; {check}"))
 
 
 def _dynamic(case: Case) -> Outcome | None:
@@ -312,6 +313,9 @@ def _empty(case: Case) -> Outcome | None:
     if not case.standing.exact:
         return _read_first(case, "tasks")
     sentence = "there is no task" + (" that was not canceled" if case.standing.canceled else "")
+    if not case.facts.batches:
+        unseen = Reason("nothing_to_judge", "no look came to an end, so that nothing is known")
+        return _settle(case, INCONCLUSIVE, unseen)
     if case.in_grace:
         return _open(case, Reason("starting", f"{sentence} yet"))
     named = case.policy.expected_devices is not None or case.policy.min_devices is not None

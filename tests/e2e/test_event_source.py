@@ -4,8 +4,8 @@
 
 """The event source as people run it: by ansible-rulebook, from the installed collection, against the simulator.
 
-ansible-rulebook needs Java. Without it, the source is called as ansible-rulebook does, and no rulebook runs; in CI, that
-is a failure.
+ansible-rulebook needs Java. Without it, the source is called as ansible-rulebook does, and no rulebook runs; that is a
+failure in CI.
 """
 
 from __future__ import annotations

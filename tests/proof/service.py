@@ -101,6 +101,8 @@ class Log:
 class StandIn:
     """Answers in place of a client, from the world as it is, bent by what goes wrong in this rollout."""
 
+    last_failure = None
+
     def __init__(self, rollout: Rollout, time: Time, log: Log) -> None:
         self.rollout = rollout
         self.world = rollout.world

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from collections import Counter
 
 import pytest
@@ -181,6 +183,34 @@ def test_a_look_that_hangs_is_given_up_at_the_deadline():
     assert (result["verdict"], result["elapsed"]) == ("timed_out", 90.0)
     assert left == pytest.approx([90, 80, 70])
     assert result["denominator"] == 5  # what is known from the look before
+
+
+def test_a_gate_that_never_saw_anything_says_why():
+    rollout = Rollout(batch(FIVE))
+    rollout.fault("http_error")
+
+    def run(work, timeout, meanwhile):
+        with contextlib.suppress(OtaError):
+            work()
+        rollout.clock.elapsed += timeout
+        raise TimeoutError
+
+    result = rollout.gate("1", run=run, wait_timeout=5)
+    assert result["verdict"] == "inconclusive"
+    assert re.fullmatch(
+        r"job 1: inconclusive: no look came to an end, so that nothing is known; \d+ s of \d+ s;"
+        r" the last look failed: QueryOTAJob got no usable answer.*HTTP 503.*\.",
+        result["msg"],
+    )
+    assert result["failure"]["action"] == "QueryOTAJob"
+
+
+def test_a_look_that_failed_before_a_good_one_is_not_blamed():
+    rollout = Rollout(batch(FIVE, OFFLINE))
+    rollout.fault("http_error", times=6)
+    result = rollout.gate("1", wait_interval=2, wait_timeout=300)
+    assert (result["verdict"], "failure" in result) == ("timed_out", False)
+    assert "last look" not in result["msg"]
 
 
 def test_a_short_time_is_warned_of():
