@@ -358,7 +358,7 @@ class Gate:
 
     def _introduce(self, verdict: Verdict) -> None:
         """Tell each clock that applies, and warn of a rollout that cannot be settled in time."""
-        proved = {key for part in self._request.slices or () for key in part.versions}
+        proved = proof_of(self._request.slices or (), self._facts, self._policy.scope).versions
         devices = max(0, verdict.standing.total - len(proved))
         proof = 0.0
         if self._policy.verify_versions and self._request.max_qps:

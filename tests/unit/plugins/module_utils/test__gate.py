@@ -444,3 +444,20 @@ def test_slices_are_not_believed_to_bring_about_what_is_not_so():
     single = Rollout(world).gate("1", wait_interval=2, max_failed=1)
     assert Rollout(world).gate("1", wait_interval=2, max_failed=1, slices=everything)["verdict"] == single["verdict"]
     assert single["verdict"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("slices", "least"),
+    [
+        ([], "5 min"),
+        ([part("d-1", "d-2", "d-3")], "2 min"),
+        ([part("d-1", "d-2", "d-3", job_ids=("2",))], "5 min"),
+        ([part("d-1", "d-2", "d-3", scope="another"), part("d-4")], "4 min"),
+    ],
+)
+def test_only_slices_that_count_make_a_short_time_suffice(slices, least):
+    rollout = Rollout(batch(FIVE))
+    rollout.gate("1", wait_timeout=60, confirmations=1, max_qps=1 / 60, slices=slices, **KNOWN)
+    assert rollout.warnings[0] == (
+        f"job 1 cannot be settled before the deadline: it takes {least}, and wait_timeout is 1 min. Raise wait_timeout."
+    )
