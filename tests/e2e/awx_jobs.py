@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Jobs as AWX runs them: the project's playbook in ansible-runner, with the credential, the answers of the survey and
+"""Jobs as AWX runs them: a playbook of a project in ansible-runner, with the credential, the answers of the survey and
 what the jobs before handed on.
 """
 
@@ -46,6 +46,17 @@ def read_kit(name: str) -> Any:
     return yaml.safe_load((KIT / name).read_text(encoding="utf-8"))
 
 
+#: The inventory of the kit.
+LOCALHOST = {"localhost": {"ansible_connection": "local"}}
+
+
+class FromUsers(yaml.SafeDumper):
+    """Marks all text as AWX marks extra variables, so that none is run as a template."""
+
+    def represent_data(self, data: Any) -> yaml.Node:
+        return self.represent_scalar("!unsafe", data) if isinstance(data, str) else super().represent_data(data)
+
+
 @dataclass
 class Job:
     """A job that is over."""
@@ -80,15 +91,23 @@ class Job:
 
 
 def prepare(
-    folder: pathlib.Path, extra_vars: Mapping[str, Any], arguments: Sequence[str] = (), timeout: int = 0
+    folder: pathlib.Path,
+    extra_vars: Mapping[str, Any],
+    arguments: Sequence[str] = (),
+    timeout: int = 0,
+    project: pathlib.Path = KIT / "project",
+    hosts: Mapping[str, Mapping[str, Any]] = LOCALHOST,
 ) -> None:
-    """Make the private data of a job; the environment is never written."""
+    """Make the private data of a job, with an inventory as AWX writes it. The environment is never written."""
     env = folder / "env"
     env.mkdir(parents=True, exist_ok=True)
     (folder / "inventory").mkdir(exist_ok=True)
-    (folder / "inventory" / "hosts").write_text("localhost ansible_connection=local\n")
-    shutil.copytree(KIT / "project", folder / "project", dirs_exist_ok=True)
-    (env / "extravars").write_text(yaml.safe_dump(dict(extra_vars), allow_unicode=True))
+    inventory = json.dumps({"all": {"hosts": list(hosts)}, "_meta": {"hostvars": dict(hosts)}})
+    script = folder / "inventory" / "hosts"
+    script.write_text(f"#!{sys.executable}\nprint({inventory!r})\n", encoding="utf-8")
+    script.chmod(0o700)
+    shutil.copytree(project, folder / "project", dirs_exist_ok=True)
+    (env / "extravars").write_text(yaml.dump(dict(extra_vars), Dumper=FromUsers, allow_unicode=True), encoding="utf-8")
     (env / "cmdline").write_text(" ".join(arguments))
     (env / "settings").write_text(json.dumps({**SETTINGS, "job_timeout": timeout}))
 
@@ -109,10 +128,12 @@ def run_job(
     *,
     arguments: Sequence[str] = (),
     timeout: int = 0,
+    project: pathlib.Path = KIT / "project",
+    hosts: Mapping[str, Mapping[str, Any]] = LOCALHOST,
     cancel: Callable[[Job], bool] = lambda job: False,
 ) -> Job:
-    """Run a playbook of the project; ``cancel`` tells, from what has come so far, whether somebody cancels it."""
-    prepare(folder, extra_vars, arguments, timeout)
+    """Run a playbook of a project; ``cancel`` tells, from what has come so far, whether somebody cancels it."""
+    prepare(folder, extra_vars, arguments, timeout, project, hosts)
     job = Job()
     began = time.monotonic()
     run = ansible_runner.run(

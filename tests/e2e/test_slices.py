@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import pathlib
-import shutil
-import subprocess
-import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+import trustme
 import yaml
 
+from .awx_jobs import Job, node_variables, run_job
 from .conftest import ROOT, Simulator, run_play, simulator
 
 EXAMPLE = ROOT / "docs" / "examples" / "slicing"
@@ -56,82 +55,70 @@ WORLD = {
     ],
 }
 LOOK = {"start_grace": 0, "wait_interval": 0.5, "wait_timeout": 300}
+ASKED = {f"rollout_gate_{name}": value for name, value in LOOK.items()}
 WHOLE = ("verdict", "final", "reasons", "denominator", "counts", "by_status", "classes")
 #: Which operation tells the versions, of which each request counts.
 VERSIONS = "ListOTAModuleVersionsByDevice"
 
 
-class FromUsers(yaml.SafeDumper):
-    """Marks all text as AWX marks extra variables, so that none is run as a template."""
-
-    def represent_data(self, data: Any) -> yaml.Node:
-        return self.represent_scalar("!unsafe", data) if isinstance(data, str) else super().represent_data(data)
-
-
-@dataclass(frozen=True)
-class Job:
-    """A job as AWX starts one: a private data folder, and ansible-runner in a process of its own."""
-
-    folder: pathlib.Path
-    process: subprocess.Popen[str]
-
-    def finish(self) -> tuple[int, str]:
-        """Its exit code and output."""
-        output = self.process.communicate(timeout=300)[0]
-        assert "canary" not in output
-        return self.process.returncode, output
-
-    def artifacts(self) -> dict[str, Any]:
-        """What it handed on by set_stats, from the event that AWX takes it from."""
-        for path in self.folder.glob("artifacts/1/job_events/*.json"):
-            event = json.loads(path.read_text(encoding="utf-8"))
-            if event["event"] == "playbook_on_stats":
-                return dict(event["event_data"]["artifact_data"])
-        raise AssertionError("the job ended without its last event")
-
-
-def start(
-    folder: pathlib.Path, playbook: str, place: Simulator, variables: Mapping[str, Any], hosts: Sequence[str] = ()
+def run(
+    folder: pathlib.Path,
+    playbook: str,
+    place: Simulator,
+    variables: Mapping[str, Any],
+    hosts: Sequence[str] = (),
+    **more: Any,
 ) -> Job:
-    """Start a job with the example as its project, and an inventory in the form that AWX writes."""
-    shutil.copytree(EXAMPLE, folder / "project")
-    for name in ("inventory", "env"):
-        (folder / name).mkdir()
-    inventory = {"all": {"hosts": list(hosts)}, "_meta": {"hostvars": {host: {} for host in hosts}}}
-    script = folder / "inventory" / "hosts"
-    script.write_text(f"#!{sys.executable}\nprint({json.dumps(inventory)!r})\n", encoding="utf-8")
-    script.chmod(0o700)
-    (folder / "env" / "extravars").write_text(yaml.dump(dict(variables), Dumper=FromUsers, allow_unicode=True), "utf-8")
-    unwanted = ("ALIBABA_", "ALICLOUD_", "OTA_")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
-    environment["OTA_ENDPOINT"] = place.url
-    environment["ALIBABA_CLOUD_ACCESS_KEY_ID"] = KEY["id"]
-    environment["ALIBABA_CLOUD_ACCESS_KEY_SECRET"] = KEY["secret"]
-    command = [sys.executable, "-m", "ansible_runner", "run", str(folder), "--playbook", playbook, "--ident", "1"]
-    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return Job(folder, subprocess.Popen(command, env=environment, text=True, **streams))
+    """Run a job with the example as its project."""
+    key = {"ALIBABA_CLOUD_ACCESS_KEY_ID": KEY["id"], "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEY["secret"]}
+    credential = {**key, "OTA_ENDPOINT": place.url}
+    job = run_job(folder, playbook, variables, credential, project=EXAMPLE, hosts={host: {} for host in hosts}, **more)
+    assert KEY["secret"] not in job.everything(folder)
+    return job
 
 
 def run_slices(
-    folder: pathlib.Path, place: Simulator, job_id: str, hosts: Sequence[str], count: int = SLICES
+    folder: pathlib.Path,
+    place: Simulator,
+    job_id: str,
+    hosts: Sequence[str],
+    count: int = SLICES,
+    handed_on: Mapping[str, Any] = {},
+    **survey: Any,
 ) -> list[dict[str, Any]]:
     """Run the slices of a job template at once, each with every so many-th host as AWX does; what each handed on."""
-    variables = {"rollout_gate_job_ids": job_id, "rollout_slice_max_qps": 10 / count}
+    template = {"rollout_slice_max_qps": 10 / count}
+    variables = node_variables(template, [handed_on], {"rollout_gate_job_ids": job_id, **survey})
     ordered = sorted(hosts)
-    jobs = [
-        start(folder / f"{job_id}-{number}", "slice.yml", place, variables, ordered[number::count])
-        for number in range(count)
-    ]
-    ends = [job.finish() for job in jobs]
-    assert [code for code, _output in ends] == [0] * count, ends
-    return [job.artifacts() for job in jobs]
+    with ThreadPoolExecutor(count) as pool:
+        begun = [
+            pool.submit(run, folder / f"{job_id}-{number}", "slice.yml", place, variables, ordered[number::count])
+            for number in range(count)
+        ]
+    jobs = [job.result() for job in begun]
+    assert [job.code for job in jobs] == [0] * count, [job.stdout for job in jobs]
+    return [job.artifacts for job in jobs]
+
+
+def wait(folder: pathlib.Path, place: Simulator, job_id: str, seconds: float) -> Job:
+    """Run the first job, during which the rollout goes on by so many seconds once somebody has seen that it waits."""
+    seen: list[Job] = []
+
+    def watch(job: Job) -> bool:
+        if job.lines(" pending (") and not seen:
+            seen.append(job)
+            place.control("clock", {"advance": seconds})
+        return False
+
+    return run(folder / f"wait-{job_id}", "settled.yml", place, {"rollout_gate_job_ids": job_id, **ASKED}, cancel=watch)
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """A service of which the shares were read, and what the slices handed on, by batch and by slice."""
+    """A service of which the shares were read, the first job, and what the slices handed on, by batch and by slice."""
 
     place: Simulator
+    settled: Job
     handed_on: Mapping[str, Sequence[Mapping[str, Any]]]
     stats: Mapping[str, Any]
 
@@ -146,14 +133,14 @@ def fleet(folder) -> Iterator[Fleet]:
     folder = folder / "slices"
     folder.mkdir()
     with simulator(folder, WORLD, "--qps", "10") as place:
-        place.control("clock", {"advance": 60})
+        settled = wait(folder, place, "good", 60)
         early = run_slices(folder, place, "early", EARLY, 1)
         place.control("clock", {"advance": 3600})
         place.control("stats", {"reset": True})
-        good = run_slices(folder, place, "good", GOOD)
+        good = run_slices(folder, place, "good", GOOD, handed_on=settled.artifacts)
         stats = place.stats()
         bad = run_slices(folder, place, "bad", BAD, 2)
-        yield Fleet(place, {"early": early, "good": good, "bad": bad}, stats)
+        yield Fleet(place, settled, {"early": early, "good": good, "bad": bad}, stats)
 
 
 def gates(folder: pathlib.Path, place: Simulator, each: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -213,6 +200,13 @@ def whole(result: Mapping[str, Any]) -> dict[str, Any]:
     return {**{name: result[name] for name in WHOLE}, "failures": sorted(devices)}
 
 
+def test_the_first_job_waits_and_reads_no_version(fleet):
+    settled = fleet.settled
+    assert (settled.status, settled.artifacts["rollout_gate_verdict"]) == ("successful", "passed"), settled.stdout
+    assert settled.lines(f"job good: 0 succeeded, 0 failed, {len(GOOD)} pending")
+    assert settled.artifacts["rollout_gate_counts"]["verified"] == 0
+
+
 def test_slices_share_the_quota_of_one_account(fleet):
     stats = fleet.stats
     assert stats["requests"][VERSIONS] - stats["throttled"] == len(GOOD)
@@ -224,33 +218,61 @@ def test_slices_share_the_quota_of_one_account(fleet):
 
 
 def merge(folder: pathlib.Path, fleet: Fleet, job_id: str, **more: Any) -> Job:
-    """Start the last job, which gets what the slices have handed on as extra variables."""
-    variables = {"rollout_gate_job_ids": job_id, **{f"rollout_gate_{name}": value for name, value in LOOK.items()}}
-    for artifacts in fleet.handed_on[job_id]:
-        variables.update(artifacts)
-    return start(folder / f"merge-{job_id}", "merge.yml", fleet.place, {**variables, **more})
+    """Run the last job, which gets what the first one and the slices have handed on as extra variables."""
+    handed_on = [fleet.settled.artifacts, *fleet.handed_on[job_id]]
+    variables = node_variables(ASKED, handed_on, {"rollout_gate_job_ids": job_id, **more})
+    return run(folder / f"merge-{job_id}", "merge.yml", fleet.place, variables)
 
 
 def test_the_merge_passes_as_the_single_gate_does_and_reads_nothing_again(fleet, alone, folder):
     fleet.place.control("stats", {"reset": True})
     job = merge(folder, fleet, "good", rollout_gate_report_dir=str(folder / "reports"))
-    code, output = job.finish()
-    assert code == 0, output
+    assert job.code == 0, job.stdout
     assert VERSIONS not in fleet.place.stats()["requests"]
     report = json.loads((folder / "reports" / "rollout-gate.json").read_text(encoding="utf-8"))
     assert whole(report) == whole(alone["good"])
     assert (report["verdict"], report["counts"]["verified"]) == ("passed", len(GOOD))
     assert f"slices have proved {len(GOOD)} of {len(GOOD)} devices" in report["notes"]
-    handed_on = job.artifacts()
+    handed_on = job.artifacts
     assert (handed_on["rollout_gate_verdict"], handed_on["rollout_gate_counts"]) == ("passed", report["counts"])
 
 
 def test_the_merge_fails_with_the_sentence_of_the_verdict(fleet, folder):
     job = merge(folder, fleet, "bad")
-    code, output = job.finish()
-    assert code == 2
-    assert "job bad: failed: 1 of 8 devices failed (1 download), and none may; " in output
-    assert job.artifacts()["rollout_gate_verdict"] == "failed"
+    assert job.code == 2
+    assert "job bad: failed: 1 of 8 devices failed (1 download), and none may; " in job.stdout
+    assert job.artifacts["rollout_gate_verdict"] == "failed"
+
+
+def test_all_jobs_ask_the_same_service_by_the_variables_of_the_gate(tmp_path):
+    """An instance whose certificate only its own authority vouches for, of which the environment tells nothing."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    pem = tmp_path / "server.pem"
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(pem)
+    tls = ("--tls-cert", str(pem), "--tls-key", str(pem))
+    jobs = [{**job, "created_before": 3600} for job in WORLD["jobs"]]
+    with simulator(tmp_path, {**WORLD, "instance_id": "iot-1", "jobs": jobs}, *tls) as place:
+        survey = {
+            "rollout_gate_job_ids": "good",
+            "rollout_gate_endpoint": place.url,
+            "rollout_gate_ca_path": str(tmp_path / "ca.pem"),
+            "rollout_gate_iot_instance_id": "iot-1",
+            "rollout_gate_region": "",
+            "rollout_gate_max_qps": 0,
+        }
+        nowhere = Simulator("http://127.0.0.1:1")
+        handed_on = run_slices(tmp_path, nowhere, "good", GOOD[:4], 1, **survey)
+        merged = run(tmp_path / "merge", "merge.yml", nowhere, node_variables(ASKED, handed_on, survey))
+    assert (merged.code, merged.artifacts["rollout_gate_verdict"]) == (0, "passed"), merged.stdout
+    assert f"slices have proved 4 of {len(GOOD)} devices" in merged.stdout
+
+
+def test_slices_take_the_connection_that_the_gate_takes():
+    (gate,) = yaml.safe_load((ROOT / "playbooks" / "rollout_gate.yml").read_text(encoding="utf-8"))
+    (part,) = yaml.safe_load((EXAMPLE / "slice.yml").read_text(encoding="utf-8"))
+    taken = set(gate["module_defaults"]["group/iotfleet.ota.ota"])
+    assert {*part["vars"]["rollout_slice_connection"], "max_qps"} == taken
 
 
 def test_no_slices_make_another_verdict(fleet, alone, tmp_path):
@@ -290,9 +312,8 @@ def test_no_slices_make_another_verdict(fleet, alone, tmp_path):
 
 def test_a_slice_without_hosts_hands_nothing_on(fleet, folder):
     """AWX never makes one of enabled hosts, but counts those that are not."""
-    job = start(folder / "empty", "slice.yml", fleet.place, {"rollout_gate_job_ids": "good"})
-    code, output = job.finish()
-    assert (code, job.artifacts()) == (0, {}), output
+    job = run(folder / "empty", "slice.yml", fleet.place, {"rollout_gate_job_ids": "good"})
+    assert (job.code, job.artifacts) == (0, {}), job.stdout
 
 
 def test_what_cannot_be_used_is_refused(fleet, tmp_path):
