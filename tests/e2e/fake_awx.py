@@ -48,6 +48,9 @@ FIELDS: dict[str, dict[str, Any]] = {
         "project": None,
         "playbook": "",
         "execution_environment": None,
+        "extra_vars": "",
+        "forks": 0,
+        "job_slice_count": 1,
         "timeout": 0,
         "allow_simultaneous": False,
         "survey_enabled": False,
@@ -112,6 +115,10 @@ class FakeAwx:
 
     def links(self, entry: dict[str, Any], name: str) -> list[int]:
         return self.linked.get((entry["id"], name), [])
+
+    def make(self, kind: str, **content: Any) -> int:
+        """The ID of a new object, which somebody made before."""
+        return int(self._create(kind, content)["id"])
 
     # --- Calls -------------------------------------------------------------------------------------------------------
 
