@@ -530,6 +530,8 @@ def test_the_guide_shows_what_the_files_hold():
     ]
     files = [path.read_text(encoding="utf-8") for path in KIT.rglob("*.yml")]
     assert len(shown) == 1
+    (command,) = re.findall(r"code-block:: console\n\n    \$ (.*)\n\n", guide)
+    assert f"#   {command}\n" in (KIT / "setup.yml").read_text(encoding="utf-8")
     assert all(any(block in text for text in files) for block in shown)
     named = re.findall(r"``((?:credential_types/|surveys/|project/|collections/)?\w+(?:/|\.yml))``", guide)
     own = {name for name in named if name not in ("credential.yml", "meta/execution-environment.yml")}

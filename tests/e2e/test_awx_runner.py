@@ -23,6 +23,7 @@ from .awx_jobs import ARTIFACTS, FAST, Job, answered, environment, node_variable
 from .conftest import ROOT, Simulator, simulator
 
 KEY = {"id": "awx-id", "secret": "canary-secret-+/=", "security_token": "canary-token-+/="}
+GUIDE = (ROOT / "docs" / "docsite" / "rst" / "awx.rst").read_text(encoding="utf-8")
 PROXY_PASSWORD = "canary-password"
 SECRETS = (KEY["secret"], KEY["security_token"], PROXY_PASSWORD)
 WORLD = {
@@ -77,20 +78,26 @@ def gate(job_id: str, **options: Any) -> dict[str, Any]:
 
 
 def test_progress_is_seen_while_the_job_runs(tmp_path, credential):
-    """The rollout stands still until somebody has seen an event that tells of it."""
-    with simulator(tmp_path, WORLD, "--time-scale", "0") as running:
+    """The rollout stands still until somebody has seen an event that tells of it. The guide shows what is seen."""
+    (shown,) = re.findall(r"code-block:: text\n\n((?:    .*\n)+)", GUIDE)
+    number = re.search(r"job (\d+): ", shown).group(1)
+    world = {**WORLD, "jobs": [{**WORLD["jobs"][0], "job_id": number}]}
+    with simulator(tmp_path, world, "--time-scale", "0") as running:
         seen: list[float] = []
 
         def watch(job: Job) -> bool:
-            if job.lines("job good: 0 succeeded, 0 failed, 5 pending") and not seen:
+            if job.lines(f"job {number}: 0 succeeded, 0 failed, 5 pending") and not seen:
                 seen.append(time.monotonic())
                 running.control("clock", {"advance": 60})
             return False
 
         there = {**credential, "OTA_ENDPOINT": running.url}
-        job = run_job(tmp_path / "job", "gate.yml", gate("good"), there, cancel=watch)
+        job = run_job(tmp_path / "job", "gate.yml", gate(number), there, cancel=watch)
     assert (job.status, job.code) == ("successful", 0), job.stdout
-    progress = job.lines("job good: ")
+    for line in shown.splitlines():
+        pattern = re.sub(r"\d+", r"\\d+", re.escape(line.strip()))
+        assert re.search(pattern, job.stdout), f"{line}\n\n{job.stdout}"
+    progress = job.lines(f"job {number}: ")
     assert {event["event"] for _moment, event in progress} == {"verbose"}
     assert "passed: 5 of 5 devices succeeded and reported the new version" in progress[-1][1]["stdout"]
     ((ended, end),) = [
@@ -218,7 +225,7 @@ def test_a_job_on_another_node(tmp_path, credential):
 
 def stage(folder: pathlib.Path, name: str, credential: dict[str, str], *handed_on: Any, **answers: Any) -> Job:
     """Run the job of a workflow's node."""
-    given = {"rollout_gate_dest_version": "2.0", "canary_job_ids": "good", **answers}
+    given = {"rollout_gate_dest_version": "2.0", "canary_job_ids": "good", "fleet_min_devices": 2, **answers}
     workflow = {**answered(read_kit("surveys/rollout.yml"), given)}
     return run_job(folder / name, f"{name}.yml", node_variables(FAST, handed_on, workflow), credential)
 
@@ -236,6 +243,14 @@ def test_the_workflow_from_canary_to_fleet(tmp_path, credential):
     assert (stopped.status, stopped.code) == ("failed", 2)
     assert f"The last verdict was {fleet.artifacts['rollout_gate_verdict']}. job bad: " in stopped.stdout
     assert {**canary.artifacts, **fleet.artifacts}["canary_sentence"].startswith("job good: passed")
+
+
+def test_the_batch_of_the_canary_is_not_the_fleet(tmp_path, credential):
+    """Although its devices are healthy and on the same version."""
+    fleet = stage(tmp_path, "fleet", credential, fleet_job_ids="good", fleet_min_devices=6)
+    assert (fleet.status, fleet.artifacts["rollout_gate_verdict"]) == ("failed", "failed"), fleet.stdout
+    few = "job good: failed: 5 devices had a task, and at least 6 should have had one; "
+    assert fleet.artifacts["rollout_gate_sentence"].startswith(few)
 
 
 def test_a_step_that_starts_the_fleet_tells_its_batches(tmp_path, credential):
@@ -256,6 +271,23 @@ def test_a_workflow_that_is_stopped_without_a_verdict(tmp_path, credential):
     stopped = stage(tmp_path, "stopped", credential)
     assert (stopped.status, stopped.artifacts) == ("failed", {})
     assert "The last verdict was none. No gate has come to an end." in stopped.stdout
+
+
+def test_an_answer_that_looks_like_a_number_is_one(tmp_path, credential):
+    """What AWX marks as unsafe, ansible-core from 2.19 on takes for a number. The playbook can name such a version."""
+    world = json.loads(json.dumps(WORLD).replace('"2.0"', '"2.10"'))
+    with simulator(tmp_path, world) as running:
+        there = {**credential, "OTA_ENDPOINT": running.url}
+        answer = run_job(tmp_path / "answer", "gate.yml", gate("good", dest_version="2.10"), there)
+        (tmp_path / "project").mkdir()
+        (play,) = read_kit("project/gate.yml")
+        named = [{**play, "vars": {"rollout_gate_dest_version": "2.10"}}]
+        (tmp_path / "project" / "gate.yml").write_text(yaml.safe_dump(named))
+        job = run_job(tmp_path / "named", "gate.yml", gate("good"), there, project=tmp_path / "project")
+    assert (answer.status, answer.artifacts["rollout_gate_verdict"]) == ("failed", "failed"), answer.stdout
+    wrong = 'job good: failed: batch good has the dest_version "2.10", and "2.1" was expected; '
+    assert answer.artifacts["rollout_gate_sentence"].startswith(wrong)
+    assert (job.status, job.artifacts["rollout_gate_verdict"]) == ("successful", "passed"), job.stdout
 
 
 def test_nothing_that_was_handed_on_changes_a_verdict(tmp_path, credential):
