@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 import shutil
@@ -243,8 +244,9 @@ def test_only_the_word_passed_goes_on(tmp_path, moving, verdict):
     ids=["nobody_approves", "without_a_batch", "approved"],
 )
 def test_approval(tmp_path, moving, environments, approve, release):
-    # The batch that the schedule watches is none that somebody has approved.
-    variables = {**VARIABLES, "OTA_WATCHED_BATCH": HEALTHY}
+    # Nothing that the schedule reads stands in for the batch that somebody approves.
+    read = re.findall(r"\bvars\.(\w+)", json.dumps(FILES["rollout-once.yml"]))
+    variables = {**dict.fromkeys(read, HEALTHY), **VARIABLES}
     github = GitHub(tmp_path, saying(moving, tmp_path, "passed"), variables, environments)
     results = github.run("rollout.yml", canary_batch=CANARY)
     assert results == {"canary": "success", "approve": approve, "fleet": release, "release": release}
