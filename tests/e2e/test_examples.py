@@ -77,6 +77,7 @@ VARIABLES = {
     "ota_canary_job": CANARY,
     "ota_canary_devices": ["light1", "light2"],
     "ota_fleet_job": FLEET,
+    "ota_fleet_devices": len(LAMPS),
     "ota_version": "2.0.0",
     "ota_moving_devices": ["light1", "light2"],
     "ota_tuya_endpoint": "https://si-0123456789.tuyacloud.com:8686",
