@@ -79,15 +79,15 @@ ANSIBLE_TEST_PROOF = {
 ANSIBLE_TEST_DOUBT = r"All targets skipped|Skipping unit tests|no tests ran"
 
 SHIPPED = (
+    "CHANGELOG.rst",
+    "LICENSE",
+    "README.md",
+    "changelogs/changelog.yaml",
     "docs/docsite/rst/getting_started.rst",
     "docs/examples/awx/setup.yml",
     "docs/examples/execution-environment/execution-environment.yml",
     "docs/examples/pipelines/jenkins/Jenkinsfile",
     "docs/examples/slicing/slice.yml",
-    "CHANGELOG.rst",
-    "LICENSE",
-    "README.md",
-    "changelogs/changelog.yaml",
     "extensions/eda/plugins/event_source/ota_rollout.py",
     "extensions/eda/rulebooks/rollout.yml",
     "meta/execution-environment.yml",
@@ -151,23 +151,27 @@ def install(session: nox.Session, group: str, *packages: str, constraints: Path 
     session.install("--constraint", str(constraints), *nox.project.dependency_groups(GROUPS, group), *packages)
 
 
+def git(cwd: Path, *arguments: str) -> bytes:
+    return subprocess.check_output(["git", "-c", "safe.directory=*", *arguments], cwd=cwd)
+
+
+def own_files() -> list[str]:
+    """Return what git tracks or would add."""
+    names = git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "-z").split(b"\0")
+    return [os.fsdecode(name) for name in names if name and os.path.lexists(ROOT / os.fsdecode(name))]
+
+
 def copy_tree(session: nox.Session) -> Path:
-    """Copy what git tracks or would add to where Ansible expects a collection, as a repository of its own."""
+    """Copy our own files to where Ansible expects a collection, as a repository of its own."""
     tree = WORK / "trees" / session.name / COLLECTION
     tree.mkdir(parents=True, exist_ok=True)
-
-    def git(*arguments: str, cwd: Path = tree) -> bytes:
-        return subprocess.check_output(["git", "-c", "safe.directory=*", *arguments], cwd=cwd)
-
-    git("init", "--quiet")
-    git("add", "--all")
-    git("rm", "-r", "-f", "--quiet", "--ignore-unmatch", ".")
-    for name in git("ls-files", "--cached", "--others", "--exclude-standard", "-z", cwd=ROOT).split(b"\0"):
-        source, target = ROOT / os.fsdecode(name), tree / os.fsdecode(name)
-        if name and os.path.lexists(source):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target, follow_symlinks=False)
-    git("add", "--all")
+    git(tree, "init", "--quiet")
+    git(tree, "add", "--all")
+    git(tree, "rm", "-r", "-f", "--quiet", "--ignore-unmatch", ".")
+    for name in own_files():
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, tree / name, follow_symlinks=False)
+    git(tree, "add", "--all")
     session.chdir(tree)
     session.env["ANSIBLE_COLLECTIONS_PATH"] = session.env["PYTHONPATH"] = str(tree.parents[2])
     return tree
@@ -278,12 +282,12 @@ def build(session: nox.Session) -> None:
     install_collection(session)
     artifact = next((WORK / "artifacts" / session.name).glob("*.tar.gz"))
     with tarfile.open(artifact) as opened:
-        names = opened.getnames()
+        names = {member.name for member in opened if member.isfile()} - {"MANIFEST.json", "FILES.json"}
     missing = [name for name in SHIPPED if name not in names]
-    surplus = [name for name in names if NOT_SHIPPED.search(name)]
+    surplus = names.difference(own_files()) | {name for name in names if NOT_SHIPPED.search(name)}
     if missing or surplus:
         session.error(f"missing: {missing}, not for users: {surplus}")
-    session.log(f"{len(names)} files and folders")
+    session.log(f"{len(names)} files")
 
     session.chdir(artifact.parent)
     output = session.run("python", "-m", "galaxy_importer.main", artifact.name, silent=True)
@@ -298,10 +302,6 @@ def release_check(session: nox.Session) -> None:
     """Check what a release needs beyond a good commit: nothing uncommitted, a whole changelog, a new version."""
     install(session, "lint")
     version = re.search(r"^version: (\S+)$", (ROOT / "galaxy.yml").read_text(), re.MULTILINE)[1]
-
-    def git(*arguments: str) -> str:
-        return session.run("git", "-C", str(ROOT), *arguments, external=True, silent=True, log=False)
-
     for path in ROOT.glob("docs/examples/**/requirements.yml"):
         pinned = re.search(r"name: iotfleet\.ota\n +version: \"?([\w.]+)", path.read_text())
         if not pinned or pinned[1] != version:
@@ -311,9 +311,9 @@ def release_check(session: nox.Session) -> None:
     waiting = sorted(path.name for path in ROOT.glob("changelogs/fragments/*.yml"))
     if waiting:
         session.error(f'these changes are in no release yet: {", ".join(waiting)}; run "make changelog"')
-    if git("status", "--porcelain"):
+    if git(ROOT, "status", "--porcelain"):
         session.error("there are changes that are not committed; commit them")
-    if git("tag", "--list", version, f"v{version}"):
+    if git(ROOT, "tag", "--list", version, f"v{version}"):
         session.error(f"{version} is released already; raise the version in galaxy.yml")
     tree = copy_tree(session)
     session.run("antsibull-changelog", "lint-changelog-yaml", "changelogs/changelog.yaml")
@@ -414,7 +414,8 @@ def matrix(session: nox.Session, core: str, modules: str) -> None:
     session.env["ANSIBLE_ROLES_PATH"] = str(tree / "tests" / "integration" / "targets")
     session.run(*play, "tests/integration/all.yml", silent=True)
     if modules == session.python:
-        session.run(*play, "iotfleet.ota.rehearsal", silent=True)
+        reports = f"rehearsal_reports={session.create_tmp()}/reports"
+        session.run(*play, "-e", reports, "iotfleet.ota.rehearsal", silent=True)
 
 
 @nox.session

@@ -89,6 +89,7 @@ INVENTORY = {"canary": ["light1", "light2"], "lamps": LAMPS}
 
 #: Documents of which other tests run what is no excerpt of an example, as far as it can run here.
 ELSEWHERE = {
+    "docs/docsite/rst/awx.rst": "test_awx_runner.py",
     "docs/docsite/rst/events.rst": "test_event_source.py",
     "docs/docsite/rst/execution_environment.rst": "test_execution_environment.py",
     "docs/docsite/rst/pipelines.rst": "test_pipelines_gitlab.py",

@@ -243,6 +243,17 @@ def test_inputs_are_the_options_of_the_gate():
     assert set(passed) == set(options)
 
 
+def test_known_variables_are_those_that_there_are():
+    known = {
+        f"rollout_gate_{name}"
+        for name in yaml.safe_load((ROLE / "vars/main.yml").read_text())["rollout_gate_run_others"]
+    }
+    playbook = (ROOT / "playbooks" / "rollout_gate.yml").read_text()
+    connection = set(re.findall(r"{{ (rollout_gate_\w+) if", playbook))
+    handed = set(re.findall(r"'(rollout_gate_\w+)':", (ROLE / "tasks" / "main.yml").read_text()))
+    assert known == connection | handed | {"rollout_gate_result", "rollout_gate_report_files"}
+
+
 def test_nothing_handed_on_is_an_input():
     """AWX makes it extra variables of later jobs, which would be gates as well."""
     spec = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
@@ -372,6 +383,12 @@ def test_role_that_looks_once_and_goes_on(tmp_path, url):
         ({"max_failed": -1}, "max_failed is -1"),
         ({"previous": "on_verdict.yml"}, "is not a JSON report of this role in version 1"),
         ({"formats": ["json", "pdf"]}, "pdf"),
+        (
+            {"dest_versoin": "2.0.0"},
+            "The role rollout_gate has no variable rollout_gate_dest_versoin; correct the name",
+        ),
+        ({"expected_devices": "lamp-1,"}, "rollout_gate_expected_devices ends with a comma, as if it had been cut"),
+        ({"report_dir": "play.yml"}, "/play.yml, which is no folder that can be written; choose another."),
         ({"on_verdict": "missing.yml"}, "rollout_gate_on_verdict names the file missing.yml, which does not exist"),
     ],
 )
