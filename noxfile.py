@@ -102,7 +102,7 @@ SHIPPED = (
     "roles/simulator/meta/argument_specs.yml",
 )
 NOT_SHIPPED = re.compile(
-    r"(^|/)(\.|__pycache__|tests/|docs/site|changelogs/(fragments|config)|(noxfile|Makefile|constraints|pyproject))"
+    r"(^|/)(\.(?!ansible-lint$)|__pycache__|tests/|docs/site|changelogs/(fragments|config)|(noxfile|Makefile|constraints|pyproject))"
 )
 
 
