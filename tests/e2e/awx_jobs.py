@@ -96,9 +96,10 @@ def prepare(
     arguments: Sequence[str] = (),
     timeout: int = 0,
     project: pathlib.Path = KIT / "project",
-    hosts: Mapping[str, Mapping[str, Any]] = LOCALHOST,
+    hosts: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Make the private data of a job, with an inventory as AWX writes it. The environment is never written."""
+    hosts = hosts or LOCALHOST
     env = folder / "env"
     env.mkdir(parents=True, exist_ok=True)
     (folder / "inventory").mkdir(exist_ok=True)
@@ -129,7 +130,7 @@ def run_job(
     arguments: Sequence[str] = (),
     timeout: int = 0,
     project: pathlib.Path = KIT / "project",
-    hosts: Mapping[str, Mapping[str, Any]] = LOCALHOST,
+    hosts: Mapping[str, Mapping[str, Any]] | None = None,
     cancel: Callable[[Job], bool] = lambda job: False,
 ) -> Job:
     """Run a playbook of a project; ``cancel`` tells, from what has come so far, whether somebody cancels it."""

@@ -241,14 +241,14 @@ def checked_survey(survey: Any) -> Any:
 def check_question(question: Any) -> None:
     """:raises RefusedError: AWX does not take it."""
     for name, kind in (("question_name", str), ("variable", str), ("type", str), ("required", bool)):
-        if type(question[name]) is not kind:
+        if not isinstance(question[name], kind):
             raise RefusedError(f"{name} of a question is {question[name]!r}")
     if question["type"] not in SURVEY_TYPES:
         raise RefusedError(f"there is no question of type {question['type']}")
     default = question.get("default", "")
     if default != "" and not isinstance(default, SURVEY_TYPES[question["type"]]):
         raise RefusedError(f"the default of {question['variable']} is {default!r}")
-    if any(type(question.get(name, 0)) is not int for name in ("min", "max")):
+    if not all(isinstance(question.get(name, 0), int) for name in ("min", "max")):
         raise RefusedError(f"a bound of {question['variable']} is no integer")
     if question["type"].startswith("multi") and default not in ["", *question["choices"]]:
         raise RefusedError(f"{default!r} is no choice of {question['variable']}")

@@ -83,12 +83,12 @@ def run_slices(
     job_id: str,
     hosts: Sequence[str],
     count: int = SLICES,
-    handed_on: Mapping[str, Any] = {},
+    handed_on: Mapping[str, Any] | None = None,
     **survey: Any,
 ) -> list[dict[str, Any]]:
     """Run the slices of a job template at once, each with every so many-th host as AWX does; what each handed on."""
     template = {"rollout_slice_max_qps": 10 / count}
-    variables = node_variables(template, [handed_on], {"rollout_gate_job_ids": job_id, **survey})
+    variables = node_variables(template, [handed_on or {}], {"rollout_gate_job_ids": job_id, **survey})
     ordered = sorted(hosts)
     with ThreadPoolExecutor(count) as pool:
         begun = [
