@@ -99,7 +99,7 @@ def prepare(
     hosts: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Make the private data of a job, with an inventory as AWX writes it. The environment is never written."""
-    hosts = hosts or LOCALHOST
+    hosts = LOCALHOST if hosts is None else hosts
     env = folder / "env"
     env.mkdir(parents=True, exist_ok=True)
     (folder / "inventory").mkdir(exist_ok=True)
