@@ -20,12 +20,12 @@ def number(version: str) -> tuple[int, ...]:
 
 def main() -> None:
     sessions = json.loads(Path(sys.argv[1]).read_text())["sessions"]
-    failed = [session["name"] for session in sessions if session["result"] not in ("success", "skipped")]
+    failed = [session["signatures"][0] for session in sessions if session["result"] not in ("success", "skipped")]
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
     words = {}
     for session in sessions:
-        cell = CELL.fullmatch(session["name"])
+        cell = CELL.fullmatch(session["signatures"][0])
         tried = "gate, modules" if cell["controller"] == cell["modules"] else "modules"
         words[cell["core"], cell["modules"]] = tried if session["result"] == "success" else "not tried"
     cores = sorted({core for core, _modules in words}, key=number)
