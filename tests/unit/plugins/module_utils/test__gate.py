@@ -190,16 +190,18 @@ def test_a_gate_that_never_saw_anything_says_why():
     rollout.fault("http_error")
 
     def run(work, timeout, meanwhile):
+        over = rollout.clock.elapsed + timeout
         with contextlib.suppress(OtaError):
             work()
-        rollout.clock.elapsed += timeout
+        rollout.clock.elapsed = over
         raise TimeoutError
 
     result = rollout.gate("1", run=run, wait_timeout=5)
-    assert result["verdict"] == "inconclusive"
+    assert result["verdict"] == "timed_out"
+    assert [reason["code"] for reason in result["reasons"]] == ["deadline", "starting"]
     assert re.fullmatch(
-        r"job 1: inconclusive: no look came to an end, so that nothing is known; \d+ s of \d+ s;"
-        r" the last look failed: QueryOTAJob got no usable answer.*HTTP 503.*\.",
+        r"job 1: timed out: the rollout was not settled within 5 s; no look has come to an end yet; 5 s of 5 s;"
+        r" the last look failed: QueryOTAJob .*ServiceUnavailable.*\.",
         result["msg"],
     )
     assert result["failure"]["action"] == "QueryOTAJob"

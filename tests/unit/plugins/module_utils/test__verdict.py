@@ -170,8 +170,15 @@ ROWS = [
         plain(),
         look(),
         ("inconclusive", True, "nothing_to_judge"),
-        "no look came to an end, so that nothing is known",
+        "there is no task, and nothing that could be judged",
         id="4-no-batch",
+    ),
+    pytest.param(
+        plain(),
+        look(fresh=False),
+        ("pending", False, "starting"),
+        "no look has come to an end yet",
+        id="4-no-look",
     ),
     pytest.param(
         plain(accept_canceled=True),
