@@ -355,7 +355,7 @@ def e2e(session: nox.Session) -> None:
     install_collection(session)
     session.env["AWX_COLLECTIONS"] = str(unpack_awx_collection(session))
     session.env["PYTHONDONTWRITEBYTECODE"] = "1"
-    session.run("pytest", "-p", "no:cacheprovider", "-n", "2", "--dist", "loadfile", "tests/e2e", *session.posargs)
+    session.run("pytest", "-p", "no:cacheprovider", "-n", "3", "--dist", "loadfile", "tests/e2e", *session.posargs)
 
 
 @nox.session
