@@ -22,10 +22,10 @@ test: $(NOX) ## Run what continuous integration runs; SESSIONS="lint units" runs
 docs: $(NOX) ## Build the documentation site, site/index.html
 	@$(NOX) --session docs
 
-proof: $(NOX) ## Look for a rollout that fools the gate among 1,000,000, half an hour long; SEED=7 replays one
+proof: $(NOX) ## Look for a rollout that fools the gate among 1,000,000, for an hour or more; SEED=7 replays one
 	@$(NOX) --session proof -- $(if $(SEED),--seed $(SEED) --verbose,--rollouts 1000000)
 
-matrix: $(NOX) ## Try each ansible-core on each Python that is here, half an hour long, and note it in README.md
+matrix: $(NOX) ## Try each ansible-core on each Python that is here, some 45 minutes long, and note it in README.md
 	@rm -f $(MATRIX); $(NOX) --session matrix --report $(MATRIX); .venv/bin/python tests/tooling/matrix.py $(MATRIX)
 
 release-check: $(NOX) ## Check all that a release needs, from the built artifact to the changelog

@@ -153,7 +153,7 @@ class Gate:
         self._end = self._deadline if request.wait else self._now() + self._policy.wait_timeout
         self._facts = Facts(self._now())
         self._learned = False
-        self._trouble: OtaError | None = None
+        self._trouble: OtaError | None = None  # why the last look failed, also where the time was over meanwhile
         self._told, self._told_at = "", self._now()
         self._notes: list[str] = []
         self._slice_notes: list[str] = []
@@ -397,7 +397,7 @@ class Gate:
         standing = verdict.standing
         pending = sorted(standing.of("pending"), key=lambda entry: -(entry["idle_seconds"] or 0.0))
         everything = standing.entries if standing.whole and len(standing.entries) <= MAX_ENTRIES else ()
-        error = self._facts.error or self._trouble
+        error = self._trouble
         return {
             **{name: value for name, value in as_facts(verdict).items() if name != "wants"},
             "jobs": [_job(batch) for batch in self._facts.batches],

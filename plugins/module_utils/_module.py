@@ -28,7 +28,7 @@ class OtaModule(AnsibleModule):
 
     def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
         if "failure" not in kwargs:
-            kwargs["failure"] = invalid(msg, "see the module's documentation").failure()
+            kwargs["failure"] = invalid(msg, "see the documentation of the options").failure()
         super().fail_json(msg=msg, **kwargs)
         raise AssertionError("not reached")
 

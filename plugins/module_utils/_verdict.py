@@ -312,9 +312,9 @@ def _empty(case: Case) -> Outcome | None:
         return None
     if not case.standing.exact:
         return _read_first(case, "tasks")
-    sentence = "there is no task" + (" that was not canceled" if case.standing.canceled else "")
     if not case.facts.batches and not case.facts.fresh:
         return _open(case, Reason("starting", "no look has come to an end yet"))
+    sentence = "there is no task" + (" that was not canceled" if case.standing.canceled else "")
     if case.in_grace:
         return _open(case, Reason("starting", f"{sentence} yet"))
     named = case.policy.expected_devices is not None or case.policy.min_devices is not None

@@ -119,6 +119,13 @@ def saying(place: Site, folder: pathlib.Path, verdict: str | None, gates: str = 
     return replace(place, environment={**place.environment, "PATH": path})
 
 
+def check_schema(name: str, *files: pathlib.Path) -> None:
+    """Check files against a schema that comes with check-jsonschema."""
+    command = ["check-jsonschema", "--builtin-schema", name, *map(str, files)]
+    done = execute(command, cwd=EXAMPLES, env=os.environ, timeout=60)
+    assert done.returncode == 0, done.stdout
+
+
 def run_script(command: list[str], folder: pathlib.Path, environment: Mapping[str, str]) -> tuple[int, str]:
     """The exit code and all output of a command; no output has a secret."""
     done = execute(

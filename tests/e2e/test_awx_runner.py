@@ -328,9 +328,9 @@ def files(role: str, kind: str) -> list[str]:
 
 
 def test_looks_of_a_schedule_go_on_by_a_folder_that_outlives_the_job(tmp_path, credential):
-    kept = tmp_path / "exposed"
-    where = {"report_dir": str(kept), "report_name": "bad", "previous": str(kept / "bad.json"), "formats": "json"}
-    once = gate("bad", wait=False, confirmations=2, **where)
+    (block,) = re.findall(r"code-block:: yaml\n\n((?:    .*\n)+)", GUIDE)
+    shown = yaml.safe_load(block.replace("/var/lib/ota", str(tmp_path / "exposed")))
+    once = {**gate("bad", confirmations=2, formats="json"), **shown}
     first = run_job(tmp_path / "first", "gate.yml", once, credential)
     assert (first.status, first.artifacts["rollout_gate_verdict"]) == ("successful", "pending")
     assert first.artifacts["rollout_gate_final"] is False

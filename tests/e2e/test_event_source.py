@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -170,8 +171,9 @@ def run_rulebook(
     for name in names:
         tasks = [*playbook["tasks"], json.loads(json.dumps(WRITE_DOWN).replace("FOLDER/NAME", f"{folder}/{name}"))]
         (folder / f"{name}.yml").write_text(yaml.safe_dump([{**playbook, "tasks": tasks}]))
+    (shown,) = re.findall(r"\$ (ansible-rulebook .+)", GUIDE)
     done = execute(
-        ["ansible-rulebook", "-r", rulebook, "-i", "inventory.yml", "-e", "variables.yml", *options],
+        [*shlex.split(shown.replace("iotfleet.ota.rollout", rulebook)), *options],
         cwd=folder,
         env=environment(place, **settings),
         timeout=120,

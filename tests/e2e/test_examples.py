@@ -87,12 +87,14 @@ VARIABLES = {
 }
 INVENTORY = {"canary": ["light1", "light2"], "lamps": LAMPS}
 
-#: Documents of which other tests run what is no excerpt of an example, as far as it can run here.
+#: What other tests take from a document and run, as far as it can run here.
 ELSEWHERE = {
-    "docs/docsite/rst/awx.rst": "test_awx_runner.py",
-    "docs/docsite/rst/events.rst": "test_event_source.py",
-    "docs/docsite/rst/execution_environment.rst": "test_execution_environment.py",
-    "docs/docsite/rst/pipelines.rst": "test_pipelines_gitlab.py",
+    ("awx.rst", "text"): "test_awx_runner.py",
+    ("awx.rst", "yaml"): "test_awx_runner.py",
+    ("events.rst", "console"): "test_event_source.py",
+    ("events.rst", "yaml"): "test_event_source.py",
+    ("events.rst", "yaml+jinja"): "test_event_source.py",
+    ("execution_environment.rst", "console"): "test_execution_environment.py",
 }
 
 #: Examples that name what exists nowhere, and what they fail with.
@@ -160,6 +162,10 @@ def examples() -> list[Example]:
     return [Example(str(path.relative_to(ROOT)), *block) for path in paths for block in blocks_of(path)]
 
 
+def is_elsewhere(example: Example) -> bool:
+    return (pathlib.Path(example.document).name, example.language) in ELSEWHERE
+
+
 def is_excerpt(example: Example) -> bool:
     """Whether the example is a part of a file that has tests of its own."""
     files = (path for path in (ROOT / "docs" / "examples").rglob("*") if path.is_file())
@@ -172,7 +178,7 @@ def plain(text: str) -> str:
     return "\n".join(re.sub(r"^\s*([$#] *)?", "", line).rstrip() for line in text.splitlines())
 
 
-EXAMPLES = [example for example in examples() if example.document not in ELSEWHERE and not is_excerpt(example)]
+EXAMPLES = [example for example in examples() if not (is_elsewhere(example) or is_excerpt(example))]
 FIRST = {example.text: example for example in reversed(EXAMPLES)}
 SECTIONS = [name for name, _title in yaml.safe_load((ROOT / "changelogs/config.yaml").read_text())["sections"]]
 TARGETS = re.findall(r"^([a-z-]+):.* ## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
@@ -397,9 +403,13 @@ def test_examples_are_found():
     assert {"ota_job_info", "rollout_verdict", "rollout_passed"} <= plugins
 
 
-@pytest.mark.parametrize("name", ELSEWHERE.values())
-def test_tests_that_others_stand_for_are_there(name):
-    assert "def test_" in pathlib.Path(__file__).with_name(name).read_text(encoding="utf-8")
+@pytest.mark.parametrize(("document", "language"), ELSEWHERE)
+def test_what_is_run_elsewhere_is_there_and_read_there(document, language):
+    assert any(
+        (pathlib.Path(example.document).name, example.language) == (document, language) for example in examples()
+    )
+    name = ELSEWHERE[document, language]
+    assert f'"{document}"' in pathlib.Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def test_it_is_known_how_to_run_each_example():

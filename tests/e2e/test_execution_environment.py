@@ -15,6 +15,7 @@ import sys
 
 import pytest
 import yaml
+from ansible_builder.cli import parse_args
 
 from .conftest import REHEARSAL, ROOT, execute, simulator
 from .galaxy import VERSION, build_artifact, galaxy
@@ -23,6 +24,7 @@ EXAMPLE = ROOT / "docs" / "examples" / "execution-environment"
 NEEDED = ["requests>=2.25.0", "xmltodict>=0.12.0"]
 TOLD = [f"{requirement}  # from collection iotfleet.ota" for requirement in NEEDED]
 KEY = {"id": "image-id", "secret": "image-secret"}
+GUIDE = (ROOT / "docs" / "docsite" / "rst" / "execution_environment.rst").read_text(encoding="utf-8")
 
 
 def run(*command: str | os.PathLike[str], folder: pathlib.Path, **environment: str) -> str:
@@ -34,6 +36,13 @@ def run(*command: str | os.PathLike[str], folder: pathlib.Path, **environment: s
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
+
+
+def test_the_command_of_the_guide_is_one():
+    """It is not run, because it needs a container engine."""
+    (command,) = re.findall(r"\$ ansible-builder (.+)", GUIDE)
+    asked = parse_args(shlex.split(command))
+    assert (asked.action, asked.tag) == ("build", [f"registry.example.com/ota-ee:{VERSION}"])
 
 
 @pytest.fixture(scope="module")

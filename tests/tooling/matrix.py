@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Write into README.md what nox's report says of each ansible-core and Python, if nothing failed and all was tried."""
+"""Write into README.md what nox's report says of each ansible-core and Python, if nothing failed."""
 
 import json
 import re
