@@ -87,7 +87,6 @@ SHIPPED = (
     "docs/examples/awx/setup.yml",
     "docs/examples/execution-environment/execution-environment.yml",
     "docs/examples/pipelines/jenkins/Jenkinsfile",
-    "docs/examples/slicing/slice.yml",
     "extensions/eda/plugins/event_source/ota_rollout.py",
     "extensions/eda/rulebooks/rollout.yml",
     "meta/execution-environment.yml",

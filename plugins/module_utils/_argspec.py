@@ -92,12 +92,6 @@ PREFLIGHT: dict[str, dict[str, Any]] = {
     "job_type": {"type": "str", "choices": ["UPGRADE_FIRMWARE", "VERIFY_FIRMWARE"]},
 }
 
-SLICE: dict[str, dict[str, Any]] = {
-    "job_ids": {"type": "list", "elements": "str", "required": True, "aliases": ["job_id"]},
-    "device_names": {"type": "list", "elements": "str", "required": True, "aliases": ["device_name"]},
-    "module_name": {"type": "str", "default": "default"},
-}
-
 # The defaults of what decides the verdict are those of _policy.
 GATE: dict[str, dict[str, Any]] = {
     "job_ids": {"type": "list", "elements": "str", "required": True, "aliases": ["job_id"]},
@@ -125,7 +119,6 @@ GATE: dict[str, dict[str, Any]] = {
     "wait_timeout": {"type": "float"},
     "wait_interval": {"type": "float", "default": 15.0},
     "previous": {"type": "dict"},
-    "slices": {"type": "list", "elements": "str"},
     "mode": {"type": "str", "choices": ["enforce", "report"], "default": "enforce"},
 }
 

@@ -29,7 +29,6 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._progress import (
     progress_of,
     sentence_of,
 )
-from ansible_collections.iotfleet.ota.plugins.module_utils._slices import Slice, proof_of, read_slices
 from ansible_collections.iotfleet.ota.plugins.module_utils._standing import (
     Batch,
     Entry,
@@ -78,10 +77,7 @@ class Clock(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What is to be gated, and how. ``previous`` is what an earlier run returned, if its looks are to go on.
-
-    ``slices`` are what job slices have proved already.
-    """
+    """What is to be gated, and how. ``previous`` is what an earlier run returned, if its looks are to go on."""
 
     job_ids: Sequence[str]
     policy: Policy
@@ -91,7 +87,6 @@ class Request(NamedTuple):
     history: Mapping[str, Any] | None = None
     previous: Mapping[str, Any] = {}
     max_qps: float = 10.0
-    slices: Sequence[Slice] | None = None
 
 
 def read_request(options: Mapping[str, Any]) -> Request:
@@ -112,7 +107,6 @@ def read_request(options: Mapping[str, Any]) -> Request:
         history=read_history(options["previous"], job_ids),
         previous=options["previous"] or {},
         max_qps=options["max_qps"],
-        slices=read_slices(options["slices"], policy),
     )
 
 
@@ -156,7 +150,6 @@ class Gate:
         self._trouble: OtaError | None = None  # why the last look failed, also where the time was over meanwhile
         self._told, self._told_at = "", self._now()
         self._notes: list[str] = []
-        self._slice_notes: list[str] = []
         polls = request.previous.get("polls")
         self._polls = [poll for poll in polls if _is_poll(poll)] if isinstance(polls, list) else []
 
@@ -251,23 +244,8 @@ class Gate:
                 [read_tasks(self._client, batch.job_id, batch.job, batch.total) for batch in batches]
             )
         keys = verdict.standing.to_prove
-        proved = self._proved(keys)
-        unread = [key for key in keys if key not in proved]
-        self._announce("versions", len(unread))
-        return lambda: self._facts._replace(versions={**proved, **self._versions(unread)}, now=self._now())
-
-    def _proved(self, keys: Sequence[Key]) -> dict[Key, str | None]:
-        """The versions that slices have proved, of the devices whose versions are wanted; what slices spare is told."""
-        if self._request.slices is None:
-            return {}
-        proof = proof_of(self._request.slices, self._facts, self._policy.scope)
-        proved: dict[Key, str | None] = {key: proof.versions[key] for key in keys if key in proof.versions}
-        if not self._slice_notes:
-            for sentence in proof.unused:
-                self._warn(f"{self._subject()}: {sentence}. The gate reads itself what that slice was to read.")
-            self._slice_notes = [f"slices have proved {len(proved)} of {len(keys)} devices", *proof.unused]
-            self._show(f"{self._subject()}: {self._slice_notes[0]}; {self._times()}")
-        return proved
+        self._announce("versions", len(keys))
+        return lambda: self._facts._replace(versions=self._versions(keys), now=self._now())
 
     def _versions(self, keys: Sequence[Key]) -> dict[Key, str | None]:
         def read(key: Key) -> str | None:
@@ -358,11 +336,9 @@ class Gate:
 
     def _introduce(self, verdict: Verdict) -> None:
         """Tell each clock that applies, and warn of a rollout that cannot be settled in time."""
-        proved = proof_of(self._request.slices or (), self._facts, self._policy.scope).versions
-        devices = max(0, verdict.standing.total - len(proved))
         proof = 0.0
         if self._policy.verify_versions and self._request.max_qps:
-            proof = devices * self._policy.confirmations / self._request.max_qps
+            proof = verdict.standing.total * self._policy.confirmations / self._request.max_qps
         clocks = clocks_of(self._facts.batches, self._policy, self._now())
         self._notes.append(f"the rollout must be settled by {utc(self._deadline)}")
         self._notes += clocks.sentences
@@ -405,7 +381,7 @@ class Gate:
             "laggards": _shown(pending),
             "devices": _shown(everything),
             "polls": self._polls,
-            "notes": [*self._notes, *self._slice_notes],
+            "notes": self._notes,
             "started": utc(self._started),
             "ended": utc(self._facts.now),
             "deadline": utc(self._deadline),

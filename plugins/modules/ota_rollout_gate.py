@@ -190,17 +190,6 @@ options:
         look can settle something only with O(confirmations=1).
       - What was seen with other options, of another service or for another O(module_name) confirms nothing.
     type: dict
-  slices:
-    description:
-      - The RV(iotfleet.ota.ota_rollout_slice_info#module:slice) of each of several jobs, such as the slices of an AWX
-        job template. The gate does not ask again about the versions of the devices that these have proved, and asks
-        about all others itself.
-      - So slices only spare requests. With a slice that failed, is empty or was given twice, the verdict is the same.
-      - A slice that is about other batches, was read from elsewhere, before the batches were finished or more than a
-        day ago does not count. RV(notes) and a warning tell so.
-      - Not to be given with O(soak), or with O(verify_versions=false).
-    type: list
-    elements: str
   mode:
     description:
       - With V(enforce), the task fails unless the verdict is V(passed), or is not final without O(wait).
@@ -495,7 +484,6 @@ polls:
 notes:
   description:
     - What was said at the start, the clocks that apply, and a warning if the time may be too short.
-    - With O(slices), what these have proved, and which do not count.
   type: list
   elements: str
   returned: always, unless an option cannot be used

@@ -27,7 +27,6 @@ from .awx_jobs import ARTIFACTS, FAST, KIT, answered, read_kit, run_job
 from .conftest import REHEARSAL, ROOT, Simulator, execute, needs, simulator
 from .fake_awx import TOKEN, FakeAwx, checked_survey, fake_awx
 
-SLICING = ROOT / "docs" / "examples" / "slicing"
 TYPES = ("alibaba_cloud_ota", "tuya_ota")
 SURVEYS = {"gate": "rollout_gate", "preflight": "rollout_preflight"}
 SECRET, SECURITY_TOKEN = "canary-secret-+/=", "canary-token-+/="
@@ -475,49 +474,6 @@ def test_set_up(tmp_path, collections):
             "fleet gate": {"failure_nodes": ["stopped"]},
             "stopped": {},
         }
-
-
-def test_set_up_of_slices(tmp_path, collections):
-    """What the example for slices makes, of what it says must be there."""
-    playbook = SLICING / "setup.yml"
-    (play,) = yaml.safe_load(playbook.read_text(encoding="utf-8"))
-    ota = play["vars"]
-    with fake_awx() as awx:
-        here = {"organization": awx.make("organizations", name=ota["ota_organization"])}
-        project = awx.make("projects", name=ota["ota_project"], **here)
-        inventory = awx.make("inventories", name=ota["ota_inventory"], **here)
-        image = awx.make("execution_environments", name=ota["ota_execution_environment"])
-        kind = awx.make("credential_types", inputs={"fields": []})
-        credential = awx.make("credentials", name=ota["ota_credential"], credential_type=kind)
-        first = set_up(tmp_path, awx, collections, {}, playbook=playbook)
-        assert first["changed"] == 4
-        written = len(awx.written)
-        assert set_up(tmp_path, awx, collections, {}, playbook=playbook) == {**first, "changed": 0}
-        assert len(awx.written) == written
-
-        templates = {template["name"]: template for template in awx.objects["job_templates"].values()}
-        assert {name: (each["playbook"], each["job_slice_count"]) for name, each in templates.items()} == {
-            "OTA sliced gate: wait": ("settled.yml", 1),
-            "OTA sliced gate: read": ("slice.yml", 4),
-            "OTA sliced gate: judge": ("merge.yml", 1),
-        }
-        shared = {"project": project, "inventory": inventory, "execution_environment": image, "forks": 1, **here}
-        for template in templates.values():
-            assert (SLICING / template["playbook"]).is_file()
-            assert template == {**template, **shared, "allow_simultaneous": True}
-            assert awx.links(template, "credentials") == [credential]
-        assert json.loads(templates["OTA sliced gate: read"]["extra_vars"]) == {"rollout_slice_max_qps": 2.5}
-        workflow = awx.named("workflow_job_templates", "OTA sliced gate")
-        assert workflow == {**workflow, **here, "allow_simultaneous": True, "survey_enabled": True}
-        survey = awx.surveys[workflow["id"]]["spec"]
-        assert {question["variable"]: question["required"] for question in survey} == {
-            "rollout_gate_job_ids": True,
-            "rollout_gate_dest_version": True,
-        }
-        assert graph(awx) == {"wait": {"success_nodes": ["read"]}, "read": {"always_nodes": ["judge"]}, "judge": {}}
-        for node in awx.objects["workflow_job_template_nodes"].values():
-            started = templates[f"OTA sliced gate: {node['identifier']}"]
-            assert node["unified_job_template"] == started["id"]
 
 
 # --- Guide -----------------------------------------------------------------------------------------------------------

@@ -27,7 +27,6 @@ QUESTIONS = {
     "ota_unfinished_tasks_info": {**DEVICE, "module_name": None, "task_statuses": None},
     "ota_module_versions_info": {**DEVICE, "module_name": None},
     "ota_device_jobs_info": {**DEVICE, "firmware_id": "f1"},
-    "ota_rollout_slice_info": {"job_ids": ["1"], "device_names": ["d-1"], "module_name": "default", **PLACE},
     "ota_preflight_info": {
         **dict.fromkeys(("product_key", "device_names", "firmware_id", "dest_version", "job_type", "iot_instance_id")),
         "job_id": "1",

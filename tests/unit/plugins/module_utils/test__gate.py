@@ -13,7 +13,6 @@ import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials, Provider, unusable
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.plugins.module_utils._gate import MAX_ENTRIES, _is_permanent
-from ansible_collections.iotfleet.ota.plugins.module_utils._slices import Slice
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 
 FIVE = {"prefix": "d-", "count": 5, "jitter": 0}
@@ -408,58 +407,3 @@ def test_a_token_that_ends_early_is_renewed_by_the_gate():
     lease = leased(rollout)
     assert rollout.gate("1", wait_interval=2, wait_timeout=1800, **KNOWN)["verdict"] == "passed"
     assert lease.times == [0.0, 0.0]
-
-
-def part(*names, **facts):
-    """A slice that has proved these devices."""
-    versions = {("k1", name): "2.0" for name in names}
-    began = facts.pop("began", Rollout(batch()).clock.wall())
-    return Slice(**{"scope": "", "job_ids": ("1",), "began": began, "finished": True, "versions": versions, **facts})
-
-
-@pytest.mark.parametrize(
-    ("slices", "read"),
-    [
-        ([], 5),
-        ([part("d-1", "d-2"), part("d-3", "d-4", "d-5")], 0),
-        ([part("d-1", "d-2"), part("d-2", "elsewhere")], 3),
-        ([part("d-1", job_ids=("2",)), part("d-2")], 4),
-    ],
-    ids=["none", "all", "one is missing", "one is of another batch"],
-)
-def test_what_slices_have_proved_is_not_read_again(slices, read):
-    alone, rollout = Rollout(batch(FIVE)), Rollout(batch(FIVE))
-    single = alone.gate("1", wait_interval=2, **KNOWN)
-    merged = rollout.gate("1", wait_interval=2, slices=slices, **KNOWN)
-    assert Counter(rollout.actions)["ListOTAModuleVersionsByDevice"] == 2 * read
-    note, *unused = merged.pop("notes")[len(single.pop("notes")) :]
-    assert note == f"slices have proved {5 - read} of 5 devices"
-    assert [f"job 1: {sentence}. The gate reads itself what that slice was to read." for sentence in unused] == (
-        rollout.warnings
-    )
-    assert merged == single
-
-
-def test_slices_are_not_believed_to_bring_about_what_is_not_so():
-    world = batch(FIVE, {"name": "d-2", "course": "fails"}, {"name": "d-3", "course": "reports_wrong_version"})
-    everything = [part(*(f"d-{number}" for number in range(1, 6)))]
-    single = Rollout(world).gate("1", wait_interval=2, max_failed=1)
-    assert Rollout(world).gate("1", wait_interval=2, max_failed=1, slices=everything)["verdict"] == single["verdict"]
-    assert single["verdict"] == "failed"
-
-
-@pytest.mark.parametrize(
-    ("slices", "least"),
-    [
-        ([], "5 min"),
-        ([part("d-1", "d-2", "d-3")], "2 min"),
-        ([part("d-1", "d-2", "d-3", job_ids=("2",))], "5 min"),
-        ([part("d-1", "d-2", "d-3", scope="another"), part("d-4")], "4 min"),
-    ],
-)
-def test_only_slices_that_count_make_a_short_time_suffice(slices, least):
-    rollout = Rollout(batch(FIVE))
-    rollout.gate("1", wait_timeout=60, confirmations=1, max_qps=1 / 60, slices=slices, **KNOWN)
-    assert rollout.warnings[0] == (
-        f"job 1 cannot be settled before the deadline: it takes {least}, and wait_timeout is 1 min. Raise wait_timeout."
-    )
