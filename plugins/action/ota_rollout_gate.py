@@ -19,10 +19,12 @@ from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import GATE
-from ansible_collections.iotfleet.ota.plugins.module_utils._connection import connect, read_options
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import MissingLibraryError, OtaError
-from ansible_collections.iotfleet.ota.plugins.module_utils._gate import Gate, read_request
+
+from ..module_utils._ansible.argspec import read_options
+from ..module_utils._ansible.connection import connect
+from ..module_utils._errors import MissingLibraryError, OtaError
+from ..plugin_utils._gate.gate import Gate
+from ..plugin_utils._gate.options import GATE, read_request
 
 display = Display()
 

@@ -87,12 +87,13 @@ from collections.abc import Mapping
 from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.iotfleet.ota.plugins.module_utils._answered import read_facts
-from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import invalid
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
-from ansible_collections.iotfleet.ota.plugins.module_utils._memory import read_history
-from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy, read_policy
-from ansible_collections.iotfleet.ota.plugins.module_utils._verdict import as_facts, judge
+
+from ..module_utils._errors import OtaError
+from ..module_utils._validation import invalid
+from ..plugin_utils._verdict.history import read_history
+from ..plugin_utils._verdict.module_results import read_facts
+from ..plugin_utils._verdict.policy import Policy, read_policy
+from ..plugin_utils._verdict.verdict import as_facts, judge
 
 
 def rollout_verdict(

@@ -2,16 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# This is a private module_util: it may change at any time, without notice.
-
 """What can go wrong, said so that a person and a playbook can act on it."""
 
 from __future__ import annotations
 
 import enum
-import re
 from typing import Any
-from urllib.parse import quote
 
 
 class Retry(enum.Enum):
@@ -103,36 +99,3 @@ class MissingLibraryError(OtaError):
         )
         self.library = library
         self.reason = reason
-
-
-#: Where the repetition of a signed request begins: everything from there on is left out, however it is encoded.
-_SIGNED_REQUEST = (
-    r"(?:GET|POST)(?:(?:&|&amp;|%26)%2F|\s+/\s)"
-    r"|(?:Signature|SecurityToken|AccessKeyId|Credential)[\"']?\s*(?:=|:|%3D|%253D)"
-    r"|(?:Authorization|x-acs-[\w-]+)[\"']?\s*[=:]|ACS3-HMAC-SHA256\s"
-)
-#: What HMAC-SHA1 in Base64 and HMAC-SHA256 in hexadecimal digits look like, also encoded for a URL once or twice.
-_SIGNATURE = r"(?<![0-9A-Za-z+/])(?:(?:[0-9A-Za-z+/]|%(?:25)?2[BF]){27}(?:=|%(?:25)?3D)|[0-9a-f]{64})(?![0-9A-Za-z+/=])"
-
-
-def redact(text: str, known: tuple[str, ...] = (), limit: int = 300) -> str:
-    """``text`` on one line, without the ``known`` secrets and without anything that looks signed."""
-    begin = re.search(_SIGNED_REQUEST, text, re.IGNORECASE)
-    if begin:
-        text = f"{text[: begin.start()]}***"
-    for secret in known:
-        once = quote(secret, safe="")
-        for form in (quote(once, safe=""), once, secret):
-            text = re.sub(re.escape(form), "***", text, flags=re.IGNORECASE)
-    text = " ".join(re.sub(_SIGNATURE, "***", text, flags=re.IGNORECASE).split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def check_text(name: str, text: str) -> None:
-    """:raises OtaError: ``text``, the value of ``name``, cannot be written in UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise OtaError(
-            f"{name} is not valid Unicode", code="invalid_option", hint="check the file or variable that it comes from"
-        ) from None

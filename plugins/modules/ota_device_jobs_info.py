@@ -268,11 +268,13 @@ failure:
 
 from typing import Any
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import DEVICES, ONLY_SUMMARY, devices_asked, named
-from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
-from ansible_collections.iotfleet.ota.plugins.module_utils._facts import tally
-from ansible_collections.iotfleet.ota.plugins.module_utils._module import Entry, Options, run
-from ansible_collections.iotfleet.ota.plugins.module_utils._operations import JOB_STATUSES, LIST_OTA_JOB_BY_DEVICE
+from ..module_utils._ansible.argspec import DEVICES, ONLY_SUMMARY
+from ..module_utils._ansible.info_module import Entry, Options, run
+from ..module_utils._ansible.inputs import devices_asked
+from ..module_utils._api.facts import tally
+from ..module_utils._api.operations import JOB_STATUSES, LIST_OTA_JOB_BY_DEVICE
+from ..module_utils._client.client import Client
+from ..module_utils._validation import named
 
 
 def inputs(options: Options) -> list[Entry]:

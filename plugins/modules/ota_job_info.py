@@ -337,12 +337,12 @@ failure:
 
 from typing import Any
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import named
-from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
-from ansible_collections.iotfleet.ota.plugins.module_utils._evidence import read_job
-from ansible_collections.iotfleet.ota.plugins.module_utils._facts import tally
-from ansible_collections.iotfleet.ota.plugins.module_utils._module import Entry, Options, run
-from ansible_collections.iotfleet.ota.plugins.module_utils._operations import JOB_STATUSES
+from ..module_utils._ansible.info_module import Entry, Options, run
+from ..module_utils._api.facts import tally
+from ..module_utils._api.operations import JOB_STATUSES
+from ..module_utils._client.client import Client
+from ..module_utils._queries.jobs import read_job
+from ..module_utils._validation import named
 
 
 def ask(client: Client, options: Options, job_id: str) -> Entry:

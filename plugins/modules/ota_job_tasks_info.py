@@ -322,10 +322,10 @@ failure:
       sample: environment
 """
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import invalid, named
-from ansible_collections.iotfleet.ota.plugins.module_utils._evidence import Question, ask, merge, questions
-from ansible_collections.iotfleet.ota.plugins.module_utils._module import Options, run
-from ansible_collections.iotfleet.ota.plugins.module_utils._operations import TASK_STATUSES
+from ..module_utils._ansible.info_module import Options, run
+from ..module_utils._api.operations import TASK_STATUSES
+from ..module_utils._queries.jobs import Question, ask, merge, questions
+from ..module_utils._validation import invalid, named
 
 
 def inputs(options: Options) -> list[Question]:

@@ -184,11 +184,12 @@ failure:
 
 from typing import Any
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import PREFLIGHT, preflight_asked
-from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
-from ansible_collections.iotfleet.ota.plugins.module_utils._module import Entry, Options, run
-from ansible_collections.iotfleet.ota.plugins.module_utils._operations import PLATFORMS
-from ansible_collections.iotfleet.ota.plugins.module_utils._preflight import Preflight
+from ..module_utils._ansible.argspec import PREFLIGHT
+from ..module_utils._ansible.info_module import Entry, Options, run
+from ..module_utils._ansible.inputs import preflight_asked
+from ..module_utils._api.platforms import PLATFORMS
+from ..module_utils._client.client import Client
+from ..module_utils._queries.preflight import Preflight
 
 
 def inputs(options: Options) -> list[Entry]:

@@ -267,14 +267,14 @@ failure:
 
 from typing import Any
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import DEVICES, ONLY_SUMMARY, devices_asked, named
-from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
-from ansible_collections.iotfleet.ota.plugins.module_utils._facts import device_facts, name_device, tally
-from ansible_collections.iotfleet.ota.plugins.module_utils._module import Entry, Options, run
-from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
-    LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
-    UNFINISHED_TASK_STATUSES,
-)
+from ..module_utils._ansible.argspec import DEVICES, ONLY_SUMMARY
+from ..module_utils._ansible.info_module import Entry, Options, run
+from ..module_utils._ansible.inputs import devices_asked
+from ..module_utils._api.facts import tally
+from ..module_utils._api.operations import LIST_OTA_UNFINISHED_TASK_BY_DEVICE, UNFINISHED_TASK_STATUSES
+from ..module_utils._client.client import Client
+from ..module_utils._queries.devices import device_facts, name_device
+from ..module_utils._validation import named
 
 
 def inputs(options: Options) -> list[Entry]:

@@ -12,11 +12,13 @@ import time
 from collections.abc import Iterator
 from typing import Callable
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client, Service
-from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials
-from ansible_collections.iotfleet.ota.plugins.module_utils._operations import ACS3_METHOD, PLATFORMS, QUERY_OTA_JOB
-from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import Pacer
-from ansible_collections.iotfleet.ota.plugins.module_utils._transport import Transport
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.credentials import Credentials
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import QUERY_OTA_JOB
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.platforms import ACS3_METHOD, PLATFORMS
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.request import Service
+from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
+from ansible_collections.iotfleet.ota.plugins.module_utils._client.rate_limiter import Pacer
+from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport import Transport
 
 from .common import JOB_ID, KEY_ID, PLATFORM_OPTIONS, SECRET, Figure, alternate, listed, median, service, time_playbook
 from .sdks import NewSdk, OldSdk

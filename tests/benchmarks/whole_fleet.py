@@ -10,13 +10,17 @@ import time
 import uuid
 from collections.abc import Iterator
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import LIST_OTA_UNFINISHED_TASK_BY_DEVICE
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.platforms import (
     COMMON_PARAMETERS,
-    LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
     VERSION,
     wire_parameters,
 )
-from ansible_collections.iotfleet.ota.plugins.module_utils._signer import canonical_query, percent_encode, sign_rpc
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.signature import (
+    canonical_query,
+    percent_encode,
+    sign_rpc,
+)
 
 from .common import (
     KEY_ID,

@@ -19,11 +19,11 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_start(self, playbook):
         # Tasks run in forks of this process.
-        from ansible_collections.iotfleet.ota.plugins.module_utils import _gate
+        from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate
 
-        clock, skipped = _gate.Clock, [0.0]
+        clock, skipped = gate.Clock, [0.0]
 
         def sleep(seconds):
             skipped[0] += seconds
 
-        _gate.Clock = lambda: clock(time.time, lambda: time.monotonic() + skipped[0], sleep, random.random)
+        gate.Clock = lambda: clock(time.time, lambda: time.monotonic() + skipped[0], sleep, random.random)

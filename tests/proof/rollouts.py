@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, Callable, NamedTuple
 
-from ansible_collections.iotfleet.ota.plugins.module_utils import _gate
-from ansible_collections.iotfleet.ota.plugins.module_utils._memory import read_history
-from ansible_collections.iotfleet.ota.plugins.module_utils._policy import read_policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import read_history
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import read_policy
 
 from .oracle import Truth
 from .service import Log, Time, client, tally
@@ -106,7 +106,7 @@ def _runs(rollout: Rollout, time: Time, log: Log, show: Callable[[str], object])
     def look(work: Callable[[], Any], timeout: float, meanwhile: Callable[[], object]) -> Any:
         return time.run(work, timeout, meanwhile)
 
-    class Gate(_gate.Gate):
+    class Gate(gate.Gate):
         def _look(self) -> Any:
             log.begin()
             getattr(asked, "begin", bool)()
@@ -125,9 +125,9 @@ def _runs(rollout: Rollout, time: Time, log: Log, show: Callable[[str], object])
     previous: dict[str, Any] = {}
     policy = read_policy(rollout.options)
     show(f"policy: {policy}")
-    clock = _gate.Clock(time.wall, time.steady, time.sleep, rng.random)
+    clock = gate.Clock(time.wall, time.steady, time.sleep, rng.random)
     for _number in range(_most_runs(rollout)):
-        request = _gate.Request(
+        request = gate.Request(
             rollout.job_ids,
             policy,
             rollout.module_name,
@@ -269,7 +269,7 @@ def _wrong_times(rollout: Rollout, log: Log, runs: list[Run]) -> Iterator[str]:
             if run.ended > run.began + rollout.options["wait_timeout"] + EPSILON:
                 yield f"a single look took {run.ended - run.began:.6f} s"
     # Towards the deadline each pause is half of what is left.
-    halves = math.ceil(math.log2(1 + rollout.interval / _gate.LEAST_LOOK))
+    halves = math.ceil(math.log2(1 + rollout.interval / gate.LEAST_LOOK))
     most = math.ceil(rollout.options["wait_timeout"] / (rollout.interval * 0.9)) + 3 + halves
     if rollout.wait and len(log.looks) > most:
         yield f"it took {len(log.looks)} looks, and {most} are enough"

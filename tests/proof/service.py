@@ -14,20 +14,20 @@ from email.utils import formatdate
 from typing import Any, Callable
 from urllib.parse import parse_qsl
 
-from ansible_collections.iotfleet.ota.plugins.module_utils import _client
-from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
-from ansible_collections.iotfleet.ota.plugins.module_utils._facts import no_facts
-from ansible_collections.iotfleet.ota.plugins.module_utils._operations import (
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.credentials import Credentials
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.facts import no_facts
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import (
     LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
     LIST_OTA_TASK_BY_JOB,
     LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
-    PLATFORMS,
     QUERY_OTA_JOB,
     Operation,
 )
-from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import Pacer
-from ansible_collections.iotfleet.ota.plugins.module_utils._transport import Response
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.platforms import PLATFORMS
+from ansible_collections.iotfleet.ota.plugins.module_utils._client import client as client_module
+from ansible_collections.iotfleet.ota.plugins.module_utils._client.rate_limiter import Pacer
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
+from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport import Response
 
 from .simulator import DEFAULT_ID, DEFAULT_SECRET, Clocks, Service, Settings, checks, faults, wire
 from .worlds import Rollout
@@ -138,7 +138,7 @@ class StandIn:
             return None
         return self._job(job_id)
 
-    def peek(self, operation: Operation, size: int = 1, **arguments: Any) -> _client.Listing | None:
+    def peek(self, operation: Operation, size: int = 1, **arguments: Any) -> client_module.Listing | None:
         assert operation is LIST_OTA_TASK_BY_JOB
         self._ask(operation)
         if self._troubled("no_list"):
@@ -150,11 +150,11 @@ class StandIn:
         if unfiltered and unfiltered["whole"]:
             kept = rows
         total = self._announced(len(rows) if unfiltered else len(kept))
-        return _client.Listing(
+        return client_module.Listing(
             [dict(row) for row in kept[:size]], total, 1, None if total is None else -(-total // size)
         )
 
-    def listing(self, operation: Operation, attempts: int = 3, **arguments: Any) -> _client.Listing | None:
+    def listing(self, operation: Operation, attempts: int = 3, **arguments: Any) -> client_module.Listing | None:
         assert operation is LIST_OTA_TASK_BY_JOB
         rows: list[dict[str, Any]] = []
         for number in itertools.count(1):  # a page at a time, between which the world goes on
@@ -167,8 +167,8 @@ class StandIn:
                 break
         total = self._announced(len(shown))
         pages = None if total is None else -(-total // PAGE)
-        page = _client.Listing([dict(row) for row in rows], total, number, pages)
-        problem = _client.listing_problem(operation, page, number, rows)
+        page = client_module.Listing([dict(row) for row in rows], total, number, pages)
+        problem = client_module.listing_problem(operation, page, number, rows)
         if problem and attempts > 1:
             self.time.sleep(0.25)
             return self.listing(operation, attempts - 1, **arguments)
@@ -194,7 +194,7 @@ class StandIn:
                 answers.append(ask(question))
             except OtaError as error:
                 failures.append(error)
-                if error.systemic or len(failures) >= _client.MAX_FAILED:
+                if error.systemic or len(failures) >= client_module.MAX_FAILED:
                     break
         return answers, min(failures, key=lambda error: not error.systemic, default=None)
 
@@ -379,7 +379,7 @@ _ERRORS: dict[str, Callable[[], OtaError]] = {
 # --- As bytes --------------------------------------------------------------------------------------------------------
 
 
-class OneByOne(_client.Client):
+class OneByOne(client_module.Client):
     """The real client, which asks one question after the other, so that a run can be repeated."""
 
     def many(self, ask: Any, questions: Any, in_turn: bool = False) -> Any:
@@ -436,7 +436,9 @@ def client(rollout: Rollout, time: Time, log: Log) -> StandIn | OneByOne:
         return StandIn(rollout, time, log)
     dialect, kind = rollout.wire
     rng = random.Random(rollout.seed)
-    service = _client.Service(PLATFORMS[dialect], "https://iot.example.com/", "cn-shanghai", None, kind, retries=2)
+    service = client_module.Service(
+        PLATFORMS[dialect], "https://iot.example.com/", "cn-shanghai", None, kind, retries=2
+    )
     nonces = itertools.count()
     return OneByOne(
         service,

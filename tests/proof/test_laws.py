@@ -16,12 +16,12 @@ from functools import cache
 from itertools import combinations_with_replacement
 
 import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import JOB_STATUSES, TASK_STATUSES
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
-from ansible_collections.iotfleet.ota.plugins.module_utils._memory import read_history
-from ansible_collections.iotfleet.ota.plugins.module_utils._operations import JOB_STATUSES, TASK_STATUSES
-from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy, read_policy
-from ansible_collections.iotfleet.ota.plugins.module_utils._standing import Batch, Facts
-from ansible_collections.iotfleet.ota.plugins.module_utils._verdict import judge
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import read_history
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import Policy, read_policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.snapshot import Batch, Facts
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     NEW,
     NOW,

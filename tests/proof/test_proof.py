@@ -7,14 +7,16 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.module_utils import _gate, _verdict
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict import rules
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict import verdict as verdict_module
 
 from . import __main__ as program
 from .rollouts import play
 
 #: A wrong gate must be noticed within so many rollouts.
 BOUND = 3000
-JUDGE, SURVEY, READ_VERSION = _gate.judge, _gate.survey, _gate.read_version
+JUDGE, SURVEY, READ_VERSION = gate.judge, gate.survey, gate.read_version
 
 
 def test_no_rollout_fools_the_gate():
@@ -46,7 +48,7 @@ def other_policy(**changes):
     def judge(facts, policy, history=None):
         return JUDGE(facts, policy._replace(**changes), history)
 
-    return {(_gate, "judge"): judge}
+    return {(gate, "judge"): judge}
 
 
 def other_tasks(change):
@@ -61,7 +63,7 @@ def other_tasks(change):
         ]
         return JUDGE(facts._replace(batches=tuple(batches)), policy, history)
 
-    return {(_gate, "judge"): judge}
+    return {(gate, "judge"): judge}
 
 
 def _counts(tasks):
@@ -93,20 +95,20 @@ def _forgetful(facts, policy, history=None):
     return verdict._replace(history={**verdict.history, "looks": 1, "most": {}})
 
 
-class Late(_gate.Gate):
+class Late(gate.Gate):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self._deadline += 5.0
 
 
-class Tireless(_gate.Gate):
+class Tireless(gate.Gate):
     def _watch(self):
         self._request = self._request._replace(wait_interval=1.0)
         return super()._watch()
 
 
 def _without(*names):
-    return {(_verdict, "RULES"): tuple(rule for rule in _verdict.RULES if rule.__name__ not in names)}
+    return {(verdict_module, "RULES"): tuple(rule for rule in rules.RULES if rule.__name__ not in names)}
 
 
 def _curious(client, job_id):
@@ -137,7 +139,7 @@ MUTANTS = {
     "canceled accepted": other_policy(accept_canceled=True),
     "empty accepted": other_policy(allow_empty=True),
     "expectations ignored": other_policy(product_key=None, firmware_id=None, dest_version=None, job_type=None),
-    "first failure is the end": {(_gate, "judge"): _first_failure},
+    "first failure is the end": {(gate, "judge"): _first_failure},
     "no start grace": other_policy(start_grace=0.0),
     "no soak": other_policy(soak=0.0),
     "longer time": other_policy(wait_timeout=10**6),
@@ -147,19 +149,19 @@ MUTANTS = {
     "queued is success": taken_as("QUEUED", "SUCCEEDED"),
     "queued is nothing": other_tasks(lambda task, batch: task["task_status"] != "QUEUED" and task),
     "in progress is failed": taken_as("IN_PROGRESS", "FAILED"),
-    "errors ignored": {(_gate, "judge"): _ignored_errors},
-    "vanished tasks ignored": {(_verdict, "_problems"): lambda facts, policy, memory: ()},
-    "doubts ignored": {(_verdict, "doubts"): lambda facts, policy: ()},
-    "looks forgotten": {(_gate, "judge"): _forgetful},
-    "late": {(_gate, "Gate"): Late},
-    "tireless": {(_gate, "Gate"): Tireless},
-    "curious": {(_gate, "survey"): _curious},
-    "old versions": {(_gate, "read_version"): _stale_version},
-    "any version": {(_gate, "read_version"): _any_version},
+    "errors ignored": {(gate, "judge"): _ignored_errors},
+    "vanished tasks ignored": {(verdict_module, "_problems"): lambda facts, policy, memory: ()},
+    "doubts ignored": {(verdict_module, "doubts"): lambda facts, policy: ()},
+    "looks forgotten": {(gate, "judge"): _forgetful},
+    "late": {(gate, "Gate"): Late},
+    "tireless": {(gate, "Gate"): Tireless},
+    "curious": {(gate, "survey"): _curious},
+    "old versions": {(gate, "read_version"): _stale_version},
+    "any version": {(gate, "read_version"): _any_version},
     "other batch taken": _without("_other_job"),
     "incomplete taken": _without("_incomplete"),
-    "nothing more to come": {(_verdict, "_has_no_more_to_come"): lambda case: True},
-    "no deadline": {(_verdict.Case, "overdue"): property(lambda case: False)},
+    "nothing more to come": {(rules, "_has_no_more_to_come"): lambda case: True},
+    "no deadline": {(rules.Case, "overdue"): property(lambda case: False)},
 }
 
 

@@ -17,9 +17,9 @@ from urllib.parse import parse_qsl
 
 import pytest
 from ansible.module_utils import basic
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.platforms import COMMON_HEADERS, COMMON_PARAMETERS
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
-from ansible_collections.iotfleet.ota.plugins.module_utils._operations import COMMON_HEADERS, COMMON_PARAMETERS
-from ansible_collections.iotfleet.ota.plugins.module_utils._transport import Response
+from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport import Response
 
 DATA = pathlib.Path(__file__).parent / "data"
 SAMPLES = DATA / "samples"

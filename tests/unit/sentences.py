@@ -59,7 +59,7 @@ class Source:
             if isinstance(target, ast.Name)
         }
         self.imports = {
-            alias.asname or alias.name: (node.module or "", alias.name)
+            alias.asname or alias.name: (_origin(path, node), alias.name)
             for node in ast.walk(self.tree)
             if isinstance(node, ast.ImportFrom)
             for alias in node.names
@@ -69,6 +69,13 @@ class Source:
         """All calls, each with the function that it stands in."""
         for function in self.functions:
             yield from ((node, function) for node in ast.walk(function) if isinstance(node, ast.Call))
+
+
+def _origin(path: Path, node: ast.ImportFrom) -> str:
+    """The full dotted name of what a file imports from."""
+    package = path.relative_to(PLUGINS).parts
+    above = [OURS[:-1], *package[: len(package) - node.level]] if node.level else []
+    return ".".join([*above, *filter(None, [node.module])])
 
 
 def _dotted(path: Path) -> str:

@@ -12,16 +12,17 @@ from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
-from ansible_collections.iotfleet.ota.plugins.module_utils._client import Service as Connection
-from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import Credentials
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.credentials import Credentials
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.platforms import PLATFORMS
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.request import Service as Connection
+from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
+from ansible_collections.iotfleet.ota.plugins.module_utils._client.rate_limiter import Pacer
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
-from ansible_collections.iotfleet.ota.plugins.module_utils._gate import Clock as GateClock
-from ansible_collections.iotfleet.ota.plugins.module_utils._gate import Gate, Look, Request
-from ansible_collections.iotfleet.ota.plugins.module_utils._operations import PLATFORMS
-from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import Pacer
-from ansible_collections.iotfleet.ota.plugins.module_utils._policy import read_policy
-from ansible_collections.iotfleet.ota.plugins.module_utils._transport import Response
+from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport import Response
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Clock as GateClock
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Gate, Look
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import Request
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import read_policy
 
 from .fakes import DATA, Clock
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,68 +18,89 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PLUGINS = ROOT / "plugins"
 
-# Which files of module_utils each file of module_utils, and each other folder of plugins, may import.
-MAY_IMPORT = {
-    "_errors": "",
-    "_operations": "_errors",
-    "_pacing": "",
-    "_signer": "",
-    "_credentials": "_errors _threads",
-    "_facts": "_errors _operations",
-    "_threads": "",
-    "_transport": "_errors _threads",
-    "_request": "_credentials _operations _signer",
-    "_vendor": "_credentials _errors",
-    "_metadata": "_argspec _credentials _errors _transport",
-    "_ways": "_credentials _metadata _vendor",
-    "_profiles": "_credentials _errors _metadata _vendor _ways",
-    "_credential_sources": "_credentials _errors _metadata _profiles _vendor _ways",
-    "_policy": "_argspec _operations",
-    "_standing": "_errors _operations _policy",
-    "_answered": "_errors _standing",
-    "_memory": "_argspec _errors _policy _standing",
-    "_verdict": "_memory _operations _policy _standing",
-    "_answers": "_errors _facts _operations _transport",
-    "_client": "_answers _credentials _errors _facts _operations _pacing _request _transport",
-    "_evidence": "_client _facts _operations",
-    "_argspec": "_errors _operations",
-    "_watch": "_client _evidence _facts _operations _standing",
-    "_preflight": "_client _errors _evidence _operations _policy",
-    "_progress": "_policy _standing _verdict",
-    "_gate": "_argspec _client _errors _memory _policy _progress _standing _threads _verdict _watch",
-    "_events": "_gate _operations _standing _verdict",
-    "_connection": "_argspec _client _credential_sources _credentials _operations _pacing _request _transport",
-    "_module": "_argspec _client _connection _errors",
-    "action": "_argspec _connection _errors _gate",
+# Which folders each folder of the plugins may import from; modules cannot reach plugin_utils.
+FOLDERS = {
+    "module_utils/_errors": "",
+    "module_utils/_validation": "module_utils/_errors",
+    "module_utils/_api": "module_utils/_errors module_utils/_validation",
+    "module_utils/_http": "module_utils/_errors",
+    "module_utils/_credentials": "module_utils/_api module_utils/_errors module_utils/_http module_utils/_validation",
+    "module_utils/_client": "module_utils/_api module_utils/_credentials module_utils/_errors module_utils/_http",
+    "module_utils/_queries": "module_utils/_api module_utils/_client module_utils/_errors",
+    "module_utils/_ansible": "module_utils/_api module_utils/_client module_utils/_credentials module_utils/_errors"
+    " module_utils/_http module_utils/_validation",
+    "plugin_utils/_verdict": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_validation",
+    "plugin_utils/_gate": "module_utils/_ansible module_utils/_api module_utils/_client module_utils/_errors"
+    " module_utils/_http module_utils/_queries module_utils/_validation plugin_utils/_verdict",
+    "modules": "module_utils/_ansible module_utils/_api module_utils/_client module_utils/_queries"
+    " module_utils/_validation",
+    "action": "module_utils/_ansible module_utils/_errors plugin_utils/_gate",
+    "filter": "module_utils/_errors module_utils/_validation plugin_utils/_verdict",
+    "test": "",
     "doc_fragments": "",
-    "filter": "_answered _argspec _errors _memory _policy _verdict",
-    "modules": "_argspec _client _evidence _facts _module _operations _preflight _standing _watch",
-    "test": "_errors _verdict",
+}
+
+# Which of its neighbours each file in a folder may import; none is the rule.
+NEIGHBOURS = {
+    "module_utils/_api": {
+        "platforms": "",
+        "operations": "error_codes",
+        "facts": "operations redaction",
+        "envelope": "facts operations",
+        "request": "credentials operations platforms signature",
+    },
+    "module_utils/_http": {"transport": "network_errors workers"},
+    "module_utils/_credentials": {
+        "sts": "provider",
+        "metadata": "provider",
+        "ways": "metadata sts",
+        "profiles": "provider sts ways",
+        "chain": "profiles provider sts ways",
+        "refresh": "provider",
+    },
+    "module_utils/_client": {"client": "paging rate_limiter response"},
+    "module_utils/_queries": {"preflight": "jobs"},
+    "module_utils/_ansible": {"inputs": "argspec", "info_module": "argspec connection"},
+    "plugin_utils/_verdict": {
+        "snapshot": "policy",
+        "state": "policy snapshot",
+        "history": "policy snapshot",
+        "wording": "policy state",
+        "rules": "history policy snapshot state wording",
+        "verdict": "history policy rules snapshot state wording",
+        "module_results": "snapshot",
+    },
+    "plugin_utils/_gate": {"gate": "observer options reporter result schedule", "events": "gate"},
 }
 
 # Which packages beyond the standard library each of them may import; none is the rule.
-MAY_REQUIRE = {
-    "_facts": "xmltodict",
-    "_transport": "requests urllib3",
-    "_vendor": "Tea alibabacloud_credentials",
-    "_connection": "ansible",
-    "_module": "ansible",
-    "action": "ansible",
-    "filter": "ansible",
-    "test": "ansible",
+PACKAGES = {
+    "module_utils/_api/envelope": "xmltodict",
+    "module_utils/_http/transport": "requests urllib3",
+    "module_utils/_http/network_errors": "urllib3",
+    "module_utils/_credentials/sts": "Tea alibabacloud_credentials",
+    "module_utils/_ansible/argspec": "ansible",
+    "module_utils/_ansible/info_module": "ansible",
+    "action/ota_rollout_gate": "ansible",
+    "filter/rollout_verdict": "ansible",
+    "test/rollout_final": "ansible",
+    "test/rollout_passed": "ansible",
 }
 
-# Which of the API's names each of them may spell all the same: those that mark a secret.
-MAY_SPELL = {
-    "_errors": "AccessKeyId SecurityToken",
-}
+# The contract spells the API's own names; what masks secrets may spell those that mark one.
+API = PLUGINS / "module_utils" / "_api"
+WIRE = set(API.glob("*.py")) - {API / "credentials.py", API / "redaction.py"}
+NAMES = [API / f"{name}.py" for name in ("operations", "platforms", "envelope")]
+MAY_SPELL = {"module_utils/_api/redaction": "AccessKeyId SecurityToken"}
 
-OPERATIONS = PLUGINS / "module_utils" / "_operations.py"
+
+def parts_of(path: Path) -> tuple[str, ...]:
+    return path.relative_to(PLUGINS).with_suffix("").parts
 
 
-def name_of(path: Path) -> str:
-    """Return the file's row of the tables."""
-    return path.stem if path.parent.name == "module_utils" else path.relative_to(PLUGINS).parts[0]
+def folder_of(parts: Sequence[str]) -> str:
+    """Return the row of the file in the first table."""
+    return "/".join(parts[:2]) if parts[0].endswith("_utils") else parts[0]
 
 
 def imports_of(path: Path) -> set[str]:
@@ -96,11 +117,10 @@ def imports_of(path: Path) -> set[str]:
     return names
 
 
-def layers_of(imports: set[str]) -> set[str]:
-    """Return which files of our module_utils are among the imports, and the whole name of what else is ours."""
-    ours = [name for name in imports if name.startswith("ansible_collections.")]
-    prefix = "ansible_collections.iotfleet.ota.plugins.module_utils."
-    return {name[len(prefix) :].split(".")[0] if name.startswith(prefix) else name for name in ours}
+def ours(imports: set[str]) -> set[tuple[str, ...]]:
+    """Return which of our own files are among the imports, each as the parts of its path below plugins."""
+    prefix = "ansible_collections.iotfleet.ota.plugins."
+    return {tuple(name.removeprefix(prefix).split(".")[:-1]) for name in imports if name.startswith(prefix)}
 
 
 def packages_of(imports: set[str]) -> set[str]:
@@ -125,7 +145,8 @@ def texts_of(path: Path) -> list[str]:
 
 def wire_names() -> set[str]:
     """Return the API's names of actions, parameters and fields: capitalised words of several parts."""
-    return {text for text in texts_of(OPERATIONS) if re.fullmatch(r"[A-Z][a-z]+[A-Z][A-Za-z]*", text)}
+    texts = {text for path in NAMES for text in texts_of(path)}
+    return {text for text in texts if re.fullmatch(r"[A-Z][a-z]+[A-Z][A-Za-z]*", text)}
 
 
 def plugin_names() -> set[str]:
@@ -139,24 +160,40 @@ def each(paths: Iterable[Path]) -> list[Any]:
 
 
 SOURCES = set(PLUGINS.rglob("*.py"))
-CODE = {path for path in SOURCES if name_of(path) != "doc_fragments"} - {OPERATIONS}
+CODE = {path for path in SOURCES if parts_of(path)[0] != "doc_fragments"} - WIRE
 CONTENT = {path for folder in ("roles", "playbooks") for path in (ROOT / folder).rglob("*.y*ml")}
 
 
 @pytest.mark.parametrize("path", each(SOURCES))
-def test_every_file_belongs_to_a_layer(path: Path) -> None:
-    assert name_of(path) in MAY_IMPORT, f"give {path.name} a row in MAY_IMPORT"
+def test_every_file_belongs_to_a_folder(path: Path) -> None:
+    assert folder_of(parts_of(path)) in FOLDERS, f"give the folder of {path.name} a row in FOLDERS"
 
 
 @pytest.mark.parametrize("path", each(SOURCES))
 def test_imports_point_downwards(path: Path) -> None:
-    surplus = layers_of(imports_of(path)) - set(MAY_IMPORT[name_of(path)].split())
+    folder, name = folder_of(parts_of(path)), parts_of(path)[-1]
+    imported = ours(imports_of(path))
+    above = {folder_of(parts) for parts in imported} - {folder, *FOLDERS[folder].split()}
+    assert not above, f"{path.name} may not import from {', '.join(sorted(above))}"
+    beside = {parts[-1] for parts in imported if folder_of(parts) == folder}
+    surplus = beside - set(NEIGHBOURS.get(folder, {}).get(name, "").split())
     assert not surplus, f"{path.name} may not import {', '.join(sorted(surplus))}"
+
+
+def test_no_row_permits_what_nobody_uses() -> None:
+    arrows = {(folder_of(parts_of(path)), folder_of(parts)) for path in SOURCES for parts in ours(imports_of(path))}
+    unused = {(folder, other) for folder, others in FOLDERS.items() for other in others.split()} - arrows
+    assert not unused
+
+
+@pytest.mark.parametrize("path", each(SOURCES))
+def test_own_files_are_imported_by_their_relative_names(path: Path) -> None:
+    assert "ansible_collections" not in re.sub('r""".*?"""', "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
 
 
 @pytest.mark.parametrize("path", each(SOURCES))
 def test_packages_are_required_where_they_belong(path: Path) -> None:
-    surplus = packages_of(imports_of(path)) - set(MAY_REQUIRE.get(name_of(path), "").split())
+    surplus = packages_of(imports_of(path)) - set(PACKAGES.get("/".join(parts_of(path)), "").split())
     assert not surplus, f"{path.name} may not import {', '.join(sorted(surplus))}"
 
 
@@ -165,10 +202,10 @@ def test_wire_names_are_known() -> None:
 
 
 @pytest.mark.parametrize("path", each(CODE))
-def test_wire_names_are_spelled_in_one_file(path: Path) -> None:
+def test_wire_names_are_spelled_in_one_folder(path: Path) -> None:
     words = set(re.findall(r"\w+", " ".join(texts_of(path))))
-    surplus = words & wire_names() - set(MAY_SPELL.get(name_of(path), "").split())
-    assert not surplus, f"{path.name} spells {', '.join(sorted(surplus))}, which belongs into {OPERATIONS.name}"
+    surplus = words & wire_names() - set(MAY_SPELL.get("/".join(parts_of(path)), "").split())
+    assert not surplus, f"{path.name} spells {', '.join(sorted(surplus))}, which belongs into module_utils/_api"
 
 
 @pytest.mark.parametrize("path", each(CONTENT))

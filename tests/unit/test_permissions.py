@@ -13,12 +13,12 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.module_utils import _operations
+from ansible_collections.iotfleet.ota.plugins.module_utils._api import operations
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "docsite" / "rst" / "permissions.rst").read_text(encoding="utf-8")
-ACTIONS = {value.action for value in vars(_operations).values() if isinstance(value, _operations.Operation)}
+ACTIONS = {value.action for value in vars(operations).values() if isinstance(value, operations.Operation)}
 DEVICE = {"product_key": "k1", "device_names": ["d-1"], "iot_ids": None}
 PLACE = {"platform": "alibaba", "endpoint": None, "region": "cn-shanghai", "iot_instance_id": None}
 QUESTIONS = {

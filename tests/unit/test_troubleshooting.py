@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.iotfleet.ota.plugins.module_utils import _operations, _transport
+from ansible_collections.iotfleet.ota.plugins.module_utils._api import error_codes
+from ansible_collections.iotfleet.ota.plugins.module_utils._http import network_errors
 from ansible_collections.iotfleet.ota.tests.unit import sentences
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,18 +52,18 @@ def test_errors():
 
 def test_what_may_be_wrong_with_a_proxy():
     (row,) = (cell for _code, cell, _hint in first_table("The network") if cell.startswith("<the proxy> <has"))
-    words = [problem for _kinds, problem, _passing in _transport._proxy_problems()]
+    words = [problem for _kinds, problem, _passing in network_errors._proxy_problems()]
     assert row == f"<the proxy> <{', '.join(words)}>"
 
 
 def test_codes_of_the_services():
     _sentences, rows = tables("What the service refuses")
     told = {frozenset(codes.split(", ")): hint for codes, hint in rows if not codes.startswith("any other")}
-    known = {frozenset(sentences.codes_of(meaning.pattern)): meaning.hint for meaning in _operations.MEANINGS}
+    known = {frozenset(sentences.codes_of(meaning.pattern)): meaning.hint for meaning in error_codes.MEANINGS}
     assert told == known
     for codes, hint in told.items():
         for code in codes:
-            assert _operations.meaning_of(code.replace("…", "iot.ota" if code[0] == "…" else "Some")).hint == hint, code
+            assert error_codes.meaning_of(code.replace("…", "iot.ota" if code[0] == "…" else "Some")).hint == hint, code
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_codes_of_the_services():
 )
 def test_codes_that_nobody_knows(words, status):
     _sentences, rows = tables("What the service refuses")
-    assert [hint for codes, hint in rows if codes == words] == [_operations.meaning_of("Unheard", status).hint]
+    assert [hint for codes, hint in rows if codes == words] == [error_codes.meaning_of("Unheard", status).hint]
 
 
 def test_what_is_not_believed():

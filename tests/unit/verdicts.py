@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy
-from ansible_collections.iotfleet.ota.plugins.module_utils._standing import Batch, Facts, Key
-from ansible_collections.iotfleet.ota.plugins.module_utils._verdict import Verdict, judge
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import Key
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import Policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.snapshot import Batch, Facts
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import Verdict, judge
 
 NOW = 1_772_359_200.0  # 2026-03-01T10:00:00Z
 PRODUCT = "a19mzPZ0001"

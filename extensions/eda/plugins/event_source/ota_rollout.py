@@ -269,13 +269,14 @@ def _find_collection() -> None:
 _find_collection()
 
 from ansible.module_utils.common.parameters import remove_values
-from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import SOURCE
-from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
-from ansible_collections.iotfleet.ota.plugins.module_utils._connection import connect, read_options
+from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec import read_options
+from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.connection import connect
+from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
-from ansible_collections.iotfleet.ota.plugins.module_utils._events import Changes
-from ansible_collections.iotfleet.ota.plugins.module_utils._gate import Clock, Gate, Request, read_request
-from ansible_collections.iotfleet.ota.plugins.module_utils._threads import GivenUpError, Helpers
+from ansible_collections.iotfleet.ota.plugins.module_utils._http.workers import GivenUpError, Helpers
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.events import Changes
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Clock, Gate
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import SOURCE, Request, read_request
 
 logger = logging.getLogger("iotfleet.ota.ota_rollout")
 

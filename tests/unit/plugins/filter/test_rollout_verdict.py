@@ -9,7 +9,7 @@ import json
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.iotfleet.ota.plugins.filter.rollout_verdict import FilterModule
-from ansible_collections.iotfleet.ota.plugins.module_utils._evidence import Question, ask, merge, read_job
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.jobs import Question, ask, merge, read_job
 from ansible_collections.iotfleet.ota.plugins.modules import ota_module_versions_info
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 

@@ -5,11 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import (
-    MissingLibraryError,
-    OtaError,
-    redact,
-)
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.redaction import redact
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import MissingLibraryError, OtaError
 
 
 def test_the_sentence_of_an_answer():

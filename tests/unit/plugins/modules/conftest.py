@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from ansible_collections.iotfleet.ota.plugins.module_utils import _client, _connection
+from ansible_collections.iotfleet.ota.plugins.module_utils._ansible import connection
+from ansible_collections.iotfleet.ota.plugins.module_utils._client import client as client_module
 from ansible_collections.iotfleet.ota.tests.unit.fakes import Conversation, run_module
 
 TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
@@ -35,8 +36,8 @@ def ask(monkeypatch):
 
     def ask_module(module, options, *answers):
         conversation = Conversation(*answers)
-        monkeypatch.setattr(_connection, "Transport", lambda *arguments: conversation)
-        monkeypatch.setattr(_client, "MAX_IN_FLIGHT", 1)  # a conversation has an order
+        monkeypatch.setattr(connection, "Transport", lambda *arguments: conversation)
+        monkeypatch.setattr(client_module, "MAX_IN_FLIGHT", 1)  # a conversation has an order
         result = run_module(module.main, {**OPTIONS, **options})
         requests = conversation.finish()
         assert "canary" not in str(result)

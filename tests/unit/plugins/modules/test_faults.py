@@ -14,9 +14,9 @@ import time
 from typing import Any, NamedTuple
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.module_utils import _connection
-from ansible_collections.iotfleet.ota.plugins.module_utils._client import Client
-from ansible_collections.iotfleet.ota.plugins.module_utils._pacing import Pacer
+from ansible_collections.iotfleet.ota.plugins.module_utils._ansible import connection
+from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
+from ansible_collections.iotfleet.ota.plugins.module_utils._client.rate_limiter import Pacer
 from ansible_collections.iotfleet.ota.plugins.modules import (
     ota_device_jobs_info,
     ota_job_info,
@@ -191,8 +191,8 @@ def servers():
 def ask(servers, monkeypatch):
     """Ask a module while a fault is in force; pauses pass at once."""
     clock = Leaping()
-    monkeypatch.setattr(_connection, "Pacer", lambda max_qps: Pacer(max_qps, clock.monotonic, clock.sleep))
-    monkeypatch.setattr(_connection, "Client", functools.partial(Client, jitter=lambda: 0.1))
+    monkeypatch.setattr(connection, "Pacer", lambda max_qps: Pacer(max_qps, clock.monotonic, clock.sleep))
+    monkeypatch.setattr(connection, "Client", functools.partial(Client, jitter=lambda: 0.1))
 
     def ask_module(module, wire, rules, timeout=30.0):
         platform, response_format = wire[:2]

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.module_utils import _client, _evidence
-from ansible_collections.iotfleet.ota.plugins.module_utils._operations import TASK_STATUSES
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import TASK_STATUSES
+from ansible_collections.iotfleet.ota.plugins.module_utils._client import paging
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries import jobs
 from ansible_collections.iotfleet.ota.plugins.modules import ota_job_tasks_info
 from ansible_collections.iotfleet.ota.tests.unit.fakes import refused, success
 
@@ -183,8 +184,8 @@ def test_numbers_of_an_unknown_batch(ask):
 
 @pytest.fixture
 def small_bound(monkeypatch):
-    monkeypatch.setattr(_client, "MAX_ROWS", 200)
-    monkeypatch.setattr(_evidence, "MAX_ROWS", 200)
+    monkeypatch.setattr(paging, "MAX_ROWS", 200)
+    monkeypatch.setattr(jobs, "MAX_ROWS", 200)
 
 
 PAGES = [page(n, [row(n * 100 + m) for m in range(100)], 1000, 10) for n in (1, 2)]

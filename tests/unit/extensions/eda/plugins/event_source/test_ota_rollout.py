@@ -18,9 +18,9 @@ import time
 import pytest
 import yaml
 from ansible_collections.iotfleet.ota.extensions.eda.plugins.event_source import ota_rollout
-from ansible_collections.iotfleet.ota.plugins.module_utils._argspec import GATE, SOURCE
-from ansible_collections.iotfleet.ota.plugins.module_utils._gate import Clock
-from ansible_collections.iotfleet.ota.plugins.module_utils._policy import Policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Clock
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GATE, SOURCE
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import Policy
 from ansible_collections.iotfleet.ota.tests.unit.plugins.modules.conftest import hold
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 

@@ -1,0 +1,194 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From bytes to the envelope of a response: JSON and XML, either letter case."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from xml.parsers import expat
+
+from .._errors import MissingLibraryError, OtaError, Retry
+from .facts import _is_blank, _lookup, _no_answer, _read, _unwrap, read_fields, unreadable
+from .operations import Kind, Operation, _fields
+
+#: What surrounds the data of an answer. A gateway writes ``Message`` where the service writes ``ErrorMessage``.
+ENVELOPE = (
+    *_fields(Kind.BOOLEAN, "Success"),
+    *_fields(Kind.TEXT, "Code ErrorMessage Message RequestId"),
+    *_fields(Kind.INTEGER, "Total CurrentPage PageCount"),
+)
+
+
+DATA = "Data"
+
+
+#: No documented answer is nested nearly so deep.
+_MAX_DEPTH = 50
+
+
+_XML_ENDED_EARLY = {
+    expat.errors.codes[reason]
+    for reason in (
+        expat.errors.XML_ERROR_NO_ELEMENTS,
+        expat.errors.XML_ERROR_UNCLOSED_TOKEN,
+        expat.errors.XML_ERROR_PARTIAL_CHAR,
+        expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
+    )
+}
+
+
+class Envelope(NamedTuple):
+    """What surrounds the data of every answer. ``success`` is ``None`` where the answer does not say."""
+
+    success: bool | None
+    code: str
+    message: str
+    request_id: str | None
+    data: Any
+    total: int | None
+    page: int | None
+    page_count: int | None
+
+
+def decode(body: bytes, response_format: str) -> Envelope:
+    """Read an answer in the format that was asked for, ``json`` or ``xml``.
+
+    :raises OtaError: the body is no such answer. The codes are ``empty_answer``, ``html_answer``, ``xml_answer``,
+        ``json_answer``, ``cut_answer`` and ``unreadable_answer``.
+    """
+    text = body.strip()
+    if not text:
+        raise _no_answer("empty_answer", "the answer is empty", "ask again", Retry.LATER)
+    actual = _sniff(text)
+    if actual == "html":
+        raise _no_answer(
+            "html_answer",
+            "the answer is a web page",
+            "check endpoint and proxy, because something else than the service answers there",
+        )
+    if actual != response_format:
+        raise _no_answer(
+            f"{actual}_answer",
+            f"the answer is {actual.upper()} although {response_format.upper()} was asked for",
+            f"set response_format to {actual}, or check endpoint",
+        )
+    content = _parse_json(text) if actual == "json" else _parse_xml(text)
+    if not isinstance(content, dict):
+        raise unreadable("it is not an object")
+    if _is_deeper(content, _MAX_DEPTH):
+        raise unreadable("it is nested too deep")
+    return _envelope(content)
+
+
+def _sniff(text: bytes) -> str:
+    start = text[:200].lower()
+    if not start.startswith((b"<", b"\xef\xbb\xbf<")):
+        return "json"
+    return "html" if re.search(rb"<(?:!doctype )?(?:html|head|body|title)\b", start) else "xml"
+
+
+def _parse_json(text: bytes) -> Any:
+    try:
+        content = json.loads(text)
+        if b"\\ud" in text.lower():  # half of a character cannot be written to any output
+            content = json.loads(json.dumps(content, ensure_ascii=False).encode(errors="replace"))
+        return content
+    except json.JSONDecodeError as error:
+        if text.startswith(b"{") and (not text.endswith(b"}") or error.pos >= len(error.doc)):
+            raise _cut() from None
+        raise unreadable("it is not valid JSON") from None
+    except (ValueError, RecursionError):
+        raise unreadable("it is not valid JSON") from None
+
+
+def _parse_xml(text: bytes) -> Any:
+    if b"<!DOCTYPE" in text:  # no documented answer has one, and some versions of xmltodict only drop entities
+        raise unreadable("it declares a document type")
+    check_library("xml")
+    import xmltodict
+
+    try:
+        document = xmltodict.parse(text, strip_whitespace=False)
+        return _without_markup(next(iter(document.values())))
+    except expat.ExpatError as error:
+        if error.code in _XML_ENDED_EARLY:
+            raise _cut() from None
+        raise unreadable("it is not valid XML") from None
+    except (ValueError, LookupError, RecursionError):  # LookupError: an encoding that nobody knows
+        raise unreadable("it is not valid XML") from None
+
+
+def _without_markup(node: Any) -> Any:
+    """The node without attributes and without the blank text between elements; an empty element is an empty text."""
+    if isinstance(node, list):
+        return [_without_markup(item) for item in node]
+    if not isinstance(node, dict):
+        return "" if node is None else node
+    elements = {name: _without_markup(item) for name, item in node.items() if not name.startswith(("@", "#"))}
+    return elements or node.get("#text", "")
+
+
+def _is_deeper(node: Any, levels: int) -> bool:
+    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return levels == 0 or any(_is_deeper(item, levels - 1) for item in inner)
+
+
+def _envelope(content: Mapping[str, Any]) -> Envelope:
+    found = _lookup(content)
+    facts = {field.name: _read(field, found.get(field.key)) for field in ENVELOPE}
+    for name in ("total", "current_page", "page_count"):
+        if not (facts[name] is None or (isinstance(facts[name], int) and facts[name] >= 0)):
+            raise unreadable(f"its {name} is not a number")
+    for name in ("code", "error_message", "message", "request_id"):
+        if not isinstance(facts[name], (str, type(None))):
+            raise unreadable(f"its {name} is not text")
+    return Envelope(
+        success=facts["success"],
+        code=facts["code"] or "",
+        message=facts["error_message"] or facts["message"] or "",
+        request_id=facts["request_id"] or None,
+        data=found.get(DATA.lower()),
+        total=facts["total"],
+        page=facts["current_page"],
+        page_count=facts["page_count"],
+    )
+
+
+def read_object(operation: Operation, envelope: Envelope) -> dict[str, Any] | None:
+    """The facts about the one object that the data is, or ``None`` where the answer holds none."""
+    if _is_blank(envelope.data):
+        return None
+    if not isinstance(envelope.data, dict):
+        raise unreadable("its data is not an object")
+    return read_fields(operation.fields, envelope.data)
+
+
+def read_rows(operation: Operation, envelope: Envelope) -> list[dict[str, Any]]:
+    """The facts about each object in the list that the data wraps; nothing, null and empty are an empty list."""
+    rows = _unwrap(envelope.data, operation.wrapper)
+    if not all(isinstance(row, dict) for row in rows):
+        raise unreadable(f"its {operation.wrapper} is not a list of objects")
+    facts = [read_fields(operation.fields, row) for row in rows]
+    if not all(isinstance(row[operation.identity], (str, type(None))) for row in facts):
+        raise unreadable(f"its {operation.identity} is not text")
+    return facts
+
+
+def check_library(response_format: str) -> None:
+    """:raises MissingLibraryError: what reads the format is not installed."""
+    if response_format == "xml":
+        try:
+            import xmltodict  # noqa: F401
+        except ImportError:
+            raise MissingLibraryError("xmltodict") from None
+
+
+def _cut() -> OtaError:
+    return _no_answer(
+        "cut_answer", "the answer ends in the middle", "ask again, or check the network and proxy", Retry.LATER
+    )

@@ -1,0 +1,250 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the API offers, as data: the one place that knows the names on the wire.
+
+Sources: the vendors' pages on QueryOTAJob, ListOTAJobByDevice and ListOTAUnfinishedTaskByDevice, and the models in the
+vendor's SDK ``aliyun-python-sdk-iot``.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from types import MappingProxyType
+
+from .error_codes import _matches
+
+
+class Kind(enum.Enum):
+    """How a field is typed. Ids and percentages are text: an id has more digits than a float holds exactly."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    WORD = "word"  # one of an enumeration
+    TEXTS = "texts"  # a wrapped list of text
+    RECORDS = "records"  # a wrapped list of objects
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of an answer: its name on the wire and how to read it."""
+
+    wire: str
+    kind: Kind
+    wrapper: str = ""
+    fields: tuple[Field, ...] = ()
+
+    @cached_property
+    def name(self) -> str:
+        """The name of the fact."""
+        return snake_case(self.wire)
+
+    @cached_property
+    def key(self) -> str:
+        """The name on the wire, as it is compared."""
+        return self.wire.lower()
+
+
+@lru_cache(1024)
+def snake_case(wire: str) -> str:
+    """``SimpleOTATaskInfo`` and ``simpleOTATaskInfo`` are ``simple_ota_task_info``."""
+    words = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", wire)
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", words).lower()
+
+
+def _fields(kind: Kind, wires: str) -> tuple[Field, ...]:
+    return tuple(Field(wire, kind) for wire in wires.split())
+
+
+_TAGS = Field("Tags", Kind.RECORDS, "OtaTagDTO", _fields(Kind.TEXT, "Key Value"))
+
+
+#: Spellings that mean the same: the vendors' English pages write some words differently from the wire.
+SPELLINGS: Mapping[str, str] = MappingProxyType(
+    {"COMPLETE": "COMPLETED", "CANCELLED": "CANCELED", "VERFIY_FIRMWARE": "VERIFY_FIRMWARE"}
+)
+
+
+JOB_STATUSES = ("PLANNED", "IN_PROGRESS", "COMPLETED", "CANCELED")
+
+
+FINISHED_JOB_STATUSES = ("COMPLETED", "CANCELED")
+
+
+UNFINISHED_TASK_STATUSES = ("CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS")
+
+
+TASK_STATUSES = (*UNFINISHED_TASK_STATUSES, "SUCCEEDED", "FAILED", "CANCELED")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the API.
+
+    ``parameters`` map our names to those on the wire; a list is sent as ``Name.1``, ``Name.2`` and so on.
+    ``wrapper`` is the list inside the answer's data; without one the data is a single object. ``page_size`` is the
+    largest page that may be asked for, 0 where the operation does not page. ``identity`` are the facts by which an
+    answer, or a row, is known. ``not_found`` are the business codes that say that what was asked about does not
+    exist; they are patterns, because the vendors document no code for an unknown job. A wrong package, product,
+    instance or account is not among them. ``about`` are the facts that each row must share with the question, where
+    both tell them. ``announces`` is off where it is not documented what the announced number of rows counts.
+    """
+
+    action: str
+    parameters: Mapping[str, str]
+    fields: tuple[Field, ...]
+    not_found: str
+    identity: str
+    wrapper: str = ""
+    page_size: int = 0
+    about: tuple[str, ...] = ()
+    announces: bool = True
+
+    def is_not_found(self, code: str) -> bool:
+        """Whether ``code`` is one of ``not_found``."""
+        return _matches(self.not_found, code)
+
+
+_NOT_FOUND = r"(?:not_?found|not_?exist(?:s|ed)?|inexistent)"
+
+
+def _absent(things: str, *others: str) -> str:
+    """Codes like ``iot.ota.JobNotFound``, ``InvalidJobId.NotFound``, ``iot.device.NotExistedDevice``, ``others``."""
+    thing = rf"(?:ota|invalid)?(?:{things})"
+    words = (rf"{thing}[._]?(?:is_?)?{_NOT_FOUND}", rf"{_NOT_FOUND}[._]?{thing}", *others)
+    return rf"(?:^|\.)(?:{'|'.join(words)})$"
+
+
+_DEVICE = {"iot_id": "IotId", "product_key": "ProductKey", "device_name": "DeviceName"}
+
+
+_PAGE = {"page": "CurrentPage", "page_size": "PageSize"}
+
+
+_NO_JOB = _absent("job(?:id)?")
+
+
+_NO_DEVICE = _absent("device(?:id|name)?|iotid", "InvalidIoTId")
+
+
+QUERY_OTA_JOB = Operation(
+    action="QueryOTAJob",
+    parameters=MappingProxyType({"job_id": "JobId"}),
+    identity="job_id",
+    not_found=_NO_JOB,
+    fields=(
+        *_fields(Kind.TEXT, "JobId"),
+        *_fields(Kind.WORD, "JobStatus JobType"),
+        *_fields(Kind.TEXT, "Name JobDesc ProductKey FirmwareId DestVersion"),
+        Field("SrcVersions", Kind.TEXTS, "SrcVersion"),
+        *_fields(Kind.WORD, "SelectionType TargetSelection"),
+        *_fields(Kind.TEXT, "GrayPercent GroupId GroupName DownloadProtocol"),
+        *_fields(Kind.INTEGER, "DynamicMode OverwriteMode MaximumPerMinute TimeoutInMinutes RetryCount RetryInterval"),
+        *_fields(Kind.BOOLEAN, "NeedConfirm NeedPush MultiModuleMode"),
+        _TAGS,
+        *_fields(Kind.TEXT, "UtcCreate UtcModified UtcStartTime UtcEndTime UtcScheduleTime UtcScheduleFinishTime"),
+    ),
+)
+
+
+LIST_OTA_JOB_BY_DEVICE = Operation(
+    action="ListOTAJobByDevice",
+    parameters=MappingProxyType(
+        {
+            "firmware_id": "FirmwareId",
+            "product_key": "ProductKey",
+            "device_name": "DeviceName",
+            **_PAGE,
+        }
+    ),
+    identity="job_id",
+    not_found=_NO_DEVICE,
+    wrapper="SimpleOTAJobInfo",
+    page_size=100,
+    fields=(
+        *_fields(Kind.TEXT, "JobId"),
+        *_fields(Kind.WORD, "JobStatus JobType"),
+        *_fields(Kind.TEXT, "ProductKey FirmwareId"),
+        *_fields(Kind.WORD, "SelectionType TargetSelection"),
+        _TAGS,
+        *_fields(Kind.TEXT, "UtcCreate UtcModified UtcStartTime UtcEndTime"),
+    ),
+)
+
+
+LIST_OTA_UNFINISHED_TASK_BY_DEVICE = Operation(
+    action="ListOTAUnfinishedTaskByDevice",
+    parameters=MappingProxyType(
+        {
+            **_DEVICE,
+            "module_name": "ModuleName",
+            "task_statuses": "TaskStatusList",
+        }
+    ),
+    identity="task_id",
+    not_found=_NO_DEVICE,
+    wrapper="SimpleOTATaskInfo",
+    fields=(
+        *_fields(Kind.TEXT, "TaskId"),
+        *_fields(Kind.WORD, "TaskStatus"),
+        *_fields(
+            Kind.TEXT, "JobId FirmwareId ProductKey ProductName DeviceName IotId ModuleName SrcVersion DestVersion"
+        ),
+        *_fields(Kind.TEXT, "UtcCreate UtcModified"),
+    ),
+)
+
+
+LIST_OTA_TASK_BY_JOB = Operation(
+    action="ListOTATaskByJob",
+    parameters=MappingProxyType(
+        {
+            "job_id": "JobId",
+            "task_status": "TaskStatus",
+            "device_names": "DeviceNames",
+            **_PAGE,
+        }
+    ),
+    identity="task_id",
+    not_found=_NO_JOB,
+    wrapper="SimpleOTATaskInfo",
+    page_size=100,
+    about=("job_id",),
+    fields=(
+        *_fields(Kind.TEXT, "TaskId JobId"),
+        *_fields(Kind.WORD, "TaskStatus"),
+        *_fields(
+            Kind.TEXT, "Progress TaskDesc ProductKey ProductName DeviceName IotId FirmwareId SrcVersion DestVersion"
+        ),
+        *_fields(Kind.TEXT, "Timeout UtcCreate UtcModified"),
+    ),
+)
+
+
+#: The same for named devices, of which so many may be named at once. It does not page then.
+LIST_OTA_TASK_BY_NAMES = replace(LIST_OTA_TASK_BY_JOB, page_size=0, announces=False)
+
+
+MAX_DEVICE_NAMES = 50
+
+
+#: No page may be asked for that ends beyond so many rows. The vendor documents it for ListOTATaskByJob.
+MAX_ROWS = 100_000
+
+
+LIST_OTA_MODULE_VERSIONS_BY_DEVICE = Operation(
+    action="ListOTAModuleVersionsByDevice",
+    parameters=MappingProxyType({**_DEVICE, **_PAGE}),
+    identity="module_name",
+    not_found=_NO_DEVICE,
+    wrapper="SimpleOTAModuleInfo",
+    page_size=200,
+    about=("product_key", "device_name", "iot_id"),
+    fields=_fields(Kind.TEXT, "ModuleName ModuleVersion ProductKey DeviceName IotId"),
+)

@@ -1,0 +1,108 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What makes a value usable: numbers, names, URLs and proxies; pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+from urllib.request import (  # type: ignore[attr-defined]
+    getproxies_environment,
+    proxy_bypass_environment,
+)
+
+from ._errors import OtaError
+
+
+def check_text(name: str, text: str) -> None:
+    """:raises OtaError: ``text``, the value of ``name``, cannot be written in UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise OtaError(
+            f"{name} is not valid Unicode", code="invalid_option", hint="check the file or variable that it comes from"
+        ) from None
+
+
+#: What a proxy may speak; SOCKS needs a library that requests does not bring along.
+PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+
+
+def check_number(name: str, number: float, least: float, most: float) -> None:
+    """:raises OtaError: ``number``, the value of the option ``name``, is out of its bounds."""
+    if not least <= number <= most:
+        raise invalid(f"{name} is {str(number)[:20]}", f"give a number from {least} to {most}")
+
+
+def stays_here(url: str, proxy: str | None) -> bool:
+    """Whether requests for ``url`` do not leave this machine, by the ``proxy`` or by that of the environment."""
+    hosts = [urlsplit(place).hostname or "" for place in (url, proxy_url(proxy or _usual_proxy(url))) if place]
+    return all(host == "localhost" or _is_loopback(host) for host in hosts)
+
+
+def _usual_proxy(url: str) -> str | None:
+    """The proxy that the environment names for ``url``."""
+    if proxy_bypass_environment(urlsplit(url).hostname or ""):
+        return None
+    proxies = getproxies_environment()
+    return proxies.get(urlsplit(url).scheme) or proxies.get("all")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def proxy_url(proxy: str | None) -> str | None:
+    """The URL of the proxy, or ``None`` without one.
+
+    :raises OtaError: it is no URL, which most often comes of a password that is written as it is.
+    """
+    given = (proxy or "").strip()
+    if not given:
+        return None
+    url = given if "://" in given else f"http://{given}"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in PROXY_SCHEMES and parts.hostname and parts.port != 0 and parts.path in ("", "/")
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment or any(char.isspace() for char in url):
+        raise invalid(
+            "proxy is not the URL of a proxy",
+            "write it like http://host:port or http://user:password@host:port, with special characters of name and"
+            " password percent-encoded, such as %40 for @, %2F for / and %23 for #",
+        )
+    return url
+
+
+def named(name: str, entries: Sequence[str] | None) -> list[str]:
+    """The ``entries`` of the option ``name``, without blanks around them.
+
+    :raises OtaError: the list is empty, or an entry is blank.
+    """
+    if not entries:
+        raise invalid(f"{name} is empty", f"name at least one in {name}, or skip the task when there is none")
+    for position, entry in enumerate(entries, 1):
+        if not entry.strip():
+            raise invalid(f"entry {position} of {name} is blank", "check the variable that it comes from")
+    return [entry.strip() for entry in entries]
+
+
+def invalid(cause: str, hint: str, code: str = "invalid_option") -> OtaError:
+    """An option that cannot be used."""
+    return OtaError(cause, code=code, hint=hint)
+
+
+def is_uri(uri: str) -> bool:
+    """Whether ``uri`` can be asked."""
+    try:
+        parts = urlsplit(uri)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.credentials import Credentials
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import (
+    LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
+    QUERY_OTA_JOB,
+)
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.platforms import ACS3_METHOD, PLATFORMS
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.request import Service, host_of, sign
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.signature import sign_acs3
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+
+KEY = Credentials("testid", "testsecret")
+WHEN = "2024-11-19T09:47:43Z"
+EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def signed(credentials=KEY, operation=QUERY_OTA_JOB, arguments=None, **service):
+    service = {"platform": PLATFORMS["alibaba"], "endpoint": "https://iot.example.com:8443/", **service}
+    asked = Service(**{"signature_method": ACS3_METHOD, **service})
+    return sign(asked, operation, arguments or {"job_id": "1"}, credentials, "n-1", WHEN)
+
+
+def test_acs3_says_who_asks_in_headers_and_what_in_the_query():
+    request = signed(region="cn-shanghai", iot_instance_id="iot-1")
+    assert (request.method, request.url) == ("POST", "https://iot.example.com:8443/?IotInstanceId=iot-1&JobId=1")
+    common = {
+        "host": "iot.example.com:8443",
+        "x-acs-action": "QueryOTAJob",
+        "x-acs-content-sha256": EMPTY,
+        "x-acs-date": WHEN,
+        "x-acs-signature-nonce": "n-1",
+        "x-acs-version": "2018-01-20",
+    }
+    signature = sign_acs3("POST", "IotInstanceId=iot-1&JobId=1", common, "testsecret")
+    names = "host;x-acs-action;x-acs-content-sha256;x-acs-date;x-acs-signature-nonce;x-acs-version"
+    assert request.headers == {
+        **common,
+        "Accept": "application/json",
+        "Authorization": f"ACS3-HMAC-SHA256 Credential=testid,SignedHeaders={names},Signature={signature}",
+    }
+    assert request.signature == signature
+
+
+def test_a_token_is_a_signed_header_of_acs3():
+    request = signed(Credentials("testid", "testsecret", "token/+="))
+    assert request.headers["x-acs-security-token"] == "token/+="
+    assert request.headers["x-acs-accesskey-id"] == "testid"
+    assert ";x-acs-security-token;" in request.headers["Authorization"]
+    assert "token" not in request.url
+
+
+def test_acs3_asks_for_xml_by_a_header():
+    assert signed(response_format="xml").headers["Accept"] == "application/xml"
+
+
+def test_full_common_parameters_do_not_concern_acs3():
+    assert signed(full_common_parameters=True) == signed()
+
+
+def test_a_list_stays_in_the_query():
+    arguments = {"iot_id": "客", "task_statuses": ["CONFIRM", "QUEUED"]}
+    request = signed(operation=LIST_OTA_UNFINISHED_TASK_BY_DEVICE, arguments=arguments)
+    assert request.url.endswith("/?IotId=%E5%AE%A2&TaskStatusList.1=CONFIRM&TaskStatusList.2=QUEUED")
+
+
+def test_the_older_style_has_no_headers_of_its_own():
+    request = signed(signature_method="HMAC-SHA1")
+    assert request.headers == {}
+    assert "SignatureMethod=HMAC-SHA1" in request.url
+
+
+@pytest.mark.parametrize("method", [ACS3_METHOD, "HMAC-SHA1"])
+def test_what_cannot_be_written_is_refused(method):
+    with pytest.raises(OtaError) as error:
+        signed(arguments={"job_id": "caf\udce9"}, signature_method=method)
+    assert error.value.code == "invalid_option"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "host"),
+    [
+        ("https://iot.example.com/", "iot.example.com"),
+        ("https://iot.example.com:443/path", "iot.example.com:443"),
+        ("http://[::1]:8080/", "[::1]:8080"),
+        ("https://bücher.example:1/", "xn--bcher-kva.example:1"),
+    ],
+)
+def test_the_host(endpoint, host):
+    assert host_of(endpoint) == host

@@ -1,0 +1,626 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gc
+import socket
+import ssl
+import struct
+import threading
+import time
+
+import pytest
+import trustme
+import urllib3
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import MissingLibraryError, OtaError, Retry
+from ansible_collections.iotfleet.ota.plugins.module_utils._http import transport
+from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport import Transport
+from ansible_collections.iotfleet.ota.plugins.module_utils._http.workers import GivenUpError
+
+QUERY = "?Action=QueryOTAJob&AccessKeyId=key-id&Signature=canary%3D"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Odd: 1\r\n\r\n{}"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch):
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@contextlib.contextmanager
+def server(serve, tls=None, host="127.0.0.1"):
+    """A server on a free port that hands each connection to ``serve``; yields the port."""
+    listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _address = listener.accept()
+                with contextlib.suppress(OSError), connection:
+                    if tls:
+                        with tls.wrap_socket(connection, server_side=True) as secured:
+                            serve(secured)
+                    else:
+                        serve(connection)
+
+    thread = threading.Thread(target=accept, daemon=True)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(5)
+
+
+def saying(*answers):
+    """Answers the requests of each connection in turn, then closes it."""
+
+    def serve(connection):
+        for answer in answers:
+            request = connection.recv(65536)
+            if not request:
+                return
+            serve.requests.append(request)
+            connection.sendall(answer)
+
+    serve.requests = []
+    return serve
+
+
+def reset(connection):
+    connection.recv(65536)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+def ask(port, scheme="http", timeout=5.0, method="GET", **options):
+    return Transport(**options).send(method, f"{scheme}://127.0.0.1:{port}/{QUERY}", timeout, {})
+
+
+def failure(*arguments, **options):
+    with pytest.raises(OtaError) as error:
+        ask(*arguments, **options)
+    assert "canary" not in repr(error.value) + str(error.value)
+    assert error.value.__cause__ is None
+    assert error.value.__context__ is None or error.value.__suppress_context__
+    return error.value
+
+
+@pytest.fixture
+def _tunnel_refused():
+    """Python before 3.12 leaves a socket to the garbage collector when a proxy makes no tunnel."""
+    yield
+    gc.collect()
+
+
+def refusing_tunnels(test):
+    """For a test in which a proxy makes no tunnel."""
+    test = pytest.mark.filterwarnings("ignore::ResourceWarning")(pytest.mark.usefixtures("_tunnel_refused")(test))
+    return pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")(test)
+
+
+def test_the_answer():
+    serve = saying(OK)
+    with server(serve) as port:
+        answer = ask(port, method="POST")
+    assert (answer.status, answer.body) == (200, b"{}")
+    assert answer.headers["x-odd"] == "1"
+    head = serve.requests[0].decode()
+    assert head.startswith(f"POST /{QUERY} HTTP/1.1\r\n")
+    assert "\r\nContent-Length: 0\r\n" in head
+    assert "\r\nAccept-Encoding: identity\r\n" in head
+
+
+def test_the_url_is_sent_as_it_was_signed():
+    serve = saying(OK)
+    with server(serve) as port:
+        Transport().send("GET", f"http://127.0.0.1:{port}/?A=%2A%20~%E5%AE%A2&B=%27%28%21", 5.0, {})
+    assert serve.requests[0].startswith(b"GET /?A=%2A%20~%E5%AE%A2&B=%27%28%21 HTTP/1.1\r\n")
+
+
+def test_one_connection_serves_many_requests():
+    serve = saying(OK, OK, OK)
+    with server(serve) as port:
+        transport = Transport()
+        for _number in range(3):
+            transport.send("GET", f"http://127.0.0.1:{port}/", 5.0, {})
+    assert len(serve.requests) == 3
+
+
+def test_no_password_from_netrc(tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login canary password canary\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    serve = saying(OK)
+    with server(serve) as port:
+        ask(port)
+    assert b"Authorization" not in serve.requests[0]
+
+
+def test_a_redirect_is_not_followed():
+    with server(saying(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")) as port:
+        assert ask(port).status == 302
+
+
+@pytest.mark.parametrize(
+    "serve",
+    [
+        reset,
+        saying(b""),
+        saying(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc"),
+        saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
+        saying(b"SSH-2.0-OpenSSH_9.2\r\n"),
+    ],
+    ids=["reset", "closed", "short", "half a chunk", "not HTTP"],
+)
+def test_a_broken_connection(serve):
+    with server(serve) as port:
+        error = failure(port)
+    assert (error.code, error.retry) == ("connection_broken", Retry.LATER)
+    assert error.cause == (
+        f"the connection to 127.0.0.1:{port} could not be made, or broke before the answer was whole"
+    )
+
+
+def test_a_refused_connection():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    error = failure(port)
+    assert (error.code, error.retry) == ("connection_refused", Retry.LATER)
+    assert error.cause == f"127.0.0.1:{port} refuses connections"
+
+
+@pytest.mark.parametrize(("number", "retry"), [(socket.EAI_NONAME, Retry.NEVER), (socket.EAI_AGAIN, Retry.LATER)])
+def test_an_unknown_host(number, retry, monkeypatch):
+    def unknown(*arguments, **options):
+        raise socket.gaierror(number, "canary")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    error = failure(80)
+    assert (error.code, error.retry) == ("unknown_host", retry)
+    assert error.cause == "the host 127.0.0.1:80 is unknown"
+
+
+def test_silence():
+    done = threading.Event()
+    with server(lambda connection: done.wait(5)) as port:
+        error = failure(port, timeout=0.2)
+        done.set()
+    assert (error.code, error.retry) == ("timeout", Retry.LATER)
+    assert error.cause == f"127.0.0.1:{port} gave no whole answer in time"
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"], ids=["headers", "body"])
+def test_a_trickle_ends_in_time(head):
+    def trickle(connection):
+        connection.recv(65536)
+        connection.sendall(head or b"HTTP/1.1 200 OK\r\nX-Slow: ")
+        with contextlib.suppress(OSError):
+            for _number in range(1000):
+                connection.sendall(b"x")
+                if done.wait(0.02):
+                    return
+
+    done = threading.Event()
+    with server(trickle) as port:
+        began = time.monotonic()
+        assert failure(port, timeout=0.3).code == "timeout"
+        assert time.monotonic() - began < 3
+        done.set()
+
+
+def test_a_slow_name_server_ends_in_time(monkeypatch):
+    done = threading.Event()
+
+    def slow(*arguments, **options):
+        done.wait(5)
+        raise socket.gaierror(socket.EAI_AGAIN, "canary")
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    assert failure(80, timeout=0.2).code == "timeout"
+    done.set()
+
+
+def test_an_endless_body(monkeypatch):
+    monkeypatch.setattr(transport, "MAX_BODY", 1024 * 1024)
+
+    def endless(connection):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        for _number in range(1000):
+            connection.sendall(b"x" * 65536)
+
+    with server(endless) as port:
+        error = failure(port)
+    assert (error.code, error.cause) == ("endless_answer", "the answer is longer than 1 MiB")
+
+
+def test_the_body_of_a_redirect_is_bounded_too(monkeypatch):
+    monkeypatch.setattr(transport, "MAX_BODY", 1024 * 1024)
+
+    def endless(connection):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: http://[::1/\r\n\r\n")
+        for _number in range(1000):
+            connection.sendall(b"x" * 65536)
+
+    with server(endless) as port:
+        assert failure(port).code == "endless_answer"
+
+
+# --- Connecting ------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def full_server():
+    """A server that accepts no further connection; yields the port."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _number in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def test_a_connection_that_is_not_accepted_in_time():
+    with full_server() as port:
+        began = time.monotonic()
+        error = failure(port, timeout=10.0, connect_timeout=0.3)
+    assert time.monotonic() - began < 5
+    assert (error.code, error.retry) == ("connect_timeout", Retry.LATER)
+    assert error.cause == f"127.0.0.1:{port} did not accept a connection in time"
+    assert "raise connect_timeout" in error.hint
+
+
+def test_a_proxy_that_does_not_accept_a_connection_in_time():
+    with full_server() as port:
+        error = failure(1, "https", timeout=10.0, connect_timeout=0.3, proxy=f"http://127.0.0.1:{port}")
+    assert (error.code, error.retry) == ("proxy_failed", Retry.LATER)
+    assert error.cause == f"the proxy 127.0.0.1:{port} on the way to 127.0.0.1:1 does not answer in time"
+
+
+def test_connecting_counts_within_the_limit_of_the_whole():
+    with full_server() as port:
+        began = time.monotonic()
+        assert failure(port, timeout=0.3, connect_timeout=10.0).code in ("timeout", "connect_timeout")
+    assert time.monotonic() - began < 5
+
+
+def test_a_silence_that_is_too_long():
+    with server(lambda connection: (connection.recv(65536), time.sleep(1))) as port:
+        began = time.monotonic()
+        error = failure(port, timeout=10.0, read_timeout=0.2)
+    assert time.monotonic() - began < 5
+    assert (error.code, error.retry) == ("timeout", Retry.LATER)
+    assert "read_timeout" in error.hint
+
+
+def test_an_answer_may_take_longer_than_a_connection():
+    def late(connection):
+        connection.recv(65536)
+        time.sleep(0.5)
+        connection.sendall(OK)
+
+    with server(late) as port:
+        assert ask(port, timeout=5.0, connect_timeout=0.2).status == 200
+
+
+def has_ipv6():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_ipv6(authority, tmp_path, scheme):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("::1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    serve = saying(OK)
+    with server(serve, context if scheme == "https" else None, "::1") as port:
+        transport = Transport(ca_path=str(tmp_path / "ca.pem"))
+        assert transport.send("GET", f"{scheme}://[::1]:{port}/some/path?A=1", 5.0, {}).status == 200
+        with pytest.raises(OtaError) as error:
+            transport.send("GET", f"{scheme}://[::1]:{port}1/", 5.0, {})
+    assert serve.requests[0].startswith(b"GET /some/path?A=1 HTTP/1.1\r\n")
+    assert f"\r\nHost: [::1]:{port}\r\n".encode() in serve.requests[0]
+    assert "[::1]" in error.value.cause
+
+
+@refusing_tunnels
+def test_ipv6_through_a_proxy():
+    serve = saying(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
+    with server(serve) as port, pytest.raises(OtaError) as error:
+        Transport(proxy=f"http://127.0.0.1:{port}").send("GET", "https://[2001:db8::1]:8686/", 5.0, {})
+    assert serve.requests[0].startswith(b"CONNECT [2001:db8::1]:8686 ")
+    assert error.value.cause.endswith("on the way to [2001:db8::1]:8686 does not let it pass (HTTP 403)")
+
+
+# --- TLS -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls(authority):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+def test_a_certificate_that_is_not_trusted(tls):
+    with server(saying(OK), tls) as port:
+        error = failure(port, "https")
+    assert (error.code, error.retry) == ("certificate_not_trusted", Retry.NEVER)
+    assert error.cause.startswith(f"the certificate of 127.0.0.1:{port} is not trusted (")
+    assert "in ca_path" in error.hint
+
+
+def test_a_certificate_for_another_host(authority, tmp_path):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("other.example.com").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with server(saying(OK), context) as port:
+        error = failure(port, "https", ca_path=str(tmp_path / "ca.pem"))
+    assert error.code == "certificate_not_trusted"
+    assert "127.0.0.1" in error.cause
+
+
+@pytest.mark.parametrize("bundle", [False, True])
+def test_an_authority_of_ones_own(authority, tls, tmp_path, monkeypatch, bundle):
+    if bundle:  # what the environment says must not get in the way
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with server(saying(OK), tls) as port:
+        assert ask(port, "https", ca_path=str(tmp_path / "ca.pem")).status == 200
+
+
+@pytest.mark.parametrize("bundle", [False, True])
+def test_certificates_need_not_be_checked(authority, tls, tmp_path, monkeypatch, bundle):
+    if bundle:
+        authority.cert_pem.write_to_path(tmp_path / "other.pem")
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "other.pem"))
+    with server(saying(OK), tls) as port:
+        assert ask(port, "https", validate_certs=False).status == 200
+
+
+def test_https_to_a_server_that_speaks_http():
+    with server(saying(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")) as port:
+        error = failure(port, "https")
+    assert error.code == "tls_failed"
+    assert "check that endpoint speaks https" in error.hint
+
+
+def test_a_ca_path_that_is_missing(tmp_path):
+    with pytest.raises(OtaError) as error:
+        Transport(ca_path=str(tmp_path / "ca.pem"))
+    assert error.value.cause == f"there is no file or folder {tmp_path / 'ca.pem'}"
+
+
+def test_a_ca_path_of_the_environment_that_is_missing(tls, tmp_path, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    error = failure(1, "https")
+    assert (error.code, error.systemic) == ("missing_ca_path", True)
+    assert error.cause == f"there is no file or folder {tmp_path / 'ca.pem'}, where certificates are looked for"
+
+
+def test_giving_up():
+    done = threading.Event()
+    transport, ended = Transport(), []
+
+    def send():
+        with pytest.raises(GivenUpError):
+            transport.send("GET", f"http://127.0.0.1:{port}/", 30.0, {})
+        ended.append(True)
+
+    arrived = threading.Event()
+    with server(lambda connection: (connection.recv(10), arrived.set(), done.wait(5))) as port:
+        thread = threading.Thread(target=send)
+        thread.start()
+        arrived.wait(5)
+        transport.give_up()
+        thread.join(5)
+        done.set()
+    assert ended
+
+
+def test_a_ca_path_without_certificates(tls, tmp_path):
+    (tmp_path / "ca.pem").write_text("hello")
+    with server(saying(OK), tls) as port:
+        assert failure(port, "https", ca_path=str(tmp_path / "ca.pem")).code == "tls_failed"
+
+
+# --- Proxy -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_proxy():
+    serve = saying(OK)
+    with server(serve) as port:
+        Transport(proxy=f"http://127.0.0.1:{port}").send("GET", "http://iot.example.com/?A=1", 5.0, {})
+    assert serve.requests[0].startswith(b"GET http://iot.example.com/?A=1 HTTP/1.1\r\n")
+
+
+def test_a_proxy_leaves_the_environments_certificates_in_force(authority, tls, tmp_path, monkeypatch):
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("NO_PROXY", "iot.example.com")  # a proxy that was asked for is used all the same
+    transport = Transport(proxy="http://127.0.0.1:1")
+    pool = transport._find_route("https://iot.example.com/").pool
+    assert pool.ca_certs == str(tmp_path / "ca.pem")
+    assert (pool.proxy.host, pool.proxy.port) == ("127.0.0.1", 1)
+
+
+def closed_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_refuses(scheme):
+    port = closed_port()
+    error = failure(1, scheme, proxy=f"http://user:canary@127.0.0.1:{port}")
+    assert (error.code, error.retry) == ("proxy_failed", Retry.LATER)
+    assert error.cause == f"the proxy 127.0.0.1:{port} on the way to 127.0.0.1:1 refuses connections"
+
+
+@refusing_tunnels
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("user", "sent"),
+    [
+        ("user:p%40ss%2F%25", "user:p@ss/%"),
+        ("%E5%AE%A2:%E5%8E%85", "客:厅"),
+        ("user", "user:"),
+        ("user:a:b", "user:a:b"),
+    ],
+)
+def test_what_a_proxy_is_told(scheme, user, sent):
+    serve = saying(b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n")
+    with server(serve) as port:
+        error = failure(1, scheme, proxy=f"http://{user}@127.0.0.1:{port}")
+    (request,) = serve.requests
+    assert request.startswith(b"CONNECT 127.0.0.1:1 " if scheme == "https" else b"GET http://127.0.0.1:1/?Action")
+    assert base64.b64encode(sent.encode()) in request
+    assert (error.code, error.retry, error.systemic) == ("proxy_authentication", Retry.NEVER, True)
+    assert error.http_status == 407
+    assert error.cause == (
+        f"the proxy 127.0.0.1:{port} on the way to 127.0.0.1:1 wants a user name and a password, or others than were"
+        " given (HTTP 407)"
+    )
+
+
+@refusing_tunnels
+@pytest.mark.parametrize(
+    ("status", "code", "retry", "words"),
+    [
+        (403, "proxy_denied", Retry.NEVER, "does not let it pass (HTTP 403)"),
+        (502, "proxy_failed", Retry.LATER, "does not get through to it (HTTP 502)"),
+    ],
+)
+def test_a_proxy_that_makes_no_tunnel(status, code, retry, words):
+    with server(saying(b"HTTP/1.1 %d canary\r\nContent-Length: 0\r\n\r\n" % status)) as port:
+        error = failure(1, "https", proxy=f"http://127.0.0.1:{port}")
+    assert (error.code, error.retry, error.http_status) == (code, retry, status)
+    assert error.cause == f"the proxy 127.0.0.1:{port} on the way to 127.0.0.1:1 {words}"
+
+
+@pytest.mark.skipif(urllib3.__version__ < "2", reason="urllib3 1 does not tell whose certificate it is")
+def test_a_proxy_whose_certificate_is_not_trusted(tls):
+    with server(saying(OK), tls) as port:
+        error = failure(1, "https", proxy=f"https://127.0.0.1:{port}")
+    assert (error.code, error.retry, error.systemic) == ("proxy_failed", Retry.NEVER, True)
+    assert error.cause.endswith("has a certificate that is not trusted")
+
+
+def test_a_proxy_that_speaks_no_tls():
+    with server(saying(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")) as port:
+        error = failure(1, "https", proxy=f"https://127.0.0.1:{port}")
+    assert (error.code, error.systemic) == ("proxy_failed", True)
+    assert error.cause.endswith("makes no TLS connection")
+
+
+@pytest.mark.parametrize("spelling", [str.lower, str.upper])
+def test_a_proxy_of_the_environment(spelling, monkeypatch):
+    serve = saying(OK)
+    with server(serve) as port:
+        monkeypatch.setenv(spelling("http_proxy"), f"http://user:canary@127.0.0.1:{port}")
+        Transport().send("GET", "http://iot.example.com/?A=1", 5.0, {})
+    assert serve.requests[0].startswith(b"GET http://iot.example.com/?A=1 HTTP/1.1\r\n")
+    assert b"Proxy-Authorization: Basic " in serve.requests[0]
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "url", "direct"),
+    [
+        ("other.example.com", "https://iot.example.com/", False),
+        ("iot.example.com", "https://iot.example.com/", True),
+        (".example.com", "https://iot.example.com/", True),
+        ("one.test, example.com", "https://iot.example.com:8686/", True),
+        ("iot.example.com:8686", "https://iot.example.com:8686/", True),
+        ("iot.example.com:1", "https://iot.example.com:8686/", False),
+        ("*", "https://iot.example.com/", True),
+        ("10.0.0.0/8", "https://10.1.2.3/", True),
+        ("10.0.0.0/8", "https://11.1.2.3/", False),
+        ("2001:db8::1", "https://[2001:db8::1]:8686/", True),
+        ("", "https://[2001:db8::1]:8686/", False),
+    ],
+)
+def test_who_is_asked_without_the_proxy_of_the_environment(no_proxy, url, direct, monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    assert Transport()._find_route(url).proxy == (None if direct else "127.0.0.1:1")
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://"])
+def test_a_proxy_that_is_none(proxy):
+    assert failure(1, proxy=proxy).code in ("invalid_url", "proxy_failed")
+
+
+# --- What should not happen ------------------------------------------------------------------------------------------
+
+
+def test_requests_is_needed(monkeypatch):
+    monkeypatch.setattr(transport, "HAS_REQUESTS", False)
+    with pytest.raises(MissingLibraryError) as error:
+        Transport()
+    assert error.value.library == "requests"
+
+
+def test_a_mistake_of_ours_is_not_hidden(monkeypatch):
+    def mistake(*arguments, **options):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Transport, "_find_route", mistake)
+    with pytest.raises(ZeroDivisionError):
+        ask(1)
+
+
+# --- Headers ---------------------------------------------------------------------------------------------------------
+
+
+def test_headers_join_those_that_all_have():
+    serve = saying(OK)
+    headers = {"host": "iot.example.com", "Accept": "application/xml", "Authorization": "canary", "x-acs-date": "now"}
+    with server(serve) as port:
+        Transport().send("POST", f"http://127.0.0.1:{port}/", 5.0, headers)
+    lines = serve.requests[0].decode().lower().split("\r\n")
+    assert [line for line in lines if line.startswith("host:")] == ["host: iot.example.com"]
+    assert [line for line in lines if line.startswith("accept:")] == ["accept: application/xml"]
+    assert {"authorization: canary", "x-acs-date: now", "user-agent: iotfleet.ota"} <= set(lines)
+
+
+def test_headers_are_in_no_log_and_no_error(caplog):
+    caplog.set_level("DEBUG")
+    with server(reset) as port, pytest.raises(OtaError) as error:
+        Transport().send("POST", f"http://127.0.0.1:{port}/?A=1", 5.0, {"Authorization": "canary"})
+    with server(saying(OK)) as port:
+        Transport().send("POST", f"http://127.0.0.1:{port}/", 5.0, {"x-acs-security-token": "canary"})
+    assert "canary" not in caplog.text + str(error.value)
+
+
+@pytest.mark.parametrize("value", ["a\nb", "客"])
+def test_a_header_that_cannot_be_sent(value):
+    with server(saying(OK)) as port, pytest.raises(OtaError) as error:
+        Transport().send("GET", f"http://127.0.0.1:{port}/", 5.0, {"x-odd": value})
+    assert error.value.code == "invalid_url"
+
+
+def test_a_direct_one_uses_no_proxy(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    with server(saying(OK)) as port:
+        assert Transport(direct=True).send("GET", f"http://127.0.0.1:{port}/", 5.0, {}).status == 200
+        with pytest.raises(OtaError):
+            Transport().send("GET", f"http://127.0.0.1:{port}/", 5.0, {})

@@ -1,0 +1,201 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import MAX_DEVICES, Policy, read_policy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+# --- Bounds ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "executed", "allowed"),
+    [
+        pytest.param({}, 10, 0, id="without any bound"),
+        pytest.param({"max_pending": 5}, 10, 0, id="late is not failed"),
+        pytest.param({"min_succeeded_percent": 90}, 10, None, id="not bound"),
+        pytest.param({"max_failed": 0}, 10, 0, id="none"),
+        pytest.param({"max_failed": 3}, 1, 3, id="a number knows no devices"),
+        pytest.param({"max_failed_percent": 10}, 9, 0, id="a share is rounded down"),
+        pytest.param({"max_failed_percent": 10}, 10, 1, id="a share that is met"),
+        pytest.param({"max_failed_percent": 99.9}, 1000, 999, id="the decimal that was written"),
+        pytest.param({"max_failed_percent": 0.1}, 3000, 3, id="a tenth of a percent"),
+        pytest.param({"max_failed_percent": 1e-5}, 10_000_000, 1, id="written with an exponent"),
+        pytest.param({"max_failed_percent": 100}, 7, 7, id="all"),
+        pytest.param({"max_failed": 1, "max_failed_percent": 50}, 10, 1, id="both, the number is less"),
+        pytest.param({"max_failed": 9, "max_failed_percent": 50}, 10, 5, id="both, the share is less"),
+        pytest.param({"max_failed_percent": 50}, 0, 0, id="of nothing"),
+    ],
+)
+def test_failures_allowed(options, executed, allowed):
+    assert Policy(**options).failed_allowed(executed) == allowed
+
+
+@pytest.mark.parametrize(
+    ("options", "devices", "allowed"),
+    [
+        pytest.param({}, 10, 0, id="none by default"),
+        pytest.param({"max_pending": 2}, 10, 2, id="a number"),
+        pytest.param({"max_pending_percent": 5}, 19, 0, id="a share is rounded down"),
+        pytest.param({"max_pending_percent": 5}, 20, 1, id="a share that is met"),
+        pytest.param({"max_pending": 3, "max_pending_percent": 5}, 20, 1, id="both must be kept"),
+    ],
+)
+def test_pending_allowed(options, devices, allowed):
+    assert Policy(**options).pending_allowed(devices) == allowed
+
+
+@pytest.mark.parametrize(
+    ("options", "devices", "needed"),
+    [
+        pytest.param({}, 10, 10, id="all by default"),
+        pytest.param({"max_failed": 2}, 10, 8, id="less those that may fail"),
+        pytest.param({"max_failed_percent": 25}, 10, 8, id="less the share that may fail"),
+        pytest.param({"max_pending": 3}, 10, 7, id="less those that may be unfinished"),
+        pytest.param({"max_failed": 1, "max_pending_percent": 20}, 10, 7, id="less both"),
+        pytest.param({"max_failed": 99}, 10, 1, id="at least one"),
+        pytest.param({"min_succeeded_percent": 95}, 10, 10, id="a share is rounded up"),
+        pytest.param({"min_succeeded_percent": 90}, 10, 9, id="a share that is met"),
+        pytest.param({"min_succeeded_percent": 99.9}, 1000, 999, id="the decimal that was written"),
+        pytest.param({"min_succeeded_percent": 90, "max_failed": 5}, 10, 9, id="a share of its own is not lowered"),
+        pytest.param({"min_succeeded_percent": 0}, 10, 1, id="zero percent is at least one"),
+        pytest.param({"min_succeeded_percent": 0}, 0, 0, id="zero percent of nothing"),
+        pytest.param({}, 0, 0, id="all of nothing"),
+    ],
+)
+def test_successes_needed(options, devices, needed):
+    assert Policy(**options).succeeded_needed(devices) == needed
+
+
+@settings(derandomize=True, deadline=None)
+@given(
+    st.decimals(0, 100, places=3),
+    st.integers(0, MAX_DEVICES),
+)
+def test_shares_are_exact(percent, devices):
+    """In whole numbers: a thousandth of a percent is a hundred-thousandth."""
+    thousandths = int(percent * 1000)
+    policy = Policy(min_succeeded_percent=float(percent), max_failed_percent=float(percent))
+    assert policy.failed_allowed(devices) == thousandths * devices // 100_000
+    assert policy.succeeded_needed(devices) == max(-(-thousandths * devices // 100_000), min(1, devices))
+
+
+# --- Reading ---------------------------------------------------------------------------------------------------------
+
+
+def test_without_options_the_defaults_hold():
+    assert read_policy({}) == Policy()
+    assert read_policy(dict.fromkeys(Policy._fields)) == Policy()
+
+
+def test_the_defaults_tolerate_nothing():
+    policy = Policy()
+    assert [policy.failed_allowed(100), policy.pending_allowed(100), policy.succeeded_needed(100)] == [0, 0, 100]
+    assert (policy.verify_versions, policy.allow_empty, policy.accept_canceled) == (True, False, False)
+    assert (policy.confirmations, policy.tolerated_errors, policy.min_executed) == (2, 5, 1)
+    assert (policy.start_grace, policy.soak, policy.wait_timeout) == (120.0, 0.0, 3600.0)
+
+
+def test_options_of_others_are_ignored():
+    assert read_policy({"max_failed": 1, "job_ids": ["j1"], "wait": False}) == Policy(max_failed=1)
+
+
+def test_a_policy_can_be_read_again():
+    policy = Policy(expected_devices=("d1", "d2"), max_failed_percent=2.5, job_type="VERIFY_FIRMWARE", soak=900.0)
+    assert read_policy(policy._asdict()) == policy
+
+
+def test_names_count_once_and_without_blanks():
+    assert read_policy({"expected_devices": [" d2", "d1", "d2 "]}).expected_devices == ("d2", "d1")
+
+
+def test_what_a_batch_is_expected_to_be_is_read_without_blanks():
+    policy = read_policy(
+        {"product_key": " p1 ", "firmware_id": "f1\n", "dest_version": 2, "job_type": "verfiy_firmware"}
+    )
+    assert policy[2:6] == ("p1", "f1", "2", "VERIFY_FIRMWARE")
+
+
+LEAST_AND_MOST = {
+    "min_devices": (1, 1_000_000),
+    "min_succeeded_percent": (0, 100),
+    "max_failed": (0, 1_000_000),
+    "max_failed_percent": (0, 100),
+    "min_executed": (1, 1_000_000),
+    "max_pending": (0, 1_000_000),
+    "max_pending_percent": (0, 100),
+    "soak": (0, 31 * 86400),
+    "confirmations": (1, 100),
+    "tolerated_errors": (0, 1000),
+    "start_grace": (0, 86400),
+    "wait_timeout": (1, 366 * 86400),
+}
+
+
+@pytest.mark.parametrize("name", LEAST_AND_MOST)
+def test_numbers_have_bounds(name):
+    least, most = LEAST_AND_MOST[name]
+    for value in (least, most):
+        assert getattr(read_policy({name: value}), name) == value
+    for value in (least - 1, most + 1, float("nan"), float("inf"), str(least), True, [least]):
+        with pytest.raises(OtaError) as raised:
+            read_policy({name: value})
+        assert raised.value.code == "invalid_option"
+        assert raised.value.cause.startswith(f"{name} is ")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param(
+            {"max_failed": -1},
+            "Nothing was asked: max_failed is -1; give a number from 0 to 1000000.",
+            id="below",
+        ),
+        pytest.param(
+            {"max_failed_percent": 101},
+            "Nothing was asked: max_failed_percent is 101; give a number from 0 to 100.",
+            id="above",
+        ),
+        pytest.param(
+            {"expected_devices": ["d1"], "min_devices": 1},
+            "Nothing was asked: min_devices is given together with expected_devices; "
+            "leave min_devices out, because the names tell how many there must be.",
+            id="names and their number",
+        ),
+        pytest.param(
+            {"expected_devices": []},
+            "Nothing was asked: expected_devices is empty; name at least one device, or leave the option out.",
+            id="no name",
+        ),
+        pytest.param(
+            {"expected_devices": ["d1", " "]},
+            "Nothing was asked: entry 2 of expected_devices is blank; check the variable that it comes from.",
+            id="a blank name",
+        ),
+        pytest.param(
+            {"expected_devices": [None]},
+            "Nothing was asked: entry 1 of expected_devices is not text; write it in quotes.",
+            id="no text",
+        ),
+        pytest.param(
+            {"expected_devices": "d1,d2"},
+            "Nothing was asked: expected_devices is not a list; give a list of names.",
+            id="a text for a list",
+        ),
+        pytest.param(
+            {"dest_version": " "},
+            "Nothing was asked: dest_version is blank; check the variable that it comes from, or leave the option out.",
+            id="a blank expectation",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_refused(options, message):
+    with pytest.raises(OtaError) as raised:
+        read_policy(options)
+    assert str(raised.value) == message
