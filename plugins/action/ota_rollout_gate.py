@@ -4,7 +4,7 @@
 
 """The edge of the gate to Ansible, on the controller; the module of the same name documents it.
 
-A module shows nothing before it ends. What an action shows, people see at once, under ansible-runner and AWX too.
+A module shows nothing until it ends. What an action shows appears at once, also under ansible-runner and AWX.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils._ansible.argspec import read_options
-from ..module_utils._ansible.connection import connect
+from ..module_utils._ansible.argspec import validate_options
+from ..module_utils._ansible.connection import create_client, read_service
 from ..module_utils._errors import MissingLibraryError, OtaError
 from ..plugin_utils._gate.gate import Gate
-from ..plugin_utils._gate.options import GATE, read_request
+from ..plugin_utils._gate.options import GATE, read_gate_options
 
 display = Display()
 
-#: A task that fails returns so many devices of each kind.
+#: Maximum number of devices of each kind that a failing task returns.
 MAX_SHOWN = 100
 
 
@@ -38,44 +38,46 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """What the module of the same name documents."""
         super().run(tmp, task_vars)
-        hidden: set[str] = set()
+        secrets: set[str] = set()
         failure: OtaError | None = None
         try:
-            with self._environment():
-                options = read_options(GATE, self._task.args, hidden.update)
-                result = self._gate(options, hidden)
+            with self._task_environment():
+                options = validate_options(GATE, self._task.args, secrets.update)
+                result = self._run_gate(options, secrets)
         except OtaError as error:
             failure = error
-        # Outside of the except clause, so that Ansible finds no exception whose traceback it could show.
+        # Outside the except clause, so that Ansible finds no exception whose traceback it could show.
         if failure is not None:
-            result = _refusal(failure)
-        return remove_values({"changed": False, **result}, frozenset(hidden))
+            result = _failed_result(failure)
+        return remove_values({"changed": False, **result}, frozenset(secrets))
 
-    def _gate(self, options: Mapping[str, Any], hidden: set[str]) -> dict[str, Any]:
-        def show(line: str, color: str | None = None) -> None:
+    def _run_gate(self, options: Mapping[str, Any], secrets: set[str]) -> dict[str, Any]:
+        def show_line(line: str, color: str | None = None) -> None:
             if not self._task.no_log:
-                # A copy, because credentials that are renewed meanwhile join what is hidden, from threads.
-                display.display(remove_values(line, frozenset(hidden)), color=color)
+                # A copy, because threads that renew credentials add secrets meanwhile.
+                display.display(remove_values(line, frozenset(secrets)), color=color)
 
-        def warn(line: str) -> None:
-            show(f"[WARNING]: {line}", constants.config.get_config_value("COLOR_WARN"))
+        def show_warning(line: str) -> None:
+            show_line(f"[WARNING]: {line}", constants.config.get_config_value("COLOR_WARN"))
 
-        request = read_request(options)
-        result = Gate(connect(options, hidden.update, warn), request, show, warn).run()
-        fails = result["verdict"] != "passed" and (request.wait or result["final"])
+        service = read_service(options)
+        gate_options = read_gate_options(options, service)
+        client = create_client(service, options, secrets.update, show_warning)
+        result = Gate(client, gate_options, show_line, show_warning).run()
+        fails = result["verdict"] != "passed" and (gate_options.wait or result["final"])
         if not fails or options["mode"] == "report":
             return result
         # Ansible prints the whole result of a task that fails.
-        few = {name: result[name][:MAX_SHOWN] for name in ("failures", "laggards")}
+        few = {name: result[name][:MAX_SHOWN] for name in ("failed_devices", "pending_devices")}
         return {**result, **few, "devices": [], "failed": True}
 
     @contextlib.contextmanager
-    def _environment(self) -> Iterator[None]:
-        """The keyword ``environment``, which Ansible sets for modules only, for as long as the action runs."""
+    def _task_environment(self) -> Iterator[None]:
+        """Apply the keyword ``environment``, which Ansible applies to modules only, while the action runs."""
         before = dict(os.environ)
-        asked: dict[str, Any] = {}
-        self._compute_environment_string(asked)
-        os.environ.update({name: str(value) for name, value in asked.items()})
+        variables: dict[str, Any] = {}
+        self._compute_environment_string(variables)
+        os.environ.update({name: str(value) for name, value in variables.items()})
         try:
             yield
         finally:
@@ -83,7 +85,7 @@ class ActionModule(ActionBase):
             os.environ.update(before)
 
 
-def _refusal(failure: OtaError) -> dict[str, Any]:
+def _failed_result(failure: OtaError) -> dict[str, Any]:
     msg = str(failure)
     if isinstance(failure, MissingLibraryError):
         msg = missing_required_lib(failure.library, failure.reason)

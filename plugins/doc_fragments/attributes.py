@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What an info module supports."""
+    """Attributes of the info modules and the gate."""
 
     DOCUMENTATION = r"""
 options: {}
@@ -18,7 +18,7 @@ attributes:
     membership:
       - iotfleet.ota.ota
   check_mode:
-    description: Can run in C(check_mode) and return the same facts, because it changes nothing.
+    description: Can run in C(check_mode) and returns the same results, because it changes nothing.
     support: full
   diff_mode:
     description: Will return details on what has changed, or possibly needs changing, in diff mode.

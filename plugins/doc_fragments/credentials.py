@@ -6,31 +6,32 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """How a module proves who asks."""
+    """Authentication options."""
 
     DOCUMENTATION = r"""
 requirements:
-  - alibabacloud_credentials (only for credentials of a role that is assumed)
+  - alibabacloud_credentials (only for credentials that assume a role)
 options:
   credentials_source:
     description:
-      - Where the credentials come from. What belongs to two sources is never mixed, and a source that is configured in
-        part is an error that names what is missing.
-      - V(auto) is the first of the others that is configured, in the order in which they stand here. With
-        O(platform=tuya), which is documented to know access keys only, these are V(options) and V(environment).
+      - Where the credentials come from. Sources are never mixed. If a source is configured only in part, the task fails
+        and names what is missing.
+      - V(auto) is the first of the other sources that is configured, in the order given here. With O(platform=tuya),
+        which documents only access keys, these are V(options) and V(environment).
       - V(options) are O(access_key_id), O(access_key_secret) and O(security_token).
       - V(environment) are the variables E(ALIBABA_CLOUD_ACCESS_KEY_ID), E(ALIBABA_CLOUD_ACCESS_KEY_SECRET) and
         E(ALIBABA_CLOUD_SECURITY_TOKEN), or else E(ALICLOUD_ACCESS_KEY), E(ALICLOUD_SECRET_KEY) and
         E(ALICLOUD_SECURITY_TOKEN).
       - V(profile) is a profile of the vendor's tools, see O(profile).
-      - V(oidc_role) is a role that the holder of a token assumes, as in the pods of a Kubernetes cluster, by
+      - V(oidc_role) is a role that the holder of a token assumes, as in the pods of a Kubernetes cluster, with
         E(ALIBABA_CLOUD_ROLE_ARN), E(ALIBABA_CLOUD_OIDC_PROVIDER_ARN) and E(ALIBABA_CLOUD_OIDC_TOKEN_FILE). With V(auto)
         it counts as configured if one of the last two is set.
-      - V(ecs_ram_role) is the role of the ECS instance that runs the module, from its metadata service, always by a
-        token. With V(auto) it is asked only if E(ALIBABA_CLOUD_ECS_METADATA) or E(ALICLOUD_ECS_ROLE_NAME) names the
+      - V(ecs_ram_role) is the role of the ECS instance that runs the module, from its metadata service, always with a
+        token. With V(auto), it is used only if E(ALIBABA_CLOUD_ECS_METADATA) or E(ALICLOUD_ECS_ROLE_NAME) names the
         role, and E(ALIBABA_CLOUD_ECS_METADATA_DISABLED) is not V(true).
       - V(credentials_uri) is the service whose URL is in E(ALIBABA_CLOUD_CREDENTIALS_URI).
-      - Credentials that expire are renewed five minutes before, and at once if the service says that they have expired.
+      - Temporary credentials are renewed five minutes before they expire, and at once if the service reports that they
+        have expired.
     type: str
     choices:
       - auto
@@ -44,25 +45,25 @@ options:
   profile:
     description:
       - The name of a profile in C(~/.aliyun/config.json), the file of the vendor's command line tool, or else in
-        C(~/.alibabacloud/credentials.ini). The home is that of the user that runs the module.
+        C(~/.alibabacloud/credentials.ini), in the home directory of the user that runs the module.
       - In the first file, the modes C(AK), C(StsToken), C(RamRoleArn), C(ChainableRamRoleArn), C(EcsRamRole), C(OIDC)
-        and C(CredentialsURI) can be used; in the second one, the types C(access_key), C(sts), C(ram_role_arn),
+        and C(CredentialsURI) are supported; in the second one, the types C(access_key), C(sts), C(ram_role_arn),
         C(ecs_ram_role), C(oidc_role_arn) and C(credentials_uri). Those that assume a role need the Python library
         C(alibabacloud_credentials).
-      - Without a name, the profile that is current in the first file counts, or else C(default) in the second one.
-      - With O(credentials_source=auto), an access key in the options or in the environment comes first, with a warning
-        where this option is given too.
-      - Can be set by the environment variables E(ALIBABA_CLOUD_PROFILE) and E(ALICLOUD_PROFILE). The first file is left
-        out if E(ALIBABA_CLOUD_CLI_PROFILE_DISABLED) is V(true). E(ALIBABA_CLOUD_CREDENTIALS_FILE) is the path of the
-        second one, if it is another.
+      - By default, the current profile of the first file, or else C(default) in the second one.
+      - With O(credentials_source=auto), an access key in the options or in the environment takes precedence, with a
+        warning if this option is given too.
+      - Can be set by the environment variables E(ALIBABA_CLOUD_PROFILE) and E(ALICLOUD_PROFILE). The first file is
+        ignored if E(ALIBABA_CLOUD_CLI_PROFILE_DISABLED) is V(true). E(ALIBABA_CLOUD_CREDENTIALS_FILE) sets another path
+        for the second one.
       - Not used with O(platform=tuya).
     type: str
   access_key_id:
     description:
       - The ID of the access key that signs the requests.
-      - It may come from elsewhere, see O(credentials_source).
-      - The environment is that of the process that runs the module. Do not set it by the C(environment) of a task
-        or play, because Ansible prints that at higher verbosity; export the variables, or use the options.
+      - It can come from other sources, see O(credentials_source).
+      - The environment is that of the process that runs the module. Do not set it with the keyword C(environment) of a
+        task or play, because Ansible prints that at higher verbosity. Export the variables, or use the options.
     type: str
   access_key_secret:
     description:
@@ -70,7 +71,7 @@ options:
     type: str
   security_token:
     description:
-      - The token that was issued together with a temporary access key.
+      - The token that was issued with a temporary access key.
       - Not sent with O(platform=tuya), which documents no temporary keys.
     type: str
 """

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Which devices a module asks about."""
+    """Options that select devices."""
 
     DOCUMENTATION = r"""
 options:
   product_key:
     description:
-      - The key of the product to which the devices in O(device_names) belong.
-      - Give this together with O(device_names), or give O(iot_ids).
+      - The key of the product that the devices in O(device_names) belong to.
+      - Give either this with O(device_names), or O(iot_ids).
     type: str
   device_names:
     description:

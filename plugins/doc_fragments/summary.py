@@ -6,14 +6,14 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """How little a module answers."""
+    """Options that limit the output."""
 
     DOCUMENTATION = r"""
 options:
   only_summary:
     description:
-      - Answer with RV(ignore:summary) alone, without any row. Of thousands of devices that nobody looks at one by one,
-        this keeps output, facts and the database of a controller small.
+      - Return only RV(ignore:summary), without any row. With thousands of devices, this keeps the output, the
+        registered result and the database of a controller small.
     type: bool
     default: false
     version_added: 0.2.0

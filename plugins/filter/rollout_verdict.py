@@ -6,35 +6,34 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: rollout_verdict
-short_description: The verdict on an OTA rollout, for a playbook that loops itself
+short_description: The verdict on an OTA rollout, for a playbook with a loop of its own
 version_added: 0.2.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
-  - Judges what the modules of this collection have answered, by the same rules as
-    P(iotfleet.ota.ota_rollout_gate#module). It asks nothing itself.
-  - Use the gate unless you have to loop yourself. It asks for what the verdict needs, and not for more.
+  - Judges the results of modules of this collection by the same rules as P(iotfleet.ota.ota_rollout_gate#module). It
+    calls no service itself.
+  - Use the gate unless you need a loop of your own. The gate reads what the verdict needs, and no more.
 positional: policy
 options:
   _input:
     description:
-      - What is known, a dictionary with these keys.
+      - The results to judge, a dictionary with these keys.
       - C(jobs), the RV(iotfleet.ota.ota_job_info#module:jobs) of the batches.
-      - C(tasks), for each of them and in their order, the whole answer of
-        P(iotfleet.ota.ota_job_tasks_info#module), which must not be asked for certain states or devices only.
+      - C(tasks), for each batch and in the same order, the whole result of
+        P(iotfleet.ota.ota_job_tasks_info#module) for all states and devices.
       - C(versions), the RV(iotfleet.ota.ota_module_versions_info#module:devices) of the devices, if they were read.
-      - C(now), in seconds since 1970, if it is not the present time.
+      - C(now), in seconds since 1970, by default the current time.
     type: dict
     required: true
   policy:
     description:
-      - The options of P(iotfleet.ota.ota_rollout_gate#module) that decide the verdict, with the same defaults, and its
-        C(module_name).
+      - The options of P(iotfleet.ota.ota_rollout_gate#module) that decide the verdict, with the same defaults.
     type: dict
     default: {}
   previous:
     description:
-      - The verdict of the look before, so that confirmations, soak and deadline go on.
+      - The previous verdict of this filter, so that its confirmations, soak and deadline continue.
     type: dict
 seealso:
   - plugin: iotfleet.ota.ota_rollout_gate
@@ -68,18 +67,18 @@ EXAMPLES = r"""
       {{ {"jobs": batch.jobs, "tasks": [rollout], "versions": reported.devices}
          | iotfleet.ota.rollout_verdict({"max_failed": 1, "confirmations": 1}) }}
 
-- name: Go on only with proof
+- name: Continue only with proof
   ansible.builtin.assert:
     that: judged is iotfleet.ota.rollout_passed
-    fail_msg: "{{ judged.reasons | map(attribute='sentence') | join('; ') }}"
+    fail_msg: "{{ judged.reasons | map(attribute='message') | join('; ') }}"
 """
 
 RETURN = r"""
 _value:
   description:
-    - A dictionary with C(verdict), C(final), C(reasons), C(denominator), C(counts), C(by_status), C(classes) and
-      C(history), as P(iotfleet.ota.ota_rollout_gate#module) returns them.
-    - C(wants) is V(tasks) or V(versions) if these have to be read before more can be said, else V(null).
+    - A dictionary with C(verdict), C(final), C(reasons), C(counts), C(by_status), C(by_class) and C(history), as
+      P(iotfleet.ota.ota_rollout_gate#module) returns them.
+    - C(needs) is V(tasks) or V(versions) if these must be read before the verdict can change, else V(null).
   type: dict
 """
 
@@ -89,34 +88,46 @@ from typing import Any, Callable
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils._errors import OtaError
-from ..module_utils._validation import invalid
+from ..module_utils._validation import invalid_option
 from ..plugin_utils._verdict.history import read_history
-from ..plugin_utils._verdict.module_results import read_facts
 from ..plugin_utils._verdict.policy import Policy, read_policy
-from ..plugin_utils._verdict.verdict import as_facts, judge
+from ..plugin_utils._verdict.snapshot import snapshot_from_results
+from ..plugin_utils._verdict.verdict import judge
 
 
 def rollout_verdict(
-    known: Any, policy: Mapping[str, Any] | None = None, previous: Mapping[str, Any] | None = None
+    results: Any, policy: Mapping[str, Any] | None = None, previous: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Judge ``known``."""
+    """The verdict on the ``results`` of modules."""
     try:
-        rules = _rules(policy or {})
-        facts = read_facts(known, rules.get("module_name") or "default")
-        history = read_history(previous, [batch.job_id for batch in facts.batches])
-        return as_facts(judge(facts, read_policy(rules), history))
+        options = _read_options(policy or {})
+        snapshot = snapshot_from_results(results, options["scope"])
+        history = read_history(previous, [job.job_id for job in snapshot.jobs])
+        return judge(snapshot, read_policy(options), history).to_result()
     except OtaError as error:
         raise AnsibleFilterError(f"iotfleet.ota.rollout_verdict: {error.cause}; {error.hint}.") from None
 
 
-def _rules(policy: Any) -> dict[str, Any]:
-    known = {*Policy._fields, "module_name"} - {"scope"}
-    if not isinstance(policy, Mapping) or not known.issuperset(policy):
-        unknown = (
-            ", ".join(str(name) for name in policy if name not in known) if isinstance(policy, Mapping) else "text"
-        )
-        raise invalid(f"the policy holds {unknown[:100]}", f"choose from {', '.join(sorted(known))}")
-    return {**policy, "scope": policy.get("module_name") or "default"}
+def _read_options(policy: Any) -> dict[str, Any]:
+    """The options of a policy; their scope is the module whose versions count."""
+    known = {*Policy._fields, "versions"} - {"scope", "verify_versions"}
+    _check_names("the policy", policy, known)
+    versions = policy.get("versions") or {}
+    _check_names("versions", versions, {"verify", "module_name"})
+    return {
+        **policy,
+        "verify_versions": versions.get("verify", True),
+        "scope": versions.get("module_name") or "default",
+    }
+
+
+def _check_names(what: str, given: Any, known: set[str]) -> None:
+    """:raises OtaError: ``given`` is no dictionary, or has a key that is not ``known``."""
+    if not isinstance(given, Mapping):
+        raise invalid_option(f"{what} is not a dictionary", f"choose from {', '.join(sorted(known))}")
+    unknown = ", ".join(str(name) for name in given if name not in known)
+    if unknown:
+        raise invalid_option(f"{what} has no option {unknown[:100]}", f"choose from {', '.join(sorted(known))}")
 
 
 class FilterModule:

@@ -2,16 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can go wrong, said so that a person and a playbook can act on it."""
+"""The errors that all folders raise, worded so that a person and a playbook can act on them."""
 
 from __future__ import annotations
 
 import enum
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+E = TypeVar("E", bound="OtaError")
 
 
 class Retry(enum.Enum):
-    """Whether the same question, newly signed, may get a better answer; with ``SLOWER``, once the quota allows it."""
+    """Whether the same request, newly signed, may succeed later; with ``SLOWER``, once the quota allows it."""
 
     NEVER = "never"
     ONCE = "once"
@@ -19,14 +22,18 @@ class Retry(enum.Enum):
     SLOWER = "slower"
 
 
-class OtaError(Exception):
-    """A question that got no usable answer.
+class CanceledError(Exception):
+    """Nobody waits for the result any more."""
 
-    ``cause`` says what came back and ``hint`` what to do about it; both are parts of one sentence, without a full
-    stop. ``code`` is the service's code, or one of ours in lower case. ``detail`` is the service's own text,
-    already redacted. ``retry_after`` is in seconds. ``systemic`` says that any other question would fail alike, because
-    what is wrong is not about the thing that was asked for. ``action`` and ``attempts`` are filled in by the client,
-    which knows them, and so is ``credentials_source``, the kind of source that the credentials are from.
+
+class OtaError(Exception):
+    """A request without a usable response, or an option that cannot be used. It never changes.
+
+    ``cause`` says what happened and ``hint`` what to do about it; both are parts of one sentence, without a full stop.
+    ``code`` is the service's code, or one of ours in lower case. ``detail`` is the service's own text, masked.
+    ``retry_after`` is in seconds. ``affects_all`` says that every other request would fail alike, because what is wrong
+    is not about the object of the request. ``action``, ``attempts`` and ``credentials_source`` are the context that the
+    client and the credentials add: the operation, how often it was tried, and where the credentials come from.
     """
 
     def __init__(
@@ -40,7 +47,10 @@ class OtaError(Exception):
         http_status: int | None = None,
         retry: Retry = Retry.NEVER,
         retry_after: float | None = None,
-        systemic: bool = False,
+        affects_all: bool = False,
+        action: str | None = None,
+        attempts: int = 0,
+        credentials_source: str | None = None,
     ) -> None:
         super().__init__(cause)
         self.cause = cause
@@ -51,27 +61,44 @@ class OtaError(Exception):
         self.http_status = http_status
         self.retry = retry
         self.retry_after = retry_after
-        self.systemic = systemic
-        self.action: str | None = None
-        self.attempts = 0
-        self.credentials_source: str | None = None
+        self.affects_all = affects_all
+        self.action = action
+        self.attempts = attempts
+        self.credentials_source = credentials_source
 
-    def again(self) -> OtaError:
-        """The same once more, for somebody else to raise."""
+    def with_context(
+        self: E, *, action: str | None = None, attempts: int | None = None, credentials_source: str | None = None
+    ) -> E:
+        """A copy with the context that is given; ``None`` leaves a part as it is."""
+        return self._copy_with({"action": action, "attempts": attempts, "credentials_source": credentials_source})
+
+    def but(
+        self: E,
+        *,
+        cause: str | None = None,
+        hint: str | None = None,
+        retry: Retry | None = None,
+        http_status: int | None = None,
+    ) -> E:
+        """A copy with another cause, hint, retry or status; ``None`` leaves a part as it is."""
+        return self._copy_with({"cause": cause, "hint": hint, "retry": retry, "http_status": http_status})
+
+    def _copy_with(self: E, changes: Mapping[str, Any]) -> E:
         twin = type(self).__new__(type(self), *self.args)
         twin.__dict__.update(self.__dict__)
+        twin.__dict__.update({name: value for name, value in changes.items() if value is not None})
         return twin
 
     def __str__(self) -> str:
-        tried = "Nothing was asked: "
+        tried = "No request was sent: "
         if self.action:
-            times = f" in {self.attempts} attempts" if self.attempts > 1 else ""
-            tried = f"{self.action} got no usable answer{times}: "
-        trace = f" (request id {self.request_id})" if self.request_id else ""
+            times = f" after {self.attempts} attempts" if self.attempts > 1 else ""
+            tried = f"{self.action} failed{times}: "
+        trace = f" (request ID {self.request_id})" if self.request_id else ""
         return f"{tried}{self.cause}; {self.hint}{trace}."
 
     def failure(self) -> dict[str, Any]:
-        """The machine-readable half of a failing task."""
+        """The error as a failing task returns it."""
         return {
             "code": self.code,
             "message": self.detail or self.cause,
@@ -85,7 +112,7 @@ class OtaError(Exception):
 
 
 class MissingLibraryError(OtaError):
-    """A Python library is missing. Told apart because Ansible has words of its own for it.
+    """A Python library is missing; a type of its own, because Ansible words this failure itself.
 
     ``reason`` ends the sentence "This is required …"; without one it is needed for everything.
     """
@@ -95,7 +122,7 @@ class MissingLibraryError(OtaError):
             f"the Python library {library} is missing",
             code="missing_library",
             hint=f"install {library} for the Python interpreter that runs the module",
-            systemic=True,
+            affects_all=True,
         )
         self.library = library
         self.reason = reason

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What makes a value usable: numbers, names, URLs and proxies; pure."""
+"""Checks of values that several folders share: texts, numbers, URLs, and the proxy of the environment."""
 
 from __future__ import annotations
 
@@ -16,35 +16,34 @@ from urllib.request import (  # type: ignore[attr-defined]
 
 from ._errors import OtaError
 
+#: Schemes of proxies; SOCKS needs a library that requests does not install.
+PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
-def check_text(name: str, text: str) -> None:
+
+def check_unicode(name: str, text: str) -> None:
     """:raises OtaError: ``text``, the value of ``name``, cannot be written in UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:
         raise OtaError(
-            f"{name} is not valid Unicode", code="invalid_option", hint="check the file or variable that it comes from"
+            f"{name} is not valid Unicode", code="invalid_option", hint="check the file or variable it comes from"
         ) from None
-
-
-#: What a proxy may speak; SOCKS needs a library that requests does not bring along.
-PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 
 
 def check_number(name: str, number: float, least: float, most: float) -> None:
     """:raises OtaError: ``number``, the value of the option ``name``, is out of its bounds."""
     if not least <= number <= most:
-        raise invalid(f"{name} is {str(number)[:20]}", f"give a number from {least} to {most}")
+        raise invalid_option(f"{name} is {str(number)[:20]}", f"it must be between {least} and {most}")
 
 
-def stays_here(url: str, proxy: str | None) -> bool:
+def is_local(url: str, proxy: str | None) -> bool:
     """Whether requests for ``url`` do not leave this machine, by the ``proxy`` or by that of the environment."""
-    hosts = [urlsplit(place).hostname or "" for place in (url, proxy_url(proxy or _usual_proxy(url))) if place]
+    hosts = [urlsplit(place).hostname or "" for place in (url, proxy_url(proxy or _environment_proxy(url))) if place]
     return all(host == "localhost" or _is_loopback(host) for host in hosts)
 
 
-def _usual_proxy(url: str) -> str | None:
-    """The proxy that the environment names for ``url``."""
+def _environment_proxy(url: str) -> str | None:
+    """The proxy for ``url`` by the environment."""
     if proxy_bypass_environment(urlsplit(url).hostname or ""):
         return None
     proxies = getproxies_environment()
@@ -61,7 +60,7 @@ def _is_loopback(host: str) -> bool:
 def proxy_url(proxy: str | None) -> str | None:
     """The URL of the proxy, or ``None`` without one.
 
-    :raises OtaError: it is no URL, which most often comes of a password that is written as it is.
+    :raises OtaError: it is not a URL, most often because its password is not percent-encoded.
     """
     given = (proxy or "").strip()
     if not given:
@@ -73,7 +72,7 @@ def proxy_url(proxy: str | None) -> str | None:
     except ValueError:
         usable = False
     if not usable or parts.query or parts.fragment or any(char.isspace() for char in url):
-        raise invalid(
+        raise invalid_option(
             "proxy is not the URL of a proxy",
             "write it like http://host:port or http://user:password@host:port, with special characters of name and"
             " password percent-encoded, such as %40 for @, %2F for / and %23 for #",
@@ -81,26 +80,26 @@ def proxy_url(proxy: str | None) -> str | None:
     return url
 
 
-def named(name: str, entries: Sequence[str] | None) -> list[str]:
-    """The ``entries`` of the option ``name``, without blanks around them.
+def non_blank(name: str, entries: Sequence[str] | None) -> list[str]:
+    """The ``entries`` of the option ``name``, without surrounding blanks.
 
     :raises OtaError: the list is empty, or an entry is blank.
     """
     if not entries:
-        raise invalid(f"{name} is empty", f"name at least one in {name}, or skip the task when there is none")
+        raise invalid_option(f"{name} is empty", f"name at least one in {name}, or skip the task when there is none")
     for position, entry in enumerate(entries, 1):
         if not entry.strip():
-            raise invalid(f"entry {position} of {name} is blank", "check the variable that it comes from")
+            raise invalid_option(f"entry {position} of {name} is blank", "check the variable it comes from")
     return [entry.strip() for entry in entries]
 
 
-def invalid(cause: str, hint: str, code: str = "invalid_option") -> OtaError:
+def invalid_option(cause: str, hint: str, code: str = "invalid_option") -> OtaError:
     """An option that cannot be used."""
     return OtaError(cause, code=code, hint=hint)
 
 
-def is_uri(uri: str) -> bool:
-    """Whether ``uri`` can be asked."""
+def is_http_url(uri: str) -> bool:
+    """Whether ``uri`` is the URL of something that speaks HTTP."""
     try:
         parts = urlsplit(uri)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

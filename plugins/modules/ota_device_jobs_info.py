@@ -12,9 +12,9 @@ version_added: 0.1.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
-  - Reads, for each device, all update batches of an update package, by the operation ListOTAJobByDevice. All pages
-    are read and checked against what the service announces.
-  - The state is that of the batch, not that of the device.
+  - Reads, for each device, all batches of an update package, with the operation ListOTAJobByDevice. It
+    reads all pages and checks them against the totals that the service reports.
+  - The state is that of the batch, not of the device.
 extends_documentation_fragment:
   - iotfleet.ota.credentials
   - iotfleet.ota.connection
@@ -23,7 +23,7 @@ extends_documentation_fragment:
 options:
   product_key:
     description:
-      - The key of the product to which the devices belong.
+      - The key of the devices' product.
     type: str
     required: true
   device_names:
@@ -54,14 +54,14 @@ EXAMPLES = r"""
     firmware_id: FJFx8JzpnhpIsKftRjjm030001
   register: history
 
-- name: Make sure that no batch of the package is still under way for them
+- name: Make sure that no batch of the package is still in progress for them
   ansible.builtin.assert:
     that:
       - history.devices | rejectattr("found") | length == 0
       - history.summary.by_status.PLANNED == 0
       - history.summary.by_status.IN_PROGRESS == 0
     fail_msg: >-
-      Under way:
+      In progress:
       {{ history.jobs | rejectattr("job_status", "in", ["COMPLETED", "CANCELED"]) | map(attribute="job_id") }}
 
 - name: Wait until a device has seen a batch of the package
@@ -78,15 +78,16 @@ EXAMPLES = r"""
 RETURN = r"""
 jobs:
   description:
-    - The batches of all devices, in the order of O(device_names) and, for one device, in the order of the service.
-    - A field for which the service gave nothing is V(null), or an empty list where it is a list. A field that is
-      not listed here is kept, in snake case.
+    - The batches of all devices, in the order of O(device_names) and, for each device, in the order of
+      the service.
+    - A field that the service left out is V(null), or an empty list if it is a list. A field that is not listed here
+      is returned too, in snake case.
   type: list
   elements: dict
-  returned: always, unless O(only_summary=true) or Ansible refuses an option
+  returned: always, unless O(only_summary=true) or Ansible rejects an option
   contains:
     device_name:
-      description: The name of the device, as it was asked for.
+      description: The name of the device, as given.
       type: str
       returned: always
       sample: light1
@@ -101,12 +102,13 @@ jobs:
       returned: always
       sample: IN_PROGRESS
     job_type:
-      description: V(VERIFY_FIRMWARE) verifies an update package, V(UPGRADE_FIRMWARE) updates devices.
+      description:
+        - V(VERIFY_FIRMWARE) for a batch that verifies a package, V(UPGRADE_FIRMWARE) for one that updates devices.
       type: str
       returned: always
       sample: UPGRADE_FIRMWARE
     product_key:
-      description: The key of the product to which the package belongs.
+      description: The key of the package's product.
       type: str
       returned: always
       sample: a19mzPZ0001
@@ -116,7 +118,7 @@ jobs:
       returned: always
       sample: FJFx8JzpnhpIsKftRjjm030001
     selection_type:
-      description: V(STATIC) for a fixed set of devices, V(DYNAMIC) for a policy that goes on until it is canceled.
+      description: V(STATIC) for a fixed set of devices, V(DYNAMIC) for a policy that applies until it is canceled.
       type: str
       returned: always
       sample: STATIC
@@ -164,18 +166,18 @@ jobs:
 devices:
   description:
     - One entry for each of O(device_names), in the same order.
-    - After a failure, the entries of those that could be read.
+    - After a failure, only the entries that could be read.
   type: list
   elements: dict
-  returned: always, unless O(only_summary=true) or Ansible refuses an option
+  returned: always, unless O(only_summary=true) or Ansible rejects an option
   contains:
     product_key:
-      description: The key of the product, as it was asked for.
+      description: The key of the product, as given.
       type: str
       returned: always
       sample: a19mzPZ0001
     device_name:
-      description: The name of the device, as it was asked for.
+      description: The name of the device, as given.
       type: str
       returned: always
       sample: light1
@@ -185,124 +187,82 @@ devices:
       returned: always
       sample: true
     job_count:
-      description: The number of its batches in RV(jobs).
+      description: Number of its batches in RV(jobs).
       type: int
       returned: always
       sample: 1
 summary:
-  description: The answer in numbers.
+  description: The result in numbers.
   type: dict
-  returned: always, unless Ansible refuses an option
+  returned: always, unless Ansible rejects an option
   contains:
     total:
-      description: The number of batches.
+      description: Number of batches.
       type: int
       returned: always
       sample: 1
     devices:
-      description: The number of devices that were read.
+      description: Number of devices that were read.
       type: int
       returned: always
       sample: 1
     found:
-      description: How many of the devices the service knows.
+      description: Number of these devices that the service knows.
       type: int
       returned: always
       sample: 1
     by_status:
       description:
-        - How many batches are in each state.
-        - The documented states are there even with V(0), and any other that comes is counted too.
+        - Number of batches in each state.
+        - Documented states are always present, even with V(0). Any other state is counted too.
       type: dict
       returned: always
       sample: {"PLANNED": 0, "IN_PROGRESS": 1, "COMPLETED": 0, "CANCELED": 0}
 failure:
-  description: What went wrong.
+  description: What went wrong, as in RV(iotfleet.ota.ota_job_info#module:failure).
   type: dict
   returned: failure
-  contains:
-    code:
-      description: The service's code, or one of this collection in lower case.
-      type: str
-      returned: always
-      sample: Throttling.User
-    message:
-      description: The service's message, or the cause in this collection's words.
-      type: str
-      returned: always
-      sample: Request was denied due to user flow control.
-    request_id:
-      description: The ID by which the vendor's support finds the request; V(null) where the service gave none.
-      type: str
-      returned: always
-      sample: 5D58AC86-D5BF-4B39-834E-913E7F2C985D
-    http_status:
-      description: The HTTP status; V(null) where there was no answer.
-      type: int
-      returned: always
-      sample: 400
-    action:
-      description: The operation that was asked; V(null) where none was.
-      type: str
-      returned: always
-      sample: ListOTAJobByDevice
-    attempts:
-      description: How often it was asked.
-      type: int
-      returned: always
-      sample: 6
-    hint:
-      description: What to do about it.
-      type: str
-      returned: always
-      sample: lower max_qps or ask again later, because all users of an account share its quota
-    credentials_source:
-      description:
-        - The kind of source that the credentials came from, or were to come from, in the words of
-          O(credentials_source). Never a part of them.
-        - V(null) where it did not come to that, and where nothing was configured.
-      type: str
-      returned: always
-      sample: environment
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..module_utils._ansible.argspec import DEVICES, ONLY_SUMMARY
-from ..module_utils._ansible.info_module import Entry, Options, run
-from ..module_utils._ansible.inputs import devices_asked
-from ..module_utils._api.facts import tally
+from ..module_utils._ansible.info_module import Options, run_info_module
+from ..module_utils._ansible.inputs import device_selectors
+from ..module_utils._api.facts import count_by
 from ..module_utils._api.operations import JOB_STATUSES, LIST_OTA_JOB_BY_DEVICE
+from ..module_utils._api.platforms import Argument
 from ..module_utils._client.client import Client
-from ..module_utils._validation import named
+from ..module_utils._queries.devices import DeviceRows, read_device_rows
+from ..module_utils._validation import non_blank
 
 
-def inputs(options: Options) -> list[Entry]:
-    named("firmware_id", [options["firmware_id"]])
-    return devices_asked(options)
+def inputs(options: Options) -> list[dict[str, Argument]]:
+    non_blank("firmware_id", [options["firmware_id"]])
+    return device_selectors(options)
 
 
-def ask(client: Client, options: Options, device: Entry) -> Entry:
-    jobs = client.rows(LIST_OTA_JOB_BY_DEVICE, firmware_id=options["firmware_id"], **device)
-    return {"device": device, "found": jobs is not None, "jobs": jobs or []}
+def query(client: Client, options: Options, device: Mapping[str, Argument]) -> DeviceRows:
+    return read_device_rows(client, LIST_OTA_JOB_BY_DEVICE, device, firmware_id=options["firmware_id"])
 
 
-def answer(entries: list[Entry]) -> dict[str, Any]:
-    jobs = [{**job, "device_name": entry["device"]["device_name"]} for entry in entries for job in entry["jobs"]]
+def result(entries: list[DeviceRows]) -> dict[str, Any]:
+    jobs = [{**job, "device_name": entry.device["device_name"]} for entry in entries for job in entry.rows]
     return {
         "jobs": jobs,
-        "devices": [{**entry["device"], "found": entry["found"], "job_count": len(entry["jobs"])} for entry in entries],
+        "devices": [{**entry.device, "found": entry.found, "job_count": len(entry.rows)} for entry in entries],
         "summary": {
             "total": len(jobs),
             "devices": len(entries),
-            "found": sum(entry["found"] for entry in entries),
-            "by_status": tally(jobs, "job_status", JOB_STATUSES),
+            "found": sum(entry.found for entry in entries),
+            "by_status": count_by(jobs, "job_status", JOB_STATUSES),
         },
     }
 
 
 def main() -> None:
-    run(
+    run_info_module(
         argument_spec={
             "product_key": {**DEVICES["product_key"], "required": True},
             "device_names": {**DEVICES["device_names"], "required": True},
@@ -310,8 +270,8 @@ def main() -> None:
             **ONLY_SUMMARY,
         },
         inputs=inputs,
-        ask=ask,
-        answer=answer,
+        query=query,
+        result=result,
     )
 
 

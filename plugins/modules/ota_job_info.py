@@ -12,8 +12,8 @@ version_added: 0.1.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
-  - Reads the details of update batches, called jobs by the API, by the operation QueryOTAJob.
-  - A batch that is V(COMPLETED) has no unfinished task. It does not say that its devices succeeded.
+  - Reads the details of update batches, which the API calls jobs, with the operation QueryOTAJob.
+  - A batch that is V(COMPLETED) has no unfinished task. That does not mean that its devices succeeded.
 extends_documentation_fragment:
   - iotfleet.ota.credentials
   - iotfleet.ota.connection
@@ -33,7 +33,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Wait until a batch is finished, for an hour at the most
+- name: Wait until a batch is finished, for at most an hour
   iotfleet.ota.ota_job_info:
     job_id: "{{ ota_job_id }}"
   register: batch
@@ -41,7 +41,7 @@ EXAMPLES = r"""
   retries: 120
   delay: 30
 
-- name: Stop the pipeline unless it was completed as what it was meant to be
+- name: Stop the pipeline unless it is completed and the batch that was meant
   ansible.builtin.assert:
     that:
       - batch.jobs[0].job_status == "COMPLETED"
@@ -68,15 +68,15 @@ RETURN = r"""
 jobs:
   description:
     - One entry for each of O(job_ids), in the same order.
-    - After a failure, the entries of those that could be read.
-    - A field for which the service gave nothing is V(null), or an empty list where it is a list. A field that is
-      not listed here is kept, in snake case.
+    - After a failure, only the entries that could be read.
+    - A field that the service left out is V(null), or an empty list if it is a list. A field that is not listed here
+      is returned too, in snake case.
   type: list
   elements: dict
-  returned: always, unless Ansible refuses an option
+  returned: always, unless Ansible rejects an option
   contains:
     found:
-      description: Whether the service knows the batch. If not, all fields but RV(jobs[].job_id) are empty.
+      description: Whether the service knows the batch. If not, all other fields but RV(jobs[].job_id) are empty.
       type: bool
       returned: always
       sample: true
@@ -97,7 +97,8 @@ jobs:
       returned: always
       sample: IN_PROGRESS
     job_type:
-      description: V(VERIFY_FIRMWARE) verifies an update package, V(UPGRADE_FIRMWARE) updates devices.
+      description:
+        - V(VERIFY_FIRMWARE) for a batch that verifies a package, V(UPGRADE_FIRMWARE) for one that updates devices.
       type: str
       returned: always
       sample: UPGRADE_FIRMWARE
@@ -112,7 +113,7 @@ jobs:
       returned: always
       sample: batch upgrade
     product_key:
-      description: The key of the product to which the package belongs.
+      description: The key of the package's product.
       type: str
       returned: always
       sample: a19mzPZ0001
@@ -122,18 +123,18 @@ jobs:
       returned: always
       sample: UfuxnwygsuSkVE0VCN9u010100
     dest_version:
-      description: The version to which devices are updated.
+      description: The version that devices are updated to.
       type: str
       returned: always
       sample: 1.0.1
     src_versions:
-      description: The versions from which devices are updated.
+      description: The versions that devices are updated from.
       type: list
       elements: str
       returned: always
       sample: ["1.0.0"]
     selection_type:
-      description: V(STATIC) for a fixed set of devices, V(DYNAMIC) for a policy that goes on until it is canceled.
+      description: V(STATIC) for a fixed set of devices, V(DYNAMIC) for a policy that applies until it is canceled.
       type: str
       returned: always
       sample: STATIC
@@ -143,7 +144,7 @@ jobs:
       returned: always
       sample: SPECIFIC
     gray_percent:
-      description: The share of the devices in a phased update, in percent, as the text that the service sends.
+      description: The percentage of devices in a phased update, as the text that the service returns.
       type: str
       returned: always
       sample: "50.00"
@@ -163,17 +164,17 @@ jobs:
       returned: always
       sample: HTTPS
     dynamic_mode:
-      description: The mode of a dynamic update.
+      description: The mode of a dynamic update, as the service numbers it.
       type: int
       returned: always
       sample: 1
     overwrite_mode:
-      description: What happens to an earlier task of a device, V(1) keeps it and V(2) overwrites it.
+      description: What happens to an earlier task of a device. V(1) keeps it, V(2) overwrites it.
       type: int
       returned: always
       sample: 1
     maximum_per_minute:
-      description: The number of devices to which the package is pushed per minute at the most.
+      description: Maximum number of devices to which the package is pushed per minute.
       type: int
       returned: always
       sample: 1000
@@ -183,12 +184,12 @@ jobs:
       returned: always
       sample: 5
     retry_count:
-      description: How often a device that failed is tried again.
+      description: Number of times that a failed device is retried.
       type: int
       returned: always
       sample: 1
     retry_interval:
-      description: The time before a device that failed is tried again, in minutes.
+      description: The time before a failed device is retried, in minutes.
       type: int
       returned: always
       sample: 60
@@ -256,32 +257,32 @@ jobs:
 summary:
   description: The entries of RV(jobs) in numbers.
   type: dict
-  returned: always, unless Ansible refuses an option
+  returned: always, unless Ansible rejects an option
   contains:
     total:
-      description: The number of entries.
+      description: Number of entries.
       type: int
       returned: always
       sample: 2
     found:
-      description: How many of them the service knows.
+      description: Number of batches that the service knows.
       type: int
       returned: always
       sample: 2
     finished:
-      description: How many of them have ended.
+      description: Number of batches that have ended.
       type: int
       returned: always
       sample: 1
     completed:
-      description: How many of them are V(COMPLETED).
+      description: Number of batches that are V(COMPLETED).
       type: int
       returned: always
       sample: 1
     by_status:
       description:
-        - How many of those found are in each state.
-        - The documented states are there even with V(0), and any other that comes is counted too.
+        - Number of known batches in each state.
+        - Documented states are always present, even with V(0). Any other state is counted too.
       type: dict
       returned: always
       sample: {"PLANNED": 0, "IN_PROGRESS": 1, "COMPLETED": 1, "CANCELED": 0}
@@ -291,7 +292,7 @@ failure:
   returned: failure
   contains:
     code:
-      description: The service's code, or one of this collection in lower case.
+      description: The service's error code, or one of this collection, in lower case.
       type: str
       returned: always
       sample: Throttling.User
@@ -301,22 +302,22 @@ failure:
       returned: always
       sample: Request was denied due to user flow control.
     request_id:
-      description: The ID by which the vendor's support finds the request; V(null) where the service gave none.
+      description: The ID that the vendor's support needs to find the request; V(null) if the service returned none.
       type: str
       returned: always
       sample: 5D58AC86-D5BF-4B39-834E-913E7F2C985D
     http_status:
-      description: The HTTP status; V(null) where there was no answer.
+      description: The HTTP status; V(null) if there was no response.
       type: int
       returned: always
       sample: 400
     action:
-      description: The operation that was asked; V(null) where none was.
+      description: The operation that was called; V(null) if none was.
       type: str
       returned: always
       sample: QueryOTAJob
     attempts:
-      description: How often it was asked.
+      description: Number of attempts.
       type: int
       returned: always
       sample: 6
@@ -324,12 +325,12 @@ failure:
       description: What to do about it.
       type: str
       returned: always
-      sample: lower max_qps or ask again later, because all users of an account share its quota
+      sample: lower max_qps or try again later, because all users of an account share its quota
     credentials_source:
       description:
-        - The kind of source that the credentials came from, or were to come from, in the words of
-          O(credentials_source). Never a part of them.
-        - V(null) where it did not come to that, and where nothing was configured.
+        - The kind of source that the credentials came from or should have come from, in the words of
+          O(credentials_source). It contains no part of the credentials.
+        - V(null) if no source was chosen, or none is configured.
       type: str
       returned: always
       sample: environment
@@ -337,21 +338,21 @@ failure:
 
 from typing import Any
 
-from ..module_utils._ansible.info_module import Entry, Options, run
-from ..module_utils._api.facts import tally
+from ..module_utils._ansible.info_module import Options, run_info_module
+from ..module_utils._api.facts import count_by
 from ..module_utils._api.operations import JOB_STATUSES
 from ..module_utils._client.client import Client
-from ..module_utils._queries.jobs import read_job
-from ..module_utils._validation import named
+from ..module_utils._queries.jobs import JobFacts, read_job
+from ..module_utils._validation import non_blank
 
 
-def ask(client: Client, options: Options, job_id: str) -> Entry:
+def query(client: Client, options: Options, job_id: str) -> JobFacts:
     return read_job(client, job_id)
 
 
-def answer(jobs: list[Entry]) -> dict[str, Any]:
+def result(jobs: list[JobFacts]) -> dict[str, Any]:
     found = [job for job in jobs if job["found"]]
-    by_status = tally(found, "job_status", JOB_STATUSES)
+    by_status = count_by(found, "job_status", JOB_STATUSES)
     return {
         "jobs": jobs,
         "summary": {
@@ -365,13 +366,13 @@ def answer(jobs: list[Entry]) -> dict[str, Any]:
 
 
 def main() -> None:
-    run(
+    run_info_module(
         argument_spec={
             "job_ids": {"type": "list", "elements": "str", "required": True, "aliases": ["job_id"]},
         },
-        inputs=lambda options: named("job_ids", options["job_ids"]),
-        ask=ask,
-        answer=answer,
+        inputs=lambda options: non_blank("job_ids", options["job_ids"]),
+        query=query,
+        result=result,
     )
 
 

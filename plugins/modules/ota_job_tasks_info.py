@@ -12,9 +12,9 @@ version_added: 0.2.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
-  - Reads the tasks of an update batch, one for each device and module, by the operation ListOTATaskByJob. It is the
-    only operation that tells whether a device succeeded, failed, or was canceled.
-  - All pages are read and checked against what the service announces. Where they do not make a whole, even after
+  - Reads the tasks of an update batch, one for each device and module, with the operation ListOTATaskByJob. It is the
+    only operation that shows whether a device succeeded, failed or was canceled.
+  - It reads all pages and checks them against the totals that the service reports. If they do not match, even after
     reading them again, RV(complete) is V(false) and RV(problems) says why.
 extends_documentation_fragment:
   - iotfleet.ota.credentials
@@ -28,8 +28,8 @@ options:
     required: true
   task_statuses:
     description:
-      - The states of the tasks to read. Each is asked for by itself, in the order in which a task goes through them. By
-        default tasks in all states are read.
+      - The states of the tasks to read. Each state is queried on its own, in the order of a task's life. By default,
+        tasks in all states are read.
     type: list
     elements: str
     choices:
@@ -42,17 +42,17 @@ options:
       - CANCELED
   device_names:
     description:
-      - The names of the devices whose tasks to read, asked for in blocks of 50. By default those of all devices are
+      - The names of the devices whose tasks to read, queried in blocks of 50. By default, the tasks of all devices are
         read.
     type: list
     elements: str
   counts_only:
     description:
-      - Count the tasks in each state without reading them. While nothing changes this takes eight requests for a batch
-        of any size.
-      - The service is asked how many tasks there are in each state and in all. Where these numbers do not add up, they
-        are asked for up to three times, because tasks may change meanwhile. After that, the tasks are read and counted
-        if they can be listed.
+      - Count the tasks in each state without reading them. This takes eight requests for a batch of any size while
+        nothing changes.
+      - The numbers are those that the service reports for each state and in total. If they do not add up, they are read
+        up to three times, because tasks may change meanwhile. After that, the tasks are read and counted if they can
+        be listed.
       - Cannot be used together with O(task_statuses) or O(device_names).
     type: bool
     default: false
@@ -74,12 +74,12 @@ EXAMPLES = r"""
   vars:
     failed: "{{ rollout.tasks | selectattr('task_status', 'equalto', 'FAILED') }}"
 
-- name: Go on only if every device of the batch succeeded
+- name: Continue only if every device of the batch succeeded
   ansible.builtin.assert:
     that:
       - rollout.complete
       - rollout.read > 0
-      - rollout.counts.SUCCEEDED == rollout.read
+      - rollout.by_status.SUCCEEDED == rollout.read
 
 - name: Read how two devices ended
   iotfleet.ota.ota_job_tasks_info:
@@ -89,12 +89,12 @@ EXAMPLES = r"""
       - light2
   register: two
 
-- name: Go on only if both have a task and succeeded
+- name: Continue only if both have a task and succeeded
   ansible.builtin.assert:
     that:
       - two.complete
       - two.missing == []
-      - two.counts.SUCCEEDED == two.read
+      - two.by_status.SUCCEEDED == two.read
 
 - name: Count the devices of a large batch
   iotfleet.ota.ota_job_tasks_info:
@@ -103,25 +103,25 @@ EXAMPLES = r"""
   register: numbers
   failed_when: numbers is failed or not numbers.complete
 
-- name: Read only what went wrong
+- name: Read only the tasks that did not succeed
   iotfleet.ota.ota_job_tasks_info:
     job_id: HvKuBpuk3rdk6E92CPQN020001
     task_statuses:
       - FAILED
       - CANCELED
-  register: wrong
-  when: numbers.counts.FAILED > 0 or numbers.counts.CANCELED > 0
+  register: unsuccessful
+  when: numbers.by_status.FAILED > 0 or numbers.by_status.CANCELED > 0
 """
 
 RETURN = r"""
 tasks:
   description:
-    - The tasks, in the order of the service; those of each of O(task_statuses), or of each block of O(device_names),
-      follow one another. Empty with O(counts_only=true).
-    - A field for which the service gave nothing is V(null). A field that is not listed here is kept, in snake case.
+    - The tasks in the order of the service, one of O(task_statuses) or one block of O(device_names) after another.
+      Empty with O(counts_only=true).
+    - A field that the service left out is V(null). A field that is not listed here is returned too, in snake case.
   type: list
   elements: dict
-  returned: always, unless Ansible refuses an option
+  returned: always, unless Ansible rejects an option
   contains:
     task_id:
       description: The ID of the task.
@@ -142,17 +142,17 @@ tasks:
       returned: always
       sample: FAILED
     progress:
-      description: The progress in percent, as the service writes it.
+      description: The progress in percent, as the text that the service returns.
       type: str
       returned: always
       sample: "60.00"
     progress_percent:
-      description: RV(tasks[].progress) as a number, V(null) where it is none or negative.
+      description: RV(tasks[].progress) as a number; V(null) if it is not a number, or negative.
       type: float
       returned: always
       sample: 60.0
     task_desc:
-      description: What the service or the device says of the task.
+      description: What the service or the device reports about the task.
       type: str
       returned: always
       sample: "-2: the download failed"
@@ -160,18 +160,18 @@ tasks:
       description:
         - The class of a failure, V(upgrade), V(download), V(verify), V(flash), V(timeout), V(wrong_version),
           V(superseded) by another batch, or V(other); V(null) for a task that has not failed.
-        - It is guessed from a step code in RV(tasks[].task_desc), V(-1) to V(-4), or from words there. The vendors do
-          not document what that text holds, so look at it before acting on the class.
+        - The class is guessed from a step code in RV(tasks[].task_desc), V(-1) to V(-4), or from words there. The
+          vendors do not document that text, so read it before acting on the class.
       type: str
       returned: always
       sample: download
     product_key:
-      description: The key of the product to which the device belongs.
+      description: The key of the device's product.
       type: str
       returned: always
       sample: a19mzPZ0001
     product_name:
-      description: The name of that product.
+      description: The name of the device's product.
       type: str
       returned: always
       sample: Lamp
@@ -191,17 +191,17 @@ tasks:
       returned: always
       sample: FJFx8JzpnhpIsKftRjjm030001
     src_version:
-      description: The version from which the device is updated.
+      description: The version that the device is updated from.
       type: str
       returned: always
       sample: 1.0.0
     dest_version:
-      description: The version to which the device is updated.
+      description: The version that the device is updated to.
       type: str
       returned: always
       sample: 2.0.0
     timeout:
-      description: The time limit of the device, as the service writes it.
+      description: The time limit of the device, as the text that the service returns.
       type: str
       returned: always
       sample: "60"
@@ -217,135 +217,90 @@ tasks:
       sample: "2024-09-11T06:27:24.649Z"
 missing:
   description:
-    - Those of O(device_names) of which no task was read, such as devices that are not in the batch, or were on the new
-      version already.
-    - Empty where O(device_names) is not given.
+    - Those of O(device_names) for which no task was read, such as devices that are not in the batch or were already on
+      the new version.
+    - Empty if O(device_names) is not given.
   type: list
   elements: str
-  returned: always, unless Ansible refuses an option
+  returned: always, unless Ansible rejects an option
   sample: []
 found:
-  description: Whether the service knows the batch; V(null) where that was not learned.
+  description: Whether the service knows the batch; V(null) if that is not known.
   type: bool
-  returned: always, unless Ansible refuses an option
+  returned: always, unless Ansible rejects an option
   sample: true
-counts:
+by_status:
   description:
-    - How many tasks are in each of the seven states; V(null) for a state that was not asked for or not learned.
-    - Any other state that comes is counted too.
-    - Of a batch with more tasks than can be listed, without O(task_statuses), these are the service's own numbers.
+    - Number of tasks in each of the seven states; V(null) for a state that was not queried or is not known.
+    - Any other state is counted too.
+    - If the batch has more tasks than can be listed, and O(task_statuses) is not given, these are the service's own
+      numbers.
   type: dict
-  returned: always, unless Ansible refuses an option
+  returned: always, unless Ansible rejects an option
   sample: {"CONFIRM": 0, "QUEUED": 2, "NOTIFIED": 0, "IN_PROGRESS": 0, "SUCCEEDED": 9, "FAILED": 1, "CANCELED": 0}
 counted_by:
-  description: V(listing) if the tasks were read and counted, V(total) if the service's own numbers were taken.
+  description: V(listing) if the tasks were read and counted, V(total) if these are the service's own numbers.
   type: str
-  returned: always, unless Ansible refuses an option
+  returned: always, unless Ansible rejects an option
   sample: listing
-announced:
+total:
   description:
-    - How many tasks the service says there are of what was asked for; V(null) where it did not say, and with
-      O(device_names), because it is not documented what it counts then.
+    - Number of requested tasks that the service reports; V(null) if it reports none, and with O(device_names), because
+      it is not documented what it counts then.
   type: int
-  returned: always, unless Ansible refuses an option
+  returned: always, unless Ansible rejects an option
   sample: 12
 read:
-  description: How many tasks were read.
+  description: Number of tasks that were read.
   type: int
-  returned: always, unless Ansible refuses an option
+  returned: always, unless Ansible rejects an option
   sample: 12
 complete:
   description:
-    - Whether nothing of what was asked for is missing or doubtful. It is V(false) for a batch that the service does not
-      know, where it does not say how many tasks there are, for a state that is not documented, and after a failure.
-    - Lists are read page by page and state by state, so that what they show together is no single moment while tasks
-      still change.
-    - At most 100,000 tasks can be listed with each question. Of a larger batch, those are returned and this is
-      V(false).
-    - It says nothing about devices that have no task. See RV(missing).
+    - Whether all requested tasks were read without a problem. It is V(false) if the service does not know the batch or
+      does not report how many tasks there are, if a task is in an undocumented state, and after a failure.
+    - Lists are read page by page and state by state. While tasks change, a list does not show a single moment.
+    - At most 100,000 tasks can be listed with each query. For a larger batch, those are returned and this is V(false).
+    - It says nothing about devices without a task, see RV(missing).
   type: bool
-  returned: always, unless Ansible refuses an option
+  returned: always, unless Ansible rejects an option
   sample: true
 problems:
-  description: Why RV(complete) is V(false), a sentence each.
+  description: Why RV(complete) is V(false), one sentence for each problem.
   type: list
   elements: str
-  returned: always, unless Ansible refuses an option
+  returned: always, unless Ansible rejects an option
   sample: []
 failure:
-  description: What went wrong.
+  description: What went wrong, as in RV(iotfleet.ota.ota_job_info#module:failure).
   type: dict
   returned: failure
-  contains:
-    code:
-      description: The service's code, or one of this collection in lower case.
-      type: str
-      returned: always
-      sample: Throttling.User
-    message:
-      description: The service's message, or the cause in this collection's words.
-      type: str
-      returned: always
-      sample: Request was denied due to user flow control.
-    request_id:
-      description: The ID by which the vendor's support finds the request; V(null) where the service gave none.
-      type: str
-      returned: always
-      sample: 5D58AC86-D5BF-4B39-834E-913E7F2C985D
-    http_status:
-      description: The HTTP status; V(null) where there was no answer.
-      type: int
-      returned: always
-      sample: 400
-    action:
-      description: The operation that was asked; V(null) where none was.
-      type: str
-      returned: always
-      sample: ListOTATaskByJob
-    attempts:
-      description: How often it was asked.
-      type: int
-      returned: always
-      sample: 6
-    hint:
-      description: What to do about it.
-      type: str
-      returned: always
-      sample: lower max_qps or ask again later, because all users of an account share its quota
-    credentials_source:
-      description:
-        - The kind of source that the credentials came from, or were to come from, in the words of
-          O(credentials_source). Never a part of them.
-        - V(null) where it did not come to that, and where nothing was configured.
-      type: str
-      returned: always
-      sample: environment
 """
 
-from ..module_utils._ansible.info_module import Options, run
+from ..module_utils._ansible.info_module import Options, run_info_module
 from ..module_utils._api.operations import TASK_STATUSES
-from ..module_utils._queries.jobs import Question, ask, merge, questions
-from ..module_utils._validation import invalid, named
+from ..module_utils._queries.jobs import TaskQuery, merge_listings, plan_queries, run_query
+from ..module_utils._validation import invalid_option, non_blank
 
 
-def inputs(options: Options) -> list[Question]:
-    (job_id,) = named("job_id", [options["job_id"]])
+def inputs(options: Options) -> list[TaskQuery]:
+    (job_id,) = non_blank("job_id", [options["job_id"]])
     statuses, names = options["task_statuses"], options["device_names"]
     if options["counts_only"] and (statuses is not None or names is not None):
-        raise invalid(
+        raise invalid_option(
             "counts_only is given together with task_statuses or device_names",
-            "leave counts_only out, because counts come with the tasks as well",
+            "leave counts_only out, because the tasks are counted anyway",
         )
-    return questions(
+    return plan_queries(
         job_id,
-        None if statuses is None else named("task_statuses", statuses),
-        None if names is None else named("device_names", names),
+        None if statuses is None else non_blank("task_statuses", statuses),
+        None if names is None else non_blank("device_names", names),
         options["counts_only"],
     )
 
 
 def main() -> None:
-    run(
+    run_info_module(
         argument_spec={
             "job_id": {"type": "str", "required": True},
             "task_statuses": {"type": "list", "elements": "str", "choices": list(TASK_STATUSES)},
@@ -353,9 +308,9 @@ def main() -> None:
             "counts_only": {"type": "bool", "default": False},
         },
         inputs=inputs,
-        ask=ask,
-        answer=merge,
-        in_turn=lambda options: options["task_statuses"] is not None,
+        query=run_query,
+        result=merge_listings,
+        sequential=lambda options: options["task_statuses"] is not None,
     )
 
 

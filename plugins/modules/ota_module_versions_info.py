@@ -12,9 +12,9 @@ version_added: 0.2.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
-  - Reads, for each device, the version of each OTA module that the device itself has reported, by the operation
-    ListOTAModuleVersionsByDevice. The reported version is the vendor's own criterion of success.
-  - All pages are read and checked against what the service announces.
+  - Reads, for each device, the version that the device itself reported for each OTA module, with the operation
+    ListOTAModuleVersionsByDevice. The reported version is the vendor's own criterion for success.
+  - It reads all pages and checks them against the totals that the service reports.
 extends_documentation_fragment:
   - iotfleet.ota.credentials
   - iotfleet.ota.connection
@@ -24,7 +24,7 @@ extends_documentation_fragment:
 options:
   module_name:
     description:
-      - The OTA module whose versions are returned. By default those of all modules are.
+      - The OTA module whose versions to return. By default, those of all modules are returned.
     type: str
 seealso:
   - module: iotfleet.ota.ota_job_tasks_info
@@ -47,7 +47,7 @@ EXAMPLES = r"""
   vars:
     updated: "{{ reported.modules | selectattr('module_version', 'equalto', '2.0.0') | map(attribute='device_name') }}"
 
-- name: Go on only if all report it
+- name: Continue only if all devices report it
   ansible.builtin.assert:
     that: reported.summary.by_version.default['2.0.0'] | default(0) == reported.summary.devices
 """
@@ -55,12 +55,12 @@ EXAMPLES = r"""
 RETURN = r"""
 modules:
   description:
-    - The modules of all devices, in the order in which the devices were named and, for one device, in the order of the
-      service.
-    - A field for which the service gave nothing is V(null). A field that is not listed here is kept, in snake case.
+    - The modules of all devices, in the order in which the devices were given and, for each device, in the order of
+      the service.
+    - A field that the service left out is V(null). A field that is not listed here is returned too, in snake case.
   type: list
   elements: dict
-  returned: always, unless O(only_summary=true) or Ansible refuses an option
+  returned: always, unless O(only_summary=true) or Ansible rejects an option
   contains:
     module_name:
       description: The name of the module.
@@ -68,12 +68,12 @@ modules:
       returned: always
       sample: default
     module_version:
-      description: The version that the device has reported.
+      description: The version that the device reported.
       type: str
       returned: always
       sample: 2.0.0
     product_key:
-      description: The key of the product to which the device belongs.
+      description: The key of the device's product.
       type: str
       returned: always
       sample: a19mzPZ0001
@@ -89,24 +89,24 @@ modules:
       sample: OZs5tjTkzRRTZSCekmbRk10001
 devices:
   description:
-    - One entry for each device that was named, in the same order.
-    - After a failure, the entries of those that could be read.
+    - One entry for each device that was given, in the same order.
+    - After a failure, only the entries that could be read.
   type: list
   elements: dict
-  returned: always, unless O(only_summary=true) or Ansible refuses an option
+  returned: always, unless O(only_summary=true) or Ansible rejects an option
   contains:
     product_key:
-      description: The key of the product, as it was asked for; V(null) where O(iot_ids) were given.
+      description: The key of the product, as given; V(null) if O(iot_ids) was given.
       type: str
       returned: always
       sample: a19mzPZ0001
     device_name:
-      description: The name of the device, as it was asked for; V(null) where O(iot_ids) were given.
+      description: The name of the device, as given; V(null) if O(iot_ids) was given.
       type: str
       returned: always
       sample: light1
     iot_id:
-      description: The ID of the device, as it was asked for; V(null) where O(device_names) were given.
+      description: The ID of the device, as given; V(null) if O(device_names) was given.
       type: str
       returned: always
       sample: OZs5tjTkzRRTZSCekmbRk10001
@@ -116,126 +116,82 @@ devices:
       returned: always
       sample: true
     versions:
-      description: The version of each module, by its name. Empty for a device that has reported none.
+      description: The version of each module, by its name. Empty if the device reported none.
       type: dict
       returned: always
       sample: {"default": "2.0.0"}
 summary:
-  description: The answer in numbers.
+  description: The result in numbers.
   type: dict
-  returned: always, unless Ansible refuses an option
+  returned: always, unless Ansible rejects an option
   contains:
     total:
-      description: The number of modules of all devices.
+      description: Number of reported modules of all devices.
       type: int
       returned: always
       sample: 1
     devices:
-      description: The number of devices that were read.
+      description: Number of devices that were read.
       type: int
       returned: always
       sample: 1
     found:
-      description: How many of the devices the service knows.
+      description: Number of these devices that the service knows.
       type: int
       returned: always
       sample: 1
     reporting:
-      description: How many of the devices have reported a version.
+      description: Number of devices that reported a version.
       type: int
       returned: always
       sample: 1
     by_version:
-      description: How many devices report each version, by module.
+      description: Number of devices that report each version, by module.
       type: dict
       returned: always
       sample: {"default": {"2.0.0": 1}}
 failure:
-  description: What went wrong.
+  description: What went wrong, as in RV(iotfleet.ota.ota_job_info#module:failure).
   type: dict
   returned: failure
-  contains:
-    code:
-      description: The service's code, or one of this collection in lower case.
-      type: str
-      returned: always
-      sample: Throttling.User
-    message:
-      description: The service's message, or the cause in this collection's words.
-      type: str
-      returned: always
-      sample: Request was denied due to user flow control.
-    request_id:
-      description: The ID by which the vendor's support finds the request; V(null) where the service gave none.
-      type: str
-      returned: always
-      sample: 5D58AC86-D5BF-4B39-834E-913E7F2C985D
-    http_status:
-      description: The HTTP status; V(null) where there was no answer.
-      type: int
-      returned: always
-      sample: 400
-    action:
-      description: The operation that was asked; V(null) where none was.
-      type: str
-      returned: always
-      sample: ListOTAModuleVersionsByDevice
-    attempts:
-      description: How often it was asked.
-      type: int
-      returned: always
-      sample: 6
-    hint:
-      description: What to do about it.
-      type: str
-      returned: always
-      sample: lower max_qps or ask again later, because all users of an account share its quota
-    credentials_source:
-      description:
-        - The kind of source that the credentials came from, or were to come from, in the words of
-          O(credentials_source). Never a part of them.
-        - V(null) where it did not come to that, and where nothing was configured.
-      type: str
-      returned: always
-      sample: environment
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..module_utils._ansible.argspec import DEVICES, ONLY_SUMMARY
-from ..module_utils._ansible.info_module import Entry, Options, run
-from ..module_utils._ansible.inputs import devices_asked
-from ..module_utils._api.facts import tally
+from ..module_utils._ansible.info_module import Options, run_info_module
+from ..module_utils._ansible.inputs import device_selectors
+from ..module_utils._api.facts import count_by
 from ..module_utils._api.operations import LIST_OTA_MODULE_VERSIONS_BY_DEVICE
+from ..module_utils._api.platforms import Argument
 from ..module_utils._client.client import Client
-from ..module_utils._queries.devices import device_facts, name_device
-from ..module_utils._validation import named
+from ..module_utils._queries.devices import DeviceRows, device_facts, name_device, read_device_rows
+from ..module_utils._validation import non_blank
 
 
-def inputs(options: Options) -> list[Entry]:
+def inputs(options: Options) -> list[dict[str, Argument]]:
     if options["module_name"] is not None:
-        named("module_name", [options["module_name"]])
-    return devices_asked(options)
+        non_blank("module_name", [options["module_name"]])
+    return device_selectors(options)
 
 
-def ask(client: Client, options: Options, device: Entry) -> Entry:
-    rows = client.rows(LIST_OTA_MODULE_VERSIONS_BY_DEVICE, **device)
-    wanted = [row for row in rows or [] if options["module_name"] in (None, row["module_name"])]
-    return {"device": device, "found": rows is not None, "modules": name_device(wanted, device)}
+def query(client: Client, options: Options, device: Mapping[str, Argument]) -> DeviceRows:
+    entry = read_device_rows(client, LIST_OTA_MODULE_VERSIONS_BY_DEVICE, device)
+    modules = [row for row in entry.rows if options["module_name"] in (None, row["module_name"])]
+    return entry._replace(rows=name_device(modules, device))
 
 
-def answer(entries: list[Entry]) -> dict[str, Any]:
-    modules = [module for entry in entries for module in entry["modules"]]
+def result(entries: list[DeviceRows]) -> dict[str, Any]:
+    modules = [module for entry in entries for module in entry.rows]
     names = dict.fromkeys(module["module_name"] for module in modules if module["module_name"])
     return {
         "modules": modules,
         "devices": [
             {
-                **device_facts(entry["device"], entry["found"]),
+                **device_facts(entry.device, entry.found),
                 "versions": {
-                    module["module_name"]: module["module_version"]
-                    for module in entry["modules"]
-                    if module["module_name"]
+                    module["module_name"]: module["module_version"] for module in entry.rows if module["module_name"]
                 },
             }
             for entry in entries
@@ -243,10 +199,10 @@ def answer(entries: list[Entry]) -> dict[str, Any]:
         "summary": {
             "total": len(modules),
             "devices": len(entries),
-            "found": sum(entry["found"] for entry in entries),
-            "reporting": sum(bool(entry["modules"]) for entry in entries),
+            "found": sum(entry.found for entry in entries),
+            "reporting": sum(bool(entry.rows) for entry in entries),
             "by_version": {
-                name: tally([row for row in modules if row["module_name"] == name], "module_version", ())
+                name: count_by([row for row in modules if row["module_name"] == name], "module_version", ())
                 for name in names
             },
         },
@@ -254,11 +210,11 @@ def answer(entries: list[Entry]) -> dict[str, Any]:
 
 
 def main() -> None:
-    run(
+    run_info_module(
         argument_spec={**DEVICES, **ONLY_SUMMARY, "module_name": {"type": "str"}},
         inputs=inputs,
-        ask=ask,
-        answer=answer,
+        query=query,
+        result=result,
     )
 
 

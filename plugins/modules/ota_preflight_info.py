@@ -12,12 +12,14 @@ version_added: 0.2.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
-  - Asks each operation that this collection uses once, for something small, and tells what each answer proves, so that
-    a missing permission or a wrong batch shows before the rollout and not in the middle of it.
-  - A check that fails does not make the task fail. Look at RV(ok), or use the role
+  - Calls each operation that this collection uses once, for something small, and reports what each response proves.
+    A missing permission or a wrong batch then shows before the rollout, not in the middle of it.
+  - A failed check does not make the task fail. Check RV(ok), or use the role
     P(iotfleet.ota.rollout_preflight#role), which fails.
-  - A check that cannot be made, for want of an option or because of what another check found, is neither passed nor
-    failed.
+  - A check that cannot run because an option is missing, or because of what another check found, neither passes nor
+    fails.
+  - O(product_key) and O(device_names) select a device. The options that begin with C(expected_) are compared with the
+    batch, as P(iotfleet.ota.ota_rollout_gate#module) does.
 extends_documentation_fragment:
   - iotfleet.ota.credentials
   - iotfleet.ota.connection
@@ -26,33 +28,38 @@ options:
   job_id:
     description:
       - The ID of the batch.
-      - This or O(product_key) and O(device_names) must be given.
+      - Either this or O(product_key) and O(device_names) must be given.
     type: str
   product_key:
     description:
-      - The key of the product to which the devices in O(device_names) belong, and that the batch is expected to be for.
-      - Without it, that of the batch is used to ask about a device.
+      - The key of the product that the devices in O(device_names) belong to.
+      - By default, O(expected_product_key), or else the product of the batch.
     type: str
   device_names:
     description:
-      - The names of devices of the product. One is enough, because only the first is asked about.
-      - Without it, the device of the first task of the batch is, if there is any.
+      - The names of devices of the product. One is enough, because only the first is queried.
+      - By default, the device of the first task of the batch, if it has any.
     type: list
     elements: str
     aliases:
       - device_name
-  firmware_id:
+  expected_product_key:
+    description:
+      - The key of the product that the batch is expected to be for.
+    type: str
+  expected_firmware_id:
     description:
       - The ID of the update package that the batch is expected to have.
-      - Without it, that of the batch is used to ask which batches of a package a device has seen.
+      - Without it, the package of the batch is used to query which batches of a package a device has seen.
     type: str
-  dest_version:
+  expected_version:
     description:
-      - The version to which the batch is expected to bring its devices.
+      - The version that the batch is expected to update its devices to.
+      - Quote it if it looks like a number. Without quotes, V(2.10) is V(2.1) in YAML.
     type: str
-  job_type:
+  expected_job_type:
     description:
-      - What the batch is expected to be.
+      - The type that the batch is expected to have.
     type: str
     choices:
       - UPGRADE_FIRMWARE
@@ -62,20 +69,20 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See whether the canary can be gated
+- name: Check whether the canary can be gated
   iotfleet.ota.ota_preflight_info:
     job_id: "{{ ota_canary_job }}"
     product_key: a19mzPZ0001
     device_names:
       - light1
-    dest_version: 2.0.0
+    expected_version: 2.0.0
   register: preflight
 
-- name: Show what cannot
+- name: Show the failed checks
   ansible.builtin.debug:
-    msg: "{{ preflight.checks | rejectattr('ok', 'in', [true, none]) | map(attribute='sentence') }}"
+    msg: "{{ preflight.checks | rejectattr('ok', 'in', [true, none]) | map(attribute='message') }}"
 
-- name: Go on only if nothing stands in the way
+- name: Continue only if no check failed
   ansible.builtin.assert:
     that: preflight.ok
 """
@@ -83,11 +90,11 @@ EXAMPLES = r"""
 RETURN = r"""
 checks:
   description:
-    - What was looked at, always all of it and in the same order.
+    - All checks, always in the same order.
     - Empty after a failure.
   type: list
   elements: dict
-  returned: always, unless Ansible refuses an option
+  returned: always, unless Ansible rejects an option
   contains:
     name:
       description:
@@ -100,120 +107,76 @@ checks:
       returned: always
       sample: permission_query_ota_job
     ok:
-      description: Whether it is well; V(null) where that could not be told.
+      description: Whether the check passed; V(null) if it could not run.
       type: bool
       returned: always
       sample: false
-    sentence:
+    message:
       description: What was found, without a full stop.
       type: str
       returned: always
-      sample: QueryOTAJob may not be asked (request id 5D58AC86-D5BF-4B39-834E-913E7F2C985D)
+      sample: QueryOTAJob is denied (request ID 5D58AC86-D5BF-4B39-834E-913E7F2C985D)
     hint:
-      description: What to do about it; V(null) where there is nothing to do.
+      description: What to do about it; V(null) if there is nothing to do.
       type: str
       returned: always
-      sample: let the account's administrator allow this action to the user or role of the access key
+      sample: ask the account's administrator to allow this action for the user or role of the access key
     code:
       description:
-        - The service's code, or one of this collection in lower case; V(null) where nothing failed.
+        - The service's error code, or one of this collection, in lower case; V(null) if nothing failed.
       type: str
       returned: always
       sample: NoPermission
 ok:
   description: Whether no check failed.
   type: bool
-  returned: always, unless Ansible refuses an option
+  returned: always, unless Ansible rejects an option
   sample: false
 clock_offset:
   description:
-    - By how many seconds the service's clock is ahead of that of the machine that runs the module, to about a second.
-    - V(null) where no answer told the time.
+    - Number of seconds by which the service's clock is ahead of the clock of the machine that runs the module, to about
+      a second.
+    - V(null) if no response contained the time.
   type: float
-  returned: always, unless Ansible refuses an option
+  returned: always, unless Ansible rejects an option
   sample: 0.4
 failure:
-  description: What went wrong.
+  description: What went wrong before any request was sent, as in RV(iotfleet.ota.ota_job_info#module:failure).
   type: dict
   returned: failure
-  contains:
-    code:
-      description: A code of this collection in lower case.
-      type: str
-      returned: always
-      sample: missing_credentials
-    message:
-      description: The cause in this collection's words.
-      type: str
-      returned: always
-      sample: access_key_id is missing
-    request_id:
-      description: Always V(null), because nothing was asked.
-      type: str
-      returned: always
-      sample: null
-    http_status:
-      description: Always V(null), because nothing was asked.
-      type: int
-      returned: always
-      sample: null
-    action:
-      description: Always V(null), because nothing was asked.
-      type: str
-      returned: always
-      sample: null
-    attempts:
-      description: Always V(0), because nothing was asked.
-      type: int
-      returned: always
-      sample: 0
-    hint:
-      description: What to do about it.
-      type: str
-      returned: always
-      sample: give it by the option access_key_id or the environment variable ALIBABA_CLOUD_ACCESS_KEY_ID
-    credentials_source:
-      description:
-        - The kind of source that the credentials came from, or were to come from, in the words of
-          O(credentials_source). Never a part of them.
-        - V(null) where it did not come to that, and where nothing was configured.
-      type: str
-      returned: always
-      sample: environment
 """
 
 from typing import Any
 
 from ..module_utils._ansible.argspec import PREFLIGHT
-from ..module_utils._ansible.info_module import Entry, Options, run
-from ..module_utils._ansible.inputs import preflight_asked
+from ..module_utils._ansible.info_module import Options, Result, run_info_module
+from ..module_utils._ansible.inputs import preflight_inputs
 from ..module_utils._api.platforms import PLATFORMS
 from ..module_utils._client.client import Client
-from ..module_utils._queries.preflight import Preflight
+from ..module_utils._queries.preflight import CHECKS, Findings, Probe
 
 
-def inputs(options: Options) -> list[Entry]:
-    return [preflight_asked(options)]
+def inputs(options: Options) -> list[Result]:
+    return [preflight_inputs(options)]
 
 
-def ask(client: Client, options: Options, wanted: Entry) -> Entry:
-    instance = options["iot_instance_id"] if PLATFORMS[options["platform"]].sends_place else None
-    checks = Preflight(client, wanted, instance).run()
-    return {"checks": [check._asdict() for check in checks], "clock_offset": client.clock_offset}
+def query(client: Client, options: Options, selected: Result) -> Findings:
+    instance = options["iot_instance_id"] if PLATFORMS[options["platform"]].sends_region else None
+    return Probe(client, selected, instance).call_all()
 
 
-def answer(entries: list[Entry]) -> dict[str, Any]:
-    checks = [check for entry in entries for check in entry["checks"]]
-    offset = entries[0]["clock_offset"] if entries else None
+def result(entries: list[Findings]) -> dict[str, Any]:
+    checks = [check(findings) for findings in entries for check in CHECKS]
+    offset = entries[0].clock_offset if entries else None
     return {
-        "checks": checks,
-        "ok": bool(checks) and all(check["ok"] is not False for check in checks),
+        "checks": [check._asdict() for check in checks],
+        "ok": bool(checks) and all(check.ok is not False for check in checks),
         "clock_offset": offset if offset is None else round(offset, 1),
     }
 
 
 def main() -> None:
-    run(argument_spec=PREFLIGHT, inputs=inputs, ask=ask, answer=answer)
+    run_info_module(argument_spec=PREFLIGHT, inputs=inputs, query=query, result=result)
 
 
 if __name__ == "__main__":

@@ -7,28 +7,36 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ota_rollout_gate
-short_description: Wait for an OTA rollout, judge it, and let the play go on only with proof
+short_description: Wait for an OTA rollout, judge it, and let the play continue only with proof
 version_added: 0.2.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
-  - Looks at update batches until it is settled how the rollout ended, or its time is over, and judges it. The task
-    succeeds if the rollout passed, and fails otherwise.
-  - It never says V(passed) without positive evidence for each device that it counts. The evidence is a task that is
-    C(SUCCEEDED) and, with O(verify_versions), the new version as the device itself reports it.
+  - Polls update batches until the rollout is settled, or its time is over, and judges it. The task succeeds if the
+    rollout passed, and fails otherwise.
+  - The verdict is never V(passed) without positive evidence for each device that counts. The evidence is a task that is
+    C(SUCCEEDED) and, with O(versions.verify), the new version as the device itself reports it.
   - It always ends by its deadline, whatever the network does.
-  - While it waits, it shows a line with each change, and at least one a minute.
-  - This is an action plugin. It runs on the controller, so that the libraries that it requires have to be installed
-    there, and nothing is asked from the target. The keyword C(environment) of task, block and play is honoured.
+  - While it waits, it shows a line for each change, and at least one line a minute.
+  - This is an action plugin. It runs on the controller, so its libraries must be installed on the controller; the
+    target host is never contacted. The keyword C(environment) of task, block and play is honored.
+  - B(Which rollout) is judged is set by O(job_ids), O(expected_devices) and O(min_devices).
+  - B(Whether it is the one that was meant) is checked with O(expected_product_key), O(expected_firmware_id),
+    O(expected_version) and O(expected_job_type), and with O(versions) for each device.
+  - The B(bounds) are O(min_succeeded_percent), O(max_failed), O(max_failed_percent), O(min_executed), O(max_pending),
+    O(max_pending_percent), O(ignore_canceled) and O(allow_empty). By default, all devices must succeed.
+  - The B(time) is limited by O(wait_timeout). Until then, O(wait_interval), O(start_grace), O(confirmations), O(soak)
+    and O(max_consecutive_errors) set the pace.
+  - The B(mode) is set by O(wait), O(previous) and O(mode).
 notes:
-  - The role P(iotfleet.ota.rollout_gate#role) runs this, writes reports, and hands the verdict to AWX.
-  - A look takes at most nine requests for a batch of any size, and one more while tasks are added. Up to 700 tasks are
-    all read. Of a larger batch, the tasks in each state are counted, and up to 100 of those in each state are read for
-    the report.
-  - More is asked only when all but the proof is there. With O(verify_versions), the version of each device is read
-    then, with one request for each device. With O(expected_devices) or O(verify_versions), all tasks of a larger
-    batch are listed then, which the service allows for up to 100,000 tasks. They are also listed where the service's
-    numbers of tasks do not follow the state that was asked for, because it is not documented that they do.
+  - The role P(iotfleet.ota.rollout_gate#role) runs this, writes reports, and publishes the verdict to AWX.
+  - A poll takes at most nine requests for a batch of any size, and one more while tasks are added. Up to 700 tasks are
+    all read. In a larger batch, the tasks in each state are counted, and up to 100 tasks in each state are read for the
+    report.
+  - More is read only when everything but the proof is there. With O(versions.verify), the version of each device is
+    then read, with one request for each device. With O(expected_devices) or O(versions.verify), all tasks of a larger
+    batch are then listed, which the service allows for up to 100,000 tasks. They are also listed if the numbers of
+    tasks that the service reports do not follow the requested state, because it is not documented that they do.
 extends_documentation_fragment:
   - iotfleet.ota.credentials
   - iotfleet.ota.connection
@@ -36,9 +44,9 @@ extends_documentation_fragment:
 options:
   job_ids:
     description:
-      - The IDs of the batches that make the rollout. They are judged together.
-      - A device with tasks in several of them counts once, by the worst of its tasks. Of a batch that was repeated,
-        name the repetition only.
+      - The IDs of the batches that make up the rollout. They are judged together.
+      - A device with tasks in several batches counts once, by the worst of its tasks. If a batch was repeated, give
+        only the repetition.
     type: list
     elements: str
     required: true
@@ -46,154 +54,160 @@ options:
       - job_id
   expected_devices:
     description:
-      - The names of all devices that the rollout is meant to reach. They are what is counted then, whatever tasks the
-        batches have.
-      - A device that has no task but reports the new version counts as succeeded. One that reports another version, or
-        that the service does not know, is waited for until O(start_grace) after the end of the batches, and has failed
-        then. One whose version cannot be learned stays pending.
-      - A batch that is C(DYNAMIC) is never finished, and can be judged with this option only.
-      - Without it, the tasks of the batches are counted. A device that was on the new version already has none.
+      - The names of all devices that the rollout is meant to reach. Exactly these count, whatever tasks the batches
+        have.
+      - A device that has no task but reports the new version counts as succeeded. A device without a task that reports
+        another version, or that the service does not know, is pending until O(start_grace) after the end of the
+        batches, and then fails. A device whose version cannot be read stays pending.
+      - A C(DYNAMIC) batch never ends, and can be judged only with this option.
+      - Without it, the tasks of the batches count. A device that was already on the new version has none.
     type: list
     elements: str
   min_devices:
     description:
-      - The least number of devices that must have a task. It guards against a batch that reaches fewer devices than
-        it was meant to, where their names are not known.
+      - Minimum number of devices that must have a task. It guards against a batch that reaches fewer devices than it
+        should, if their names are not known.
       - Cannot be used together with O(expected_devices).
     type: int
-  product_key:
+  expected_product_key:
     description:
-      - The key of the product that each batch is expected to be for. The verdict is V(failed) if it is for another.
+      - The key of the product that each batch is expected to be for. If it is another, the verdict is V(failed).
     type: str
-  firmware_id:
+  expected_firmware_id:
     description:
-      - The ID of the update package that each batch is expected to have. The verdict is V(failed) if it has another.
+      - The ID of the update package that each batch is expected to have. If it is another, the verdict is V(failed).
     type: str
-  dest_version:
+  expected_version:
     description:
-      - The version to which each batch is expected to bring its devices. The verdict is V(failed) if it is another.
-      - Write it in quotes if it looks like a number. Without them V("2.10") is V(2.1) in YAML.
+      - The version that each batch is expected to update its devices to. If it is another, the verdict is V(failed).
+      - Quote it if it looks like a number. Without quotes, V(2.10) is V(2.1) in YAML.
     type: str
-  job_type:
+  expected_job_type:
     description:
-      - What each batch is expected to be. The verdict is V(failed) if it is something else.
+      - The type that each batch is expected to have. If it is another, the verdict is V(failed).
     type: str
     choices:
       - UPGRADE_FIRMWARE
       - VERIFY_FIRMWARE
-  module_name:
+  versions:
     description:
-      - The OTA module of the devices whose version is the proof, with O(verify_versions).
-    type: str
-    default: default
+      - How the versions that devices report prove that they succeeded.
+    type: dict
+    suboptions:
+      verify:
+        description:
+          - Count a device as succeeded only if it also reports the new version for O(versions.module_name). A device
+            that reports another version has failed.
+          - This takes one request for each device, O(confirmations) times, at a rate of at most O(max_qps), and starts
+            only when everything else is fine. Turn it off for fleets that are too large for that. The state
+            C(SUCCEEDED) alone is then the proof.
+        type: bool
+        default: true
+      module_name:
+        description:
+          - The OTA module of the devices. Its version is the proof.
+        type: str
+        default: default
   min_succeeded_percent:
     description:
-      - The least share of the devices that must have succeeded.
-      - By default V(100), less what is tolerated by O(max_failed), O(max_failed_percent), O(max_pending) and
-        O(max_pending_percent). If it is given, it must be met beside them.
+      - Minimum percentage of the devices that must succeed.
+      - By default V(100), minus what O(max_failed), O(max_failed_percent), O(max_pending) and O(max_pending_percent)
+        allow. If it is given, it must be met in addition to them.
     type: float
   max_failed:
     description:
-      - So many devices may fail. With one more, the verdict is V(failed) at once, without waiting for the others.
-      - By default none may. If O(min_succeeded_percent) is given, that alone decides by default.
+      - Maximum number of devices that may fail. As soon as one more fails, the verdict is V(failed); the gate does not
+        wait for the rest.
+      - By default V(0), or no limit if O(min_succeeded_percent) is given.
     type: int
   max_failed_percent:
     description:
-      - So many of the devices that have succeeded or failed may have failed. If more have, the verdict is V(failed)
-        at once.
+      - Maximum percentage of finished devices (succeeded or failed) that may have failed. As soon as more have failed,
+        the verdict is V(failed).
     type: float
   min_executed:
     description:
-      - So many devices must have succeeded or failed before O(max_failed) or O(max_failed_percent) decides, because a
-        share of three devices means nothing. All of them, if there are not as many.
-      - A rollout in which not enough can succeed any more fails before that all the same.
+      - Minimum number of devices that must have succeeded or failed before O(max_failed) or O(max_failed_percent)
+        decides, because a percentage of three devices means nothing. If there are fewer devices, all of them must have.
+      - If too few devices can still succeed, the rollout fails before that.
     type: int
     default: 1
   max_pending:
     description:
-      - So many devices may be unfinished in a rollout that passes, such as devices that are offline.
-      - If O(max_pending_percent) is given as well, both must be kept. By default none may be unfinished.
+      - Maximum number of devices that may be unfinished in a rollout that passes, such as devices that are offline.
+      - If O(max_pending_percent) is given too, both must be kept. By default, no device may be unfinished.
     type: int
   max_pending_percent:
     description:
-      - This share of the devices may be unfinished in a rollout that passes.
+      - Maximum percentage of the devices that may be unfinished in a rollout that passes.
     type: float
-  accept_canceled:
+  ignore_canceled:
     description:
-      - Leave tasks that were canceled out of the count. By default they count as failed.
+      - Leave canceled tasks out of the count. By default, they count as failed.
     type: bool
     default: false
   allow_empty:
     description:
-      - Let a rollout pass that has no task at all, once its batches are C(COMPLETED). By default there is nothing that
-        could be judged, and the verdict is V(inconclusive). It means nothing together with O(expected_devices) or
-        O(min_devices).
+      - Let a rollout without any task pass, once its batches are C(COMPLETED). By default, there is nothing to judge,
+        and the verdict is V(inconclusive). It has no effect together with O(expected_devices) or O(min_devices).
     type: bool
     default: false
-  verify_versions:
-    description:
-      - Count a device as succeeded only if it reports the new version for O(module_name), too. One that reports another
-        version has failed.
-      - It takes a request for each device, O(confirmations) times, at most O(max_qps) in a second, and is done only
-        once all else is well. Turn it off for fleets for which that takes too long. The state C(SUCCEEDED) alone is the
-        proof then.
-    type: bool
-    default: true
   soak:
     description:
-      - So many seconds after the rollout first was all well, its state is read again, and only then it passes. With
-        O(verify_versions), this tells devices that fell back to their old version.
+      - Seconds to keep watching after the rollout first looks healthy; it passes only if it still is at the end. With
+        O(versions.verify), this catches devices that fall back to their old version.
     type: float
     default: 0
   confirmations:
     description:
-      - A rollout that passed or failed must be seen so in this number of looks in a row, because states may flap.
+      - Number of consecutive polls that must agree that a rollout passed or failed, because states may flap.
     type: int
     default: 2
-  tolerated_errors:
+  max_consecutive_errors:
     description:
-      - So many looks in a row may fail, or show a list that is not whole, before the verdict is V(inconclusive). What a
-        look asks is asked again O(retries) times before that.
-      - An error that no repetition can mend, such as a wrong key, is not tolerated.
+      - Maximum number of consecutive polls that may fail, or return an incomplete list. With one more, the verdict is
+        V(inconclusive). Each poll already retries its requests O(retries) times.
+      - An error that no retry can fix, such as a wrong key, ends the gate at once.
     type: int
     default: 5
   start_grace:
     description:
-      - For so many seconds from the first look, a batch that is unknown or has no tasks is waited for, because tasks
-        appear some time after the batch.
-      - Unless O(expected_devices) or O(min_devices) tells how many there must be, a rollout passes only if it has had
-        no new task for as long.
+      - Seconds to wait, from the first poll, for a batch that is unknown or has no tasks, because tasks appear some
+        time after the batch.
+      - Unless O(expected_devices) or O(min_devices) says how many devices there must be, a rollout passes only if no
+        new task has appeared for this time.
     type: float
     default: 120
-  wait:
-    description:
-      - Wait until it is settled how the rollout ended. If V(false), look once and answer what is known; the verdict
-        V(pending) does not make the task fail.
-    type: bool
-    default: true
   wait_timeout:
     description:
-      - The rollout must be settled within so many seconds from the first look. The verdict is V(timed_out) otherwise.
-      - With O(previous), the time began with the first look of the first of these runs.
+      - Maximum number of seconds, from the first poll, until the rollout must be settled. Otherwise the verdict is
+        V(timed_out).
+      - With O(previous), the time starts with the first poll of the first of these runs.
     type: float
     default: 3600
   wait_interval:
     description:
-      - The pause between two looks in seconds, give or take a tenth.
+      - Number of seconds between two polls. It varies by up to a tenth.
     type: float
     default: 15
+  wait:
+    description:
+      - Wait until the rollout is settled. If V(false), poll once and return what is known; the verdict V(pending) then
+        does not make the task fail.
+    type: bool
+    default: true
   previous:
     description:
-      - What an earlier run of this module returned for the same batches, or the JSON report of the role
-        P(iotfleet.ota.rollout_gate#role). Its deadline, confirmations, soak and idle times go on.
-      - Without it, each run begins anew with O(wait_timeout), O(start_grace) and O(confirmations), so that a single
-        look can settle something only with O(confirmations=1).
-      - What was seen with other options, of another service or for another O(module_name) confirms nothing.
+      - The result of an earlier run of this module for the same batches, or the JSON report of the role
+        P(iotfleet.ota.rollout_gate#role). Its deadline, confirmations, soak and idle times continue.
+      - Without it, each run starts anew with O(wait_timeout), O(start_grace) and O(confirmations), so that a single
+        poll can settle something only with O(confirmations=1).
+      - Polls with other options, of another service or for another O(versions.module_name) confirm nothing.
     type: dict
   mode:
     description:
-      - With V(enforce), the task fails unless the verdict is V(passed), or is not final without O(wait).
-      - With V(report), no verdict makes it fail.
+      - With V(enforce), the task fails unless the verdict is V(passed), or is not final while O(wait) is V(false).
+      - With V(report), no verdict makes the task fail.
     type: str
     choices:
       - enforce
@@ -202,43 +216,45 @@ options:
 seealso:
   - plugin: iotfleet.ota.rollout_verdict
     plugin_type: filter
-    description: The same verdict for a playbook that loops itself.
+    description: The same verdict for a playbook with a loop of its own.
   - module: iotfleet.ota.ota_job_info
   - module: iotfleet.ota.ota_job_tasks_info
   - module: iotfleet.ota.ota_module_versions_info
 """
 
 EXAMPLES = r"""
-- name: Go on only if all devices of the canary succeeded within half an hour
+- name: Continue only if all devices of the canary succeed within half an hour
   iotfleet.ota.ota_rollout_gate:
     job_id: HvKuBpuk3rdk6E92CPQN020001
-    dest_version: 2.0.0
+    expected_version: 2.0.0
     wait_timeout: 1800
 
 - name: Gate a fleet in which 2 % may fail and 5 % may be offline
   iotfleet.ota.ota_rollout_gate:
     job_id: HvKuBpuk3rdk6E92CPQN020002
-    dest_version: 2.0.0
+    expected_version: 2.0.0
     max_failed_percent: 2
     min_executed: 50
     max_pending_percent: 5
     wait_timeout: 14400
     soak: 600
 
-- name: Judge exactly these devices
+- name: Judge exactly these devices by the versions of their Bluetooth module
   iotfleet.ota.ota_rollout_gate:
     job_id: HvKuBpuk3rdk6E92CPQN020001
-    product_key: a19mzPZ0001
+    expected_product_key: a19mzPZ0001
     expected_devices: "{{ groups['canary'] }}"
+    versions:
+      module_name: ble
     mode: report
   register: canary
 
-- name: Tell who is late
+- name: Show which devices are late
   ansible.builtin.debug:
-    msg: "{{ canary.laggards | map(attribute='device_name') | list }}"
+    msg: "{{ canary.pending_devices | map(attribute='device_name') | list }}"
   when: canary.verdict == 'timed_out'
 
-- name: Look once, in a job that is scheduled every hour, at a rollout of three days
+- name: Poll a rollout of three days once, in a job that is scheduled every hour
   iotfleet.ota.ota_rollout_gate:
     job_id: HvKuBpuk3rdk6E92CPQN020002
     wait: false
@@ -250,134 +266,136 @@ EXAMPLES = r"""
 RETURN = r"""
 verdict:
   description:
-    - V(passed), with evidence for each device that counts.
-    - V(failed), because more failed than may, not enough can succeed any more, or it is not the batch that was meant.
-    - V(pending), because it is not settled yet. Only without O(wait).
-    - V(timed_out), because it was not settled in time.
-    - V(inconclusive), because what would be needed cannot be learned.
+    - V(passed) if there is evidence for each device that counts.
+    - V(failed) if too many devices failed, too few can still succeed, or it is not the batch that was expected.
+    - V(pending) if the rollout is not settled yet. Only with O(wait=false).
+    - V(timed_out) if the rollout was not settled in time.
+    - V(inconclusive) if what is needed cannot be read.
   type: str
-  returned: always, unless an option cannot be used
+  returned: always, unless an option is invalid
   sample: failed
 final:
-  description: Whether further looks would not change the verdict, or are not allowed.
+  description: Whether the verdict is final. Further polls would not change it, or none follow.
   type: bool
-  returned: always, unless an option cannot be used
+  returned: always, unless an option is invalid
   sample: true
 reasons:
-  description: Why, the deciding reason first.
+  description: The reasons for the verdict, with the deciding reason first.
   type: list
   elements: dict
-  returned: always, unless an option cannot be used
+  returned: always, unless an option is invalid
   contains:
     code:
       description:
-        - What the reason is, as a word. For V(passed) C(proved). For V(failed) C(wrong_job), C(too_many_failures),
-          C(success_out_of_reach), C(too_few_devices) or C(batch_canceled). For V(timed_out) C(deadline). For
-          V(inconclusive) C(api_error), C(too_many_errors), C(incomplete), C(unknown_job), C(dynamic_batch),
+        - The reason as a code. For V(passed), C(proved). For V(failed), C(wrong_job), C(too_many_failures),
+          C(success_out_of_reach), C(too_few_devices) or C(batch_canceled). For V(timed_out), C(deadline). For
+          V(inconclusive), C(api_error), C(too_many_errors), C(incomplete), C(unknown_job), C(dynamic_batch),
           C(too_large) or C(nothing_to_judge).
-        - For V(pending) C(starting), C(unfinished), C(still_open), C(unproved), C(confirming), C(soaking), C(unread) or
-          C(error).
+        - For V(pending), C(starting), C(unfinished), C(still_open), C(unproved), C(confirming), C(soaking), C(unread)
+          or C(error).
       type: str
       returned: always
       sample: too_many_failures
-    sentence:
-      description: The reason in words, for people.
+    message:
+      description: The reason as a sentence, without a full stop.
       type: str
       returned: always
-      sample: 3 of 12 devices failed (2 download, 1 timeout), and no more than 1 may
+      sample: 3 of 12 devices failed (2 download, 1 timeout); at most 1 may fail
     count:
-      description: How many devices it is about; V(null) if it is not about devices.
+      description: Number of devices that it is about; V(null) if it is not about devices.
       type: int
       returned: always
       sample: 3
     devices:
-      description: The names of up to ten of them.
+      description: The names of up to ten of these devices.
       type: list
       elements: str
       returned: always
       sample: [light3, light7, light9]
-denominator:
-  description: How many devices count, which is what shares are taken of.
-  type: int
-  returned: always, unless an option cannot be used
-  sample: 12
 counts:
-  description: How many of them are in which state, as far as is known.
+  description: The devices that count by their state, as far as it is known.
   type: dict
-  returned: always, unless an option cannot be used
+  returned: always, unless an option is invalid
   contains:
+    total:
+      description: Number of devices that count. All percentages but O(max_failed_percent) are of this number.
+      type: int
+      returned: always
+      sample: 12
     succeeded:
-      description: Succeeded, and not known to be on another version.
+      description: Number of devices that succeeded and are not known to be on another version.
       type: int
       returned: always
       sample: 9
     verified:
-      description: Those of them whose version was read by the last look, and is the new one.
+      description: Number of succeeded devices whose version the last poll read, and which are on the new version.
       type: int
       returned: always
       sample: 0
     failed:
-      description: Failed, canceled, on another version after success, or without a task in a finished batch.
+      description:
+        - Number of devices that failed, were canceled, are on another version after success, or have no task in a
+          finished batch.
       type: int
       returned: always
       sample: 3
     pending:
-      description: Unfinished, waited for, or without proof.
+      description: Number of devices that are unfinished, awaited or without proof.
       type: int
       returned: always
       sample: 0
     executed:
-      description: Succeeded or failed.
+      description: Number of devices that succeeded or failed.
       type: int
       returned: always
       sample: 12
     canceled:
-      description: Canceled, and left out of the count because of O(accept_canceled).
+      description: Number of canceled devices that O(ignore_canceled) leaves out of the count.
       type: int
       returned: always
       sample: 0
 by_status:
-  description: The tasks of all batches by their state, as the service has them.
+  description: Number of tasks of all batches in each state that the service reports.
   type: dict
-  returned: always, unless an option cannot be used
+  returned: always, unless an option is invalid
   sample: {"CONFIRM": 0, "QUEUED": 0, "NOTIFIED": 0, "IN_PROGRESS": 0, "SUCCEEDED": 9, "FAILED": 3, "CANCELED": 0}
-classes:
+by_class:
   description:
-    - The devices that failed and that are pending, by class.
+    - The failed and the pending devices by class.
     - The class of a failed device is one of those of RV(iotfleet.ota.ota_job_tasks_info#module:tasks[].failure_class),
       or V(busy) with another batch, V(wrong_version), V(canceled), V(no_task), or V(not_read).
     - A pending device is V(planned) for later, V(awaiting_confirmation), V(rate_limited) by C(MaximumPerMinute),
       V(offline), V(notified), V(silent) for ten minutes after that, V(in_progress), V(stalled) for ten minutes,
       V(no_task) yet, V(unproved) because it does not report its version, V(unknown), or V(moving) from one state to
       another while it was counted.
-    - The service does not tell why a device is not reached. It is called V(offline) when neither a plan nor a limit of
+    - The service does not report why a device is not reached. Its class is V(offline) if neither a plan nor a limit of
       the batch explains it.
   type: dict
-  returned: always, unless an option cannot be used
+  returned: always, unless an option is invalid
   contains:
     failed:
-      description: How many of the failed devices are in which class.
+      description: Number of failed devices in each class.
       type: dict
       returned: always
       sample: {"download": 2, "timeout": 1}
     pending:
-      description: How many of the pending devices are in which class.
+      description: Number of pending devices in each class.
       type: dict
       returned: always
       sample: {}
 jobs:
-  description: The batches, in the order of O(job_ids), as RV(iotfleet.ota.ota_job_info#module:jobs) has them.
+  description: The batches, in the order of O(job_ids), as in RV(iotfleet.ota.ota_job_info#module:jobs).
   type: list
   elements: dict
-  returned: always, unless an option cannot be used
+  returned: always, unless an option is invalid
   sample: [{"job_id": "HvKuBpuk3rdk6E92CPQN020001", "found": true, "job_status": "COMPLETED", "dest_version": "2.0.0"}]
-failures:
+failed_devices:
   description:
-    - Up to 1,000 of the devices that failed, up to 100 if the task fails. Of a batch with more than 700 tasks, those of
-      which the task was read.
+    - The failed devices, up to 1,000, or up to 100 if the task fails. In a batch with more than 700 tasks, only those
+      whose task was read.
   type: list
   elements: dict
-  returned: always, unless an option cannot be used
+  returned: always, unless an option is invalid
   contains: &device
     product_key:
       description: The key of the device's product.
@@ -385,7 +403,7 @@ failures:
       returned: always
       sample: a19mzPZ0001
     device_name:
-      description: The device's name.
+      description: The name of the device.
       type: str
       returned: always
       sample: light3
@@ -401,8 +419,8 @@ failures:
       sample: failed
     class:
       description:
-        - The class, as in RV(classes). V(already_on_target) for one that succeeded without a task, V(null) for any
-          other that succeeded.
+        - The class, as in RV(by_class). V(already_on_target) for a device that succeeded without a task, V(null) for
+          any other that succeeded.
       type: str
       returned: always
       sample: download
@@ -422,157 +440,117 @@ failures:
       returned: always
       sample: 1.0.0
     detail:
-      description: What the service or the device says of the task.
+      description: What the service or the device reports about the task.
       type: str
       returned: always
       sample: "-2: the download failed"
     busy_with:
-      description: The other batch for which the device has an open task, as far as that was asked.
+      description: The other batch in which the device has an unfinished task; V(null) if that was not read.
       type: str
       returned: always
       sample:
     since:
-      description: Since when the task is as it is, in UTC; V(null) if that is not known.
+      description: Since when the task has been unchanged, in UTC; V(null) if that is not known.
       type: str
       returned: always
       sample: "2026-03-01T10:12:44Z"
     idle_seconds:
-      description: How long that is, in seconds.
+      description: Number of seconds for which the task has been unchanged.
       type: float
       returned: always
       sample: 251.0
-laggards:
-  description: As many of the devices that are pending, those that have not moved for longest first.
+pending_devices:
+  description:
+    - The pending devices, those that have been unchanged longest first, with the same limits as RV(failed_devices).
   type: list
   elements: dict
-  returned: always, unless an option cannot be used
+  returned: always, unless an option is invalid
   contains: *device
 devices:
   description:
-    - All devices that count, if they are 1,000 at most and each was read. Empty otherwise, and if the task fails,
-      because Ansible prints all that such a task returns.
+    - All devices that count, if there are at most 1,000 and each was read. Empty otherwise, and if the task fails,
+      because Ansible prints everything that a failing task returns.
   type: list
   elements: dict
-  returned: always, unless an option cannot be used
+  returned: always, unless an option is invalid
   contains: *device
-polls:
-  description: The course of the rollout, an entry for the first look, each change, and the last look, 1,000 at most.
+timeline:
+  description:
+    - The timeline of the rollout, up to 1,000 entries. It has the first poll, each change, and the last poll.
   type: list
   elements: dict
-  returned: always, unless an option cannot be used
+  returned: always, unless an option is invalid
   contains:
     seconds:
-      description: When, in seconds since the first look.
+      description: When the poll took place, in seconds since the first poll.
       type: float
       returned: always
       sample: 15.3
     succeeded:
-      description: How many devices had succeeded.
+      description: Number of devices that had succeeded.
       type: int
       returned: always
       sample: 4
     failed:
-      description: How many had failed.
+      description: Number of devices that had failed.
       type: int
       returned: always
       sample: 0
     pending:
-      description: How many were pending.
+      description: Number of devices that were pending.
       type: int
       returned: always
       sample: 8
 notes:
   description:
-    - What was said at the start, the clocks that apply, and a warning if the time may be too short.
+    - The lines shown at the start, with the deadlines that apply, and a warning if the time may be too short.
   type: list
   elements: str
-  returned: always, unless an option cannot be used
+  returned: always, unless an option is invalid
   sample: ["the rollout must be settled by 2026-03-01T10:40:02Z"]
 started:
-  description: When the first look was taken, in UTC.
+  description: When the first poll started, in UTC.
   type: str
-  returned: always, unless an option cannot be used
+  returned: always, unless an option is invalid
   sample: "2026-03-01T10:10:02Z"
 ended:
-  description: When the last look was taken, in UTC.
+  description: When the last poll ended, in UTC.
   type: str
-  returned: always, unless an option cannot be used
+  returned: always, unless an option is invalid
   sample: "2026-03-01T10:17:02Z"
 deadline:
   description: When the rollout must be settled, in UTC.
   type: str
-  returned: always, unless an option cannot be used
+  returned: always, unless an option is invalid
   sample: "2026-03-01T10:40:02Z"
-elapsed:
-  description: The seconds from the first look to the last one.
+elapsed_seconds:
+  description: Number of seconds from the first poll to the last.
   type: float
-  returned: always, unless an option cannot be used
+  returned: always, unless an option is invalid
   sample: 420.0
-looks:
-  description: How many looks were taken, with those of O(previous).
+polls:
+  description: Number of polls, including those of O(previous).
   type: int
-  returned: always, unless an option cannot be used
+  returned: always, unless an option is invalid
   sample: 29
 policy:
-  description: What the verdict was decided by, the options of the judgement with their defaults.
+  description: The options that decided the verdict, with their defaults.
   type: dict
-  returned: always, unless an option cannot be used
-  sample: {"min_executed": 1, "confirmations": 2}
+  returned: always, unless an option is invalid
+  sample: {"min_executed": 1, "confirmations": 2, "versions": {"verify": true, "module_name": "default"}}
 history:
   description: What O(previous) needs. Its content may change with any version.
   type: dict
-  returned: always, unless an option cannot be used
+  returned: always, unless an option is invalid
 msg:
   description: The verdict in one sentence.
   type: str
   returned: always
-  sample: "job HvKuBpuk3rdk6E92CPQN020001: failed: 2 of 5 devices failed (2 download), and none may; 7 min of 30 min."
+  sample: "batch 183415776190000002: failed: 2 of 5 devices failed (2 download); none may fail; 7 min of 60 min."
 failure:
-  description: What went wrong, where an option cannot be used, or the verdict comes from an error.
+  description:
+    - What went wrong, as in RV(iotfleet.ota.ota_job_info#module:failure), if an option is invalid or the last poll
+      failed.
   type: dict
-  returned: if an option cannot be used, or the last look failed
-  contains:
-    code:
-      description: The service's code, or one of this collection in lower case.
-      type: str
-      returned: always
-      sample: Throttling.User
-    message:
-      description: The service's message, or the cause in this collection's words.
-      type: str
-      returned: always
-      sample: Request was denied due to user flow control.
-    request_id:
-      description: The ID by which the vendor's support finds the request; V(null) where the service gave none.
-      type: str
-      returned: always
-      sample: 5D58AC86-D5BF-4B39-834E-913E7F2C985D
-    http_status:
-      description: The HTTP status; V(null) where there was no answer.
-      type: int
-      returned: always
-      sample: 400
-    action:
-      description: The operation that was asked; V(null) where none was.
-      type: str
-      returned: always
-      sample: ListOTATaskByJob
-    attempts:
-      description: How often it was asked.
-      type: int
-      returned: always
-      sample: 6
-    hint:
-      description: What to do about it.
-      type: str
-      returned: always
-      sample: lower max_qps or ask again later, because all users of an account share its quota
-    credentials_source:
-      description:
-        - The kind of source that the credentials came from, or were to come from, in the words of
-          O(credentials_source). Never a part of them.
-        - V(null) where it did not come to that, and where nothing was configured.
-      type: str
-      returned: always
-      sample: environment
+  returned: if an option is invalid, or the last poll failed
 """

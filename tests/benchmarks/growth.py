@@ -116,7 +116,7 @@ def figures() -> Iterator[Figure]:
         read, printed = per_row(True), per_row(False)
         batch, batch_peaks = _batch(url)
     yield Figure(
-        " → ".join(f"{size:,}" for size in SIZES) + " task rows read and normalised",
+        " → ".join(f"{size:,}" for size in SIZES) + " task rows read and normalized",
         "linear growth",
         max(read[1:]) / read[0],
         1.2,

@@ -48,13 +48,13 @@ def figures() -> Iterator[Figure]:
             throttled.append(stats["throttled"])
             failed += LOOKUPS - sum(process.answer["summary"]["found"] for process in ended)
         if processes == 1:
-            assert not any(throttled), f"{throttled} throttled answers"
+            assert not any(throttled), f"{throttled} throttled responses"
         assert not failed, f"{failed} failed lookups"
         yield Figure(
             f"{LOOKUPS} lookups at a quota of {QUOTA} a second, {who}",
             f"the ideal {IDEAL:.0f} s",
             median(seconds) / IDEAL,
             target,
-            f"{listed(seconds, 1)} s, the whole processes; throttled answers: {', '.join(map(str, throttled))};"
+            f"{listed(seconds, 1)} s, the whole processes; throttled responses: {', '.join(map(str, throttled))};"
             " failed lookups: none",
         )

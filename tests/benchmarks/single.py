@@ -15,9 +15,10 @@ from typing import Callable
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.credentials import Credentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import QUERY_OTA_JOB
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.platforms import ACS3_METHOD, PLATFORMS
-from ansible_collections.iotfleet.ota.plugins.module_utils._api.request import Service
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.request import ServiceConfig
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
-from ansible_collections.iotfleet.ota.plugins.module_utils._client.rate_limiter import Pacer
+from ansible_collections.iotfleet.ota.plugins.module_utils._client.rate_limiter import RateLimiter
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.refresh import RefreshableCredentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport import Transport
 
 from .common import JOB_ID, KEY_ID, PLATFORM_OPTIONS, SECRET, Figure, alternate, listed, median, service, time_playbook
@@ -52,10 +53,10 @@ def figures() -> Iterator[Figure]:
     """One call, then one task."""
     with service(1, "--qps", "0") as running:
         client = Client(
-            Service(PLATFORMS["alibaba"], f"{running.url}/", region="cn-shanghai", signature_method=ACS3_METHOD),
-            Credentials(KEY_ID, SECRET),
+            ServiceConfig(PLATFORMS["alibaba"], f"{running.url}/", region="cn-shanghai", signature_method=ACS3_METHOD),
+            RefreshableCredentials.of_key(Credentials(KEY_ID, SECRET)),
             Transport(),
-            Pacer(0),
+            RateLimiter(0),
             print,
         )
         old, new = OldSdk(running.url), NewSdk(running.url)

@@ -87,7 +87,7 @@ def figures() -> Iterator[Figure]:
     measured = f"{listed(ours)} s, the whole run of ansible-playbook"
     yield Figure(
         work,
-        "the vendor's SDK asked one by one",
+        "the vendor's SDK called one by one",
         median(sdks) / median(ours),
         10,
         f"{measured}; the SDK {listed(sdks)} s, its calls alone",

@@ -48,14 +48,14 @@ class Truth:
         for job in self.jobs:
             firmware = self.firmwares[job.job_id]
             real = {
-                "product_key": firmware.product_key,
-                "firmware_id": firmware.firmware_id,
-                "dest_version": firmware.dest_version,
-                "job_type": "VERIFY_FIRMWARE" if job.job_type.startswith("VER") else "UPGRADE_FIRMWARE",
+                "expected_product_key": firmware.product_key,
+                "expected_firmware_id": firmware.firmware_id,
+                "expected_version": firmware.dest_version,
+                "expected_job_type": "VERIFY_FIRMWARE" if job.job_type.startswith("VER") else "UPGRADE_FIRMWARE",
             }
             for name, value in real.items():
                 expected = self.options.get(name, value).strip()
-                if (expected.upper() if name == "job_type" else expected) != value:
+                if (expected.upper() if name == "expected_job_type" else expected) != value:
                     return True
         return False
 
@@ -90,7 +90,7 @@ class Truth:
 
     def _state(self, status: str, product: str, device: str, firmware: Any, t: float | None) -> str:
         if status == "CANCELED":
-            return "canceled" if self.options.get("accept_canceled") else "failed"
+            return "canceled" if self.options.get("ignore_canceled") else "failed"
         if status == "SUCCEEDED" and t is not None and self.options.get("verify_versions", True):
             return "succeeded" if self._on_target(product, device, firmware, t) else "wrong"
         return "pending" if status in UNFINISHED else status.lower()

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Callable, NamedTuple
 
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GateOptions
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import read_history
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import read_policy
 
@@ -103,31 +105,36 @@ def _runs(rollout: Rollout, time: Time, log: Log, show: Callable[[str], object])
     # Between two runs only the wall clock tells the time, and one that is set back gives more of it.
     time.leap = (leap["at"], leap["seconds"] if rollout.wait else abs(leap["seconds"]))
 
-    def look(work: Callable[[], Any], timeout: float, meanwhile: Callable[[], object]) -> Any:
+    def run(work: Callable[[], Any], timeout: float, meanwhile: Callable[[], object]) -> Any:
         return time.run(work, timeout, meanwhile)
 
     class Gate(gate.Gate):
-        def _look(self) -> Any:
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            observe_jobs = self._observer.observe_jobs
+
+            def surveyed() -> Any:
+                log.surveying = True
+                try:
+                    return observe_jobs()
+                finally:
+                    log.surveying = False
+
+            self._observer.observe_jobs = surveyed
+
+        def _poll(self) -> Any:
             log.begin()
             getattr(asked, "begin", bool)()
-            verdict = super()._look()
+            verdict = super()._poll()
             if show is not _ignore:
-                show(_described(time, log, verdict, self._facts))
+                show(_described(time, log, verdict, self._snapshot))
             return verdict
-
-        def _survey(self) -> Any:
-            log.surveying = True
-            try:
-                return super()._survey()
-            finally:
-                log.surveying = False
 
     previous: dict[str, Any] = {}
     policy = read_policy(rollout.options)
     show(f"policy: {policy}")
-    clock = gate.Clock(time.wall, time.steady, time.sleep, rng.random)
     for _number in range(_most_runs(rollout)):
-        request = gate.Request(
+        request = GateOptions(
             rollout.job_ids,
             policy,
             rollout.module_name,
@@ -137,7 +144,8 @@ def _runs(rollout: Rollout, time: Time, log: Log, show: Callable[[str], object])
             previous,
         )
         began = time.now
-        result = Gate(asked, request, show, show, clock, look).run()
+        clock = Clock(time.wall, time.steady, time.sleep, rng.random)
+        result = Gate(asked, request, show, show, clock, run).run()
         yield Run(result, began, time.now)
         if rollout.wait or result["final"]:
             return
@@ -147,10 +155,10 @@ def _runs(rollout: Rollout, time: Time, log: Log, show: Callable[[str], object])
 
 def _described(time: Time, log: Log, verdict: Any, facts: Any) -> str:
     batches = [
-        f"{batch.job_id} {batch.job and batch.job['job_status']} {_numbers(batch.counts)} of {batch.total}"
-        for batch in facts.batches
+        f"{batch.job_id} {batch.facts and batch.facts['job_status']} {_numbers(batch.counts)} of {batch.total}"
+        for batch in facts.jobs
     ]
-    reasons = "; ".join(f"{reason.code}: {reason.sentence}" for reason in verdict.reasons)
+    reasons = "; ".join(f"{reason.code}: {reason.message}" for reason in verdict.reasons)
     versions = f" versions {dict(facts.versions)}" if facts.versions else ""
     return (
         f"  look {len(log.looks)}, {len(log.looks[-1])} requests, t={time.now:.2f}: {verdict.verdict}"
@@ -269,7 +277,7 @@ def _wrong_times(rollout: Rollout, log: Log, runs: list[Run]) -> Iterator[str]:
             if run.ended > run.began + rollout.options["wait_timeout"] + EPSILON:
                 yield f"a single look took {run.ended - run.began:.6f} s"
     # Towards the deadline each pause is half of what is left.
-    halves = math.ceil(math.log2(1 + rollout.interval / gate.LEAST_LOOK))
+    halves = math.ceil(math.log2(1 + rollout.interval / gate.MIN_POLL))
     most = math.ceil(rollout.options["wait_timeout"] / (rollout.interval * 0.9)) + 3 + halves
     if rollout.wait and len(log.looks) > most:
         yield f"it took {len(log.looks)} looks, and {most} are enough"

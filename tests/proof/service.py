@@ -24,8 +24,12 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations impor
     Operation,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.platforms import PLATFORMS
-from ansible_collections.iotfleet.ota.plugins.module_utils._client import client as client_module
-from ansible_collections.iotfleet.ota.plugins.module_utils._client.rate_limiter import Pacer
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.request import ServiceConfig
+from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
+from ansible_collections.iotfleet.ota.plugins.module_utils._client.paging import Listing, listing_problem
+from ansible_collections.iotfleet.ota.plugins.module_utils._client.parallel import MAX_FAILED
+from ansible_collections.iotfleet.ota.plugins.module_utils._client.rate_limiter import RateLimiter
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.refresh import RefreshableCredentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport import Response
 
@@ -138,7 +142,7 @@ class StandIn:
             return None
         return self._job(job_id)
 
-    def peek(self, operation: Operation, size: int = 1, **arguments: Any) -> client_module.Listing | None:
+    def first_page(self, operation: Operation, size: int = 1, **arguments: Any) -> Listing | None:
         assert operation is LIST_OTA_TASK_BY_JOB
         self._ask(operation)
         if self._troubled("no_list"):
@@ -150,11 +154,9 @@ class StandIn:
         if unfiltered and unfiltered["whole"]:
             kept = rows
         total = self._announced(len(rows) if unfiltered else len(kept))
-        return client_module.Listing(
-            [dict(row) for row in kept[:size]], total, 1, None if total is None else -(-total // size)
-        )
+        return Listing([dict(row) for row in kept[:size]], total, 1, None if total is None else -(-total // size))
 
-    def listing(self, operation: Operation, attempts: int = 3, **arguments: Any) -> client_module.Listing | None:
+    def listing(self, operation: Operation, attempts: int = 3, **arguments: Any) -> Listing | None:
         assert operation is LIST_OTA_TASK_BY_JOB
         rows: list[dict[str, Any]] = []
         for number in itertools.count(1):  # a page at a time, between which the world goes on
@@ -167,8 +169,8 @@ class StandIn:
                 break
         total = self._announced(len(shown))
         pages = None if total is None else -(-total // PAGE)
-        page = client_module.Listing([dict(row) for row in rows], total, number, pages)
-        problem = client_module.listing_problem(operation, page, number, rows)
+        page = Listing([dict(row) for row in rows], total, number, pages)
+        problem = listing_problem(operation, page, number, rows)
         if problem and attempts > 1:
             self.time.sleep(0.25)
             return self.listing(operation, attempts - 1, **arguments)
@@ -185,20 +187,20 @@ class StandIn:
         assert operation is LIST_OTA_MODULE_VERSIONS_BY_DEVICE
         return self._versions(key)
 
-    def many(
-        self, ask: Callable[[Any], Any], questions: Sequence[Any], in_turn: bool = False
+    def map(
+        self, query: Callable[[Any], Any], items: Sequence[Any], sequential: bool = False
     ) -> tuple[list[Any], OtaError | None]:
         answers, failures = [], []
-        for question in questions:
+        for item in items:
             try:
-                answers.append(ask(question))
+                answers.append(query(item))
             except OtaError as error:
                 failures.append(error)
-                if error.systemic or len(failures) >= client_module.MAX_FAILED:
+                if error.affects_all or len(failures) >= MAX_FAILED:
                     break
-        return answers, min(failures, key=lambda error: not error.systemic, default=None)
+        return answers, min(failures, key=lambda error: not error.affects_all, default=None)
 
-    def give_up(self) -> None:
+    def cancel(self) -> None:
         """Nobody waits here."""
 
     # What goes wrong
@@ -212,17 +214,16 @@ class StandIn:
         error = self._error(operation.action)
         if error:
             self.failed = True
-            error.action, error.attempts = operation.action, 1
-            raise error
+            raise error.with_context(action=operation.action, attempts=1)
 
     def _error(self, action: str) -> OtaError | None:
         detail = self._troubled("errors")
         if detail and detail["action"] in ("", action):
             return _ERRORS[detail["kind"]]()
         if self._troubled("revoked"):
-            return _error("InvalidAccessKeyId.Inactive", systemic=True)
+            return _error("InvalidAccessKeyId.Inactive", affects_all=True)
         if self._troubled("denied", action=action):
-            return _error("NoPermission", systemic=True)
+            return _error("NoPermission", affects_all=True)
         return None
 
     def _troubled(self, name: str, **match: Any) -> dict[str, Any] | None:
@@ -363,27 +364,27 @@ _NO_TASK = no_facts(LIST_OTA_TASK_BY_JOB)
 _TOLD = ("product_key", "firmware_id", "dest_version", "job_type", "selection_type")
 
 
-def _error(code: str, retry: Retry = Retry.NEVER, systemic: bool = False) -> OtaError:
-    return OtaError(f"it was refused with {code}", code=code, hint="try", retry=retry, systemic=systemic)
+def _error(code: str, retry: Retry = Retry.NEVER, affects_all: bool = False) -> OtaError:
+    return OtaError(f"it was refused with {code}", code=code, hint="try", retry=retry, affects_all=affects_all)
 
 
 _ERRORS: dict[str, Callable[[], OtaError]] = {
     "busy": lambda: _error("ServiceUnavailable", Retry.LATER),
     "net": lambda: _error("timeout", Retry.LATER),
-    "swapped": lambda: _error("wrong_answer", Retry.ONCE),
-    "page": lambda: _error("html_answer"),
-    "tls": lambda: _error("certificate", systemic=True),
+    "swapped": lambda: _error("wrong_response", Retry.ONCE),
+    "page": lambda: _error("html_response"),
+    "tls": lambda: _error("certificate", affects_all=True),
 }
 
 
 # --- As bytes --------------------------------------------------------------------------------------------------------
 
 
-class OneByOne(client_module.Client):
+class OneByOne(Client):
     """The real client, which asks one question after the other, so that a run can be repeated."""
 
-    def many(self, ask: Any, questions: Any, in_turn: bool = False) -> Any:
-        return super().many(ask, questions, in_turn=True)
+    def map(self, query: Any, items: Any, sequential: bool = False) -> Any:
+        return super().map(query, items, sequential=True)
 
 
 class Wire:
@@ -418,7 +419,7 @@ class Wire:
         answered = {**reply.headers, "date": formatdate(reply.date, usegmt=True)}
         return Response(reply.status, {name.lower(): value for name, value in answered.items()}, reply.body)
 
-    def give_up(self) -> None:
+    def cancel(self) -> None:
         """Nobody waits here."""
 
 
@@ -426,7 +427,7 @@ _BROKEN = {
     "reset_before": "connection_broken",
     "reset_middle": "connection_broken",
     "wrong_content_length": "connection_broken",
-    "endless_body": "endless_answer",
+    "endless_body": "endless_response",
 }
 
 
@@ -436,15 +437,13 @@ def client(rollout: Rollout, time: Time, log: Log) -> StandIn | OneByOne:
         return StandIn(rollout, time, log)
     dialect, kind = rollout.wire
     rng = random.Random(rollout.seed)
-    service = client_module.Service(
-        PLATFORMS[dialect], "https://iot.example.com/", "cn-shanghai", None, kind, retries=2
-    )
+    service = ServiceConfig(PLATFORMS[dialect], "https://iot.example.com/", "cn-shanghai", None, kind, retries=2)
     nonces = itertools.count()
     return OneByOne(
         service,
-        Credentials(DEFAULT_ID, DEFAULT_SECRET),
+        RefreshableCredentials.of_key(Credentials(DEFAULT_ID, DEFAULT_SECRET)),
         Wire(rollout, time, log),
-        Pacer(0, time.steady, time.sleep),
+        RateLimiter(0, time.steady, time.sleep),
         lambda line: None,
         wall=time.wall,
         jitter=rng.random,

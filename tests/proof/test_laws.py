@@ -20,7 +20,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations impor
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import read_history
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import Policy, read_policy
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.snapshot import Batch, Facts
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.snapshot import JobSnapshot, Snapshot
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     NEW,
@@ -31,8 +31,8 @@ from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     batch,
     codes,
     course,
-    look,
     plain,
+    poll,
     settled,
     task,
 )
@@ -70,7 +70,7 @@ def policies(draw, **fixed):
         "min_executed": draw(st.sampled_from([1, 1, 1, 2, 3, 50])),
         "max_pending": draw(maybe(numbers_of_devices)),
         "max_pending_percent": draw(maybe(percents)),
-        "accept_canceled": draw(st.booleans()),
+        "ignore_canceled": draw(st.booleans()),
         "verify_versions": draw(st.booleans()),
         "confirmations": draw(st.integers(1, 3)),
         "start_grace": draw(st.sampled_from([0.0, 120.0])),
@@ -89,7 +89,7 @@ any_policy = policies(
     job_type=maybe(st.just("UPGRADE_FIRMWARE")),
     allow_empty=st.booleans(),
     soak=st.sampled_from([0.0, 0.5, 600.0]),
-    tolerated_errors=st.integers(0, 3),
+    max_consecutive_errors=st.integers(0, 3),
     wait_timeout=st.sampled_from([1.0, 300.0, 3600.0]),
 )
 
@@ -147,21 +147,21 @@ jobs = st.fixed_dictionaries(
 )
 some_batches = st.lists(
     st.builds(
-        Batch,
+        JobSnapshot,
         job_id=st.sampled_from(["j1", "j2"]),
-        job=maybe(jobs),
+        facts=maybe(jobs),
         counts=st.dictionaries(st.sampled_from([*TASK_STATUSES, "ODD", "null"]), sizes, max_size=3),
         total=sizes,
         tasks=st.lists(tasks, max_size=4),
-        whole=st.booleans(),
+        all_listed=st.booleans(),
     ),
     max_size=2,
 ).map(tuple)
 keys = st.tuples(texts.map(lambda text: text or ""), texts.map(lambda text: text or ""))
 any_facts = st.builds(
-    Facts,
+    Snapshot,
     now=st.just(NOW),
-    batches=some_batches,
+    jobs=some_batches,
     versions=maybe(st.dictionaries(keys, versions_, max_size=4)),
     busy=st.dictionaries(keys, st.just("j9"), max_size=2),
     problems=st.sampled_from([(), (), ("a gap",), ("a gap", "another")]),
@@ -189,9 +189,9 @@ def test_every_look_gets_a_verdict(course_, policy):
         verdict = judge(facts, policy, history)
         assert verdict.verdict in VERDICTS
         assert verdict.reasons
-        assert all(reason.code and reason.sentence and reason.sentence[-1:] != "." for reason in verdict.reasons)
+        assert all(reason.code and reason.message and reason.message[-1:] != "." for reason in verdict.reasons)
         assert verdict.final or verdict.verdict in ("pending", "inconclusive")
-        assert verdict.wants in (None, "tasks", "versions")
+        assert verdict.needs in (None, "tasks", "versions")
         history = verdict.history
 
 
@@ -227,7 +227,7 @@ def test_every_wait_ends_by_its_deadline(course_, policy):
         verdict = judge(facts, policy, history)
         history = verdict.history
         if facts.now >= started + policy.wait_timeout:
-            assert verdict.final or verdict.wants
+            assert verdict.final or verdict.needs
             assert judge(facts._replace(fresh=False), policy, history).final
 
 
@@ -244,10 +244,10 @@ def test_nothing_passes_without_evidence(course_, policy):
         assert not facts.error
         assert not facts.problems
         assert facts.fresh
-        if verdict.standing.total or not policy.allow_empty:
-            assert verdict.standing.succeeded >= 1
+        if verdict.rollout.total or not policy.allow_empty:
+            assert verdict.rollout.succeeded >= 1
             if policy.verify_versions:
-                assert verdict.standing.verified == verdict.standing.succeeded
+                assert verdict.rollout.verified == verdict.rollout.succeeded
 
 
 @often
@@ -259,7 +259,7 @@ def test_errors_alone_neither_pass_nor_fail(course_, policy):
     history, now = None, NOW
     for pause, permanent in course_:
         now += pause
-        verdict = judge(look(now=now, error=ERROR, permanent=permanent), policy, history)
+        verdict = judge(poll(now=now, error=ERROR, permanent=permanent), policy, history)
         history = verdict.history
         assert verdict.verdict in ("pending", "timed_out", "inconclusive")
 
@@ -268,7 +268,7 @@ def test_errors_alone_neither_pass_nor_fail(course_, policy):
 @given(st.lists(st.sampled_from(["S", "F", "C", "Q"]), max_size=4), policies(), st.integers(1, 9))
 def test_errors_do_not_settle_what_is_unsettled(letters, policy, errors):
     """After a look of any kind, errors lead to no verdict on the rollout, whatever the look saw."""
-    facts = look(batch("".join(letters)))
+    facts = poll(batch("".join(letters)))
     failing = [facts._replace(now=NOW + number, error=ERROR) for number in range(1, errors + 1)]
     for verdict in course(policy, facts, *failing)[1:]:
         assert verdict.verdict in ("pending", "inconclusive")
@@ -294,7 +294,7 @@ def rollout(fleet, job_status, now=NOW):
     names = [f"d{number}" for number in range(len(fleet))]
     tasks_ = [task(name, status) for name, (status, _version) in zip(names, fleet)]
     versions = {(PRODUCT, name): version for name, (_status, version) in zip(names, fleet)}
-    return look(batch(*tasks_, status=job_status), now=now, versions=versions)
+    return poll(batch(*tasks_, status=job_status), now=now, versions=versions)
 
 
 def outcome(facts, policy):
@@ -348,7 +348,7 @@ def test_one_more_device_that_failed_never_improves_a_verdict(fleet, job_status,
 def test_one_more_verified_success_never_worsens_a_verdict(before, after, device, job_status, policy):
     """With one exception: failures above the bound are known, but there were too few devices to judge by, and the
     success completes the sample."""
-    if policy.accept_canceled and device == CANCELED:
+    if policy.ignore_canceled and device == CANCELED:
         return  # it did not count before, so that it is one more device, as in the next test
     facts = rollout([*before, device, *after], job_status)
     better = rollout([*before, PROVED, *after], job_status)
@@ -362,7 +362,7 @@ def test_one_more_device_that_succeeded_never_worsens_a_verdict(fleet, job_statu
     """With the same exception. Of a rollout without any device that counts nothing is known, which may be better than
     to know that it reached too few."""
     facts, better = rollout(fleet, job_status), rollout([*fleet, PROVED], job_status)
-    if outcome(facts, policy).standing.total and rank(better, policy) < rank(facts, policy):
+    if outcome(facts, policy).rollout.total and rank(better, policy) < rank(facts, policy):
         assert completes_the_sample(outcome(facts, policy), outcome(better, policy), policy)
 
 
@@ -370,8 +370,8 @@ def completes_the_sample(before, after, policy):
     return (
         policy.min_executed > 1
         and codes(after) == ["too_many_failures"]
-        and before.standing.executed < min(policy.min_executed, before.standing.total)
-        and after.standing.executed >= min(policy.min_executed, after.standing.total)
+        and before.rollout.executed < min(policy.min_executed, before.rollout.total)
+        and after.rollout.executed >= min(policy.min_executed, after.rollout.total)
     )
 
 
@@ -379,27 +379,27 @@ def test_a_success_may_complete_the_sample_that_fails_the_rollout():
     """The exception above, in full: one of three failed is too many, but one of two was no sample yet."""
     policy = plain(max_failed_percent=10, max_pending=9, min_executed=3)
     before, after = batch("SFQQ", status="IN_PROGRESS"), batch("SFSQ", status="IN_PROGRESS")
-    assert outcome(look(before), policy).verdict == "pending"
-    assert codes(outcome(look(after), policy)) == ["too_many_failures"]
+    assert outcome(poll(before), policy).verdict == "pending"
+    assert codes(outcome(poll(after), policy)) == ["too_many_failures"]
 
 
 def test_the_last_device_that_is_waited_for_in_vain_may_succeed():
     """A rollout that passes with a device unfinished passes as well when that has succeeded, too."""
     policy = plain(max_pending=1)
-    assert outcome(look(batch("SSQ", status="IN_PROGRESS")), policy).verdict == "passed"
-    assert outcome(look(batch("SSS", status="IN_PROGRESS")), policy).verdict == "passed"
+    assert outcome(poll(batch("SSQ", status="IN_PROGRESS")), policy).verdict == "passed"
+    assert outcome(poll(batch("SSS", status="IN_PROGRESS")), policy).verdict == "passed"
 
 
 @often
 @given(fleets, job_statuses, policies(), st.randoms(use_true_random=False))
 def test_the_order_of_tasks_and_versions_changes_nothing(fleet, job_status, policy, random):
     facts = rollout(fleet, job_status)
-    (content,), versions = facts.batches, list(facts.versions.items())
+    (content,), versions = facts.jobs, list(facts.versions.items())
     shuffled = list(content.tasks)
     random.shuffle(shuffled)
     random.shuffle(versions)
     counts = dict(reversed(list(content.counts.items())))
-    other = facts._replace(batches=(content._replace(tasks=shuffled, counts=counts),), versions=dict(versions))
+    other = facts._replace(jobs=(content._replace(tasks=shuffled, counts=counts),), versions=dict(versions))
     one, two = outcome(facts, policy), outcome(other, policy)
     assert one._replace(history={}) == two._replace(history={})
     assert one.history == two.history
@@ -415,13 +415,13 @@ def test_the_order_of_batches_changes_nothing(contents, policy, shared, whole):
         prefix = "" if shared else f"b{number}"
         tasks_ = [
             {**item, "task_id": f"{number} {item['task_id']}", "device_name": prefix + item["device_name"]}
-            for item in facts.batches[0].tasks
+            for item in facts.jobs[0].tasks
         ]
-        batches.append(facts.batches[0]._replace(job_id=f"j{number}", tasks=tasks_, whole=whole))
+        batches.append(facts.jobs[0]._replace(job_id=f"j{number}", tasks=tasks_, all_listed=whole))
         versions.update({(key, prefix + name): version for (key, name), version in facts.versions.items()})
-    one = outcome(look(*batches, versions=versions), policy)
-    two = outcome(look(*reversed(batches), versions=versions), policy)
-    assert (one.verdict, one.final, codes(one), one.standing) == (two.verdict, two.final, codes(two), two.standing)
+    one = outcome(poll(*batches, versions=versions), policy)
+    two = outcome(poll(*reversed(batches), versions=versions), policy)
+    assert (one.verdict, one.final, codes(one), one.rollout) == (two.verdict, two.final, codes(two), two.rollout)
 
 
 @often
@@ -432,10 +432,10 @@ def test_the_order_of_expected_devices_changes_nothing(names, fleet, job_status,
         outcome(facts, policy._replace(expected_devices=tuple(order), min_devices=None))
         for order in (names, names[::-1])
     )
-    assert (one.verdict, one.reasons, one.standing, one.history) == (
+    assert (one.verdict, one.reasons, one.rollout, one.history) == (
         two.verdict,
         two.reasons,
-        two.standing,
+        two.rollout,
         two.history,
     )
 
@@ -475,7 +475,7 @@ def oracle(fleet, job_status, policy):
     lies = count(WRONG) if policy.verify_versions else 0
     unread = count(UNPROVED) if policy.verify_versions else 0
     good = count(PROVED) + count(WRONG) + count(UNPROVED) - lies - unread
-    bad = count(FAILED) + lies + (0 if policy.accept_canceled else count(CANCELED))
+    bad = count(FAILED) + lies + (0 if policy.ignore_canceled else count(CANCELED))
     waiting = sum(map(count, WAITING)) + unread
     devices_ = good + bad + waiting
     finished = job_status in ("COMPLETED", "CANCELED")
@@ -513,17 +513,17 @@ def oracle(fleet, job_status, policy):
 
 GRID = [
     {},
-    {"accept_canceled": True},
-    {"allow_empty": True, "accept_canceled": True},
+    {"ignore_canceled": True},
+    {"allow_empty": True, "ignore_canceled": True},
     {"min_devices": 3},
     {"min_succeeded_percent": 0},
     {"min_succeeded_percent": 50},
-    {"min_succeeded_percent": 75, "accept_canceled": True},
+    {"min_succeeded_percent": 75, "ignore_canceled": True},
     {"max_failed": 0},
     {"max_failed": 1},
     {"max_failed": 2, "min_executed": 3},
     {"max_failed_percent": 25},
-    {"max_failed_percent": 50, "min_executed": 3, "accept_canceled": True},
+    {"max_failed_percent": 50, "min_executed": 3, "ignore_canceled": True},
     {"max_pending": 1},
     {"max_pending": 2, "max_pending_percent": 50},
     {"max_pending_percent": 25, "max_failed_percent": 25},

@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict import rules
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate, observer
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict import case, rules
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict import verdict as verdict_module
 
 from . import __main__ as program
@@ -16,7 +16,7 @@ from .rollouts import play
 
 #: A wrong gate must be noticed within so many rollouts.
 BOUND = 3000
-JUDGE, SURVEY, READ_VERSION = gate.judge, gate.survey, gate.read_version
+JUDGE, SURVEY, READ_VERSION = gate.judge, observer.observe_job, observer.read_version
 
 
 def test_no_rollout_fools_the_gate():
@@ -57,11 +57,11 @@ def other_tasks(change):
     def judge(facts, policy, history=None):
         batches = [
             batch._replace(tasks=tasks, counts=_counts(tasks), total=len(tasks))
-            if batch.whole and (tasks := [row for task in batch.tasks if (row := change(task, batch))]) is not None
+            if batch.all_listed and (tasks := [row for task in batch.tasks if (row := change(task, batch))]) is not None
             else batch
-            for batch in facts.batches
+            for batch in facts.jobs
         ]
-        return JUDGE(facts._replace(batches=tuple(batches)), policy, history)
+        return JUDGE(facts._replace(jobs=tuple(batches)), policy, history)
 
     return {(gate, "judge"): judge}
 
@@ -79,7 +79,7 @@ def taken_as(status, other):
 
 
 def completed_is_success(task, batch):
-    return {**task, "task_status": "SUCCEEDED"} if batch.job and batch.job["job_status"] == "COMPLETED" else task
+    return {**task, "task_status": "SUCCEEDED"} if batch.facts and batch.facts["job_status"] == "COMPLETED" else task
 
 
 def _first_failure(facts, policy, history=None):
@@ -92,7 +92,7 @@ def _ignored_errors(facts, policy, history=None):
 
 def _forgetful(facts, policy, history=None):
     verdict = JUDGE(facts, policy, history)
-    return verdict._replace(history={**verdict.history, "looks": 1, "most": {}})
+    return verdict._replace(history={**verdict.history, "polls": 1, "max_totals": {}})
 
 
 class Late(gate.Gate):
@@ -102,9 +102,8 @@ class Late(gate.Gate):
 
 
 class Tireless(gate.Gate):
-    def _watch(self):
-        self._request = self._request._replace(wait_interval=1.0)
-        return super()._watch()
+    def _next_pause(self, last_poll):
+        return 1.0
 
 
 def _without(*names):
@@ -136,9 +135,11 @@ MUTANTS = {
     "failures ignored": other_policy(max_failed=10**6, max_failed_percent=None, min_succeeded_percent=0),
     "missing devices ignored": other_policy(expected_devices=None),
     "number of devices ignored": other_policy(min_devices=None),
-    "canceled accepted": other_policy(accept_canceled=True),
+    "canceled accepted": other_policy(ignore_canceled=True),
     "empty accepted": other_policy(allow_empty=True),
-    "expectations ignored": other_policy(product_key=None, firmware_id=None, dest_version=None, job_type=None),
+    "expectations ignored": other_policy(
+        expected_product_key=None, expected_firmware_id=None, expected_version=None, expected_job_type=None
+    ),
     "first failure is the end": {(gate, "judge"): _first_failure},
     "no start grace": other_policy(start_grace=0.0),
     "no soak": other_policy(soak=0.0),
@@ -150,18 +151,18 @@ MUTANTS = {
     "queued is nothing": other_tasks(lambda task, batch: task["task_status"] != "QUEUED" and task),
     "in progress is failed": taken_as("IN_PROGRESS", "FAILED"),
     "errors ignored": {(gate, "judge"): _ignored_errors},
-    "vanished tasks ignored": {(verdict_module, "_problems"): lambda facts, policy, memory: ()},
-    "doubts ignored": {(verdict_module, "doubts"): lambda facts, policy: ()},
+    "vanished tasks ignored": {(verdict_module, "all_problems"): lambda facts, policy, memory: ()},
+    "doubts ignored": {(verdict_module, "snapshot_problems"): lambda facts, policy: ()},
     "looks forgotten": {(gate, "judge"): _forgetful},
     "late": {(gate, "Gate"): Late},
     "tireless": {(gate, "Gate"): Tireless},
-    "curious": {(gate, "survey"): _curious},
-    "old versions": {(gate, "read_version"): _stale_version},
-    "any version": {(gate, "read_version"): _any_version},
-    "other batch taken": _without("_other_job"),
-    "incomplete taken": _without("_incomplete"),
+    "curious": {(observer, "observe_job"): _curious},
+    "old versions": {(observer, "read_version"): _stale_version},
+    "any version": {(observer, "read_version"): _any_version},
+    "other batch taken": _without("rule_wrong_job"),
+    "incomplete taken": _without("rule_incomplete"),
     "nothing more to come": {(rules, "_has_no_more_to_come"): lambda case: True},
-    "no deadline": {(rules.Case, "overdue"): property(lambda case: False)},
+    "no deadline": {(case.Case, "deadline_passed"): property(lambda case: False)},
 }
 
 

@@ -277,9 +277,9 @@ def _options(rng: random.Random, world: World, jobs: list[dict[str, Any]], inter
         "wait_timeout": round(interval * rng.uniform(2.0, 16.0), 1),
         "start_grace": rng.choice((0, 30, 60, 120)),
         "confirmations": rng.choice((1, 2, 2, 2, 3)),
-        "tolerated_errors": rng.choice((0, 1, 3, 5)),
+        "max_consecutive_errors": rng.choice((0, 1, 3, 5)),
         "verify_versions": rng.random() < 0.8,
-        "accept_canceled": rng.random() < 0.12,
+        "ignore_canceled": rng.random() < 0.12,
         "allow_empty": rng.random() < 0.1,
     }
     chances: dict[str, tuple[float, Any]] = {
@@ -321,13 +321,18 @@ def _expectations(rng: random.Random, world: World, jobs: list[dict[str, Any]]) 
     job = world.scenario.jobs[0]
     firmware = world.firmwares[job.firmware_id]
     right = {
-        "product_key": firmware.product_key,
-        "firmware_id": f" {firmware.firmware_id}",
-        "dest_version": firmware.dest_version,
-        "job_type": "VERIFY_FIRMWARE" if job.job_type.startswith("V") else "upgrade_firmware",
+        "expected_version": firmware.dest_version,
+        "expected_firmware_id": f" {firmware.firmware_id}",
+        "expected_job_type": "VERIFY_FIRMWARE" if job.job_type.startswith("V") else "upgrade_firmware",
+        "expected_product_key": firmware.product_key,
     }
-    wrong = {"product_key": "K1", "firmware_id": "f2", "dest_version": "2.0.0", "job_type": "VERIFY_FIRMWARE"}
-    names = rng.sample(sorted(right), rng.randint(1, 3))
+    wrong = {
+        "expected_product_key": "K1",
+        "expected_firmware_id": "f2",
+        "expected_version": "2.0.0",
+        "expected_job_type": "VERIFY_FIRMWARE",
+    }
+    names = rng.sample(list(right), rng.randint(1, 3))
     chosen = {name: right[name] for name in names}
     if rng.random() < 0.25:
         chosen[names[0]] = wrong[names[0]]
@@ -398,7 +403,7 @@ def _give_means(rng: random.Random, rollout: Rollout) -> None:
     """Rules 1, 2, 6 and 7: whom the gate cannot know of, the policy names or counts."""
     options, trouble = rollout.options, rollout.trouble
     if "late" in trouble or "vanish" in trouble:
-        options["allow_empty"] = options["accept_canceled"] = False
+        options["allow_empty"] = options["ignore_canceled"] = False
     if ("late" in trouble or "vanish" in trouble) and "expected_devices" in options:
         options.pop("max_pending", None)
         options.pop("max_pending_percent", None)

@@ -80,7 +80,7 @@ class Conversation:
             raise answer
         return answer(request) if callable(answer) else answer
 
-    def give_up(self) -> None:
+    def cancel(self) -> None:
         """Nobody waits here."""
 
     def finish(self) -> list[Request]:

@@ -23,11 +23,11 @@ OURS = "ansible_collections.iotfleet.ota.plugins."
 #: What makes something that is said, and the parameters that hold the words.
 MAKERS: Mapping[str, tuple[str, ...]] = {
     "OtaError": ("cause", "code", "hint"),
-    "Reason": ("code", "sentence"),
-    "Check": ("name", "ok", "sentence", "hint", "code"),
-    "AnsibleFilterError": ("sentence",),
-    "Evidence": ("question", "found", "tasks", "announced", "sentence"),
-    "Survey": ("batch", "sentence"),
+    "Reason": ("code", "message"),
+    "Check": ("name", "ok", "message", "hint", "code"),
+    "AnsibleFilterError": ("message",),
+    "TaskListing": ("query", "found", "tasks", "announced", "message"),
+    "Observation": ("job", "message"),
 }
 #: No sentence is handed down through more functions.
 MAX_DEPTH = 4
@@ -39,7 +39,7 @@ class Said(NamedTuple):
     """Something that can be said, as patterns."""
 
     code: str
-    sentence: str
+    message: str
     hint: str
 
 
@@ -159,8 +159,21 @@ def _words(node: ast.expr | None, scope: Scope, seen: tuple[str, ...] = (), part
         return _joined([_words(side, scope, seen, part) for side in (node.left, node.right)])
     if isinstance(node, ast.Name):
         return _named(node.id, scope, seen, part)
+    if isinstance(node, ast.Call) and (returned := _returned(node, scope)):
+        return _choice([_words(value, inside, (), part) for value, inside in returned], part)
     branches = _branches(node, scope)
     return _choice([_words(branch, scope, seen, part) for branch in branches], part) if branches else [_unknown(node)]
+
+
+def _returned(call: ast.Call, scope: Scope) -> list[tuple[ast.expr, Scope]]:
+    """What a function of ours returns that words a sentence."""
+    module, name = _target(call, scope.source) or ("", "")
+    if not name.endswith("_sentence"):
+        return []
+    source = SOURCES[module]
+    (function,) = (one for one in source.functions if one.name == name)
+    inside = Scope(source, function, _bind(call, function, scope))
+    return [(node.value, inside) for node in ast.walk(function) if isinstance(node, ast.Return) and node.value]
 
 
 def _branches(node: ast.expr, scope: Scope) -> list[ast.expr]:
@@ -176,7 +189,11 @@ def _branches(node: ast.expr, scope: Scope) -> list[ast.expr]:
 
 
 def _piece(node: ast.expr, scope: Scope, seen: tuple[str, ...]) -> list[str]:
-    return _words(node.value, scope, seen, part=True) if isinstance(node, ast.FormattedValue) else _words(node, scope)
+    if not isinstance(node, ast.FormattedValue):
+        return _words(node, scope)
+    words = _words(node.value, scope, seen, part=True)
+    grouped = isinstance(node.format_spec, ast.JoinedStr) and "," in _words(node.format_spec, scope)
+    return [f"{int(word):,}" if grouped and word.isdigit() else word for word in words]
 
 
 def _joined(parts: Sequence[list[str]]) -> list[str]:
@@ -261,28 +278,28 @@ def _is_made(call: ast.Call, maker: str, function: Function) -> bool:
 
 def _what(call: ast.Call, maker: str, scope: Scope) -> Iterator[Said]:
     given = {**dict(zip(MAKERS[maker], call.args)), **{word.arg: word.value for word in call.keywords}}
-    sentence = given.get("cause", given.get("sentence"))
+    sentence = given.get("cause", given.get("message"))
     for words in itertools.product(*(_words(node, scope) for node in (given.get("code"), sentence, given.get("hint")))):
         yield Said(*words)
 
 
-def doubts() -> set[str]:
+def problems() -> set[str]:
     """All that can be said about why a list or a batch is not to be believed."""
-    found = {said_of.sentence for maker in ("Evidence", "Survey") for said_of in said(maker)}
+    found = {said_of.message for maker in ("TaskListing", "Observation") for said_of in said(maker)}
     for source in SOURCES.values():
         for function in source.functions:
             for node in ast.walk(function):
-                if _is_doubt(node, function):
+                if _is_problem(node, function):
                     value = node.args[0] if isinstance(node, ast.Call) else node.value
                     found.update(word for scope in _scopes(source, function) for word in _words(value, scope))
     # What is only handed on is said elsewhere.
     return {re.sub(r"^⟦(.*)⟧$", r"\1", sentence) for sentence in found if re.search(r"\w (?![^<]*>)", sentence)}
 
 
-def _is_doubt(node: ast.AST, function: Function) -> bool:
+def _is_problem(node: ast.AST, function: Function) -> bool:
     """Whether ``node`` hands on a problem: returns, yields, keeps or appends it."""
     if isinstance(node, (ast.Return, ast.Yield)):
-        return node.value is not None and re.search("problem$|doubt|partial", function.name) is not None
+        return node.value is not None and re.search("problems?$|_missing_tasks", function.name) is not None
     if isinstance(node, ast.Assign):
         return ast.unparse(node.targets[0]) == "problem"
     return isinstance(node, ast.Call) and ast.unparse(node.func) == "problems.append"

@@ -14,14 +14,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.credentials import Credentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.platforms import PLATFORMS
-from ansible_collections.iotfleet.ota.plugins.module_utils._api.request import Service as Connection
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.request import ServiceConfig as Connection
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
-from ansible_collections.iotfleet.ota.plugins.module_utils._client.rate_limiter import Pacer
+from ansible_collections.iotfleet.ota.plugins.module_utils._client.rate_limiter import RateLimiter
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.refresh import RefreshableCredentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport import Response
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Clock as GateClock
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Gate, Look
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import Request
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock as GateClock
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Gate, Poll
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GateOptions
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import read_policy
 
 from .fakes import DATA, Clock
@@ -39,9 +40,16 @@ NO_ANSWER = ("reset_before", "reset_middle", "hang", "endless_body", "trickle")
 class Rollout:
     """A simulated service, and gates on it. What they show is in ``lines``, what they warn of in ``warnings``."""
 
-    def __init__(self, world: Mapping[str, Any], platform: str = "alibaba", response_format: str = "json") -> None:
+    def __init__(
+        self,
+        world: Mapping[str, Any],
+        platform: str = "alibaba",
+        response_format: str = "json",
+        signature_method: str | None = None,
+    ) -> None:
         self.clock = Clock()
         self.platform, self.response_format = platform, response_format
+        self.signature_method = signature_method or PLATFORMS[platform].signature_methods[0]
         clocks = service.Clocks(self.clock.wall, self.clock.monotonic)
         parsed = scenario.parse({"dialect": platform, "qps": 0, **world})
         self.service = service.Service(parsed, service.Settings(clocks=clocks))
@@ -64,7 +72,7 @@ class Rollout:
         headers = {"date": formatdate(reply.date, usegmt=True), **reply.headers}
         return Response(reply.status, {name.lower(): value for name, value in headers.items()}, reply.body)
 
-    def give_up(self) -> None:
+    def cancel(self) -> None:
         """Nobody waits here."""
 
     def fault(self, name: str, **keys: Any) -> None:
@@ -79,24 +87,25 @@ class Rollout:
             PLATFORMS[self.platform],
             "https://iot.example.com/",
             response_format=self.response_format,
-            signature_method=PLATFORMS[self.platform].signature_methods[0],
+            signature_method=self.signature_method,
         )
-        pacer = Pacer(0, self.clock.monotonic, self.clock.sleep)
-        keys = self.keys or Credentials(key.id, key.secret, key.security_token or None)
+        pacer = RateLimiter(0, self.clock.monotonic, self.clock.sleep)
+        bare = RefreshableCredentials.of_key(Credentials(key.id, key.secret, key.security_token or None))
+        keys = self.keys or bare
         return Client(connection, keys, self, pacer, self.warnings.append, wall=self.clock.wall)
 
     def gate(self, *job_ids: str, run: Any = None, **options: Any) -> dict[str, Any]:
         """Run a gate to its end."""
         return self._gate(job_ids, run, options).run()
 
-    def looks(self, *job_ids: str, **options: Any) -> Iterator[Look]:
-        """The looks of a gate, each taken when it is asked for."""
-        return self._gate(job_ids, None, options).looks()
+    def polls(self, *job_ids: str, **options: Any) -> Iterator[Poll]:
+        """The polls of a gate, each taken when its turn comes."""
+        return self._gate(job_ids, None, options).polls()
 
     def _gate(self, job_ids: Sequence[str], run: Any, options: dict[str, Any]) -> Gate:
-        given = {name: options.pop(name) for name in Request._fields if name in options}
+        given = {name: options.pop(name) for name in GateOptions._fields if name in options}
         clock = GateClock(self.clock.wall, self.clock.monotonic, self.clock.sleep, lambda: 0.5)
-        request = Request(job_ids, read_policy(options), **{"max_qps": 0.0, **given})
+        request = GateOptions(job_ids, read_policy(options), **{"max_qps": 0.0, **given})
         at_once = run or (lambda work, timeout, meanwhile: work())
         return Gate(self.client(), request, self.lines.append, self.warnings.append, clock, at_once)
 

@@ -30,8 +30,8 @@ FOLDERS = {
     "module_utils/_ansible": "module_utils/_api module_utils/_client module_utils/_credentials module_utils/_errors"
     " module_utils/_http module_utils/_validation",
     "plugin_utils/_verdict": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_validation",
-    "plugin_utils/_gate": "module_utils/_ansible module_utils/_api module_utils/_client module_utils/_errors"
-    " module_utils/_http module_utils/_queries module_utils/_validation plugin_utils/_verdict",
+    "plugin_utils/_gate": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_http"
+    " module_utils/_queries module_utils/_validation plugin_utils/_verdict",
     "modules": "module_utils/_ansible module_utils/_api module_utils/_client module_utils/_queries"
     " module_utils/_validation",
     "action": "module_utils/_ansible module_utils/_errors plugin_utils/_gate",
@@ -53,24 +53,35 @@ NEIGHBOURS = {
     "module_utils/_credentials": {
         "sts": "provider",
         "metadata": "provider",
-        "ways": "metadata sts",
-        "profiles": "provider sts ways",
-        "chain": "profiles provider sts ways",
+        "profiles": "metadata provider sts",
+        "chain": "metadata profiles provider sts",
         "refresh": "provider",
     },
-    "module_utils/_client": {"client": "paging rate_limiter response"},
+    "module_utils/_client": {
+        "clock": "response",
+        "exchange": "clock response",
+        "paging": "response",
+        "parallel": "rate_limiter",
+        "client": "clock exchange paging parallel rate_limiter response retries",
+    },
     "module_utils/_queries": {"preflight": "jobs"},
     "module_utils/_ansible": {"inputs": "argspec", "info_module": "argspec connection"},
     "plugin_utils/_verdict": {
         "snapshot": "policy",
-        "state": "policy snapshot",
+        "devices": "policy snapshot",
+        "state": "devices policy snapshot",
         "history": "policy snapshot",
-        "wording": "policy state",
-        "rules": "history policy snapshot state wording",
-        "verdict": "history policy rules snapshot state wording",
-        "module_results": "snapshot",
+        "wording": "devices policy state",
+        "case": "history policy snapshot state wording",
+        "rules": "case policy state wording",
+        "verdict": "case devices history policy rules snapshot state wording",
     },
-    "plugin_utils/_gate": {"gate": "observer options reporter result schedule", "events": "gate"},
+    "plugin_utils/_gate": {
+        "result": "options",
+        "reporter": "clock observer options schedule",
+        "gate": "clock observer options reporter result",
+        "events": "gate",
+    },
 }
 
 # Which packages beyond the standard library each of them may import; none is the rule.
@@ -83,8 +94,7 @@ PACKAGES = {
     "module_utils/_ansible/info_module": "ansible",
     "action/ota_rollout_gate": "ansible",
     "filter/rollout_verdict": "ansible",
-    "test/rollout_final": "ansible",
-    "test/rollout_passed": "ansible",
+    "test/rollout": "ansible",
 }
 
 # The contract spells the API's own names; what masks secrets may spell those that mark one.
@@ -151,8 +161,8 @@ def wire_names() -> set[str]:
 
 def plugin_names() -> set[str]:
     """Return the names by which roles and playbooks may call what the collection offers."""
-    folders = ("action", "filter", "modules", "test")
-    return {path.stem for folder in folders for path in (PLUGINS / folder).glob("*.*") if path.stem != "__init__"}
+    files = {path for folder in ("action", "filter", "modules") for path in (PLUGINS / folder).glob("*.py")}
+    return {path.stem for path in files | set((PLUGINS / "test").glob("*.yml"))}
 
 
 def each(paths: Iterable[Path]) -> list[Any]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Holds the guide on permissions against what the plugins ask."""
+"""Holds the guide on permissions against the operations that the plugins call."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec import PREFLIGHT
 from ansible_collections.iotfleet.ota.plugins.module_utils._api import operations
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 
@@ -20,17 +21,17 @@ ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "docsite" / "rst" / "permissions.rst").read_text(encoding="utf-8")
 ACTIONS = {value.action for value in vars(operations).values() if isinstance(value, operations.Operation)}
 DEVICE = {"product_key": "k1", "device_names": ["d-1"], "iot_ids": None}
-PLACE = {"platform": "alibaba", "endpoint": None, "region": "cn-shanghai", "iot_instance_id": None}
-QUESTIONS = {
+OPTIONS = {
     "ota_job_info": {"job_ids": ["1"]},
     "ota_job_tasks_info": {"job_id": "1", "task_statuses": None, "device_names": None, "counts_only": False},
     "ota_unfinished_tasks_info": {**DEVICE, "module_name": None, "task_statuses": None},
     "ota_module_versions_info": {**DEVICE, "module_name": None},
     "ota_device_jobs_info": {**DEVICE, "firmware_id": "f1"},
     "ota_preflight_info": {
-        **dict.fromkeys(("product_key", "device_names", "firmware_id", "dest_version", "job_type", "iot_instance_id")),
+        **dict.fromkeys(PREFLIGHT),
         "job_id": "1",
         "platform": "alibaba",
+        "iot_instance_id": None,
     },
 }
 
@@ -65,19 +66,19 @@ def test_each_plugin_has_a_row():
     assert set().union(*table().values()) == ACTIONS
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
-def test_what_a_module_asks(name, monkeypatch):
+@pytest.mark.parametrize("name", OPTIONS)
+def test_operations_that_a_module_calls(name, monkeypatch):
     module, life = importlib.import_module(f"ansible_collections.iotfleet.ota.plugins.modules.{name}"), {}
-    monkeypatch.setattr(module, "run", lambda **parts: life.update(parts))
+    monkeypatch.setattr(module, "run_info_module", lambda **parts: life.update(parts))
     module.main()
-    rollout, options = world(), QUESTIONS[name]
+    rollout, options = world(), OPTIONS[name]
     rollout.clock.elapsed += 60  # when tasks have succeeded
-    for question in life["inputs"](options):
-        life["ask"](rollout.client(), options, question)
+    for item in life["inputs"](options):
+        life["query"](rollout.client(), options, item)
     assert set(rollout.actions) == table()[name]
 
 
-def test_what_the_gate_asks():
+def test_operations_that_the_gate_calls():
     failing, passing = world(), Rollout(batch("d-1"))
     assert failing.gate("1")["verdict"] == "failed"
     assert passing.gate("1", min_devices=1)["verdict"] == "passed"

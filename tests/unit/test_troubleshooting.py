@@ -17,7 +17,7 @@ from ansible_collections.iotfleet.ota.tests.unit import sentences
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "docsite" / "rst" / "troubleshooting.rst").read_text(encoding="utf-8")
-ERRORS = ("Options", "Credentials", "The network", "Answers that are none", "What the service refuses")
+ERRORS = ("Options", "Credentials", "The network", "Unusable responses", "Errors of the service")
 
 
 def tables(section):
@@ -52,18 +52,20 @@ def test_errors():
 
 def test_what_may_be_wrong_with_a_proxy():
     (row,) = (cell for _code, cell, _hint in first_table("The network") if cell.startswith("<the proxy> <has"))
-    words = [problem for _kinds, problem, _passing in network_errors._proxy_problems()]
+    words = [problem for _kinds, problem, _transient in network_errors.proxy_problems()]
     assert row == f"<the proxy> <{', '.join(words)}>"
 
 
 def test_codes_of_the_services():
-    _sentences, rows = tables("What the service refuses")
+    _sentences, rows = tables("Errors of the service")
     told = {frozenset(codes.split(", ")): hint for codes, hint in rows if not codes.startswith("any other")}
-    known = {frozenset(sentences.codes_of(meaning.pattern)): meaning.hint for meaning in error_codes.MEANINGS}
+    known = {frozenset(sentences.codes_of(meaning.pattern)): meaning.hint for meaning in error_codes.ERROR_CODES}
     assert told == known
     for codes, hint in told.items():
         for code in codes:
-            assert error_codes.meaning_of(code.replace("…", "iot.ota" if code[0] == "…" else "Some")).hint == hint, code
+            assert (
+                error_codes.lookup_error_code(code.replace("…", "iot.ota" if code[0] == "…" else "Some")).hint == hint
+            ), code
 
 
 @pytest.mark.parametrize(
@@ -71,18 +73,18 @@ def test_codes_of_the_services():
     [("any other", 400), ("any other with HTTP 429", 429), ("any other with HTTP 500 or more", 500)],
 )
 def test_codes_that_nobody_knows(words, status):
-    _sentences, rows = tables("What the service refuses")
-    assert [hint for codes, hint in rows if codes == words] == [error_codes.meaning_of("Unheard", status).hint]
+    _sentences, rows = tables("Errors of the service")
+    assert [hint for codes, hint in rows if codes == words] == [error_codes.lookup_error_code("Unheard", status).hint]
 
 
 def test_what_is_not_believed():
-    rows = {(sentence,) for sentence, _remedy in first_table("Lists and batches that are not believed")}
-    assert lacking({(sentence,) for sentence in sentences.doubts()}, rows) == (set(), set())
+    rows = {(sentence,) for sentence, _remedy in first_table("Incomplete lists and batches")}
+    assert lacking({(sentence,) for sentence in sentences.problems()}, rows) == (set(), set())
 
 
 def test_reasons():
     rows = {(code, sentence) for code, sentence, _remedy in first_table("Reasons of the gate")}
-    assert lacking({(reason.code, reason.sentence) for reason in sentences.said("Reason")}, rows) == (
+    assert lacking({(reason.code, reason.message) for reason in sentences.said("Reason")}, rows) == (
         set(),
         {(code, sentence) for code, sentence in rows if code in handed_on("reasons")},
     )
@@ -97,7 +99,7 @@ def test_checks():
 
 def test_refusals_of_roles_filters_and_tests():
     rows = {(sentence,) for sentence, _remedy in first_table("Roles, filters and tests")}
-    said = {error.sentence for error in sentences.said("AnsibleFilterError")} | set(refusals())
+    said = {error.message for error in sentences.said("AnsibleFilterError")} | set(refusals())
     assert lacking({(sentence,) for sentence in said}, rows) == (set(), set())
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rollouts to be judged: tasks, batches and looks in as few words as a test needs."""
+"""Rollouts to judge: tasks, batches and polls in as few words as a test needs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import Key
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceKey
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import Policy
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.snapshot import Batch, Facts
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.snapshot import JobSnapshot, Snapshot
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import Verdict, judge
 
 NOW = 1_772_359_200.0  # 2026-03-01T10:00:00Z
@@ -60,10 +60,10 @@ def batch(
     status: Any = "COMPLETED",
     counts: Mapping[str, int] | None = None,
     total: int | None = None,
-    whole: bool = True,
+    all_listed: bool = True,
     known: bool = True,
     **facts: Any,
-) -> Batch:
+) -> JobSnapshot:
     """A batch of the ``tasks``; a text is one letter for each, whose devices are d1, d2 and so on."""
     listed: list[Any] = []
     for item in tasks:
@@ -84,58 +84,60 @@ def batch(
     }
     if counts is None:
         counts = dict(Counter(item["task_status"] for item in listed))
-    return Batch(
-        job_id, job if known else None, counts, sum(counts.values()) if total is None else total, listed, whole
+    return JobSnapshot(
+        job_id, job if known else None, counts, sum(counts.values()) if total is None else total, listed, all_listed
     )
 
 
-def numbers(total: int | None = None, **counts: int) -> Batch:
+def numbers(total: int | None = None, **counts: int) -> JobSnapshot:
     """A batch of which only numbers are known; states in progress are ``status="IN_PROGRESS"``."""
     status = "IN_PROGRESS" if any(counts.get(state) for state in UNFINISHED) else "COMPLETED"
-    return batch(status=status, counts=counts, total=total, whole=False)
+    return batch(status=status, counts=counts, total=total, all_listed=False)
 
 
-def look(*batches: Batch, now: float = NOW, **facts: Any) -> Facts:
-    """One look at the ``batches``."""
-    return Facts(now, tuple(batches), **facts)
+def poll(*batches: JobSnapshot, now: float = NOW, **facts: Any) -> Snapshot:
+    """One poll of the ``batches``."""
+    return Snapshot(now, tuple(batches), **facts)
 
 
-def report(version: str | None, *names: str) -> dict[Key, str | None]:
+def report(version: str | None, *names: str) -> dict[DeviceKey, str | None]:
     """What devices report as their version."""
     return dict.fromkeys(((PRODUCT, name) for name in names), version)
 
 
-#: In which field of the facts that stands which a verdict wants.
-FIELDS = {"tasks": "batches", "versions": "versions"}
+#: The field of a snapshot that holds the evidence that a verdict needs.
+FIELDS = {"tasks": "jobs", "versions": "versions"}
 
 
-def judged(facts: Facts, policy: Policy, history: Mapping[str, Any] | None = None, **evidence: Any) -> Verdict:
-    """The verdict on one look, with the ``evidence`` once it is wanted, as ``versions`` or ``tasks``."""
-    verdict = judge(facts, policy, history)
+def judged(snapshot: Snapshot, policy: Policy, history: Mapping[str, Any] | None = None, **evidence: Any) -> Verdict:
+    """The verdict on one poll, with the ``evidence`` once it is needed, as ``versions`` or ``tasks``."""
+    verdict = judge(snapshot, policy, history)
     for _time in FIELDS:
-        if verdict.wants in evidence:
-            facts = facts._replace(**{FIELDS[verdict.wants]: evidence[verdict.wants]})
-            verdict = judge(facts, policy, history)
+        if verdict.needs in evidence:
+            snapshot = snapshot._replace(**{FIELDS[verdict.needs]: evidence[verdict.needs]})
+            verdict = judge(snapshot, policy, history)
     return verdict
 
 
-def course(policy: Policy, *looks: Facts, history: Mapping[str, Any] | None = None, **evidence: Any) -> list[Verdict]:
-    """The verdicts on one look after the other, each of which knows the earlier ones from a file."""
+def course(
+    policy: Policy, *polls: Snapshot, history: Mapping[str, Any] | None = None, **evidence: Any
+) -> list[Verdict]:
+    """The verdicts on one poll after the other, each of which knows the earlier ones from a file."""
     verdicts = []
-    for facts in looks:
-        verdicts.append(judged(facts, policy, history, **evidence))
+    for snapshot in polls:
+        verdicts.append(judged(snapshot, policy, history, **evidence))
         history = json.loads(json.dumps(verdicts[-1].history))
     return verdicts
 
 
-def again(facts: Facts, times: int, every: float = 15.0) -> list[Facts]:
-    """``times`` looks that learn the same."""
-    return [facts._replace(now=facts.now + number * every) for number in range(times)]
+def again(snapshot: Snapshot, times: int, every: float = 15.0) -> list[Snapshot]:
+    """``times`` polls that learn the same."""
+    return [snapshot._replace(now=snapshot.now + number * every) for number in range(times)]
 
 
-def settled(facts: Facts, policy: Policy, **evidence: Any) -> Verdict:
-    """The verdict once the same was seen as often as has to be."""
-    return course(policy, *again(facts, policy.confirmations), **evidence)[-1]
+def settled(snapshot: Snapshot, policy: Policy, **evidence: Any) -> Verdict:
+    """The verdict once enough polls have learned the same."""
+    return course(policy, *again(snapshot, policy.confirmations), **evidence)[-1]
 
 
 def codes(verdict: Verdict) -> list[str]:

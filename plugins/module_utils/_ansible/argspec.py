@@ -2,20 +2,25 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The options that modules share; mirrors the doc fragments."""
+"""The edge to Ansible: the options that modules share, as the doc fragments document them, and how they are checked.
+
+Only the files of this folder know Ansible.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
 from typing import Any, Callable
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies_environment
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import AnsibleFallbackNotFound, UnsupportedError
 
 from .._api.platforms import ACS3_METHOD, PLATFORMS, RPC_METHOD
-from .._validation import invalid
+from .._validation import invalid_option
 
 CONNECTION: dict[str, dict[str, Any]] = {
     "platform": {"type": "str", "choices": list(PLATFORMS), "default": "alibaba"},
@@ -23,11 +28,10 @@ CONNECTION: dict[str, dict[str, Any]] = {
     "region": {"type": "str", "default": "cn-shanghai"},
     "iot_instance_id": {"type": "str"},
     "response_format": {"type": "str", "choices": ["json", "xml"], "default": "json"},
-    "full_common_parameters": {"type": "bool", "default": False},
     "signature_method": {"type": "str", "choices": ["auto", ACS3_METHOD, RPC_METHOD], "default": "auto"},
     "validate_certs": {"type": "bool", "default": True},
     "ca_path": {"type": "path"},
-    # A password may be part of it, also where another option is refused before anything else is looked at.
+    # Masked as a whole, because it may contain a password.
     "proxy": {"type": "str", "no_log": True},
     "allow_http": {"type": "bool", "default": False},
     "timeout": {"type": "float", "default": 30.0},
@@ -37,8 +41,7 @@ CONNECTION: dict[str, dict[str, Any]] = {
     "max_qps": {"type": "float", "default": 10.0},
 }
 
-
-#: The environment variables that count where an option is not given, in the order in which they are asked.
+#: Environment variables that set an option that is not given; the first that is not empty counts.
 ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "platform": ("OTA_PLATFORM",),
     "endpoint": ("OTA_ENDPOINT",),
@@ -46,8 +49,7 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "iot_instance_id": ("ALIBABA_CLOUD_IOT_INSTANCE_ID",),
 }
 
-
-# Their environment is asked by _credential_sources, because the halves of a key must come from one source.
+# The chain of credentials reads their environment, because both halves of a key must come from one source.
 CREDENTIALS: dict[str, dict[str, Any]] = {
     "credentials_source": {
         "type": "str",
@@ -69,58 +71,69 @@ CREDENTIALS: dict[str, dict[str, Any]] = {
     "security_token": {"type": "str", "no_log": True},
 }
 
-
 DEVICES: dict[str, dict[str, Any]] = {
     "product_key": {"type": "str", "no_log": False},
     "device_names": {"type": "list", "elements": "str", "aliases": ["device_name"]},
     "iot_ids": {"type": "list", "elements": "str", "aliases": ["iot_id"]},
 }
 
-
 ONLY_SUMMARY: dict[str, dict[str, Any]] = {"only_summary": {"type": "bool", "default": False}}
-
 
 PREFLIGHT: dict[str, dict[str, Any]] = {
     "job_id": {"type": "str"},
     "product_key": {"type": "str", "no_log": False},
     "device_names": {"type": "list", "elements": "str", "aliases": ["device_name"]},
-    "firmware_id": {"type": "str"},
-    "dest_version": {"type": "str"},
-    "job_type": {"type": "str", "choices": ["UPGRADE_FIRMWARE", "VERIFY_FIRMWARE"]},
+    "expected_product_key": {"type": "str", "no_log": False},
+    "expected_firmware_id": {"type": "str"},
+    "expected_version": {"type": "str"},
+    "expected_job_type": {"type": "str", "choices": ["UPGRADE_FIRMWARE", "VERIFY_FIRMWARE"]},
 }
 
 
-def specification(argument_spec: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of one module with those that all share."""
+def full_argument_spec(argument_spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of one module, and those that all modules share."""
     spec = {**CREDENTIALS, **CONNECTION, **argument_spec}
     for name, variables in ENVIRONMENT.items():
-        spec[name] = {**spec[name], "fallback": (_environment, list(variables))}
+        spec[name] = {**spec[name], "fallback": (_first_set, list(variables))}
     return spec
 
 
-def read_options(
-    argument_spec: Mapping[str, Any], given: Mapping[str, Any], hide: Callable[[set[str]], object]
+def validate_options(
+    argument_spec: Mapping[str, Any], given: Mapping[str, Any], mask: Callable[[set[str]], object]
 ) -> dict[str, Any]:
-    """The options ``given`` to what is no module, checked as those of a module are. Those that are secret go to
-    ``hide``.
+    """The options ``given`` to a plugin that is no module, validated like those of a module.
 
-    :raises OtaError: Ansible refuses one.
+    ``mask`` gets the secrets among them, also where an option is rejected.
+
+    :raises OtaError: Ansible rejects an option.
     """
-    checked = ArgumentSpecValidator(specification(argument_spec)).validate(given)
-    hide(checked._no_log_values)
-    if checked.error_messages:
+    validated = ArgumentSpecValidator(full_argument_spec(argument_spec)).validate(given)
+    options: dict[str, Any] = validated.validated_parameters
+    mask(validated._no_log_values)
+    mask(proxy_passwords(options.get("proxy")))
+    if validated.error_messages:
         words = "; ".join(
             f"unsupported options: {error.msg}" if isinstance(error, UnsupportedError) else error.msg
-            for error in checked.errors
+            for error in validated.errors
         )
         hint = "see the documentation of the options"
-        raise invalid(remove_values(words.rstrip("."), checked._no_log_values), hint)
-    options: dict[str, Any] = checked.validated_parameters
+        raise invalid_option(remove_values(words.rstrip("."), validated._no_log_values), hint)
     return options
 
 
-def _environment(*names: str) -> str:
-    """The first of the environment variables that holds anything; Ansible's own fallback takes an empty one too."""
+def proxy_passwords(proxy: str | None) -> set[str]:
+    """The passwords of the proxies that the option or the environment names, both encoded and decoded."""
+    passwords: set[str | None] = set()
+    for url in filter(None, (proxy, *getproxies_environment().values())):
+        try:
+            passwords.add(urlsplit(url if "://" in url else f"//{url}").password)
+        except ValueError:
+            continue
+    return {form for password in passwords if password for form in (password, unquote(password))}
+
+
+def _first_set(*names: str) -> str:
+    """The first environment variable that is not empty; Ansible's own fallback takes an empty one too."""
     for name in names:
         if os.environ.get(name):
             return os.environ[name]

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The edge of the modules: builds module and client, asks for each input, exits or fails. Only this file does."""
+"""The life of an info module: build module and client, run a query for each input, exit or fail.
+
+No other file calls ``exit_json`` or ``fail_json``.
+"""
 
 from __future__ import annotations
 
@@ -13,64 +16,60 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from .._client.client import Client
 from .._errors import MissingLibraryError, OtaError
-from .._validation import invalid
-from .argspec import specification
-from .connection import connect
+from .._validation import invalid_option
+from .argspec import full_argument_spec, proxy_passwords
+from .connection import create_client, read_service
 
 Options = Mapping[str, Any]
-
-
-Entry = dict[str, Any]
-
-
+Result = dict[str, Any]
 E = TypeVar("E")
-
-
 T = TypeVar("T")
 
 
 class OtaModule(AnsibleModule):
-    """A module whose every failure has the same keys, also where Ansible itself refuses an option."""
+    """A module whose failures all have the same keys, also where Ansible itself rejects an option."""
 
     def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
         if "failure" not in kwargs:
-            kwargs["failure"] = invalid(msg, "see the documentation of the options").failure()
+            kwargs["failure"] = invalid_option(msg, "see the documentation of the options").failure()
         super().fail_json(msg=msg, **kwargs)
         raise AssertionError("not reached")
 
 
-def run(
+def run_info_module(
     argument_spec: Mapping[str, Any],
     inputs: Callable[[Options], Sequence[T]],
-    ask: Callable[[Client, Options, T], E],
-    answer: Callable[[list[E]], dict[str, Any]],
-    in_turn: Callable[[Options], bool] = lambda options: False,
+    query: Callable[[Client, Options, T], E],
+    result: Callable[[list[E]], dict[str, Any]],
+    sequential: Callable[[Options], bool] = lambda options: False,
 ) -> None:
-    """The life of an info module.
+    """Run an info module.
 
-    ``inputs`` are what is asked about, side by side or ``in_turn``; ``ask`` gets the entry of one of them; ``answer``
-    makes the module's answer from the entries, in the order of the inputs. When a question fails, the entries that were
-    learned all the same make the answer.
+    ``inputs`` returns what to query, ``query`` reads the entry of one input, and ``result`` makes the module's result
+    of the entries, in the order of the inputs. The queries run in parallel unless ``sequential``. If a query fails, the
+    result is made of the entries that could be read.
     """
-    module = OtaModule(argument_spec=specification(argument_spec), supports_check_mode=True)
-    asked: Sequence[T] = ()
+    module = OtaModule(argument_spec=full_argument_spec(argument_spec), supports_check_mode=True)
+    options, mask = module.params, module.no_log_values.update
+    mask(proxy_passwords(options["proxy"]))
+    items: Sequence[T] = ()
     entries: list[E] = []
     failure: OtaError | None = None
     try:
-        asked = inputs(module.params)
-        client = connect(module.params, module.no_log_values.update, module.warn)
-        entries, failure = client.many(lambda item: ask(client, module.params, item), asked, in_turn(module.params))
+        items = inputs(options)
+        client = create_client(read_service(options), options, mask, module.warn)
+        entries, failure = client.map(lambda item: query(client, options, item), items, sequential(options))
     except OtaError as error:
         failure = error
-    # Outside of the except clause, so that Ansible finds no exception whose traceback it could show.
-    result = answer(entries)
-    if module.params.get("only_summary"):
-        result = {"summary": result["summary"]}
+    # Outside the except clause, so that Ansible finds no exception whose traceback it could show.
+    returned = result(entries)
+    if options.get("only_summary"):
+        returned = {"summary": returned["summary"]}
     if failure is None:
-        module.exit_json(changed=False, **result)
+        module.exit_json(changed=False, **returned)
     msg = str(failure)
     if isinstance(failure, MissingLibraryError):
         msg = missing_required_lib(failure.library, failure.reason)
-    elif len(asked) > 1:
-        msg += f" {len(entries)} of {len(asked)} inputs were read."
-    module.fail_json(msg=msg, failure=failure.failure(), **result)
+    elif len(items) > 1:
+        msg += f" {len(entries)} of {len(items)} inputs were read."
+    module.fail_json(msg=msg, failure=failure.failure(), **returned)

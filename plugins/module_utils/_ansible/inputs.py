@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the inputs of the info modules mean."""
+"""What the options of the info modules select."""
 
 from __future__ import annotations
 
@@ -10,49 +10,51 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._api.platforms import Argument
-from .._validation import invalid, named
+from .._validation import invalid_option, non_blank
 from .argspec import PREFLIGHT
 
 
-def devices_asked(options: Mapping[str, Any]) -> list[dict[str, Argument]]:
-    """What identifies each device that is asked about, in order.
+def device_selectors(options: Mapping[str, Any]) -> list[dict[str, Argument]]:
+    """What selects each device, in order.
 
     :raises OtaError: it is not clear which devices are meant.
     """
     product_key, device_names, iot_ids = (options.get(name) for name in ("product_key", "device_names", "iot_ids"))
     if iot_ids is not None:
         if product_key is not None or device_names is not None:
-            raise invalid(
+            raise invalid_option(
                 "iot_ids is given together with product_key or device_names",
                 "name the devices either by iot_ids, or by product_key and device_names",
             )
-        return [{"iot_id": iot_id} for iot_id in named("iot_ids", iot_ids)]
+        return [{"iot_id": iot_id} for iot_id in non_blank("iot_ids", iot_ids)]
     if product_key is None and device_names is None:
-        raise invalid("no device is named", "give product_key and device_names, or iot_ids")
+        raise invalid_option("no device is named", "give product_key and device_names, or iot_ids")
     if device_names is None:
-        raise invalid("product_key is given without device_names", "name the devices of the product in device_names")
+        raise invalid_option(
+            "product_key is given without device_names", "name the devices of the product in device_names"
+        )
     if not (product_key or "").strip():
-        raise invalid(
+        raise invalid_option(
             "device_names is given without product_key",
             "give the product_key too, because a device's name is unique within its product only",
         )
-    return [{"product_key": product_key, "device_name": name} for name in named("device_names", device_names)]
+    return [{"product_key": product_key, "device_name": name} for name in non_blank("device_names", device_names)]
 
 
-def preflight_asked(options: Mapping[str, Any]) -> dict[str, Any]:
-    """What a preflight is to look at, without blanks around it.
+def preflight_inputs(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a preflight, without blanks around them.
 
-    :raises OtaError: there is nothing that it could ask about, or an option is blank.
+    :raises OtaError: they select neither a batch nor a device, or one is blank.
     """
-    wanted: dict[str, Any] = dict.fromkeys(PREFLIGHT)
+    inputs: dict[str, Any] = dict.fromkeys(PREFLIGHT)
     for name in PREFLIGHT:
         if name == "device_names" and options[name] is not None:
-            wanted[name] = named(name, options[name])
+            inputs[name] = non_blank(name, options[name])
         elif options[name] is not None:
-            (wanted[name],) = named(name, [options[name]])
-    if not wanted["job_id"] and not (wanted["product_key"] and wanted["device_names"]):
-        raise invalid(
+            (inputs[name],) = non_blank(name, [options[name]])
+    if not inputs["job_id"] and not (inputs["product_key"] and inputs["device_names"]):
+        raise invalid_option(
             "neither job_id nor product_key with device_names is given",
-            "give job_id to look at a batch, or product_key and device_names to look before there is one",
+            "give job_id to check a batch, or product_key and device_names to check before there is one",
         )
-    return wanted
+    return inputs

@@ -2,30 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An access key."""
+"""Credentials: an access key, with or without a security token."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-#: A service that hands out credentials gets so many seconds for it, with all that it asks in turn.
-FETCH_TIMEOUT = 20.0
-
 
 @dataclass(frozen=True)
 class Credentials:
-    """An access key. ``security_token`` belongs to temporary keys only; ``expires`` is in seconds since 1970.
-
-    It is a provider of itself, for whoever has a key and needs no source.
-    """
+    """An access key. ``security_token`` belongs to temporary keys only; ``expires`` is in seconds since 1970."""
 
     access_key_id: str
     access_key_secret: str = field(repr=False)
     security_token: str | None = field(default=None, repr=False)
     expires: float | None = None
-
-    source = None
-    place = ""
 
     def confidential(self) -> tuple[str, ...]:
         """What must not be seen in any text: the id too, which is no secret but has no business in an error."""
@@ -35,15 +26,6 @@ class Credentials:
         """What must be masked in all output."""
         return {value for value in (self.access_key_secret, self.security_token) if value}
 
-    def lasts(self, now: float, margin: float = 0.0) -> bool:
-        """Whether they are valid ``margin`` seconds after ``now``."""
+    def is_valid_at(self, now: float, margin: float = 0.0) -> bool:
+        """Whether they are still valid ``margin`` seconds after ``now``."""
         return self.expires is None or now + margin < self.expires
-
-    def current(self, limit: float = FETCH_TIMEOUT) -> Credentials:
-        return self
-
-    def renew(self, refused: Credentials, limit: float = FETCH_TIMEOUT) -> bool:
-        return False
-
-    def give_up(self) -> None:
-        """Nobody waits here."""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From bytes to the envelope of a response: JSON and XML, either letter case."""
+"""From bytes to the envelope of a response and the facts in it: JSON and XML, either letter case."""
 
 from __future__ import annotations
 
@@ -13,23 +13,20 @@ from typing import Any, NamedTuple
 from xml.parsers import expat
 
 from .._errors import MissingLibraryError, OtaError, Retry
-from .facts import _is_blank, _lookup, _no_answer, _read, _unwrap, read_fields, unreadable
-from .operations import Kind, Operation, _fields
+from .facts import by_lower_name, is_blank, read_field, read_fields, unreadable_error, unwrap_list
+from .operations import Kind, Operation, typed_fields
 
-#: What surrounds the data of an answer. A gateway writes ``Message`` where the service writes ``ErrorMessage``.
+#: Fields around the data of a response. A gateway writes ``Message`` where the service writes ``ErrorMessage``.
 ENVELOPE = (
-    *_fields(Kind.BOOLEAN, "Success"),
-    *_fields(Kind.TEXT, "Code ErrorMessage Message RequestId"),
-    *_fields(Kind.INTEGER, "Total CurrentPage PageCount"),
+    *typed_fields(Kind.BOOLEAN, "Success"),
+    *typed_fields(Kind.TEXT, "Code ErrorMessage Message RequestId"),
+    *typed_fields(Kind.INTEGER, "Total CurrentPage PageCount"),
 )
-
 
 DATA = "Data"
 
-
-#: No documented answer is nested nearly so deep.
+#: Deepest nesting that is read; no documented response comes near it.
 _MAX_DEPTH = 50
-
 
 _XML_ENDED_EARLY = {
     expat.errors.codes[reason]
@@ -43,7 +40,7 @@ _XML_ENDED_EARLY = {
 
 
 class Envelope(NamedTuple):
-    """What surrounds the data of every answer. ``success`` is ``None`` where the answer does not say."""
+    """What surrounds the data of every response. ``success`` is ``None`` where the response does not say."""
 
     success: bool | None
     code: str
@@ -55,37 +52,37 @@ class Envelope(NamedTuple):
     page_count: int | None
 
 
-def decode(body: bytes, response_format: str) -> Envelope:
-    """Read an answer in the format that was asked for, ``json`` or ``xml``.
+def decode_body(body: bytes, response_format: str) -> Envelope:
+    """Read a response in the requested format, ``json`` or ``xml``.
 
-    :raises OtaError: the body is no such answer. The codes are ``empty_answer``, ``html_answer``, ``xml_answer``,
-        ``json_answer``, ``cut_answer`` and ``unreadable_answer``.
+    :raises OtaError: the body is no such response. The codes are ``empty_response``, ``html_response``,
+        ``xml_response``, ``json_response``, ``cut_response`` and ``unreadable_response``.
     """
     text = body.strip()
     if not text:
-        raise _no_answer("empty_answer", "the answer is empty", "ask again", Retry.LATER)
-    actual = _sniff(text)
+        raise OtaError("the response is empty", code="empty_response", hint="try again", retry=Retry.LATER)
+    actual = _sniff_format(text)
     if actual == "html":
-        raise _no_answer(
-            "html_answer",
-            "the answer is a web page",
-            "check endpoint and proxy, because something else than the service answers there",
+        raise OtaError(
+            "the response is a web page",
+            code="html_response",
+            hint="check endpoint and proxy, because something other than the service responds there",
         )
     if actual != response_format:
-        raise _no_answer(
-            f"{actual}_answer",
-            f"the answer is {actual.upper()} although {response_format.upper()} was asked for",
-            f"set response_format to {actual}, or check endpoint",
+        raise OtaError(
+            f"the response is {actual.upper()} although {response_format.upper()} was requested",
+            code=f"{actual}_response",
+            hint=f"set response_format to {actual}, or check endpoint",
         )
     content = _parse_json(text) if actual == "json" else _parse_xml(text)
     if not isinstance(content, dict):
-        raise unreadable("it is not an object")
+        raise unreadable_error("it is not an object")
     if _is_deeper(content, _MAX_DEPTH):
-        raise unreadable("it is nested too deep")
-    return _envelope(content)
+        raise unreadable_error("it is nested too deep")
+    return _read_envelope(content)
 
 
-def _sniff(text: bytes) -> str:
+def _sniff_format(text: bytes) -> str:
     start = text[:200].lower()
     if not start.startswith((b"<", b"\xef\xbb\xbf<")):
         return "json"
@@ -100,16 +97,16 @@ def _parse_json(text: bytes) -> Any:
         return content
     except json.JSONDecodeError as error:
         if text.startswith(b"{") and (not text.endswith(b"}") or error.pos >= len(error.doc)):
-            raise _cut() from None
-        raise unreadable("it is not valid JSON") from None
+            raise _truncated_error() from None
+        raise unreadable_error("it is not valid JSON") from None
     except (ValueError, RecursionError):
-        raise unreadable("it is not valid JSON") from None
+        raise unreadable_error("it is not valid JSON") from None
 
 
 def _parse_xml(text: bytes) -> Any:
-    if b"<!DOCTYPE" in text:  # no documented answer has one, and some versions of xmltodict only drop entities
-        raise unreadable("it declares a document type")
-    check_library("xml")
+    if b"<!DOCTYPE" in text:  # no documented response has one, and some versions of xmltodict only drop entities
+        raise unreadable_error("it declares a document type")
+    require_xml_library("xml")
     import xmltodict
 
     try:
@@ -117,10 +114,10 @@ def _parse_xml(text: bytes) -> Any:
         return _without_markup(next(iter(document.values())))
     except expat.ExpatError as error:
         if error.code in _XML_ENDED_EARLY:
-            raise _cut() from None
-        raise unreadable("it is not valid XML") from None
-    except (ValueError, LookupError, RecursionError):  # LookupError: an encoding that nobody knows
-        raise unreadable("it is not valid XML") from None
+            raise _truncated_error() from None
+        raise unreadable_error("it is not valid XML") from None
+    except (ValueError, LookupError, RecursionError):  # LookupError: an unknown encoding
+        raise unreadable_error("it is not valid XML") from None
 
 
 def _without_markup(node: Any) -> Any:
@@ -138,15 +135,15 @@ def _is_deeper(node: Any, levels: int) -> bool:
     return levels == 0 or any(_is_deeper(item, levels - 1) for item in inner)
 
 
-def _envelope(content: Mapping[str, Any]) -> Envelope:
-    found = _lookup(content)
-    facts = {field.name: _read(field, found.get(field.key)) for field in ENVELOPE}
+def _read_envelope(content: Mapping[str, Any]) -> Envelope:
+    found = by_lower_name(content)
+    facts = {field.name: read_field(field, found.get(field.key)) for field in ENVELOPE}
     for name in ("total", "current_page", "page_count"):
         if not (facts[name] is None or (isinstance(facts[name], int) and facts[name] >= 0)):
-            raise unreadable(f"its {name} is not a number")
+            raise unreadable_error(f"its {name} is not a number")
     for name in ("code", "error_message", "message", "request_id"):
         if not isinstance(facts[name], (str, type(None))):
-            raise unreadable(f"its {name} is not text")
+            raise unreadable_error(f"its {name} is not text")
     return Envelope(
         success=facts["success"],
         code=facts["code"] or "",
@@ -160,26 +157,32 @@ def _envelope(content: Mapping[str, Any]) -> Envelope:
 
 
 def read_object(operation: Operation, envelope: Envelope) -> dict[str, Any] | None:
-    """The facts about the one object that the data is, or ``None`` where the answer holds none."""
-    if _is_blank(envelope.data):
+    """The facts about the one object that the data is, or ``None`` where there is none.
+
+    :raises OtaError: the data cannot be read.
+    """
+    if is_blank(envelope.data):
         return None
     if not isinstance(envelope.data, dict):
-        raise unreadable("its data is not an object")
+        raise unreadable_error("its data is not an object")
     return read_fields(operation.fields, envelope.data)
 
 
 def read_rows(operation: Operation, envelope: Envelope) -> list[dict[str, Any]]:
-    """The facts about each object in the list that the data wraps; nothing, null and empty are an empty list."""
-    rows = _unwrap(envelope.data, operation.wrapper)
+    """The facts about each object in the list that the data wraps; nothing, null and empty are an empty list.
+
+    :raises OtaError: the data cannot be read.
+    """
+    rows = unwrap_list(envelope.data, operation.wrapper)
     if not all(isinstance(row, dict) for row in rows):
-        raise unreadable(f"its {operation.wrapper} is not a list of objects")
+        raise unreadable_error(f"its {operation.wrapper} is not a list of objects")
     facts = [read_fields(operation.fields, row) for row in rows]
     if not all(isinstance(row[operation.identity], (str, type(None))) for row in facts):
-        raise unreadable(f"its {operation.identity} is not text")
+        raise unreadable_error(f"its {operation.identity} is not text")
     return facts
 
 
-def check_library(response_format: str) -> None:
+def require_xml_library(response_format: str) -> None:
     """:raises MissingLibraryError: what reads the format is not installed."""
     if response_format == "xml":
         try:
@@ -188,7 +191,10 @@ def check_library(response_format: str) -> None:
             raise MissingLibraryError("xmltodict") from None
 
 
-def _cut() -> OtaError:
-    return _no_answer(
-        "cut_answer", "the answer ends in the middle", "ask again, or check the network and proxy", Retry.LATER
+def _truncated_error() -> OtaError:
+    return OtaError(
+        "the response is truncated",
+        code="cut_response",
+        hint="try again, or check the network and proxy",
+        retry=Retry.LATER,
     )

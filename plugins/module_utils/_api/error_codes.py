@@ -13,139 +13,137 @@ from typing import NamedTuple
 from .._errors import Retry
 
 
-def _matches(pattern: str, code: str) -> bool:
-    """Whether ``code`` is meant; patterns are compiled only when an error has come, which saves every task the time."""
+def matches_code(pattern: str, code: str) -> bool:
+    """Whether ``pattern`` matches ``code``. Patterns are compiled after an error only, to keep all other tasks fast."""
     return re.search(pattern, code, re.IGNORECASE) is not None
 
 
-class Meaning(NamedTuple):
-    """What a code of the service means for us.
+class ErrorCode(NamedTuple):
+    """What a code of the service means.
 
-    ``quote`` is off where the service's text repeats the signed request. ``systemic`` is on where any other question
-    would get the same answer.
+    ``quote`` is off where the service's text repeats the signed request. ``affects_all`` is on where any other request
+    would be refused alike.
     """
 
     pattern: str
     hint: str
     retry: Retry = Retry.NEVER
     quote: bool = True
-    systemic: bool = False
+    affects_all: bool = False
 
 
 _CLOCK_CODES = r"^InvalidTimeStamp\."
 
-
 _PERMISSION_CODES = r"^(Forbidden|NoPermission)(\.|$)|\.RamActionPermissionDeny$"
-
 
 _INSTANCE_CODES = r"\.(IotInstanceNotFound|InstanceNotFound)$"
 
-
 _EXPIRY_CODES = r"^InvalidSecurityToken\.Expired$"
 
+_VERSION_CODES = r"^Missing(Format|Version|SignatureVersion)$"
 
 _KEY_CODES = (
     r"^(SignatureDoesNotMatch|IncompleteSignature|InvalidAccessKeyId|MissingSecurityToken|InvalidSecurityToken)(\.|$)"
 )
 
-
-MEANINGS = (
-    Meaning(
+ERROR_CODES = (
+    ErrorCode(
         r"^(Throttling|Rejected\.Throttling|iot\.messagebroker\.RateLimit)(\.|$)",
-        "lower max_qps or ask again later, because all users of an account share its quota",
+        "lower max_qps or try again later, because all users of an account share its quota",
         Retry.SLOWER,
     ),
-    Meaning(
+    ErrorCode(
         r"^(ServiceUnavailable|InternalError|UnknownError|iot\.system\.SystemException)(\.|$)",
-        "ask again later, or give the request id to the vendor's support",
+        "try again later, or give the request ID to the vendor's support",
         Retry.LATER,
     ),
-    Meaning(r"^SignatureNonceUsed$", "make sure that no proxy sends a request twice", Retry.ONCE, quote=False),
-    Meaning(
+    ErrorCode(r"^SignatureNonceUsed$", "make sure that no proxy sends a request twice", Retry.ONCE, quote=False),
+    ErrorCode(
         _CLOCK_CODES,
-        "set the clock of the machine that runs the module, best by NTP",
+        "set the clock of the machine that runs the module, preferably by NTP",
         Retry.ONCE,
         quote=False,
-        systemic=True,
+        affects_all=True,
     ),
-    Meaning(
+    ErrorCode(
         r"^(SignatureDoesNotMatch|IncompleteSignature)(\.|$)",
         "check that access_key_secret is the one that belongs to access_key_id",
         quote=False,
-        systemic=True,
+        affects_all=True,
     ),
-    Meaning(
+    ErrorCode(
         r"^InvalidAccessKeyId\.Inactive$",
-        "enable the access key, or give another by access_key_id and access_key_secret",
+        "enable the access key, or give another one in access_key_id and access_key_secret",
         quote=False,
-        systemic=True,
+        affects_all=True,
     ),
-    Meaning(
+    ErrorCode(
         r"^InvalidAccessKeyId(\.|$)",
-        "check access_key_id, and that platform and endpoint are those of the account that it belongs to",
+        "check access_key_id, and that platform and endpoint are those of its account",
         quote=False,
-        systemic=True,
+        affects_all=True,
     ),
-    Meaning(
+    ErrorCode(
         _EXPIRY_CODES,
-        "ask for new temporary credentials and give all three of access_key_id, access_key_secret and security_token",
+        "request new temporary credentials and give all three of access_key_id, access_key_secret and security_token",
         quote=False,
-        systemic=True,
+        affects_all=True,
     ),
-    Meaning(
+    ErrorCode(
         r"^(MissingSecurityToken|InvalidSecurityToken)(\.|$)",
         "give the security_token that was issued together with access_key_id and access_key_secret",
         quote=False,
-        systemic=True,
+        affects_all=True,
     ),
-    Meaning(
+    ErrorCode(
         _PERMISSION_CODES,
-        "let the account's administrator allow this action to the user or role of the access key",
-        systemic=True,
+        "ask the account's administrator to allow this action for the user or role of the access key",
+        affects_all=True,
     ),
-    Meaning(
+    ErrorCode(
         _INSTANCE_CODES,
         "check iot_instance_id, and that the instance is in this region",
-        systemic=True,
+        affects_all=True,
     ),
-    Meaning(
+    ErrorCode(
         r"\.(UidNotFound|InvalidTenant|IllegalRequest)$",
         "check that the account uses this service in this region",
-        systemic=True,
+        affects_all=True,
     ),
-    Meaning(r"\.BillIsOverDue$", "settle the account's bill", systemic=True),
-    Meaning(r"(^|\.)NotExistedProduct$", "check product_key", systemic=True),
-    Meaning(r"(^|\.)FirmwareNotFound$", "check firmware_id", systemic=True),
-    Meaning(
+    ErrorCode(r"\.BillIsOverDue$", "settle the account's bill", affects_all=True),
+    ErrorCode(r"(^|\.)NotExistedProduct$", "check product_key", affects_all=True),
+    ErrorCode(r"(^|\.)FirmwareNotFound$", "check firmware_id", affects_all=True),
+    ErrorCode(
         r"^(InvalidApi\.NotFound|UnsupportedOperation|InvalidVersion)(\.|$)",
         "check platform and endpoint, because this service does not offer the operation",
-        systemic=True,
+        affects_all=True,
     ),
-    Meaning(
-        r"^Missing(Format|Version|SignatureVersion)$", "set full_common_parameters, or check platform", systemic=True
+    ErrorCode(
+        _VERSION_CODES,
+        "check platform and endpoint, or set signature_method to HMAC-SHA1, because this service cannot see the"
+        " common parameters",
+        affects_all=True,
     ),
-    Meaning(
+    ErrorCode(
         r"^Missing(Action|AccessKeyId|SignatureMethod|SignatureNonce|Signature|Timestamp)$",
-        "check platform and endpoint, or set signature_method to HMAC-SHA1, because this service does not see who asks",
-        systemic=True,
+        "check platform and endpoint, or set signature_method to HMAC-SHA1, because this service cannot see who is"
+        " calling",
+        affects_all=True,
     ),
-    Meaning(r"^Missing|^Invalid|\.InvalidPageParams$", "correct the option that the code names"),
+    ErrorCode(r"^Missing|^Invalid|\.InvalidPageParams$", "correct the option that the code names"),
 )
 
+_UNKNOWN_CODE = ErrorCode("", "look the code up in the vendor's list of error codes")
 
-_UNKNOWN_CODE = Meaning("", "look the code up in the vendor's list of error codes")
+_SERVER_FAULT = ErrorCode("", "try again later, or check the service's status page", Retry.LATER)
 
-
-_SERVER_FAULT = Meaning("", "ask again later, or look at the service's status page", Retry.LATER)
-
-
-_TOO_MANY = Meaning("", "lower max_qps or ask again later", Retry.SLOWER)
+_TOO_MANY = ErrorCode("", "lower max_qps or try again later", Retry.SLOWER)
 
 
-def meaning_of(code: str, http_status: int | None = None) -> Meaning:
-    """What ``code`` means; an unknown one is judged by the HTTP status alone."""
-    for meaning in MEANINGS:
-        if _matches(meaning.pattern, code):
+def lookup_error_code(code: str, http_status: int | None = None) -> ErrorCode:
+    """What ``code`` means; the meaning of an unknown one is that of the HTTP status."""
+    for meaning in ERROR_CODES:
+        if matches_code(meaning.pattern, code):
             return meaning
     if http_status == 429:
         return _TOO_MANY
@@ -153,14 +151,14 @@ def meaning_of(code: str, http_status: int | None = None) -> Meaning:
 
 
 def is_clock_code(code: str) -> bool:
-    """Whether ``code`` says that the time stamp of the request is off."""
-    return _matches(_CLOCK_CODES, code)
+    """Whether ``code`` says that the timestamp of the request is off."""
+    return matches_code(_CLOCK_CODES, code)
 
 
-class Topic(enum.Enum):
+class FailureTopic(enum.Enum):
     """What a failure is about."""
 
-    NETWORK = "network"  # nothing that answers is the service
+    NETWORK = "network"  # what responds, if anything, is not the service
     KEY = "key"
     CLOCK = "clock"
     PERMISSION = "permission"
@@ -169,39 +167,43 @@ class Topic(enum.Enum):
 
 
 _TOPICS = (
-    (_KEY_CODES, Topic.KEY),
-    (_CLOCK_CODES, Topic.CLOCK),
-    (_PERMISSION_CODES, Topic.PERMISSION),
-    (_INSTANCE_CODES, Topic.INSTANCE),
+    (_KEY_CODES, FailureTopic.KEY),
+    (_CLOCK_CODES, FailureTopic.CLOCK),
+    (_PERMISSION_CODES, FailureTopic.PERMISSION),
+    (_INSTANCE_CODES, FailureTopic.INSTANCE),
 )
 
+#: Codes of our own for responses that are not the service's.
+_FOREIGN_RESPONSES = r"^(http_\d+|html_response|redirect|no_success|proxy_\w+)$"
 
-#: Our own codes for answers that are not the service's, and for what is wrong although it answered, or was not asked.
-_NOT_THE_SERVICE = r"^(http_\d+|html_answer|redirect|no_success|proxy_\w+)$"
+#: Codes of our own for credentials that cannot be had.
+_CREDENTIALS_FAILURES = r"^(credentials_failed|missing_credentials|bad_profile|missing_library)$"
+
+#: Codes of our own for what is wrong although the service responded, or was not called.
+_OTHER_FAILURES = r"^(wrong_response|incomplete_listing|invalid_option)$"
 
 
-_OF_THE_KEY = r"^(credentials_failed|missing_credentials|bad_profile|missing_library)$"
-
-
-_NOT_THE_NETWORK = r"^(wrong_answer|incomplete_listing|invalid_option)$"
-
-
-def topic_of(code: str, http_status: int | None) -> Topic:
-    """What a failure with this code is about. Without an HTTP status there was no answer."""
-    if _matches(_NOT_THE_NETWORK, code):
-        return Topic.OTHER
-    if _matches(_OF_THE_KEY, code):
-        return Topic.KEY
-    if http_status is None or _matches(_NOT_THE_SERVICE, code):
-        return Topic.NETWORK
-    return next((topic for pattern, topic in _TOPICS if _matches(pattern, code)), Topic.OTHER)
+def failure_topic(code: str, http_status: int | None) -> FailureTopic:
+    """What a failure with this code is about. Without an HTTP status there was no response."""
+    if matches_code(_OTHER_FAILURES, code):
+        return FailureTopic.OTHER
+    if matches_code(_CREDENTIALS_FAILURES, code):
+        return FailureTopic.KEY
+    if http_status is None or matches_code(_FOREIGN_RESPONSES, code):
+        return FailureTopic.NETWORK
+    return next((topic for pattern, topic in _TOPICS if matches_code(pattern, code)), FailureTopic.OTHER)
 
 
 def is_expiry_code(code: str) -> bool:
-    """Whether ``code`` says that temporary credentials are over."""
-    return _matches(_EXPIRY_CODES, code)
+    """Whether ``code`` says that temporary credentials have expired."""
+    return matches_code(_EXPIRY_CODES, code)
+
+
+def is_version_code(code: str) -> bool:
+    """Whether ``code`` says that one of the common parameters is missing that a platform leaves out."""
+    return matches_code(_VERSION_CODES, code)
 
 
 def is_key_code(code: str) -> bool:
-    """Whether ``code`` finds fault with the key that signed the request, so that one wants to know where it is from."""
-    return _matches(_KEY_CODES, code) or _matches(_PERMISSION_CODES, code)
+    """Whether ``code`` is about the key that signed the request, so that its origin matters."""
+    return matches_code(_KEY_CODES, code) or matches_code(_PERMISSION_CODES, code)

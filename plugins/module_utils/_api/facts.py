@@ -2,33 +2,31 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From the wire to facts: JSON and XML, either letter case, one shape.
+"""From the data of a response to facts: one shape for JSON and XML, and for either letter case.
 
-Pure. A body is decoded into an :class:`Envelope`, whose data is read into facts by the fields of its operation.
-Names are looked up without regard to letter case, because one platform writes ``JobId``, the other ``jobId`` and
-its tables ``JobID``. XML has no types, and a list of one looks like no list: both are put right by the field's
-kind.
+Names are looked up without regard to letter case, because one platform writes ``JobId``, the other ``jobId`` and its
+tables ``JobID``. XML has no types, and a list of one looks like no list: the kind of a field puts both right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .._errors import OtaError, Retry
+from .._errors import OtaError
 from .operations import SPELLINGS, Field, Kind, Operation, snake_case
-from .redaction import _without_signed_links
+from .redaction import mask_signed_links
 
 
 def read_fields(fields: tuple[Field, ...], content: Mapping[str, Any]) -> dict[str, Any]:
-    """Each of ``fields`` as a fact, ``None`` where nothing came, and whatever else ``content`` holds in snake case."""
-    found = _lookup(content)
-    facts = {field.name: _read(field, found.pop(field.key, None)) for field in fields}
+    """Each of ``fields`` as a fact, ``None`` where it is missing, and whatever else ``content`` holds in snake case."""
+    found = by_lower_name(content)
+    facts = {field.name: read_field(field, found.pop(field.key, None)) for field in fields}
     if found:  # what is not documented
         for wire, value in content.items():
             if wire.lower() in found:
                 facts.setdefault(snake_case(wire), _snake_keys(value))
-    return {name: _without_signed_links(value) for name, value in facts.items()}
+    return {name: mask_signed_links(value) for name, value in facts.items()}
 
 
 def no_facts(operation: Operation) -> dict[str, Any]:
@@ -36,7 +34,7 @@ def no_facts(operation: Operation) -> dict[str, Any]:
     return read_fields(operation.fields, {})
 
 
-def tally(rows: list[dict[str, Any]], name: str, documented: tuple[str, ...]) -> dict[str, int]:
+def count_by(rows: Iterable[Mapping[str, Any]], name: str, documented: tuple[str, ...]) -> dict[str, int]:
     """How often each word is the fact ``name`` in ``rows``; the ``documented`` words are there even at zero."""
     counts = dict.fromkeys(documented, 0)
     for row in rows:
@@ -45,17 +43,18 @@ def tally(rows: list[dict[str, Any]], name: str, documented: tuple[str, ...]) ->
     return counts
 
 
-def _read(field: Field, value: Any) -> Any:
+def read_field(field: Field, value: Any) -> Any:
+    """The fact that the ``value`` of a field is."""
     if field.kind is Kind.TEXTS:
-        return [_text(item) for item in _unwrap(value, field.wrapper)]
+        return [to_text(item) for item in unwrap_list(value, field.wrapper)]
     if field.kind is Kind.RECORDS:
-        rows = _unwrap(value, field.wrapper)
+        rows = unwrap_list(value, field.wrapper)
         return [read_fields(field.fields, row) if isinstance(row, dict) else row for row in rows]
     return _SCALARS[field.kind](value)
 
 
-def _lookup(content: Mapping[str, Any]) -> dict[str, Any]:
-    """``content`` by lower-case name; of two spellings of one name, the one that holds something counts."""
+def by_lower_name(content: Mapping[str, Any]) -> dict[str, Any]:
+    """``content`` by lower-case name; of two spellings of one name, the one that has a value counts."""
     found: dict[str, Any] = {}
     for wire, value in content.items():
         if found.get(wire.lower()) is None:
@@ -63,19 +62,20 @@ def _lookup(content: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _unwrap(value: Any, wrapper: str) -> list[Any]:
-    """The list in ``{wrapper: [...]}``. A list of one may come as its only item."""
+def unwrap_list(value: Any, wrapper: str) -> list[Any]:
+    """The list in ``{wrapper: [...]}``; in XML, a list of one is its only item."""
     if isinstance(value, dict) and value:
-        found = _lookup(value)
+        found = by_lower_name(value)
         if wrapper.lower() not in found:
-            raise unreadable(f"it holds no {wrapper}")
+            raise unreadable_error(f"it holds no {wrapper}")
         value = found[wrapper.lower()]
-    if _is_blank(value):
+    if is_blank(value):
         return []
     return value if isinstance(value, list) else [value]
 
 
-def _is_blank(value: Any) -> bool:
+def is_blank(value: Any) -> bool:
+    """Whether ``value`` is one of the ways to say nothing."""
     return value is None or value in ({}, []) or (isinstance(value, str) and not value.strip())
 
 
@@ -85,21 +85,21 @@ def _snake_keys(value: Any) -> Any:
     return [_snake_keys(item) for item in value] if isinstance(value, list) else value
 
 
-# A value that is not of its documented type is kept as it came: a cosmetic field must not cost the whole answer.
-def _text(value: Any) -> Any:
+# A value that is not of its documented type stays as it is: a cosmetic field must not cost the whole response.
+def to_text(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, (int, float)) else value
 
 
-def _word(value: Any) -> Any:
+def to_word(value: Any) -> Any:
     if not isinstance(value, str):
-        return _text(value)
+        return to_text(value)
     word = value.strip().upper()
     return SPELLINGS.get(word, word)
 
 
-def _integer(value: Any) -> Any:
+def to_integer(value: Any) -> Any:
     if isinstance(value, str):
         text = value.strip()
         digits = text[1:] if text.startswith("-") else text
@@ -107,24 +107,20 @@ def _integer(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _boolean(value: Any) -> Any:
+def to_boolean(value: Any) -> Any:
     if isinstance(value, str):
         text = value.strip()
         return {"true": True, "false": False}.get(text.lower(), value if text else None)
     return value
 
 
-_SCALARS = {Kind.TEXT: _text, Kind.WORD: _word, Kind.INTEGER: _integer, Kind.BOOLEAN: _boolean}
+_SCALARS = {Kind.TEXT: to_text, Kind.WORD: to_word, Kind.INTEGER: to_integer, Kind.BOOLEAN: to_boolean}
 
 
-def unreadable(reason: str) -> OtaError:
-    """An answer that is whole but makes no sense."""
-    return _no_answer(
-        "unreadable_answer",
-        f"the answer cannot be read, {reason}",
-        "check endpoint and platform, or report it if both are right",
+def unreadable_error(reason: str) -> OtaError:
+    """A response that is complete but makes no sense."""
+    return OtaError(
+        f"the response cannot be read: {reason}",
+        code="unreadable_response",
+        hint="check endpoint and platform, or report it if both are right",
     )
-
-
-def _no_answer(code: str, cause: str, hint: str, retry: Retry = Retry.NEVER) -> OtaError:
-    return OtaError(cause, code=code, hint=hint, retry=retry)

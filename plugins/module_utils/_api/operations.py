@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the API offers, as data: the one place that knows the names on the wire.
+"""The operations of the API as data: their parameters, fields and names on the wire.
 
 Sources: the vendors' pages on QueryOTAJob, ListOTAJobByDevice and ListOTAUnfinishedTaskByDevice, and the models in the
 vendor's SDK ``aliyun-python-sdk-iot``.
@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 
-from .error_codes import _matches
+from .error_codes import matches_code
 
 
 class Kind(enum.Enum):
@@ -33,7 +33,7 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True)
 class Field:
-    """A field of an answer: its name on the wire and how to read it."""
+    """A field of a response: its name on the wire and how to read it."""
 
     wire: str
     kind: Kind
@@ -58,27 +58,23 @@ def snake_case(wire: str) -> str:
     return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", words).lower()
 
 
-def _fields(kind: Kind, wires: str) -> tuple[Field, ...]:
+def typed_fields(kind: Kind, wires: str) -> tuple[Field, ...]:
+    """A field of one ``kind`` for each of the names in ``wires``."""
     return tuple(Field(wire, kind) for wire in wires.split())
 
 
-_TAGS = Field("Tags", Kind.RECORDS, "OtaTagDTO", _fields(Kind.TEXT, "Key Value"))
-
+_TAGS = Field("Tags", Kind.RECORDS, "OtaTagDTO", typed_fields(Kind.TEXT, "Key Value"))
 
 #: Spellings that mean the same: the vendors' English pages write some words differently from the wire.
 SPELLINGS: Mapping[str, str] = MappingProxyType(
     {"COMPLETE": "COMPLETED", "CANCELLED": "CANCELED", "VERFIY_FIRMWARE": "VERIFY_FIRMWARE"}
 )
 
-
 JOB_STATUSES = ("PLANNED", "IN_PROGRESS", "COMPLETED", "CANCELED")
-
 
 FINISHED_JOB_STATUSES = ("COMPLETED", "CANCELED")
 
-
 UNFINISHED_TASK_STATUSES = ("CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS")
-
 
 TASK_STATUSES = (*UNFINISHED_TASK_STATUSES, "SUCCEEDED", "FAILED", "CANCELED")
 
@@ -88,12 +84,12 @@ class Operation:
     """One operation of the API.
 
     ``parameters`` map our names to those on the wire; a list is sent as ``Name.1``, ``Name.2`` and so on.
-    ``wrapper`` is the list inside the answer's data; without one the data is a single object. ``page_size`` is the
-    largest page that may be asked for, 0 where the operation does not page. ``identity`` are the facts by which an
-    answer, or a row, is known. ``not_found`` are the business codes that say that what was asked about does not
-    exist; they are patterns, because the vendors document no code for an unknown job. A wrong package, product,
-    instance or account is not among them. ``about`` are the facts that each row must share with the question, where
-    both tell them. ``announces`` is off where it is not documented what the announced number of rows counts.
+    ``wrapper`` is the list inside the data of a response; without one the data is a single object. ``page_size`` is the
+    largest page that can be requested, 0 where the operation does not page. ``identity`` is the fact that identifies an
+    object or a row. ``not_found`` matches the codes of objects that do not exist; it is a pattern, because the vendors
+    document no code for an unknown job, and leaves out a wrong package, product, instance or account. ``must_match``
+    are the facts of each row that must equal the arguments, where both have them. ``reports_total`` is off where it is
+    not documented what the announced number of rows counts.
     """
 
     action: str
@@ -103,12 +99,12 @@ class Operation:
     identity: str
     wrapper: str = ""
     page_size: int = 0
-    about: tuple[str, ...] = ()
-    announces: bool = True
+    must_match: tuple[str, ...] = ()
+    reports_total: bool = True
 
     def is_not_found(self, code: str) -> bool:
         """Whether ``code`` is one of ``not_found``."""
-        return _matches(self.not_found, code)
+        return matches_code(self.not_found, code)
 
 
 _NOT_FOUND = r"(?:not_?found|not_?exist(?:s|ed)?|inexistent)"
@@ -123,15 +119,11 @@ def _absent(things: str, *others: str) -> str:
 
 _DEVICE = {"iot_id": "IotId", "product_key": "ProductKey", "device_name": "DeviceName"}
 
-
 _PAGE = {"page": "CurrentPage", "page_size": "PageSize"}
-
 
 _NO_JOB = _absent("job(?:id)?")
 
-
 _NO_DEVICE = _absent("device(?:id|name)?|iotid", "InvalidIoTId")
-
 
 QUERY_OTA_JOB = Operation(
     action="QueryOTAJob",
@@ -139,19 +131,20 @@ QUERY_OTA_JOB = Operation(
     identity="job_id",
     not_found=_NO_JOB,
     fields=(
-        *_fields(Kind.TEXT, "JobId"),
-        *_fields(Kind.WORD, "JobStatus JobType"),
-        *_fields(Kind.TEXT, "Name JobDesc ProductKey FirmwareId DestVersion"),
+        *typed_fields(Kind.TEXT, "JobId"),
+        *typed_fields(Kind.WORD, "JobStatus JobType"),
+        *typed_fields(Kind.TEXT, "Name JobDesc ProductKey FirmwareId DestVersion"),
         Field("SrcVersions", Kind.TEXTS, "SrcVersion"),
-        *_fields(Kind.WORD, "SelectionType TargetSelection"),
-        *_fields(Kind.TEXT, "GrayPercent GroupId GroupName DownloadProtocol"),
-        *_fields(Kind.INTEGER, "DynamicMode OverwriteMode MaximumPerMinute TimeoutInMinutes RetryCount RetryInterval"),
-        *_fields(Kind.BOOLEAN, "NeedConfirm NeedPush MultiModuleMode"),
+        *typed_fields(Kind.WORD, "SelectionType TargetSelection"),
+        *typed_fields(Kind.TEXT, "GrayPercent GroupId GroupName DownloadProtocol"),
+        *typed_fields(
+            Kind.INTEGER, "DynamicMode OverwriteMode MaximumPerMinute TimeoutInMinutes RetryCount RetryInterval"
+        ),
+        *typed_fields(Kind.BOOLEAN, "NeedConfirm NeedPush MultiModuleMode"),
         _TAGS,
-        *_fields(Kind.TEXT, "UtcCreate UtcModified UtcStartTime UtcEndTime UtcScheduleTime UtcScheduleFinishTime"),
+        *typed_fields(Kind.TEXT, "UtcCreate UtcModified UtcStartTime UtcEndTime UtcScheduleTime UtcScheduleFinishTime"),
     ),
 )
-
 
 LIST_OTA_JOB_BY_DEVICE = Operation(
     action="ListOTAJobByDevice",
@@ -168,15 +161,14 @@ LIST_OTA_JOB_BY_DEVICE = Operation(
     wrapper="SimpleOTAJobInfo",
     page_size=100,
     fields=(
-        *_fields(Kind.TEXT, "JobId"),
-        *_fields(Kind.WORD, "JobStatus JobType"),
-        *_fields(Kind.TEXT, "ProductKey FirmwareId"),
-        *_fields(Kind.WORD, "SelectionType TargetSelection"),
+        *typed_fields(Kind.TEXT, "JobId"),
+        *typed_fields(Kind.WORD, "JobStatus JobType"),
+        *typed_fields(Kind.TEXT, "ProductKey FirmwareId"),
+        *typed_fields(Kind.WORD, "SelectionType TargetSelection"),
         _TAGS,
-        *_fields(Kind.TEXT, "UtcCreate UtcModified UtcStartTime UtcEndTime"),
+        *typed_fields(Kind.TEXT, "UtcCreate UtcModified UtcStartTime UtcEndTime"),
     ),
 )
-
 
 LIST_OTA_UNFINISHED_TASK_BY_DEVICE = Operation(
     action="ListOTAUnfinishedTaskByDevice",
@@ -191,15 +183,14 @@ LIST_OTA_UNFINISHED_TASK_BY_DEVICE = Operation(
     not_found=_NO_DEVICE,
     wrapper="SimpleOTATaskInfo",
     fields=(
-        *_fields(Kind.TEXT, "TaskId"),
-        *_fields(Kind.WORD, "TaskStatus"),
-        *_fields(
+        *typed_fields(Kind.TEXT, "TaskId"),
+        *typed_fields(Kind.WORD, "TaskStatus"),
+        *typed_fields(
             Kind.TEXT, "JobId FirmwareId ProductKey ProductName DeviceName IotId ModuleName SrcVersion DestVersion"
         ),
-        *_fields(Kind.TEXT, "UtcCreate UtcModified"),
+        *typed_fields(Kind.TEXT, "UtcCreate UtcModified"),
     ),
 )
-
 
 LIST_OTA_TASK_BY_JOB = Operation(
     action="ListOTATaskByJob",
@@ -215,28 +206,25 @@ LIST_OTA_TASK_BY_JOB = Operation(
     not_found=_NO_JOB,
     wrapper="SimpleOTATaskInfo",
     page_size=100,
-    about=("job_id",),
+    must_match=("job_id",),
     fields=(
-        *_fields(Kind.TEXT, "TaskId JobId"),
-        *_fields(Kind.WORD, "TaskStatus"),
-        *_fields(
+        *typed_fields(Kind.TEXT, "TaskId JobId"),
+        *typed_fields(Kind.WORD, "TaskStatus"),
+        *typed_fields(
             Kind.TEXT, "Progress TaskDesc ProductKey ProductName DeviceName IotId FirmwareId SrcVersion DestVersion"
         ),
-        *_fields(Kind.TEXT, "Timeout UtcCreate UtcModified"),
+        *typed_fields(Kind.TEXT, "Timeout UtcCreate UtcModified"),
     ),
 )
 
+#: The same for named devices. It does not page then.
+LIST_OTA_TASK_BY_NAMES = replace(LIST_OTA_TASK_BY_JOB, page_size=0, reports_total=False)
 
-#: The same for named devices, of which so many may be named at once. It does not page then.
-LIST_OTA_TASK_BY_NAMES = replace(LIST_OTA_TASK_BY_JOB, page_size=0, announces=False)
-
-
+#: Maximum number of devices that one call can name.
 MAX_DEVICE_NAMES = 50
 
-
-#: No page may be asked for that ends beyond so many rows. The vendor documents it for ListOTATaskByJob.
+#: Last row of a list that a page can end with. The vendor documents it for ListOTATaskByJob.
 MAX_ROWS = 100_000
-
 
 LIST_OTA_MODULE_VERSIONS_BY_DEVICE = Operation(
     action="ListOTAModuleVersionsByDevice",
@@ -245,6 +233,6 @@ LIST_OTA_MODULE_VERSIONS_BY_DEVICE = Operation(
     not_found=_NO_DEVICE,
     wrapper="SimpleOTAModuleInfo",
     page_size=200,
-    about=("product_key", "device_name", "iot_id"),
-    fields=_fields(Kind.TEXT, "ModuleName ModuleVersion ProductKey DeviceName IotId"),
+    must_match=("product_key", "device_name", "iot_id"),
+    fields=typed_fields(Kind.TEXT, "ModuleName ModuleVersion ProductKey DeviceName IotId"),
 )

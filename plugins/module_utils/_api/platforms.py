@@ -10,13 +10,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple, Union
 
-from .._validation import check_text
+from .._validation import check_unicode
 
 VERSION = "2018-01-20"
-
-
 Argument = Union[str, Sequence[str], None]
-
 
 COMMON_PARAMETERS: Mapping[str, str] = MappingProxyType(
     {
@@ -35,8 +32,7 @@ COMMON_PARAMETERS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-
-#: Where ACS3 puts the common parameters: into headers. Those of :data:`COMMON_PARAMETERS` that say where to ask stay.
+#: Headers of ACS3 for the common parameters. Region and instance stay in the query, as in :data:`COMMON_PARAMETERS`.
 COMMON_HEADERS: Mapping[str, str] = MappingProxyType(
     {
         "host": "host",
@@ -52,7 +48,7 @@ COMMON_HEADERS: Mapping[str, str] = MappingProxyType(
 
 
 def wire_parameters(names: Mapping[str, str], values: Mapping[str, Argument]) -> dict[str, str]:
-    """``values`` under their names on the wire; nothing and empty are left out, a list is numbered from 1.
+    """``values`` under their names on the wire, without empty ones; a list is numbered from 1.
 
     :raises OtaError: a value is not valid Unicode.
     """
@@ -63,7 +59,7 @@ def wire_parameters(names: Mapping[str, str], values: Mapping[str, Argument]) ->
         elif value:
             params.update({f"{names[name]}.{number}": item for number, item in enumerate(value, 1)})
     for wire, text in params.items():
-        check_text(wire, text)
+        check_unicode(wire, text)
     return params
 
 
@@ -71,11 +67,12 @@ RPC_METHOD, ACS3_METHOD = "HMAC-SHA1", "ACS3-HMAC-SHA256"
 
 
 class Platform(NamedTuple):
-    """A dialect: how requests go out. Answers need no dialect, they are read without regard to letter case."""
+    """A dialect: how requests go out. Responses need no dialect, they are read without regard to letter case."""
 
+    name: str
     method: str
     sends_version: bool  # Format, Version and SignatureVersion
-    sends_place: bool  # RegionId and IotInstanceId
+    sends_region: bool  # RegionId and IotInstanceId
     sends_token: bool  # SecurityToken; a platform without temporary keys must not see one of another
     signature_methods: tuple[str, ...]  # the first is what its own tools use
     regions: tuple[str, ...] = ()
@@ -85,9 +82,10 @@ class Platform(NamedTuple):
 PLATFORMS: Mapping[str, Platform] = MappingProxyType(
     {
         "alibaba": Platform(
+            name="alibaba",
             method="POST",
             sends_version=True,
-            sends_place=True,
+            sends_region=True,
             sends_token=True,
             signature_methods=(ACS3_METHOD, RPC_METHOD),
             regions=(
@@ -103,9 +101,10 @@ PLATFORMS: Mapping[str, Platform] = MappingProxyType(
             host="iot.{region}.aliyuncs.com",
         ),
         "tuya": Platform(
+            name="tuya",
             method="GET",
             sends_version=False,
-            sends_place=False,
+            sends_region=False,
             sends_token=False,
             signature_methods=(RPC_METHOD,),
         ),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Masks secrets and signed links in text."""
+"""Masks secrets, signed requests and signed links."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-#: Where the repetition of a signed request begins: everything from there on is left out, however it is encoded.
+#: Start of a repeated signed request, however it is encoded: everything from there on is masked.
 _SIGNED_REQUEST = (
     r"(?:GET|POST)(?:(?:&|&amp;|%26)%2F|\s+/\s)"
     r"|(?:Signature|SecurityToken|AccessKeyId|Credential)[\"']?\s*(?:=|:|%3D|%253D)"
     r"|(?:Authorization|x-acs-[\w-]+)[\"']?\s*[=:]|ACS3-HMAC-SHA256\s"
 )
 
-
-#: What HMAC-SHA1 in Base64 and HMAC-SHA256 in hexadecimal digits look like, also encoded for a URL once or twice.
+#: Signatures: HMAC-SHA1 in Base64 and HMAC-SHA256 in hexadecimal digits, also encoded for a URL once or twice.
 _SIGNATURE = r"(?<![0-9A-Za-z+/])(?:(?:[0-9A-Za-z+/]|%(?:25)?2[BF]){27}(?:=|%(?:25)?3D)|[0-9a-f]{64})(?![0-9A-Za-z+/=])"
 
 
-def redact(text: str, known: tuple[str, ...] = (), limit: int = 300) -> str:
-    """``text`` on one line, without the ``known`` secrets and without anything that looks signed."""
+def mask_text(text: str, known: tuple[str, ...] = (), limit: int = 300) -> str:
+    """``text`` on one line, with ``***`` for the ``known`` secrets and for anything that looks signed."""
     begin = re.search(_SIGNED_REQUEST, text, re.IGNORECASE)
     if begin:
         text = f"{text[: begin.start()]}***"
@@ -35,34 +34,31 @@ def redact(text: str, known: tuple[str, ...] = (), limit: int = 300) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _without_signed_links(value: Any) -> Any:
-    """``value`` with ``***`` for each link that may be signed, and ``None`` for a text that is nothing else."""
+def mask_signed_links(value: Any) -> Any:
+    """``value`` with ``***`` for each link that may be signed; a text that is nothing but such a link is ``None``."""
     if isinstance(value, str):
         if "=" not in value and "%" not in value and "@" not in value:
             return value
-        parts = [_LINK_MASK if _is_signed(part) else part for part in _LINK_ENDS.split(value)]
+        parts = [_LINK_MASK if _is_signed_link(part) else part for part in _LINK_ENDS.split(value)]
         return None if "".join(parts).strip() == _LINK_MASK else "".join(parts)
     if isinstance(value, list):
-        return [_without_signed_links(item) for item in value]
+        return [mask_signed_links(item) for item in value]
     if isinstance(value, dict):
-        return {name: _without_signed_links(item) for name, item in value.items()}
+        return {name: mask_signed_links(item) for name, item in value.items()}
     return value
 
 
 _LINK_MASK = "***"
 
-
 _LINK_ENDS = re.compile(r"([\s\"'<>]+)")
 
-
 _LINK_STARTS = ("://", r":\/\/", "%3a%2f%2f")
-
 
 _SIGNED_BY = re.compile(r"(?:signature|accesskeyid|securitytoken|auth_key)(?:=|%3d)")
 
 
-def _is_signed(word: str) -> bool:
-    """Whether ``word``, also if it is encoded, is a link that lets its holder do something, as far as one can tell."""
+def _is_signed_link(word: str) -> bool:
+    """Whether ``word``, encoded or not, looks like a link that grants its holder access."""
     lower = word.lower()
     link = any(start in lower for start in _LINK_STARTS) and any(mark in lower for mark in ("?", "%3f", "@"))
     return link or _SIGNED_BY.search(lower) is not None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Signatures, and nothing else: no clock, no random number, no network.
+"""Signs requests: no clock, no random number, no network.
 
 Source of the rules: the vendor's pages on request syntax and signature of RPC APIs; ``tests/unit/data/vectors.json``
 holds the examples printed there and values computed by the vendor's own SDKs.
@@ -38,14 +38,14 @@ def sign_rpc(method: str, params: Mapping[str, str | None], access_key_secret: s
     """The ``HMAC-SHA1`` signature of a request in the RPC style.
 
     ``params`` are all parameters that travel, in the query and in a form body alike; a ``Signature`` among them
-    does not count. The answer is Base64, not yet encoded for a URL.
+    does not count. The result is Base64, not yet encoded for a URL.
     """
     signed = {name: value for name, value in params.items() if name != "Signature"}
     return sign_query(method, canonical_query(signed), access_key_secret)
 
 
 def sign_query(method: str, query: str, access_key_secret: str) -> str:
-    """The same signature, where the canonical ``query`` is at hand already."""
+    """The same signature from a canonical ``query``."""
     text = string_to_sign(method, query)
     digest = hmac.digest(f"{access_key_secret}&".encode(), text.encode(), "sha1")
     return base64.b64encode(digest).decode("ascii")
@@ -55,7 +55,7 @@ ACS3 = "ACS3-HMAC-SHA256"
 
 
 def content_hash(body: bytes = b"") -> str:
-    """What ACS3 says of a body, also of none."""
+    """The hash by which ACS3 signs a body, also an empty one."""
     return hashlib.sha256(body).hexdigest()
 
 
@@ -80,6 +80,6 @@ def sign_acs3(method: str, query: str, headers: Mapping[str, str], access_key_se
     return hmac.digest(access_key_secret.encode(), text.encode(), "sha256").hex()
 
 
-def authorization(access_key_id: str, headers: Mapping[str, str], signature: str) -> str:
+def authorization_header(access_key_id: str, headers: Mapping[str, str], signature: str) -> str:
     """The header ``Authorization`` that belongs to the ``signature`` over the ``headers``."""
     return f"{ACS3} Credential={access_key_id},SignedHeaders={signed_headers(headers)},Signature={signature}"

@@ -2,25 +2,28 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a list is whole."""
+"""Reads complete lists, page by page, and finds the problem of one that is incomplete."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import itertools
+from collections.abc import Mapping
+from typing import Any, Callable, NamedTuple, Optional
 
+from .._api.envelope import Envelope, read_rows
 from .._api.operations import MAX_ROWS, Operation
+from .._api.platforms import Argument
 from .._errors import OtaError
+from .response import check_subject
 
-#: A list that changes while it is read is read again from its start, so many times in all.
+#: Read a list that changes meanwhile from its start, this many times in all.
 LISTING_ATTEMPTS = 3
 
 
-INCOMPLETE = "incomplete_listing"
-
-
 class Listing(NamedTuple):
-    """Rows, what their last page says of itself and of the whole, why they are not the whole list, if so, and whether
-    there may be more than can be read.
+    """Rows, and what their last page says of itself and of the complete list.
+
+    ``problem`` says why they are incomplete; ``at_row_limit`` whether there may be more than can be read.
     """
 
     rows: list[dict[str, Any]]
@@ -28,17 +31,73 @@ class Listing(NamedTuple):
     number: int | None
     page_count: int | None
     problem: str | None = None
-    at_bound: bool = False
+    at_row_limit: bool = False
 
 
-def is_bound(operation: Operation, number: int) -> bool:
-    """Whether no page after page ``number`` may be asked for."""
+#: Returns the page with a number and a size, or ``None`` where the service does not know what the list is about.
+ReadPage = Callable[[int, int], Optional[Listing]]
+
+
+def read_listing(
+    operation: Operation, read_page: ReadPage, attempts: int, pause: Callable[[int], None]
+) -> Listing | None:
+    """A complete list, read at most ``attempts`` times while it has a problem.
+
+    ``pause`` is called with the number of the attempt before each further one.
+    """
+    for attempt in itertools.count(1):
+        listing = _read_pages(operation, read_page)
+        if not (listing and listing.problem) or listing.at_row_limit or attempt == attempts:
+            return listing
+        pause(attempt)
+    raise AssertionError("not reached")
+
+
+def _read_pages(operation: Operation, read_page: ReadPage) -> Listing | None:
+    rows: list[dict[str, Any]] = []
+    totals: set[int | None] = set()
+    problem: str | None
+    for number in itertools.count(1):
+        page = read_page(number, operation.page_size)
+        if page is None:
+            return None
+        rows += page.rows
+        totals.add(page.announced)
+        if operation.page_size and page.number not in (None, number):
+            problem = f"page {number} was requested and page {page.number} was returned"
+        elif len(totals) > 1:
+            problem = "the announced number of rows changed between two pages"
+        elif is_last_page(operation, page, number, len(rows)):
+            problem = listing_problem(operation, page, number, rows)
+        else:
+            continue
+        return page._replace(rows=rows, problem=problem, at_row_limit=reaches_row_limit(operation, number))
+    raise AssertionError("not reached")
+
+
+def read_page_rows(operation: Operation, arguments: Mapping[str, Argument], envelope: Envelope) -> Listing:
+    """The page that a response holds.
+
+    :raises OtaError: it cannot be read, or a row is about something else than the ``arguments`` name.
+    """
+    rows = read_rows(operation, envelope)
+    for row in rows:
+        for name in operation.must_match:
+            if name in arguments and row[name] is not None:
+                check_subject(name, row, arguments)
+    if not operation.reports_total:
+        return Listing(rows, None, None, None)
+    return Listing(rows, envelope.total, envelope.page, envelope.page_count)
+
+
+def reaches_row_limit(operation: Operation, number: int) -> bool:
+    """Whether page ``number`` is the last one that the service lets a client read."""
     return number * operation.page_size >= MAX_ROWS
 
 
 def is_last_page(operation: Operation, page: Listing, number: int, read: int) -> bool:
-    """Whether no page after page ``number`` is to be asked for, given how many rows have been read."""
-    if not operation.page_size or not page.rows or is_bound(operation, number):
+    """Whether to read no page after page ``number``, given how many rows have been read."""
+    if not operation.page_size or not page.rows or reaches_row_limit(operation, number):
         return True
     if page.page_count is not None:
         return number >= page.page_count
@@ -46,26 +105,28 @@ def is_last_page(operation: Operation, page: Listing, number: int, read: int) ->
 
 
 def listing_problem(operation: Operation, page: Listing, number: int, rows: list[dict[str, Any]]) -> str | None:
-    """Why ``rows`` are not the whole list that the last page announced; ``None`` where they are."""
-    if page.announced is None and page.page_count is None and is_bound(operation, number):
-        return f"nothing is announced, and {len(rows)} rows may not be all"
+    """Why ``rows`` are not the complete list that the last page announced; ``None`` where they are."""
+    if page.announced is None and page.page_count is None and reaches_row_limit(operation, number):
+        return f"no total is announced, so {len(rows)} rows may not be all"
     if page.announced is not None and page.announced != len(rows):
-        return f"{page.announced} rows are announced and {len(rows)} came"
+        return f"{page.announced} rows are announced and {len(rows)} were returned"
     if page.page_count == 0 and rows:
-        return f"no page is announced and {len(rows)} rows came"
+        return f"no page is announced and {len(rows)} rows were returned"
     if page.page_count is not None and page.page_count > number:
-        return f"{page.page_count} pages are announced and {number} came"
+        return f"{page.page_count} pages are announced and {number} were returned"
     identities = [row[operation.identity] for row in rows if row[operation.identity] is not None]
     if len(set(identities)) != len(identities):
-        return "a row came twice"
+        return "a row was returned twice"
     return None
 
 
-def _incomplete(operation: Operation, problem: str) -> OtaError:
-    error = OtaError(
-        f"the list changes while it is read, or is cut: {problem}",
-        code=INCOMPLETE,
-        hint="ask again when the list is quiet",
+def incomplete_listing_error(operation: Operation, problem: str, credentials_source: str | None) -> OtaError:
+    """The error of a list that has a ``problem`` although it was read several times."""
+    return OtaError(
+        f"the list changed while it was read, or was cut: {problem}",
+        code="incomplete_listing",
+        hint="try again when the list no longer changes",
+        action=operation.action,
+        attempts=LISTING_ATTEMPTS,
+        credentials_source=credentials_source,
     )
-    error.action, error.attempts = operation.action, LISTING_ATTEMPTS
-    return error

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an answer means: an envelope that says yes, or the error that it is instead."""
+"""What a response means: the envelope of a success, or an error."""
 
 from __future__ import annotations
 
@@ -10,89 +10,91 @@ import re
 from collections.abc import Mapping
 from datetime import timezone
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import urlsplit
 
-from .._api.envelope import Envelope, decode
-from .._api.error_codes import meaning_of
-from .._api.redaction import redact
+from .._api.envelope import Envelope, decode_body
+from .._api.error_codes import lookup_error_code
+from .._api.platforms import Argument
+from .._api.redaction import mask_text
 from .._errors import OtaError, Retry
 from .._http.transport import Response
 
 
-def read_answer(response: Response, response_format: str, confidential: tuple[str, ...]) -> Envelope:
-    """The envelope of a successful answer. ``confidential`` is what no text may repeat.
+def parse_response(response: Response, response_format: str, confidential: tuple[str, ...]) -> Envelope:
+    """The envelope of a success. ``confidential`` is what no text of an error repeats.
 
-    :raises OtaError: the answer is none, or says no.
+    :raises OtaError: the response is not from the service, or refuses the request.
     """
     if 300 <= response.status < 400:
-        raise _redirected(response)
-    envelope = _decode(response, response_format)
+        raise _redirect_error(response)
+    envelope = _decode_envelope(response, response_format)
     if envelope.success is True and response.status < 400:
         return envelope
-    raise _refusal(envelope, response, confidential)
+    raise _service_error(envelope, response, confidential)
 
 
-def _decode(response: Response, response_format: str) -> Envelope:
+def _decode_envelope(response: Response, response_format: str) -> Envelope:
     try:
-        return decode(response.body, response_format)
+        return decode_body(response.body, response_format)
     except OtaError as error:
-        error.http_status = response.status
-        if response.status < 400:
-            raise
-    # A gateway may not have come to the point of reading which format was asked for.
+        unreadable = error.but(http_status=response.status)
+    if response.status < 400:
+        raise unreadable
+    # A gateway may refuse a request before it has read the requested format.
     try:
-        return decode(response.body, "xml" if response_format == "json" else "json")
+        return decode_body(response.body, "xml" if response_format == "json" else "json")
     except OtaError:
-        raise _wordless(response) from None
+        raise _no_envelope_error(response) from None
 
 
-def _wordless(response: Response) -> OtaError:
-    meaning = meaning_of("", response.status)
+def _no_envelope_error(response: Response) -> OtaError:
+    meaning = lookup_error_code("", response.status)
     return OtaError(
-        f"the answer is HTTP {response.status} without a word of the service",
+        f"the response is HTTP {response.status} without an error code of the service",
         code=f"http_{response.status}",
         hint="check endpoint and proxy" if meaning.retry is Retry.NEVER else meaning.hint,
         http_status=response.status,
         retry=meaning.retry,
-        retry_after=pause_asked_for(response.headers),
+        retry_after=retry_after(response.headers),
     )
 
 
-def _refusal(envelope: Envelope, response: Response, confidential: tuple[str, ...]) -> OtaError:
-    """The error that an answer of the service means."""
+def _service_error(envelope: Envelope, response: Response, confidential: tuple[str, ...]) -> OtaError:
+    """The error by which the service refuses a request."""
     if envelope.success is None and not envelope.code and response.status < 400:
         return OtaError(
-            "the answer does not say whether it is a success",
+            "the response does not say whether the call succeeded",
             code="no_success",
-            hint="check endpoint, because every documented answer does",
+            hint="check endpoint, because every documented response does",
             http_status=response.status,
         )
     if not envelope.code and response.status >= 400:
-        return _wordless(response)
-    meaning = meaning_of(envelope.code, response.status)
-    code = _identifier(envelope.code, confidential) or "no_code"
-    detail = redact(envelope.message, confidential) if meaning.quote else ""
+        return _no_envelope_error(response)
+    meaning = lookup_error_code(envelope.code, response.status)
+    code = _safe_identifier(envelope.code, confidential) or "no_code"
+    detail = mask_text(envelope.message, confidential) if meaning.quote else ""
     return OtaError(
-        f"the service refused it {f'with {code}' if envelope.code else 'without a code'} (HTTP {response.status})"
-        + (f' and says "{detail}"' if detail else ""),
+        f"the service refused the request {f'with {code}' if envelope.code else 'without a code'}"
+        f" (HTTP {response.status})" + (f' and says "{detail}"' if detail else ""),
         code=code,
         hint=meaning.hint,
         detail=detail or None,
-        request_id=_identifier(envelope.request_id or "", confidential) or None,
+        request_id=_safe_identifier(envelope.request_id or "", confidential) or None,
         http_status=response.status,
         retry=meaning.retry,
-        retry_after=pause_asked_for(response.headers),
-        systemic=meaning.systemic,
+        retry_after=retry_after(response.headers),
+        affects_all=meaning.affects_all,
     )
 
 
-def _identifier(text: str, confidential: tuple[str, ...]) -> str:
-    """A code or a request ID as it came, if it looks like one; a key's ID may happen to be a part of its letters."""
-    return text if re.fullmatch(r"[\w.-]{1,100}", text) else redact(text, confidential, 100)
+def _safe_identifier(text: str, confidential: tuple[str, ...]) -> str:
+    """A code or a request ID as it came if it looks like one, even if its letters happen to contain a key's ID."""
+    return text if re.fullmatch(r"[\w.-]{1,100}", text) else mask_text(text, confidential, 100)
 
 
-def pause_asked_for(headers: Mapping[str, str]) -> float | None:
-    """The pause that the service asks for, in seconds. ``x-acs-retry-after`` is in milliseconds on the wire."""
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The pause that the service requests, in seconds. ``x-acs-retry-after`` is in milliseconds on the wire."""
     for name, unit in (("x-acs-retry-after", 0.001), ("retry-after", 1.0)):
         value = headers.get(name, "").strip()
         if value.isdecimal() and len(value) < 10:
@@ -110,17 +112,28 @@ def parse_date(text: str | None) -> float | None:
         return None
 
 
-def _redirected(response: Response) -> OtaError:
+def _redirect_error(response: Response) -> OtaError:
     try:
         target = urlsplit(response.headers.get("location", ""))
     except ValueError:
         target = urlsplit("")
-    host = redact(target.netloc.rpartition("@")[2], limit=100)
-    place = f"{target.scheme}://{host}" if host else "an unnamed place"
+    host = mask_text(target.netloc.rpartition("@")[2], limit=100)
+    place = f"{target.scheme}://{host}" if host else "an unnamed host"
     return OtaError(
-        f"the answer is a redirect to {place} (HTTP {response.status}), and a signed request is never sent on",
+        f"the response is a redirect to {place} (HTTP {response.status}), which a signed request never follows",
         code="redirect",
-        hint="give the final address in endpoint, or check proxy",
+        hint="set endpoint to the final URL, or check proxy",
         http_status=response.status,
-        systemic=True,
+        affects_all=True,
     )
+
+
+def check_subject(name: str, facts: Mapping[str, Any], arguments: Mapping[str, Argument]) -> None:
+    """:raises OtaError: the fact ``name`` is not the one that the ``arguments`` name."""
+    if facts[name] != arguments[name]:
+        raise OtaError(
+            f"the response is about {name} {mask_text(str(facts[name]), limit=100)} instead of {arguments[name]}",
+            code="wrong_response",
+            hint="check endpoint and proxy, because responses are mixed up there",
+            retry=Retry.ONCE,
+        )

@@ -2,16 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Credentials that a service in reach simply hands out: the metadata service of an ECS instance, or one at a URI.
+"""Credentials that a nearby service issues to whoever calls it: an ECS instance's metadata service, or one at a URI.
 
-Not left to the vendor's package, which sends these requests through the proxy that the environment names, although the
-address means another machine there.
+Not left to the vendor's package, which sends these requests through the proxy of the environment, although the address
+means another machine there.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote
@@ -19,73 +20,91 @@ from urllib.parse import quote
 from .._api.credentials import Credentials
 from .._errors import OtaError
 from .._http.transport import Transport
-from .._validation import stays_here
-from .provider import checked, unusable
+from .._validation import is_local
+from .provider import FetchContext, credentials_error, validate_credentials
 
-#: Where an ECS instance asks about itself.
+#: URL of an ECS instance's metadata service.
 METADATA = "http://100.100.100.200"
-
-
 ROLES = "/latest/meta-data/ram/security-credentials/"
-
-
-#: The answer comes from the machine's own host, or not at all. In seconds.
+#: Seconds for a response of the metadata service, which comes from the machine's own host or not at all.
 METADATA_TIMEOUT = 2.0
-
-
+#: Seconds for a response of the service at a URI.
 URI_TIMEOUT = 10.0
-
-
-def ask_instance(role_name: str, place: str) -> Credentials:
-    """The credentials of the instance's role; without its name, of the only one that there is.
-
-    Always by a token: a service that gives none might be tricked into asking on somebody else's behalf.
-
-    :raises OtaError: there are none.
-    """
-    transport = Transport(direct=True)
-    lifetime = {"X-aliyun-ecs-metadata-token-ttl-seconds": "60"}
-    token = _ask(transport, "PUT", f"{METADATA}/latest/api/token", METADATA_TIMEOUT, lifetime, place)
-    permit = {"X-aliyun-ecs-metadata-token": token.strip()}
-    if not role_name:
-        role_name = _ask(transport, "GET", METADATA + ROLES, METADATA_TIMEOUT, permit, place).strip()
-    url = f"{METADATA}{ROLES}{quote(role_name, safe='')}"
-    return read_keys(_ask(transport, "GET", url, METADATA_TIMEOUT, permit, place), place)
-
-
-def ask_uri(uri: str, place: str, allow_http: bool = False) -> Credentials:
-    """What the service at ``uri`` hands out, which is asked directly if it is on this machine.
-
-    :raises OtaError: there is nothing, or it would come in clear from another machine.
-    """
-    local = stays_here(uri, None)
-    if uri.lower().startswith("http:") and not local and not allow_http:
-        raise unusable(
-            f"{place} is asked by plain http, so that the credentials would travel in clear",
-            "write https://, or set allow_http to true if you trust everything on the way",
-            passing=False,
-        )
-    return read_keys(_ask(Transport(direct=local), "GET", uri, URI_TIMEOUT, {}, place), place)
-
-
-def _ask(transport: Transport, method: str, url: str, timeout: float, headers: Mapping[str, str], place: str) -> str:
-    try:
-        response = transport.send(method, url, timeout, headers)
-    except OtaError as error:
-        # Its hint is about the service that is asked for facts. The query of a URI may hold a secret.
-        passing = not url.startswith(METADATA)  # where there is none, nobody answers later either
-        raise unusable(f"{place} cannot be asked: {error.cause}", _HINT, passing) from None
-    if response.status != 200:
-        passing = response.status == 429 or response.status >= 500
-        raise unusable(f"{place} answered with HTTP {response.status}", _HINT, passing)
-    return response.body.decode("utf-8", "replace")
-
-
 _HINT = "check that this machine has such a service and a role, or choose another credentials_source"
 
 
-def read_keys(text: str, place: str) -> Credentials:
-    """The credentials in an answer.
+@dataclass(frozen=True)
+class InstanceRole:
+    """The role of the ECS instance, from its metadata service; without a name, the only role that it has."""
+
+    role_name: str = ""
+
+    def fetch(self, context: FetchContext) -> Credentials:
+        """:raises OtaError: there are none."""
+        transport, origin = Transport(direct=True), context.origin
+        # Always with a token: a service that issues none might be tricked into requests for somebody else.
+        lifetime = {"X-aliyun-ecs-metadata-token-ttl-seconds": "60"}
+        token = _request_text(transport, "PUT", f"{METADATA}/latest/api/token", METADATA_TIMEOUT, lifetime, origin)
+        permit = {"X-aliyun-ecs-metadata-token": token.strip()}
+        role = self.role_name
+        if not role:
+            role = _request_text(transport, "GET", METADATA + ROLES, METADATA_TIMEOUT, permit, origin).strip()
+        url = f"{METADATA}{ROLES}{quote(role, safe='')}"
+        return parse_credentials(_request_text(transport, "GET", url, METADATA_TIMEOUT, permit, origin), origin)
+
+    def secrets(self) -> set[str]:
+        return set()
+
+    def require_library(self, origin: str) -> None:
+        """It takes none."""
+
+
+@dataclass(frozen=True)
+class CredentialsUri:
+    """The credentials that a service returns at a URI. One on this machine is called without a proxy."""
+
+    uri: str
+
+    def fetch(self, context: FetchContext) -> Credentials:
+        """:raises OtaError: there are none, or they would come in clear text from another machine."""
+        local = is_local(self.uri, None)
+        if self.uri.lower().startswith("http:") and not local and not context.allow_http:
+            raise credentials_error(
+                f"{context.origin} is called over plain http, so the credentials would travel in clear text",
+                "write https://, or set allow_http to true if you trust everything on the way",
+                transient=False,
+            )
+        text = _request_text(Transport(direct=local), "GET", self.uri, URI_TIMEOUT, {}, context.origin)
+        return parse_credentials(text, context.origin)
+
+    def secrets(self) -> set[str]:
+        return set()
+
+    def require_library(self, origin: str) -> None:
+        """It takes none."""
+
+
+def _request_text(
+    transport: Transport, method: str, url: str, timeout: float, headers: Mapping[str, str], origin: str
+) -> str:
+    """The body of a successful response.
+
+    :raises OtaError: there is none.
+    """
+    try:
+        response = transport.send(method, url, timeout, headers)
+    except OtaError as error:
+        # Its hint is about the endpoint of the API. The query of a URI may hold a secret.
+        transient = not url.startswith(METADATA)  # a machine without a metadata service does not get one later
+        raise credentials_error(f"the request to {origin} failed: {error.cause}", _HINT, transient) from None
+    if response.status != 200:
+        transient = response.status == 429 or response.status >= 500
+        raise credentials_error(f"{origin} returned HTTP {response.status}", _HINT, transient)
+    return response.body.decode("utf-8", "replace")
+
+
+def parse_credentials(text: str, origin: str) -> Credentials:
+    """The credentials in a response.
 
     :raises OtaError: there are none.
     """
@@ -94,8 +113,9 @@ def read_keys(text: str, place: str) -> Credentials:
         expires = datetime.strptime(given["expiration"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
         parts = [given[name] for name in ("accesskeyid", "accesskeysecret", "securitytoken")]
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        raise unusable(f"{place} gave no usable credentials", _HINT, passing=False) from None
+        raise credentials_error(f"{origin} returned no usable credentials", _HINT, transient=False) from None
     if given.get("code", "Success") != "Success":
-        raise unusable(f"{place} gave no credentials and did not say Success", _HINT, passing=False)
-    names = [f"the {part} from {place}" for part in ("key id", "secret", "token")]
-    return checked((names[0], names[1], names[2]), Credentials(parts[0], parts[1], parts[2], expires.timestamp()))
+        raise credentials_error(f"{origin} returned a code other than Success", _HINT, transient=False)
+    names = [f"the {part} from {origin}" for part in ("key id", "secret", "token")]
+    credentials = Credentials(parts[0], parts[1], parts[2], expires.timestamp())
+    return validate_credentials((names[0], names[1], names[2]), credentials)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Profiles: what the vendor's tools keep in files, read into ways to come by credentials."""
+"""Profiles: what the vendor's tools keep in files, and how the credentials of a profile are fetched."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from typing import Any, Callable, NamedTuple
 
 from .._api.credentials import Credentials
 from .._errors import OtaError
-from .._validation import is_uri
-from .provider import checked
-from .sts import Session
-from .ways import AssumedRole, CredentialsUri, InstanceRole, OidcRole, Way
+from .._validation import is_http_url
+from .metadata import CredentialsUri, InstanceRole
+from .provider import Fetcher, StaticKey, validate_credentials
+from .sts import AssumedRole, OidcRole, RoleSession
 
-#: What an INI file calls the modes of the command line tool, ...
+#: Names in an INI file of the modes of the command line tool.
 INI_MODES = {
     "access_key": "AK",
     "sts": "StsToken",
@@ -28,8 +28,7 @@ INI_MODES = {
     "credentials_uri": "CredentialsURI",
 }
 
-
-#: ... and the values that it calls otherwise.
+#: Names in an INI file of the values that the command line tool calls otherwise.
 INI_NAMES = {
     "mode": "type",
     "sts_token": "security_token",
@@ -39,20 +38,17 @@ INI_NAMES = {
     "oidc_token_file": "oidc_token_file_path",
 }
 
-
 DEFAULT = "default"
-
-
-#: No chain of roles that anybody means is so long.
+#: Maximum length of a chain of roles; no intended one is as long.
 MAX_CHAIN = 20
 
 
-class Book(NamedTuple):
-    """The profiles of one file. ``default`` is the one that counts where none is named."""
+class ProfileFile(NamedTuple):
+    """The profiles of one file. ``default`` is the one that is used where none is named."""
 
     path: str
     profiles: Mapping[str, Profile]
-    read: Callable[[str], Book | None]
+    read: Callable[[str], ProfileFile | None]
     default: str = DEFAULT
 
 
@@ -65,85 +61,88 @@ class Profile(NamedTuple):
     names: Mapping[str, str] = {}
 
     @property
-    def place(self) -> str:
+    def origin(self) -> str:
         return f'the profile "{self.name}" in {self.path}'
 
-    def called(self, name: str) -> str:
+    def key_of(self, name: str) -> str:
         return self.names.get(name, name)
 
-    def get(self, name: str) -> str:
+    def get_value(self, name: str) -> str:
         """The value ``name``, or empty text."""
-        value = self.values.get(self.called(name))
+        value = self.values.get(self.key_of(name))
         return "" if value is None else str(value).strip()
 
-    def need(self, name: str) -> str:
+    def require_value(self, name: str) -> str:
         """:raises OtaError: the value ``name`` is missing, or blank."""
-        value = self.get(name)
+        value = self.get_value(name)
         if not value:
             raise OtaError(
-                f"{self.called(name)} is missing in {self.place}",
+                f"{self.key_of(name)} is missing in {self.origin}",
                 code="missing_credentials",
-                hint=f"write it there, or choose another profile or credentials_source{_CONFIGURE}",
+                hint=f"add it there, or choose another profile or credentials_source{_CONFIGURE}",
             )
         return value
 
     def is_blank(self) -> bool:
-        """Whether it is what the command line tool leaves behind before it is told anything."""
-        return not any(self.get(name) for name in ("access_key_id", "access_key_secret")) and self.mode in ("", "AK")
+        """Whether it is what the command line tool writes before it is configured."""
+        return not any(self.get_value(name) for name in ("access_key_id", "access_key_secret")) and self.cli_mode in (
+            "",
+            "AK",
+        )
 
     @property
-    def mode(self) -> str:
+    def cli_mode(self) -> str:
         """The mode in the words of the command line tool, or empty text."""
-        mode = self.get("mode")
+        mode = self.get_value("mode")
         return INI_MODES.get(mode, mode) if self.names else mode
 
 
-_CONFIGURE = "; the vendor's tool does so by: aliyun configure"
+_CONFIGURE = "; the vendor's tool adds it with: aliyun configure"
 
 
-def read_cli(path: str) -> Book | None:
+def read_cli_config(path: str) -> ProfileFile | None:
     """The profiles of the vendor's command line tool; ``None`` where it has no file.
 
     :raises OtaError: the file cannot be used.
     """
-    text = _read(path)
+    text = _read_file(path)
     if text is None:
         return None
     try:
         content = json.loads(text)
         listed = content["profiles"] or []
         profiles = {str(entry["name"]): Profile(str(entry["name"]), path, entry) for entry in listed}
-        return Book(path, profiles, read_cli, str(content.get("current") or DEFAULT))
+        return ProfileFile(path, profiles, read_cli_config, str(content.get("current") or DEFAULT))
     except json.JSONDecodeError as error:
-        where = f"line {error.lineno}"
+        reason = f"line {error.lineno} is not valid JSON"
     except (ValueError, RecursionError):
-        where = "it is no JSON that can be read"
+        reason = "it is not readable JSON"
     except (TypeError, LookupError, AttributeError):
-        where = "there is no list of profiles with names"
-    raise _spoilt(f"the file {path} is not what the vendor's command line tool writes: {where}")
+        reason = "it has no list of named profiles"
+    raise _invalid_file(f"the file {path} does not have the format of the vendor's command line tool: {reason}")
 
 
-def read_ini(path: str) -> Book | None:
+def read_ini_file(path: str) -> ProfileFile | None:
     """The profiles of an INI file; ``None`` where there is no such file.
 
     :raises OtaError: the file cannot be used.
     """
-    text = _read(path)
+    text = _read_file(path)
     if text is None:
         return None
     parser = configparser.ConfigParser(interpolation=None, default_section="")
     try:
         parser.read_string(text)
     except configparser.Error:
-        raise _spoilt(f"the file {path} is not a valid INI file") from None
+        raise _invalid_file(f"the file {path} is not a valid INI file") from None
     profiles = {}
     for name in parser.sections():
         values = {key: value.split("#")[0] for key, value in parser.items(name)}
         profiles[name] = Profile(name, path, values, INI_NAMES)
-    return Book(path, profiles, read_ini)
+    return ProfileFile(path, profiles, read_ini_file)
 
 
-def _read(path: str) -> str | None:
+def _read_file(path: str) -> str | None:
     try:
         with open(path, encoding="utf-8-sig") as file:
             return file.read()
@@ -151,70 +150,76 @@ def _read(path: str) -> str | None:
         return None
     except OSError as error:
         cause = f"the file {path} cannot be read ({error.strerror})"
-        raise _spoilt(cause, "let the user that runs the module read it") from None
+        raise _invalid_file(cause, "make it readable for the user that runs the module") from None
     except ValueError:
-        raise _spoilt(f"the file {path} is not text in UTF-8") from None
+        raise _invalid_file(f"the file {path} is not UTF-8 text") from None
 
 
-def _spoilt(cause: str, hint: str = "write it anew") -> OtaError:
+def _invalid_file(cause: str, hint: str = "create it again") -> OtaError:
     return OtaError(cause, code="bad_profile", hint=f"{hint}, or choose another credentials_source")
 
 
-def way_of(profile: Profile, book: Book, seen: tuple[str, ...] = ()) -> Way:
-    """The way to the credentials of a ``profile`` in a ``book``; ``seen`` are the profiles that led to it.
+def fetcher_of(profile: Profile, file: ProfileFile, seen: tuple[str, ...] = ()) -> Fetcher:
+    """How the credentials of a ``profile`` in a ``file`` are fetched; ``seen`` are the profiles that led to it.
 
     :raises OtaError: the profile is incomplete, or of a mode that is not supported.
     """
-    if profile.mode == "ChainableRamRoleArn":
-        return AssumedRole(_source_of(profile, book, seen), _session(profile), profile.get("external_id"))
-    if profile.mode == "RamRoleArn":
-        return AssumedRole(_key(profile), _session(profile), profile.get("external_id"))
-    if profile.mode == "OIDC":
-        return OidcRole(_session(profile), profile.need("oidc_provider_arn"), profile.need("oidc_token_file"))
-    if profile.mode == "EcsRamRole":
-        return InstanceRole(profile.get("ram_role_name"))
-    if profile.mode == "CredentialsURI":
-        return _uri(profile)
-    if profile.mode in ("AK", "StsToken"):
-        return _key(profile, profile.need("sts_token") if profile.mode == "StsToken" else None)
-    raise _bad_mode(profile)
+    if profile.cli_mode == "ChainableRamRoleArn":
+        base = _source_fetcher(profile, file, seen)
+        return AssumedRole(base, _role_session(profile), profile.get_value("external_id"))
+    if profile.cli_mode == "RamRoleArn":
+        return AssumedRole(_static_key(profile), _role_session(profile), profile.get_value("external_id"))
+    if profile.cli_mode == "OIDC":
+        session = _role_session(profile)
+        return OidcRole(session, profile.require_value("oidc_provider_arn"), profile.require_value("oidc_token_file"))
+    if profile.cli_mode == "EcsRamRole":
+        return InstanceRole(profile.get_value("ram_role_name"))
+    if profile.cli_mode == "CredentialsURI":
+        return _credentials_uri(profile)
+    if profile.cli_mode in ("AK", "StsToken"):
+        return _static_key(profile, profile.require_value("sts_token") if profile.cli_mode == "StsToken" else None)
+    raise _bad_mode_error(profile)
 
 
-def _key(profile: Profile, token: str | None = None) -> Credentials:
-    names = tuple(f"{profile.called(name)} in {profile.place}" for name in ("access_key_id", "access_key_secret"))
-    key = Credentials(profile.need("access_key_id"), profile.need("access_key_secret"), token)
-    return checked((names[0], names[1], f"{profile.called('sts_token')} in {profile.place}"), key)
+def _static_key(profile: Profile, token: str | None = None) -> StaticKey:
+    names = tuple(f"{profile.key_of(name)} in {profile.origin}" for name in ("access_key_id", "access_key_secret"))
+    key = Credentials(profile.require_value("access_key_id"), profile.require_value("access_key_secret"), token)
+    token_name = f"{profile.key_of('sts_token')} in {profile.origin}"
+    return StaticKey(validate_credentials((names[0], names[1], token_name), key))
 
 
-def _session(profile: Profile) -> Session:
-    seconds = profile.get("expired_seconds")
-    return Session(
-        role_arn=profile.need("ram_role_arn"),
-        name=profile.get("ram_session_name") or profile.get("role_session_name"),
+def _role_session(profile: Profile) -> RoleSession:
+    seconds = profile.get_value("expired_seconds")
+    return RoleSession(
+        role_arn=profile.require_value("ram_role_arn"),
+        name=profile.get_value("ram_session_name") or profile.get_value("role_session_name"),
         seconds=int(seconds) if seconds.isdecimal() and len(seconds) < 10 and int(seconds) else None,
-        policy=profile.get("policy"),
-        sts_region=profile.get("sts_region"),
-        vpc=profile.get("enable_vpc").lower() == "true",
+        policy=profile.get_value("policy"),
+        sts_region=profile.get_value("sts_region"),
+        vpc=profile.get_value("enable_vpc").lower() == "true",
     )
 
 
-def _uri(profile: Profile) -> CredentialsUri:
-    uri = profile.need("credentials_uri")
-    if not is_uri(uri):
-        raise _spoilt(f"credentials_uri in {profile.place} is no URL", "correct it")
+def _credentials_uri(profile: Profile) -> CredentialsUri:
+    uri = profile.require_value("credentials_uri")
+    if not is_http_url(uri):
+        raise _invalid_file(f"credentials_uri in {profile.origin} is not a URL", "correct it")
     return CredentialsUri(uri)
 
 
-def _source_of(profile: Profile, book: Book, seen: tuple[str, ...]) -> Way:
-    name = profile.need("source_profile")
+def _source_fetcher(profile: Profile, file: ProfileFile, seen: tuple[str, ...]) -> Fetcher:
+    name = profile.require_value("source_profile")
     if name in (*seen, profile.name) or len(seen) > MAX_CHAIN:
-        raise _spoilt(f"source_profile in {profile.place} leads back to itself", "correct it")
-    if name not in book.profiles:
-        raise _spoilt(f'there is no profile "{name}", which source_profile in {profile.place} names', "correct it")
-    return way_of(book.profiles[name], book, (*seen, profile.name))
+        raise _invalid_file(f"source_profile in {profile.origin} leads back to itself", "correct it")
+    if name not in file.profiles:
+        raise _invalid_file(
+            f'source_profile in {profile.origin} names the profile "{name}", which does not exist', "correct it"
+        )
+    return fetcher_of(file.profiles[name], file, (*seen, profile.name))
 
 
-def _bad_mode(profile: Profile) -> OtaError:
+def _bad_mode_error(profile: Profile) -> OtaError:
     modes = INI_MODES if profile.names else (*INI_MODES.values(), "ChainableRamRoleArn")
-    given = f'the {profile.called("mode")} "{profile.get("mode")[:40]}"' if profile.get("mode") else "no mode"
-    return _spoilt(f"{profile.place} has {given}", f"use one of {', '.join(sorted(modes))}")
+    mode = profile.get_value("mode")[:40]
+    given = f'the unsupported {profile.key_of("mode")} "{mode}"' if mode else "no mode"
+    return _invalid_file(f"{profile.origin} has {given}", f"use one of {', '.join(sorted(modes))}")

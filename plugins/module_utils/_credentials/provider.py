@@ -2,43 +2,104 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What provides credentials, and what they must be."""
+"""Providers of credentials: where credentials are configured, how they are fetched, and what makes them usable."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
-from .._api.credentials import FETCH_TIMEOUT, Credentials
+from .._api.credentials import Credentials
 from .._errors import OtaError, Retry
-from .._validation import check_text
+from .._validation import check_unicode
+
+#: Seconds to fetch credentials, including every request that it takes.
+FETCH_TIMEOUT = 20.0
 
 
-class Keys(Protocol):
-    """Where a client gets its credentials from, each time that it needs some. Safe to use from threads.
+class FetchContext(NamedTuple):
+    """What fetching depends on beside the fetcher: the place of the configuration, for messages, and the network."""
 
-    ``source`` is the kind of the source, ``place`` says which one it is; neither holds any part of a key.
+    origin: str
+    proxy: str | None = None
+    allow_http: bool = False
+
+
+class Fetcher(Protocol):
+    """How credentials are fetched, as data: a key as it is, a role to assume, a service to call."""
+
+    def fetch(self, context: FetchContext) -> Credentials:
+        """:raises OtaError: there are none."""
+
+    def secrets(self) -> set[str]:
+        """What it holds that must be masked in all output."""
+
+    def require_library(self, origin: str) -> None:
+        """:raises MissingLibraryError: fetching takes a Python package that is not installed."""
+
+
+@dataclass(frozen=True)
+class StaticKey:
+    """A key that is configured as it is."""
+
+    credentials: Credentials
+
+    def fetch(self, context: FetchContext) -> Credentials:
+        return self.credentials
+
+    def secrets(self) -> set[str]:
+        return self.credentials.secrets()
+
+    def require_library(self, origin: str) -> None:
+        """It takes none."""
+
+
+class CredentialsProvider:
+    """Provides the credentials that are configured in one place.
+
+    ``name`` is the kind of the provider, ``origin`` names it for people; neither holds any part of a key.
+    ``renewable`` says whether the credentials may be others later.
     """
 
-    @property
-    def source(self) -> str | None: ...
+    name: str | None = None
+    renewable = True
+
+    def __init__(self, context: FetchContext) -> None:
+        self._context = context
 
     @property
-    def place(self) -> str: ...
+    def origin(self) -> str:
+        return self._context.origin
 
-    def current(self, limit: float = FETCH_TIMEOUT) -> Credentials:
-        """:raises OtaError: there are none within ``limit`` seconds."""
+    def build_fetcher(self) -> Fetcher:
+        """The fetcher that is configured now.
 
-    def renew(self, refused: Credentials, limit: float = FETCH_TIMEOUT) -> bool:
-        """Whether there are others within ``limit`` seconds than the ``refused`` ones."""
+        :raises OtaError: the configuration is incomplete.
+        """
+        raise NotImplementedError
 
-    def give_up(self) -> None:
-        """End all waiting for credentials at once."""
+    def load_static(self) -> Credentials | None:
+        """The credentials that need no network, or ``None`` where it takes one.
+
+        :raises OtaError: it is clear without a network that there are none.
+        """
+        fetcher = self.build_fetcher()
+        fetcher.require_library(self.origin)
+        return fetcher.credentials if isinstance(fetcher, StaticKey) else None
+
+    def fetch(self) -> Credentials:
+        """:raises OtaError: there are none."""
+        return self.build_fetcher().fetch(self._context)
+
+    def secrets(self) -> set[str]:
+        """What must be masked in all output, beside the credentials themselves."""
+        return self.build_fetcher().secrets()
 
 
-def checked(names: tuple[str, str, str], credentials: Credentials) -> Credentials:
+def validate_credentials(names: tuple[str, str, str], credentials: Credentials) -> Credentials:
     """The ``credentials``, whose parts are called ``names`` where they come from.
 
-    :raises OtaError: a part is nothing that can be sent, or sign.
+    :raises OtaError: a part is missing, or cannot be sent or used to sign.
     """
     parts: tuple[object, ...] = (
         credentials.access_key_id,
@@ -47,49 +108,23 @@ def checked(names: tuple[str, str, str], credentials: Credentials) -> Credential
     )
     for name, part in zip(names, parts):
         if not isinstance(part, str) or not part:
-            raise unusable(f"{name} is missing", "check what hands them out", passing=False)
-        check_text(name, part)
+            raise credentials_error(f"{name} is missing", "check the service that issues them", transient=False)
+        check_unicode(name, part)
         if not (part.isascii() and part.isprintable()):
             raise OtaError(
-                f"{name} holds a character that no key has, such as the end of a line",
+                f"{name} contains a character that no key has, such as a line break",
                 code="invalid_option",
-                hint="check the file or variable that it comes from",
+                hint="check the file or variable it comes from",
             )
     return credentials
 
 
-def unusable(cause: str, hint: str, passing: bool) -> OtaError:
-    """Credentials that were to come from somewhere and do not; asking again helps if the reason is ``passing``."""
+def credentials_error(cause: str, hint: str, transient: bool) -> OtaError:
+    """Credentials that cannot be had; trying again helps if the reason is ``transient``."""
     return OtaError(
         cause,
         code="credentials_failed",
         hint=hint,
-        retry=Retry.LATER if passing else Retry.NEVER,
-        systemic=True,
+        retry=Retry.LATER if transient else Retry.NEVER,
+        affects_all=True,
     )
-
-
-class Source(Protocol):
-    """Something that credentials come from. ``name`` is its kind, ``place`` tells people which one it is."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def place(self) -> str: ...
-
-    @property
-    def renewable(self) -> bool:
-        """Whether it may have other credentials later."""
-
-    def at_hand(self) -> Credentials | None:
-        """Those that need no network, or ``None`` where it takes one.
-
-        :raises OtaError: it is clear without a network that there are none.
-        """
-
-    def fetch(self) -> Credentials:
-        """:raises OtaError: there are none."""
-
-    def secrets(self) -> set[str]:
-        """What must be masked in all output, besides the credentials themselves."""

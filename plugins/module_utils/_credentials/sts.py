@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Roles that are assumed: the one user of the vendor's package ``alibabacloud_credentials``, which need not be there.
+"""Roles to assume: the one user of the vendor's package ``alibabacloud_credentials``, which need not be installed.
 
-The package reads the environment when it is imported, so all that it could find there is handed over. It also keeps
-and renews credentials in a way of its own; a fresh object for each call leaves that to us.
+The package reads the environment when it is imported, so everything that it could find there is passed to it. It also
+caches and renews credentials by rules of its own; a new object for each call leaves that to us.
 """
 
 from __future__ import annotations
@@ -17,18 +17,16 @@ from typing import Any, Callable
 
 from .._api.credentials import Credentials
 from .._errors import MissingLibraryError, OtaError
-from .provider import checked, unusable
+from .provider import FetchContext, Fetcher, credentials_error, validate_credentials
 
 LIBRARY = "alibabacloud_credentials"
-
-
-#: Where roles are assumed, if not at the address that the vendor's package chooses.
+#: Host of STS, in place of the one that the vendor's package chooses.
 STS_ENDPOINT: str | None = None
 
 
 @dataclass(frozen=True)
-class Session:
-    """What is wanted of a role; nothing and empty mean the package's defaults."""
+class RoleSession:
+    """The session of a role; ``None`` and empty text mean the package's defaults."""
 
     role_arn: str
     name: str = ""
@@ -38,57 +36,97 @@ class Session:
     vpc: bool = False
 
 
-def check_library(place: str) -> None:
-    """:raises MissingLibraryError: the vendor's package is not installed, which ``place`` needs."""
-    _package(place)
+@dataclass(frozen=True)
+class AssumedRole:
+    """A role that the owner of other credentials assumes."""
+
+    base: Fetcher
+    session: RoleSession
+    external_id: str = ""
+
+    def fetch(self, context: FetchContext) -> Credentials:
+        """:raises OtaError: there are none."""
+        return assume_role(self.base.fetch(context), self.session, self.external_id, context)
+
+    def secrets(self) -> set[str]:
+        return self.base.secrets()
+
+    def require_library(self, origin: str) -> None:
+        """:raises MissingLibraryError: the vendor's package is not installed."""
+        _import_providers(origin)
 
 
-def assume(base: Credentials, session: Session, external_id: str, place: str, proxy: str | None) -> Credentials:
-    """The credentials of a role that the owner of ``base`` assumes. ``place`` is where that is configured.
+@dataclass(frozen=True)
+class OidcRole:
+    """A role that the holder of a token in a file assumes."""
+
+    session: RoleSession
+    provider_arn: str
+    token_file: str
+
+    def fetch(self, context: FetchContext) -> Credentials:
+        """:raises OtaError: there are none."""
+        return assume_role_with_oidc(self.token_file, self.provider_arn, self.session, context)
+
+    def secrets(self) -> set[str]:
+        return set()
+
+    def require_library(self, origin: str) -> None:
+        """:raises MissingLibraryError: the vendor's package is not installed."""
+        _import_providers(origin)
+
+
+def assume_role(base: Credentials, session: RoleSession, external_id: str, context: FetchContext) -> Credentials:
+    """The credentials of a role that the owner of ``base`` assumes.
 
     :raises OtaError: there are none.
     """
-    vendor = _package(place)
+    vendor = _import_providers(context.origin)
 
-    def make() -> Any:
+    def make_provider() -> Any:
         return vendor.RamRoleArnCredentialsProvider(
             access_key_id=base.access_key_id,
             access_key_secret=base.access_key_secret,
             security_token=base.security_token,
             external_id=external_id,
-            **_arguments(vendor, session, proxy),
+            **_role_arguments(session, context.proxy),
         )
 
-    return _fetch(make, place)
+    return _get_credentials(make_provider, context.origin)
 
 
-def assume_by_token(token_file: str, provider_arn: str, session: Session, place: str, proxy: str | None) -> Credentials:
+def assume_role_with_oidc(
+    token_file: str, provider_arn: str, session: RoleSession, context: FetchContext
+) -> Credentials:
     """The credentials of a role that the holder of an OIDC token assumes.
 
     :raises OtaError: there are none.
     """
-    vendor = _package(place)
+    vendor = _import_providers(context.origin)
 
-    def make() -> Any:
+    def make_provider() -> Any:
         return vendor.OIDCRoleArnCredentialsProvider(
             oidc_token_file_path=token_file,
             oidc_provider_arn=provider_arn,
-            **_arguments(vendor, session, proxy),
+            **_role_arguments(session, context.proxy),
         )
 
-    return _fetch(make, place)
+    return _get_credentials(make_provider, context.origin)
 
 
-def _package(place: str) -> Any:
-    """The vendor's providers. Importing them takes half a second, which only those pay who need them."""
+def _import_providers(origin: str) -> Any:
+    """The vendor's providers. Importing them takes half a second, which only those spend who need them.
+
+    :raises MissingLibraryError: the package is not installed.
+    """
     try:
         from alibabacloud_credentials import provider
     except ImportError:
-        raise MissingLibraryError(LIBRARY, f"for the credentials of {place}") from None
+        raise MissingLibraryError(LIBRARY, f"for the credentials of {origin}") from None
     return provider
 
 
-def _arguments(vendor: Any, session: Session, proxy: str | None) -> dict[str, Any]:
+def _role_arguments(session: RoleSession, proxy: str | None) -> dict[str, Any]:
     from alibabacloud_credentials.http import HttpOptions
 
     return {
@@ -103,24 +141,24 @@ def _arguments(vendor: Any, session: Session, proxy: str | None) -> dict[str, An
     }
 
 
-def _fetch(make: Callable[[], Any], place: str) -> Credentials:
+def _get_credentials(make_provider: Callable[[], Any], origin: str) -> Credentials:
     from alibabacloud_credentials.exceptions import CredentialException
     from Tea.exceptions import RetryError, TeaException
 
     for name in ("credentials", "alibabacloud-tea"):
-        # They write to stderr what the services answer.
+        # They write the services' responses to stderr.
         logging.getLogger(name).addFilter(_log_nothing)
     try:
-        found = make().get_credentials()
+        found = make_provider().get_credentials()
     except OSError:
-        raise unusable(
-            f"the token's file of {place} cannot be read", "check its path, and who may read it", passing=False
+        raise credentials_error(
+            f"the token file of {origin} cannot be read", "check its path and permissions", transient=False
         ) from None
     except RetryError:
-        raise unusable(
-            f"the service that hands out the credentials of {place} cannot be reached",
+        raise credentials_error(
+            f"the service that issues the credentials of {origin} cannot be reached",
             "check the network and the proxy",
-            passing=True,
+            transient=True,
         ) from None
     except (
         CredentialException,
@@ -131,26 +169,28 @@ def _fetch(make: Callable[[], Any], place: str) -> Credentials:
         AttributeError,
         RecursionError,
     ) as error:
-        # Its text may repeat what the service answered, or a token.
-        raise _refused(str(error), place) from None
-    names = tuple(f"the {part} that came from {place}" for part in ("key id", "secret", "token"))
+        # Its text may repeat the service's response, or a token.
+        raise _refused_error(str(error), origin) from None
+    names = tuple(f"the {part} issued for {origin}" for part in ("key id", "secret", "token"))
     parts = (found.get_access_key_id(), found.get_access_key_secret(), found.get_security_token())
-    return checked((names[0], names[1], names[2]), Credentials(*parts, found.get_expiration()))
+    return validate_credentials((names[0], names[1], names[2]), Credentials(*parts, found.get_expiration()))
 
 
 def _log_nothing(record: logging.LogRecord) -> bool:
     return False
 
 
-def _refused(text: str, place: str) -> OtaError:
-    """What the service said no with: its code and status, which hold nothing secret, and no more."""
+def _refused_error(text: str, origin: str) -> OtaError:
+    """Why the service refused: its code and status, which hold nothing secret, and no more."""
     status = re.search(r"http_code: ?(\d{3})", text)
     code = re.search(r"\"Code\"\s*:\s*\"([A-Za-z][\w.]{2,80})\"", text)
     if not status:
-        return unusable(
-            f"no usable credentials came from {place}", "check the role, the duration and the token", passing=False
+        return credentials_error(
+            f"no usable credentials were issued for {origin}",
+            "check the role, the duration and the token",
+            transient=False,
         )
     word = f"{code.group(1)} (HTTP {status.group(1)})" if code else f"HTTP {status.group(1)}"
-    passing = status.group(1) >= "500" or status.group(1) == "429" or word.startswith("Throttling")
-    hint = "check the role, and that its trust policy names who assumes it"
-    return unusable(f"the credentials of {place} were refused with {word}", hint, passing)
+    transient = status.group(1) >= "500" or status.group(1) == "429" or word.startswith("Throttling")
+    hint = "check the role, and that its trust policy allows the caller to assume it"
+    return credentials_error(f"the service refused to issue the credentials of {origin}: {word}", hint, transient)

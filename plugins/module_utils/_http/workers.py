@@ -2,80 +2,82 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Work that is given up when it takes too long."""
+"""Worker threads for work that is abandoned when it takes too long."""
 
 from __future__ import annotations
 
 import queue
 import threading
 import time
+from contextlib import ExitStack
+from types import TracebackType
 from typing import Any, Callable, TypeVar
 
+from .._errors import CanceledError
+
 T = TypeVar("T")
+#: Seconds between two calls of what a caller does while it waits.
+MEANWHILE_INTERVAL = 1.0
 
 
-class GivenUpError(Exception):
-    """Nobody waits for the result any more."""
-
-
-class Helpers:
+class WorkerPool:
     """Threads that do blocking work for callers with a time limit. Safe to use from threads.
 
     Those of :mod:`concurrent.futures` would keep the process from ending for as long as one of them hangs.
     """
 
     def __init__(self) -> None:
-        self._idle: list[_Helper] = []
-        self._busy: set[_Helper] = set()
+        self._idle: list[_Worker] = []
+        self._busy: set[_Worker] = set()
 
     def run(self, work: Callable[[], T], timeout: float, meanwhile: Callable[[], object] | None = None) -> T:
-        """What ``work`` returns or raises. As long as it takes, ``meanwhile`` is called about once a second.
+        """What ``work`` returns or raises. While it lasts, ``meanwhile`` is called about once a second.
 
-        :raises TimeoutError: it has not ended within ``timeout`` seconds. It goes on, and nobody hears of its end.
-        :raises GivenUpError: so did :meth:`give_up`.
+        :raises TimeoutError: it has not ended within ``timeout`` seconds. It goes on, and its outcome is dropped.
+        :raises CanceledError: :meth:`cancel` was called meanwhile. The same holds for the work.
         """
         try:
-            helper = self._idle.pop()
+            worker = self._idle.pop()
         except IndexError:
-            helper = _Helper()
-            helper.start()
-        self._busy.add(helper)
-        helper.tasks.put(work)
+            worker = _Worker()
+            worker.start()
+        self._busy.add(worker)
+        worker.tasks.put(work)
         try:
-            result, error = _outcome(helper, timeout, meanwhile)
+            result, error = _wait_for_outcome(worker, timeout, meanwhile)
         except queue.Empty:
             result, error = None, TimeoutError()
-        self._busy.discard(helper)
-        if isinstance(error, (TimeoutError, GivenUpError)):
-            helper.tasks.put(None)  # it may still be at work
+        self._busy.discard(worker)
+        if isinstance(error, (TimeoutError, CanceledError)):
+            worker.tasks.put(None)  # it may still be at work
         else:
-            self._idle.append(helper)
+            self._idle.append(worker)
         if error is not None:
             raise error
         return result
 
-    def give_up(self) -> None:
+    def cancel(self) -> None:
         """End the waiting of all callers."""
-        for helper in tuple(self._busy):
-            helper.outcomes.put((None, GivenUpError()))
+        for worker in tuple(self._busy):
+            worker.outcomes.put((None, CanceledError()))
 
 
-def _outcome(
-    helper: _Helper, timeout: float, meanwhile: Callable[[], object] | None
+def _wait_for_outcome(
+    worker: _Worker, timeout: float, meanwhile: Callable[[], object] | None
 ) -> tuple[Any, BaseException | None]:
     """:raises queue.Empty: there is none in time."""
     if meanwhile is None:
-        return helper.outcomes.get(timeout=timeout)
+        return worker.outcomes.get(timeout=timeout)
     end = time.monotonic() + timeout
-    while (left := end - time.monotonic()) > 1.0:
+    while (left := end - time.monotonic()) > MEANWHILE_INTERVAL:
         try:
-            return helper.outcomes.get(timeout=1.0)
+            return worker.outcomes.get(timeout=MEANWHILE_INTERVAL)
         except queue.Empty:
             meanwhile()
-    return helper.outcomes.get(timeout=max(0.0, left))
+    return worker.outcomes.get(timeout=max(0.0, left))
 
 
-class _Helper(threading.Thread):
+class _Worker(threading.Thread):
     """Does one piece of work after the other, until it is given ``None``."""
 
     def __init__(self) -> None:
@@ -85,8 +87,15 @@ class _Helper(threading.Thread):
 
     def run(self) -> None:
         while (work := self.tasks.get()) is not None:
-            try:
+            with ExitStack() as stack:
+                stack.push(self._hand_over_error)
                 self.outcomes.put((work(), None))
-            except BaseException as error:  # handed over, not swallowed
-                self.outcomes.put((None, error))
             work = None  # what it holds may be large
+
+    def _hand_over_error(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        """Give an error of the work, of whatever type, to the caller, who raises it."""
+        if error is not None:
+            self.outcomes.put((None, error))
+        return True

@@ -7,28 +7,54 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from .._api.operations import LIST_OTA_MODULE_VERSIONS_BY_DEVICE, LIST_OTA_UNFINISHED_TASK_BY_DEVICE
+from .._api.operations import LIST_OTA_MODULE_VERSIONS_BY_DEVICE, LIST_OTA_UNFINISHED_TASK_BY_DEVICE, Operation
+from .._api.platforms import Argument
 from .._client.client import Client
 
+#: What identifies a device: its name is unique within its product only.
+DeviceKey = tuple[str, str]
 
-def name_device(rows: list[dict[str, Any]], device: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """``rows``, each with the device that was asked for where the service left out which one it belongs to."""
-    for row in rows:
-        row.update({name: row[name] or asked for name, asked in device.items()})
-    return rows
+
+class DeviceRows(NamedTuple):
+    """The rows about one device, what selected it, and whether the service knows it."""
+
+    device: Mapping[str, Argument]
+    found: bool
+    rows: list[dict[str, Any]]
+
+
+def device_key(facts: Mapping[str, Any]) -> DeviceKey:
+    """What identifies the device that the facts are about."""
+    return facts["product_key"] or "", facts["device_name"] or ""
+
+
+def read_device_rows(
+    client: Client, operation: Operation, device: Mapping[str, Argument], **arguments: Argument
+) -> DeviceRows:
+    """All rows that an operation lists about a device.
+
+    :raises OtaError: no usable response.
+    """
+    rows = client.rows(operation, **arguments, **device)
+    return DeviceRows(device, rows is not None, rows or [])
+
+
+def name_device(rows: Sequence[Mapping[str, Any]], device: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """``rows``, each with the ``device`` that was queried where the service did not name it."""
+    return [{**row, **{name: row[name] or queried for name, queried in device.items()}} for row in rows]
 
 
 def device_facts(device: Mapping[str, Any], found: bool) -> dict[str, Any]:
-    """What was asked about, and whether the service knows it."""
+    """What selected a device, and whether the service knows it."""
     return {"product_key": None, "device_name": None, "iot_id": None, **device, "found": found}
 
 
-def read_version(client: Client, key: Key, module_name: str) -> str | None:
-    """The version that a device reports for a module; ``None`` where it reports none, empty where it is not known.
+def read_version(client: Client, key: DeviceKey, module_name: str) -> str | None:
+    """The version that a device reports for a module; ``None`` if it reports none, empty if the device is not known.
 
-    :raises OtaError: no usable answer.
+    :raises OtaError: no usable response.
     """
     product_key, device_name = key
     if not product_key or not device_name:
@@ -39,22 +65,13 @@ def read_version(client: Client, key: Key, module_name: str) -> str | None:
     return {row["module_name"]: row["module_version"] for row in rows}.get(module_name) or None
 
 
-def busy_with(client: Client, key: Key, job_ids: Sequence[str]) -> str | None:
-    """Another batch for which a device has an open task.
+def competing_job(client: Client, key: DeviceKey, job_ids: Sequence[str]) -> str | None:
+    """Another batch for which a device has an unfinished task.
 
-    :raises OtaError: no usable answer.
+    :raises OtaError: no usable response.
     """
     product_key, device_name = key
     if not product_key or not device_name:
         return None
     rows = client.rows(LIST_OTA_UNFINISHED_TASK_BY_DEVICE, product_key=product_key, device_name=device_name)
     return next((row["job_id"] for row in rows or () if row["job_id"] and row["job_id"] not in job_ids), None)
-
-
-#: What identifies a device: its name is unique within its product only.
-Key = tuple[str, str]
-
-
-def device_key(entry: Mapping[str, Any]) -> Key:
-    """What identifies the device of an entry."""
-    return entry["product_key"] or "", entry["device_name"] or ""

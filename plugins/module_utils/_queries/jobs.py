@@ -2,16 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where a batch is and how its devices ended: which questions tell it, and what their answers say together."""
+"""The state of a batch and how its devices ended: which queries to run, and what their results say together."""
 
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, TypedDict, cast
 
-from .._api.facts import no_facts, tally
+from .._api.facts import count_by, no_facts
 from .._api.operations import (
     FINISHED_JOB_STATUSES,
     LIST_OTA_TASK_BY_JOB,
@@ -24,10 +25,59 @@ from .._api.operations import (
 from .._client.client import Client
 from .._client.paging import LISTING_ATTEMPTS, Listing
 
+#: The options that say which batch is meant, and the fact that each is compared with.
+EXPECTATIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "expected_product_key": "product_key",
+        "expected_firmware_id": "firmware_id",
+        "expected_version": "dest_version",
+        "expected_job_type": "job_type",
+    }
+)
+
+FailureClass = Literal["upgrade", "download", "verify", "flash", "superseded", "timeout", "wrong_version", "other"]
+
+
+class JobFacts(TypedDict, total=False):
+    """The facts about a batch that are judged, of all those that the API returns."""
+
+    job_id: str
+    found: bool
+    finished: bool
+    job_status: str | None
+    job_type: str | None
+    product_key: str | None
+    firmware_id: str | None
+    dest_version: str | None
+    selection_type: str | None
+    maximum_per_minute: int | None
+    timeout_in_minutes: int | None
+    retry_count: int | None
+    retry_interval: int | None
+    utc_start_time: str | None
+    utc_end_time: str | None
+    utc_schedule_time: str | None
+
+
+class TaskFacts(TypedDict, total=False):
+    """The facts about a task that are judged, of all those that the API returns, and what its texts mean."""
+
+    task_id: str | None
+    job_id: str | None
+    task_status: str | None
+    product_key: str | None
+    device_name: str | None
+    progress: str | None
+    task_desc: str | None
+    utc_modified: str | None
+    progress_percent: float | None
+    failure_class: FailureClass | None
+
+
 #: The class of a failure by the service's description of the task: the step code that a device reports, else words.
 #: The vendors document the codes -1 to -4, but neither that a description holds one nor any text, so all of this is a
 #: guess, and what nothing fits is ``other``.
-FAILURE_CLASSES = (
+FAILURE_CLASSES: tuple[tuple[FailureClass, str], ...] = (
     ("upgrade", r"(?<![\w.-])-1(?!\.?\w)"),
     ("download", r"(?<![\w.-])-2(?!\.?\w)"),
     ("verify", r"(?<![\w.-])-3(?!\.?\w)"),
@@ -41,7 +91,7 @@ FAILURE_CLASSES = (
 )
 
 
-def percent(text: str | None) -> float | None:
+def parse_percent(text: str | None) -> float | None:
     """A progress such as ``50.00`` as a number; ``None`` where it is none, or negative, as a device's step code is."""
     try:
         number = float(text or "")
@@ -50,7 +100,7 @@ def percent(text: str | None) -> float | None:
     return number if math.isfinite(number) and number >= 0 else None
 
 
-def failure_class(status: str | None, description: str | None) -> str | None:
+def classify_failure(status: str | None, description: str | None) -> FailureClass | None:
     """Why a task failed, as a class of ``FAILURE_CLASSES`` or ``other``; ``None`` where it has not."""
     if status != "FAILED":
         return None
@@ -58,171 +108,190 @@ def failure_class(status: str | None, description: str | None) -> str | None:
     return next(found, "other")
 
 
-def read_job(client: Client, job_id: str) -> dict[str, Any]:
+def read_job(client: Client, job_id: str) -> JobFacts:
     """The facts about a batch, whether it was ``found``, and whether it is ``finished``.
 
-    :raises OtaError: no usable answer.
+    :raises OtaError: no usable response.
     """
     facts = client.get(QUERY_OTA_JOB, job_id=job_id)
     job = facts or {**no_facts(QUERY_OTA_JOB), "job_id": job_id}
-    return {**job, "found": facts is not None, "finished": job["job_status"] in FINISHED_JOB_STATUSES}
+    finished = job["job_status"] in FINISHED_JOB_STATUSES
+    return cast(JobFacts, {**job, "found": facts is not None, "finished": finished})
 
 
-class Question(NamedTuple):
-    """One of ``of`` questions about a batch: for its tasks in one state, of some devices, or for numbers alone."""
+class TaskQuery(NamedTuple):
+    """One of ``total`` queries about a batch: its tasks in one state, those of named devices, or numbers alone."""
 
     job_id: str
-    of: int
+    total: int
     status: str | None = None
-    names: tuple[str, ...] | None = None
+    device_names: tuple[str, ...] | None = None
     counts_only: bool = False
 
 
-def questions(
-    job_id: str, statuses: Sequence[str] | None, names: Sequence[str] | None, counts_only: bool
-) -> list[Question]:
-    """What to ask. A state or a device that is named twice is asked for once.
+def plan_queries(
+    job_id: str, statuses: Sequence[str] | None, device_names: Sequence[str] | None, counts_only: bool
+) -> list[TaskQuery]:
+    """The queries to run, one for each state and block of devices; a state or a device named twice counts once.
 
-    The states come in the order in which a task goes through them, and are to be asked for in turn: a task that moves
-    on meanwhile then comes twice, which is noticed, and is not missed.
+    States are in the order of a task's life and must be read one after another: a task that moves on meanwhile is then
+    read twice, which is noticed, and never missed.
     """
     blocks: list[tuple[str, ...] | None] = [None]
-    if names is not None:
-        once = list(dict.fromkeys(names))
-        blocks = [tuple(once[start : start + MAX_DEVICE_NAMES]) for start in range(0, len(once), MAX_DEVICE_NAMES)]
+    if device_names is not None:
+        names = list(dict.fromkeys(device_names))
+        blocks = [tuple(names[start : start + MAX_DEVICE_NAMES]) for start in range(0, len(names), MAX_DEVICE_NAMES)]
     states = [None] if statuses is None else [status for status in TASK_STATUSES if status in statuses]
-    asked = [(state, block) for state in states for block in blocks]
-    return [Question(job_id, len(asked), state, block, counts_only) for state, block in asked]
+    pairs = [(state, block) for state in states for block in blocks]
+    return [TaskQuery(job_id, len(pairs), state, block, counts_only) for state, block in pairs]
 
 
-class Evidence(NamedTuple):
-    """What the answer to one question says. ``counts`` are the service's own numbers, if they were asked for."""
+class TaskListing(NamedTuple):
+    """What one query returned. ``announced`` is the number of tasks by the service, ``counts`` are its numbers by
+    state if they were queried, and ``problem`` says why the listing is incomplete.
+    """
 
-    question: Question
+    query: TaskQuery
     found: bool
-    tasks: list[dict[str, Any]]
+    tasks: list[TaskFacts]
     announced: int | None
     problem: str | None
     counts: Mapping[str, int | None] | None = None
 
 
-def ask(client: Client, options: Mapping[str, Any], question: Question) -> Evidence:
-    """Ask for numbers or tasks; for the one where the other cannot be had.
+def run_query(client: Client, options: Mapping[str, Any], query: TaskQuery) -> TaskListing:
+    """Read numbers or tasks: the one where the other is not to be had.
 
-    :raises OtaError: no usable answer.
+    :raises OtaError: no usable response.
     """
-    if question.counts_only:
-        counted = _count(client, question)
+    if query.counts_only:
+        counted = _count_by_status(client, query)
         if not counted.problem or not counted.found or (counted.announced or 0) > MAX_ROWS:
             return counted
-    operation = LIST_OTA_TASK_BY_JOB if question.names is None else LIST_OTA_TASK_BY_NAMES
-    listing = client.listing(
-        operation, job_id=question.job_id, task_status=question.status, device_names=question.names
-    )
+    operation = LIST_OTA_TASK_BY_JOB if query.device_names is None else LIST_OTA_TASK_BY_NAMES
+    listing = client.listing(operation, job_id=query.job_id, task_status=query.status, device_names=query.device_names)
     if listing is None:
-        return _unknown(question)
-    tasks = listing.rows
-    explain(tasks)
-    if listing.at_bound and question.status is None and not question.counts_only:
-        counted = _count(client, question)
+        return _unknown_job(query)
+    tasks = interpret_tasks(listing.rows)
+    if listing.at_row_limit and query.status is None and not query.counts_only:
+        counted = _count_by_status(client, query)
         if counted.found:
             return counted._replace(tasks=tasks, problem=_TOO_MANY)
-    problem = listing.problem or (_TOO_MANY if listing.at_bound else None) or _doubt(question, listing)
-    return Evidence(question, True, tasks, listing.announced, problem)
+    problem = listing.problem or (_TOO_MANY if listing.at_row_limit else None) or _result_problem(query, listing)
+    return TaskListing(query, True, tasks, listing.announced, problem)
 
 
-def explain(tasks: list[dict[str, Any]]) -> None:
-    """Add to each task what its texts mean: the progress as a number, and the class of a failure."""
-    for task in tasks:
-        task["progress_percent"] = percent(task["progress"])
-        task["failure_class"] = failure_class(task["task_status"], task["task_desc"])
+def interpret_tasks(rows: Sequence[dict[str, Any]]) -> list[TaskFacts]:
+    """The tasks with what their texts mean: the progress as a number, and the class of a failure."""
+    return [cast(TaskFacts, {**row, **_meaning_of(row)}) for row in rows]
 
 
-_TOO_MANY = f"no more than {MAX_ROWS} tasks can be listed"
+def _meaning_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "progress_percent": parse_percent(row["progress"]),
+        "failure_class": classify_failure(row["task_status"], row["task_desc"]),
+    }
 
 
-def _unknown(question: Question) -> Evidence:
-    return Evidence(question, False, [], None, "the service does not know the batch")
+_TOO_MANY = f"at most {MAX_ROWS:,} tasks can be listed"
 
 
-def _doubt(question: Question, listing: Listing) -> str | None:
-    """What shows that the rows are not what was asked for, or keeps one from knowing it."""
-    if listing.announced is None and question.names is None:
+def _unknown_job(query: TaskQuery) -> TaskListing:
+    return TaskListing(query, False, [], None, "the service does not know the batch")
+
+
+def _result_problem(query: TaskQuery, listing: Listing) -> str | None:
+    """Why the rows may not be what the query is about."""
+    if listing.announced is None and query.device_names is None:
         return "the service does not say how many tasks there are"
     for task in listing.rows:
-        if question.status not in (None, task["task_status"]):
-            return f"a task came that is not {question.status}, although those were asked for"
-        if question.names and task["device_name"] not in question.names:
-            return "a task came of a device that was not asked for"
+        if query.status not in (None, task["task_status"]):
+            return f"the service returned a task that is not {query.status}, although only those were requested"
+        if query.device_names and task["device_name"] not in query.device_names:
+            return "the service returned a task of a device that was not requested"
     return None
 
 
-def _count(client: Client, question: Question) -> Evidence:
+def _count_by_status(client: Client, query: TaskQuery) -> TaskListing:
     """The service's own numbers: of all tasks, and of those in each state, which must add up.
 
-    Whether they follow the filter is not documented. While tasks change they may not add up for a moment.
+    Whether they follow the filter is not documented. While tasks move they may not add up for a moment.
     """
     for _attempt in range(LISTING_ATTEMPTS):
-        *parts, whole = (
-            client.peek(LIST_OTA_TASK_BY_JOB, job_id=question.job_id, task_status=status)
+        *pages, whole = (
+            client.first_page(LIST_OTA_TASK_BY_JOB, job_id=query.job_id, task_status=status)
             for status in (*TASK_STATUSES, None)
         )
         if whole is None:
-            return _unknown(question)
-        counts = {status: total_of(part, status) for status, part in zip(TASK_STATUSES, parts)}
-        announced = total_of(whole, None)
+            return _unknown_job(query)
+        counts = {status: announced_total(page, status) for status, page in zip(TASK_STATUSES, pages)}
+        announced = announced_total(whole, None)
         if announced is not None and None not in counts.values() and announced == sum(filter(None, counts.values())):
-            return Evidence(question, True, [], announced, None, counts)
-    problem = "the service's numbers of the tasks in each state and of all do not add up"
-    return Evidence(question, True, [], announced, problem, dict.fromkeys(TASK_STATUSES))
+            return TaskListing(query, True, [], announced, None, counts)
+    problem = "the service's numbers of tasks by state do not add up to its total"
+    return TaskListing(query, True, [], announced, problem, dict.fromkeys(TASK_STATUSES))
 
 
-def total_of(listing: Listing | None, status: str | None, size: int = 1) -> int | None:
-    """How many rows a first page of ``size`` rows announces; ``None`` unless the page itself bears that out."""
-    if listing is None or listing.announced is None or listing.number not in (None, 1):
+def announced_total(page: Listing | None, status: str | None, size: int = 1) -> int | None:
+    """How many rows a first page of ``size`` rows announces; ``None`` unless its own rows agree."""
+    if page is None or page.announced is None or page.number not in (None, 1):
         return None
-    if len(listing.rows) != min(size, listing.announced):
+    if len(page.rows) != min(size, page.announced):
         return None
-    return None if any(status not in (None, row["task_status"]) for row in listing.rows) else listing.announced
+    return None if any(status not in (None, row["task_status"]) for row in page.rows) else page.announced
 
 
-def merge(entries: list[Evidence]) -> dict[str, Any]:
-    """What all answers say together; only those to all questions can be complete."""
-    rows = [task for entry in entries for task in entry.tasks]
-    tasks = list({task["task_id"] or number: task for number, task in enumerate(rows)}.values())
-    numbers = entries[0].counts if entries else None
-    counts = _counts(entries, tasks) if numbers is None else dict(numbers)
-    announced = [entry.announced for entry in entries if entry.announced is not None]
-    named = dict.fromkeys(name for entry in entries for name in entry.question.names or ())
-    told = {task["device_name"] for task in tasks}
-    problems = [entry.problem for entry in entries if entry.problem]
-    if len(tasks) < len(rows) and not problems:
-        problems.append("a task came in two answers, because it changed meanwhile")
-    if set(counts) - set(TASK_STATUSES):
-        problems.append("a task is in a state that is not documented")
-    if not entries or len(entries) < entries[0].question.of:
-        problems.append("not everything that was asked for could be read")
+# --- Results ---------------------------------------------------------------------------------------------------------
+
+
+def merge_listings(listings: list[TaskListing]) -> dict[str, Any]:
+    """The result of all queries; it is complete only if none is missing."""
+    tasks = _merge_tasks(listings)
+    by_status = _merge_counts(listings, tasks)
+    problems = _merged_problems(listings, tasks, by_status)
+    announced = [listing.announced for listing in listings if listing.announced is not None]
+    named = dict.fromkeys(name for listing in listings for name in listing.query.device_names or ())
+    with_task = {task["device_name"] for task in tasks}
+    counted = bool(listings) and listings[0].counts is not None
     return {
-        "tasks": [] if entries and entries[0].question.counts_only else tasks,
-        "missing": [name for name in named if name not in told],
-        "found": any(entry.found for entry in entries) if entries else None,
-        "counts": counts,
-        "counted_by": "listing" if numbers is None else "total",
-        "announced": sum(announced) if entries and len(announced) == len(entries) else None,
+        "tasks": [] if listings and listings[0].query.counts_only else tasks,
+        "missing": [name for name in named if name not in with_task],
+        "found": any(listing.found for listing in listings) if listings else None,
+        "by_status": by_status,
+        "counted_by": "total" if counted else "listing",
+        "total": sum(announced) if listings and len(announced) == len(listings) else None,
         "read": len(tasks),
         "complete": not problems,
-        "problems": list(dict.fromkeys(problems)),
+        "problems": problems,
     }
 
 
-def _counts(entries: list[Evidence], tasks: list[dict[str, Any]]) -> dict[str, int | None]:
-    """The tasks by state; ``None`` for each state that was not asked for."""
-    asked = {entry.question.status for entry in entries if entry.found}
-    counted = tally(tasks, "task_status", TASK_STATUSES)
+def _merge_tasks(listings: Sequence[TaskListing]) -> list[TaskFacts]:
+    """All tasks, each once; the last that was read counts."""
+    rows = [task for listing in listings for task in listing.tasks]
+    return list({task["task_id"] or number: task for number, task in enumerate(rows)}.values())
+
+
+def _merge_counts(listings: Sequence[TaskListing], tasks: Sequence[TaskFacts]) -> dict[str, int | None]:
+    """The tasks by state, by the service's numbers where these were queried; ``None`` for a state that was not."""
+    if listings and listings[0].counts is not None:
+        return dict(listings[0].counts)
+    queried = {listing.query.status for listing in listings if listing.found}
+    counted = count_by(tasks, "task_status", TASK_STATUSES)
     return {
-        status: number if number or None in asked or status in asked else None for status, number in counted.items()
+        status: number if number or None in queried or status in queried else None for status, number in counted.items()
     }
 
 
-#: What a batch can be expected to be, by the names of its facts.
-EXPECTATIONS = ("product_key", "firmware_id", "dest_version", "job_type")
+def _merged_problems(
+    listings: Sequence[TaskListing], tasks: Sequence[TaskFacts], by_status: Mapping[str, int | None]
+) -> list[str]:
+    """Why the result is incomplete."""
+    problems = [listing.problem for listing in listings if listing.problem]
+    if len(tasks) < sum(len(listing.tasks) for listing in listings) and not problems:
+        problems.append("a task was read twice, because it changed meanwhile")
+    if set(by_status) - set(TASK_STATUSES):
+        problems.append("a task is in a state that is not documented")
+    if not listings or len(listings) < listings[0].query.total:
+        problems.append("some of the requested tasks could not be read")
+    return list(dict.fromkeys(problems))

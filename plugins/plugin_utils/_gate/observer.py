@@ -2,99 +2,171 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a look at a rollout asks: at most nine requests for a batch of any size, and the proof only when it decides."""
+"""What a poll reads: at most nine requests for a batch of any size, and the proof only when it decides."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Callable, NamedTuple, TypeVar
 
-from ...module_utils._api.facts import tally
+from ...module_utils._api.facts import count_by
 from ...module_utils._api.operations import LIST_OTA_TASK_BY_JOB, MAX_ROWS, TASK_STATUSES
 from ...module_utils._client.client import Client
 from ...module_utils._client.paging import LISTING_ATTEMPTS, listing_problem
-from ...module_utils._queries.jobs import explain, read_job, total_of
-from .._verdict.snapshot import Batch
+from ...module_utils._queries.devices import DeviceKey, competing_job, read_version
+from ...module_utils._queries.jobs import JobFacts, announced_total, interpret_tasks, read_job
+from .._verdict.snapshot import JobSnapshot, Snapshot
 
-#: So many tasks come with one request.
-PAGE = LIST_OTA_TASK_BY_JOB.page_size
+Q = TypeVar("Q")
+T = TypeVar("T")
+
+#: Tasks that one request returns.
+PAGE_SIZE = LIST_OTA_TASK_BY_JOB.page_size
+#: List the tasks of a batch up to this many: nine requests, with its state and its first page.
+MAX_LISTED = 7 * PAGE_SIZE
+#: From the end of a task's life to its start: a task that moves on while others are counted is then missed, which
+#: shows, and never counted twice.
+_FINAL_FIRST = ("SUCCEEDED", "FAILED", "CANCELED", *TASK_STATUSES[3::-1])
 
 
-#: So many tasks are listed whole: with the state of the batch and its first page that makes nine requests.
-LISTED = 7 * PAGE
+class Reading(NamedTuple):
+    """How many of how many devices have been read."""
+
+    done: int
+    total: int
 
 
-#: From the end of a task's life to its beginning, so that one that moves on while others are counted is missed in
-#: between, which shows, and never counted twice.
-_ENDS_FIRST = ("SUCCEEDED", "FAILED", "CANCELED", *TASK_STATUSES[3::-1])
+class Observer:
+    """Reads what a gate judges."""
+
+    def __init__(self, client: Client, job_ids: Sequence[str], module_name: str, now: Callable[[], float]) -> None:
+        self._keys_read: list[DeviceKey] = []
+        self._keys_to_read = 0
+        self._client = client
+        self._job_ids = job_ids
+        self._module_name = module_name
+        self._now = now
+
+    @property
+    def reading(self) -> Reading | None:
+        """How many versions have been read, while they are read."""
+        return Reading(len(self._keys_read), self._keys_to_read) if self._keys_to_read else None
+
+    def observe_jobs(self) -> Snapshot:
+        """The state of the batches.
+
+        :raises OtaError: no usable response.
+        """
+        return self._snapshot_of(self._read_each(lambda job_id: observe_job(self._client, job_id), self._job_ids))
+
+    def read_all_tasks(self, jobs: Sequence[JobSnapshot]) -> Snapshot:
+        """The same ``jobs`` with all of their tasks.
+
+        :raises OtaError: no usable response.
+        """
+        return self._snapshot_of([read_tasks(self._client, job.job_id, job.facts, job.total) for job in jobs])
+
+    def read_versions(self, snapshot: Snapshot, keys: Sequence[DeviceKey]) -> Snapshot:
+        """The same ``snapshot`` with the versions that the devices report.
+
+        :raises OtaError: no usable response.
+        """
+        self._keys_read, self._keys_to_read = [], len(keys)
+        try:
+            versions = self._read_each(self._read_version, keys)
+        finally:
+            self._keys_to_read = 0
+        return snapshot._replace(versions=dict(zip(keys, versions)), now=self._now())
+
+    def competing_jobs(self, keys: Sequence[DeviceKey]) -> dict[DeviceKey, str]:
+        """The other batch that keeps each device busy, as far as that can be read."""
+        found, _failure = self._client.map(lambda key: (key, competing_job(self._client, key, self._job_ids)), keys)
+        return {key: job_id for key, job_id in found if job_id}
+
+    def _read_version(self, key: DeviceKey) -> str | None:
+        version = read_version(self._client, key, self._module_name)
+        self._keys_read.append(key)  # a number would lose counts, because several threads read at the same time
+        return version
+
+    def _read_each(self, query: Callable[[Q], T], items: Sequence[Q]) -> list[T]:
+        results, failure = self._client.map(query, items)
+        if failure:
+            raise failure
+        return results
+
+    def _snapshot_of(self, observations: Sequence[Observation]) -> Snapshot:
+        problems = tuple(observation.problem for observation in observations if observation.problem)
+        return Snapshot(self._now(), tuple(observation.job for observation in observations), problems=problems)
 
 
-class Survey(NamedTuple):
-    """A batch, and why what is known of it is not whole."""
+class Observation(NamedTuple):
+    """A batch, and why what was read of it is incomplete."""
 
-    batch: Batch
+    job: JobSnapshot
     problem: str | None = None
 
 
-def survey(client: Client, job_id: str) -> Survey:
-    """Where a batch is.
+def observe_job(client: Client, job_id: str) -> Observation:
+    """The state of a batch and of its tasks, as far as a poll needs them.
 
-    :raises OtaError: no usable answer.
+    :raises OtaError: no usable response.
     """
-    job = read_job(client, job_id)
-    if not job["found"]:
-        return Survey(Batch(job_id, None, {}, 0))
-    first = client.peek(LIST_OTA_TASK_BY_JOB, size=PAGE, job_id=job_id)
+    facts = read_job(client, job_id)
+    if not facts["found"]:
+        return Observation(JobSnapshot(job_id, None, {}, 0))
+    first = client.first_page(LIST_OTA_TASK_BY_JOB, size=PAGE_SIZE, job_id=job_id)
     if first is None:
-        return Survey(Batch(job_id, job, {}, 0), f"the service knows batch {job_id} but not its tasks")
+        return Observation(JobSnapshot(job_id, facts, {}, 0), f"the service knows batch {job_id} but not its tasks")
     if first.announced is None:
-        return Survey(Batch(job_id, job, {}, 0), f"the service does not say how many tasks batch {job_id} has")
-    if first.announced > LISTED:
-        return _count(client, job_id, job, first.announced)
-    if first.announced > PAGE:
-        return read_tasks(client, job_id, job, attempts=1)
-    return _whole(job_id, job, first.rows, first.announced, listing_problem(LIST_OTA_TASK_BY_JOB, first, 1, first.rows))
+        return Observation(
+            JobSnapshot(job_id, facts, {}, 0), f"the service does not say how many tasks batch {job_id} has"
+        )
+    if first.announced > MAX_LISTED:
+        return _count_by_status(client, job_id, facts, first.announced)
+    if first.announced > PAGE_SIZE:
+        return read_tasks(client, job_id, facts, attempts=1)
+    return _fully_listed(
+        job_id, facts, first.rows, first.announced, listing_problem(LIST_OTA_TASK_BY_JOB, first, 1, first.rows)
+    )
 
 
-def _count(client: Client, job_id: str, job: Mapping[str, Any], total: int) -> Survey:
-    """How many tasks are in each state, by the service's own numbers, with some of those that are not well."""
+def _count_by_status(client: Client, job_id: str, facts: JobFacts, total: int) -> Observation:
+    """How many tasks are in each state, by the service's own numbers, with some of those that did not succeed."""
     counts: dict[str, int] = {}
     tasks: list[dict[str, Any]] = []
-    for status in _ENDS_FIRST:
-        size = 1 if status == "SUCCEEDED" else PAGE
-        page = client.peek(LIST_OTA_TASK_BY_JOB, size=size, job_id=job_id, task_status=status)
-        number = total_of(page, status, size)
-        if page is None or number is None:  # it does not follow the state that was asked for, and tells nothing
-            return read_tasks(client, job_id, job, total, attempts=1)
+    for status in _FINAL_FIRST:
+        size = 1 if status == "SUCCEEDED" else PAGE_SIZE
+        page = client.first_page(LIST_OTA_TASK_BY_JOB, size=size, job_id=job_id, task_status=status)
+        number = announced_total(page, status, size)
+        if page is None or number is None:  # it does not follow the requested state
+            return read_tasks(client, job_id, facts, total, attempts=1)
         counts[status] = number
         if status != "SUCCEEDED":
             tasks += page.rows
     if sum(counts.values()) > total:  # tasks may have been added meanwhile
-        again = client.peek(LIST_OTA_TASK_BY_JOB, job_id=job_id)
+        again = client.first_page(LIST_OTA_TASK_BY_JOB, job_id=job_id)
         total = max(total, (again and again.announced) or 0)
-    explain(tasks)
-    return Survey(Batch(job_id, job, counts, total, tasks, whole=False))
+    return Observation(JobSnapshot(job_id, facts, counts, total, interpret_tasks(tasks), all_listed=False))
 
 
 def read_tasks(
-    client: Client, job_id: str, job: Mapping[str, Any] | None, total: int = 0, attempts: int = LISTING_ATTEMPTS
-) -> Survey:
+    client: Client, job_id: str, facts: JobFacts | None, total: int = 0, attempts: int = LISTING_ATTEMPTS
+) -> Observation:
     """All tasks of a batch.
 
-    :raises OtaError: no usable answer.
+    :raises OtaError: no usable response.
     """
     if total > MAX_ROWS:
-        return Survey(Batch(job_id, job, {}, total, whole=False))
+        return Observation(JobSnapshot(job_id, facts, {}, total, all_listed=False))
     listing = client.listing(LIST_OTA_TASK_BY_JOB, attempts=attempts, job_id=job_id)
     if listing is None:
-        return Survey(Batch(job_id, job, {}, 0), f"the service knows batch {job_id} but not its tasks")
+        return Observation(JobSnapshot(job_id, facts, {}, 0), f"the service knows batch {job_id} but not its tasks")
     problem = listing.problem or ("no total is announced" if listing.announced is None else None)
-    return _whole(job_id, job, listing.rows, listing.announced or len(listing.rows), problem)
+    return _fully_listed(job_id, facts, listing.rows, listing.announced or len(listing.rows), problem)
 
 
-def _whole(
-    job_id: str, job: Mapping[str, Any] | None, rows: list[dict[str, Any]], total: int, problem: str | None
-) -> Survey:
-    explain(rows)
-    batch = Batch(job_id, job, tally(rows, "task_status", TASK_STATUSES), total, rows)
-    return Survey(batch, problem and f"the list of the tasks of batch {job_id} is not whole: {problem}")
+def _fully_listed(
+    job_id: str, facts: JobFacts | None, rows: list[dict[str, Any]], total: int, problem: str | None
+) -> Observation:
+    job = JobSnapshot(job_id, facts, count_by(rows, "task_status", TASK_STATUSES), total, interpret_tasks(rows))
+    return Observation(job, problem and f"the task list of batch {job_id} is incomplete: {problem}")

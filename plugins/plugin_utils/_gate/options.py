@@ -9,33 +9,39 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ...module_utils._ansible.connection import scope_of
-from ...module_utils._validation import check_number, named
+from ...module_utils._api.request import ServiceConfig
+from ...module_utils._validation import check_number, non_blank
 from .._verdict.history import read_history
 from .._verdict.policy import Policy, read_policy
 
-# The defaults of what decides the verdict are those of _policy.
+#: The options of the gate; the defaults of those that decide the verdict are in the policy.
 GATE: dict[str, dict[str, Any]] = {
     "job_ids": {"type": "list", "elements": "str", "required": True, "aliases": ["job_id"]},
     "expected_devices": {"type": "list", "elements": "str"},
     "min_devices": {"type": "int"},
-    "product_key": {"type": "str", "no_log": False},
-    "firmware_id": {"type": "str"},
-    "dest_version": {"type": "str"},
-    "job_type": {"type": "str", "choices": ["UPGRADE_FIRMWARE", "VERIFY_FIRMWARE"]},
-    "module_name": {"type": "str", "default": "default"},
+    "expected_product_key": {"type": "str", "no_log": False},
+    "expected_firmware_id": {"type": "str"},
+    "expected_version": {"type": "str"},
+    "expected_job_type": {"type": "str", "choices": ["UPGRADE_FIRMWARE", "VERIFY_FIRMWARE"]},
+    "versions": {
+        "type": "dict",
+        "options": {
+            "verify": {"type": "bool", "default": True},
+            "module_name": {"type": "str", "default": "default"},
+        },
+        "apply_defaults": True,
+    },
     "min_succeeded_percent": {"type": "float"},
     "max_failed": {"type": "int"},
     "max_failed_percent": {"type": "float"},
     "min_executed": {"type": "int"},
     "max_pending": {"type": "int"},
     "max_pending_percent": {"type": "float"},
-    "accept_canceled": {"type": "bool"},
+    "ignore_canceled": {"type": "bool"},
     "allow_empty": {"type": "bool"},
-    "verify_versions": {"type": "bool"},
     "soak": {"type": "float"},
     "confirmations": {"type": "int"},
-    "tolerated_errors": {"type": "int"},
+    "max_consecutive_errors": {"type": "int"},
     "start_grace": {"type": "float"},
     "wait": {"type": "bool", "default": True},
     "wait_timeout": {"type": "float"},
@@ -44,17 +50,16 @@ GATE: dict[str, dict[str, Any]] = {
     "mode": {"type": "str", "choices": ["enforce", "report"], "default": "enforce"},
 }
 
-
-# Who listens waits until the end and fails no task, and hears of an outage at once, so that it can be outlived.
-SOURCE: dict[str, dict[str, Any]] = {
+#: Those of the event source: it waits until the end, fails no task and reports an outage at once, to outlive it.
+EVENT_SOURCE: dict[str, dict[str, Any]] = {
     **{name: option for name, option in GATE.items() if name not in ("wait", "previous", "mode")},
-    "tolerated_errors": {"type": "int", "default": 1000},
+    "max_consecutive_errors": {"type": "int", "default": 1000},
     "stay": {"type": "bool", "default": False},
 }
 
 
-class Request(NamedTuple):
-    """What is to be gated, and how. ``previous`` is what an earlier run returned, if its looks are to go on."""
+class GateOptions(NamedTuple):
+    """What to gate, and how. ``previous`` is the result of an earlier run that continues."""
 
     job_ids: Sequence[str]
     policy: Policy
@@ -66,16 +71,18 @@ class Request(NamedTuple):
     max_qps: float = 10.0
 
 
-def read_request(options: Mapping[str, Any]) -> Request:
-    """What is to be gated, by the options of the gate.
+def read_gate_options(options: Mapping[str, Any], service: ServiceConfig) -> GateOptions:
+    """What to gate on ``service``, by the options of the gate.
 
     :raises OtaError: an option cannot be used.
     """
-    job_ids = list(dict.fromkeys(named("job_ids", options["job_ids"])))
-    (module_name,) = named("module_name", [options["module_name"]])
-    policy = read_policy({**options, "scope": scope_of(options, module_name)})
+    job_ids = list(dict.fromkeys(non_blank("job_ids", options["job_ids"])))
+    versions = options["versions"]
+    (module_name,) = non_blank("versions.module_name", [versions["module_name"]])
+    scope = service.scope(module_name)
+    policy = read_policy({**options, "verify_versions": versions["verify"], "scope": scope})
     check_number("wait_interval", options["wait_interval"], 0.5, 86400)
-    return Request(
+    return GateOptions(
         job_ids=job_ids,
         policy=policy,
         module_name=module_name,

@@ -2,40 +2,180 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a gate says while it waits."""
+"""Every line that a gate shows: its start, its progress, its heartbeat and its end."""
 
 from __future__ import annotations
 
-from .._verdict.rules import TIMED_OUT
+from collections.abc import Callable, Sequence
+
+from ...module_utils._errors import OtaError
+from .._verdict.case import PASSED, TIMED_OUT
+from .._verdict.devices import State
+from .._verdict.snapshot import JobSnapshot, Snapshot, format_time
+from .._verdict.state import RolloutState
 from .._verdict.verdict import Verdict
-from .._verdict.wording import by_class, names
+from .._verdict.wording import class_counts, count_things, device_names, format_duration, printable
+from .clock import Clock
+from .observer import PAGE_SIZE, Reading
+from .options import GateOptions
+from .schedule import estimate_schedule
+
+#: Show a line at least this often, in seconds.
+HEARTBEAT = 60.0
+#: Shortest wait for a heartbeat, in seconds.
+MIN_WAIT = 0.01
+#: Announce reading that takes at least this long, in seconds.
+MIN_ANNOUNCED = 10.0
 
 
-def progress_of(verdict: Verdict) -> str:
+class Reporter:
+    """Says what a gate does. ``notes`` are what it said at the start; ``show`` and ``warn`` get one line each."""
+
+    def __init__(
+        self,
+        options: GateOptions,
+        started: float,
+        clock: Clock,
+        show: Callable[[str], object],
+        warn: Callable[[str], object],
+    ) -> None:
+        self.notes: list[str] = []
+        self._options = options
+        self._policy = options.policy
+        self._started = started
+        self._clock = clock
+        self._show = show
+        self._warn = warn
+        self._subject = f"batch{'es' if len(options.job_ids) > 1 else ''} {', '.join(options.job_ids)}"
+        self._last_line, self._last_shown = "", clock.now()
+
+    # --- Start -------------------------------------------------------------------------------------------------------
+
+    def start(self, snapshot: Snapshot, verdict: Verdict) -> None:
+        """Say which clocks apply, and warn of a rollout that cannot be settled in time."""
+        schedule = estimate_schedule(snapshot.jobs, self._policy, self._clock.now())
+        deadline = self._started + self._policy.wait_timeout
+        self.notes = [f"the rollout must be settled by {format_time(deadline)}", *schedule.sentences]
+        if not self._options.wait or verdict.final:
+            return
+        self._show_line("; ".join(self.notes))
+        proof = self._seconds_for(verdict.rollout.total * self._policy.confirmations)
+        earliest = max(self._clock.now(), schedule.all_notified) + self._policy.soak
+        earliest += proof if self._policy.verify_versions else 0.0
+        if earliest > deadline:
+            self._warn_of_time("cannot be settled before the deadline: it takes at least", earliest)
+        elif earliest + schedule.retries > deadline:
+            self._warn_of_time(
+                "may miss the deadline: if devices time out, it takes at least", earliest + schedule.retries
+            )
+
+    def _warn_of_time(self, what: str, end: float) -> None:
+        least, given = format_duration(end - self._started), format_duration(self._policy.wait_timeout)
+        warning = f"{self._subject} {what} {least}, but wait_timeout is {given}"
+        self.notes.append(warning)
+        self._warn(f"{warning}. Raise wait_timeout.")
+
+    # --- Progress ----------------------------------------------------------------------------------------------------
+
+    def progress(self, verdict: Verdict) -> None:
+        """Show a line if anything changed."""
+        line = progress_line(verdict)
+        if line != self._last_line:
+            self._show_progress(line)
+
+    def heartbeat(self, reading: Reading | None = None) -> None:
+        """Show a line if none was shown for a while."""
+        if self.until_heartbeat() > MIN_WAIT:
+            return
+        if reading:
+            self._show_line(f"still reading, {reading.done:,} of {reading.total:,}; {self._elapsed_text()}")
+            self._last_shown = self._clock.now()
+        else:
+            self._show_progress(self._last_line or "still waiting for the first poll")
+
+    def until_heartbeat(self) -> float:
+        """Seconds until the next heartbeat, never quite zero."""
+        return max(MIN_WAIT, self._last_shown + HEARTBEAT - self._clock.now())
+
+    def announce_tasks(self, jobs: Sequence[JobSnapshot]) -> None:
+        """Say how long reading all tasks takes, if that is long."""
+        tasks = sum(job.total for job in jobs)
+        self._announce_reading(f"reading all {tasks:,} tasks before deciding", tasks // PAGE_SIZE)
+
+    def announce_versions(self, rollout: RolloutState, devices: int) -> None:
+        """Say how long reading the versions takes, if that is long."""
+        bounds = "the bounds are kept" if rollout.failed or rollout.pending else "all tasks succeeded"
+        self._announce_reading(f"{bounds}; reading the versions of {count_things(devices, 'device')}", devices)
+
+    def _announce_reading(self, what: str, requests: int) -> None:
+        seconds = self._seconds_for(requests)
+        if seconds >= MIN_ANNOUNCED:
+            self._show_line(f"{what}, about {format_duration(seconds)}; {self._elapsed_text()}")
+
+    def _seconds_for(self, requests: int) -> float:
+        return requests / self._options.max_qps if self._options.max_qps else 0.0
+
+    # --- End ---------------------------------------------------------------------------------------------------------
+
+    def summary(self, verdict: Verdict, last_error: OtaError | None = None) -> list[str]:
+        """The verdict and its reasons, and the names of failed and late devices where they matter."""
+        parts = [f"{verdict_line(verdict)}; {self._elapsed_text()}"]
+        if last_error and verdict.final:
+            parts.append(f"the last poll failed: {str(last_error).rstrip('.')}")
+        names = device_names_line(verdict) if verdict.verdict != PASSED else ""
+        return [*parts, names] if names else parts
+
+    def end(self, verdict: Verdict, last_error: OtaError | None) -> list[str]:
+        """Show the :meth:`summary`, and return it."""
+        parts = self.summary(verdict, last_error)
+        for part in parts:
+            self._show_line(part)
+        return parts
+
+    def message(self, parts: Sequence[str]) -> str:
+        """A summary as one sentence."""
+        return printable(f"{self._subject}: {'; '.join(parts)}.")
+
+    def _elapsed_text(self) -> str:
+        return f"{format_duration(self._clock.now() - self._started)} of {format_duration(self._policy.wait_timeout)}"
+
+    def _show_progress(self, line: str) -> None:
+        self._show_line(f"{line}; {self._elapsed_text()}")
+        self._last_line, self._last_shown = line, self._clock.now()
+
+    def _show_line(self, line: str) -> None:
+        self._show(printable(f"{self._subject}: {line}"))
+
+
+def progress_line(verdict: Verdict) -> str:
     """Where the rollout is, on one line."""
-    standing = verdict.standing
-    failed = f"{standing.failed} failed{by_class(standing, 'failed')}"
-    line = f"{standing.succeeded} succeeded, {failed}, {standing.pending} pending{by_class(standing, 'pending')}"
+    rollout = verdict.rollout
+    failed = f"{rollout.failed} failed{class_counts(rollout, 'failed')}"
+    line = f"{rollout.succeeded} succeeded, {failed}, {rollout.pending} pending{class_counts(rollout, 'pending')}"
     reason = verdict.reasons[0]
-    if reason.code == "unfinished":  # that is what the numbers say
+    if reason.code == "unfinished":  # the numbers say so
         return line
-    # What the clock changes with every look is no news.
-    return f"{line}; {'all is well, and watched' if reason.code == 'soaking' else reason.sentence}"
+    # What the clock alone changes between polls is no news.
+    return f"{line}; {'healthy, and soaking' if reason.code == 'soaking' else reason.message}"
 
 
-def sentence_of(verdict: Verdict) -> str:
-    """The verdict and why, as one sentence without a full stop."""
-    reasons = [reason.sentence for reason in verdict.reasons[:2] if reason.code != "unfinished" or not verdict.final]
+def verdict_line(verdict: Verdict) -> str:
+    """The verdict and its reasons, as one sentence without a full stop."""
+    reasons = [reason.message for reason in verdict.reasons[:2] if reason.code != "unfinished" or not verdict.final]
     return f"{verdict.verdict.replace('_', ' ')}: {'; '.join(reasons)}"
 
 
-def names_of(verdict: Verdict) -> str:
-    """Who failed and who is late, by class, a few of each."""
+def device_names_line(verdict: Verdict) -> str:
+    """The names of failed and late devices by class, a few of each."""
     parts = []
-    for state, word in (("failed", "failed"), ("pending", "late" if verdict.verdict == TIMED_OUT else "waiting")):
-        entries = verdict.standing.of(state)
-        for name, number in verdict.standing.classes[state].items():
-            found = names([entry for entry in entries if entry["class"] == name])
+    states: tuple[tuple[State, str], ...] = (
+        ("failed", "failed"),
+        ("pending", "late" if verdict.verdict == TIMED_OUT else "waiting"),
+    )
+    for state, word in states:
+        devices = verdict.rollout.devices_in(state)
+        for name, number in verdict.rollout.by_class[state].items():
+            found = device_names([device for device in devices if device.class_name == name])
             more = f" and {number - len(found)} more" if number > len(found) else ""
             if found:
                 parts.append(f"{word} ({name.replace('_', ' ')}): {', '.join(found)}{more}")

@@ -7,24 +7,82 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Union
 
-from .._verdict.snapshot import Batch, utc
-from .._verdict.state import Entry
+from ...module_utils._errors import OtaError
+from .._verdict.devices import Device
+from .._verdict.snapshot import JobSnapshot, Snapshot, format_time
+from .._verdict.verdict import Verdict
+from .options import GateOptions
 
-#: So many devices are returned of each kind, and so many entries of the course.
+#: Return at most this many devices of each kind, and this many entries of the timeline.
 MAX_ENTRIES = 1000
 
-
-def _job(batch: Batch) -> dict[str, Any]:
-    return dict(batch.job) if batch.job else {"job_id": batch.job_id, "found": False, "finished": False}
+TimelineEntry = dict[str, Union[int, float]]
 
 
-def _shown(entries: Sequence[Entry]) -> list[Entry]:
-    shown = [{name: value for name, value in entry.items() if name != "task_id"} for entry in entries[:MAX_ENTRIES]]
-    return [{**entry, "since": None if entry["since"] is None else utc(entry["since"])} for entry in shown]
+class Timeline:
+    """How the numbers changed: an entry for each poll that changed any, and for the last poll.
+
+    ``previous`` is the timeline of an earlier run, which continues; anything else is ignored.
+    """
+
+    def __init__(self, previous: Any, started: float) -> None:
+        self._started = started
+        entries = previous if isinstance(previous, list) else []
+        self.entries: list[TimelineEntry] = [entry for entry in entries if _is_timeline_entry(entry)]
+
+    def add_poll(self, snapshot: Snapshot, verdict: Verdict, last: bool = False) -> None:
+        """Add a poll."""
+        rollout = verdict.rollout
+        numbers = {"succeeded": rollout.succeeded, "failed": rollout.failed, "pending": rollout.pending}
+        before = {name: self.entries[-1].get(name) for name in numbers} if self.entries else None
+        if numbers != before or last:
+            self.entries.append({"seconds": round(snapshot.now - self._started, 1), **numbers})
+        if len(self.entries) > MAX_ENTRIES:  # the longer, the coarser
+            self.entries = [*self.entries[:-1:2], self.entries[-1]]
 
 
-def _is_poll(poll: Any) -> bool:
+def _is_timeline_entry(entry: Any) -> bool:
     names = ("seconds", "succeeded", "failed", "pending")
-    return isinstance(poll, Mapping) and all(isinstance(poll.get(name), (int, float)) for name in names)
+    return isinstance(entry, Mapping) and all(isinstance(entry.get(name), (int, float)) for name in names)
+
+
+def build_result(
+    snapshot: Snapshot, verdict: Verdict, options: GateOptions, started: float, error: OtaError | None
+) -> dict[str, Any]:
+    """The result of the action but for its timeline and notes; ``error`` is why the last poll failed."""
+    rollout = verdict.rollout
+    pending = sorted(rollout.devices_in("pending"), key=lambda device: -(device.idle_seconds or 0.0))
+    everything = rollout.devices if rollout.all_listed and len(rollout.devices) <= MAX_ENTRIES else ()
+    judged = verdict.to_result()
+    del judged["needs"]
+    return {
+        **judged,
+        "jobs": [_job_result(job) for job in snapshot.jobs],
+        "failed_devices": _device_results(rollout.devices_in("failed")),
+        "pending_devices": _device_results(pending),
+        "devices": _device_results(everything),
+        "started": format_time(started),
+        "ended": format_time(snapshot.now),
+        "deadline": format_time(started + options.policy.wait_timeout),
+        "elapsed_seconds": round(snapshot.now - started, 1),
+        "polls": verdict.history["polls"],
+        "policy": _policy_result(options),
+        **({"failure": error.failure()} if error else {}),
+    }
+
+
+def _policy_result(options: GateOptions) -> dict[str, Any]:
+    """The options that decided, as they are given."""
+    policy = {name: value for name, value in options.policy._asdict().items() if name != "scope"}
+    verify = policy.pop("verify_versions")
+    return {**policy, "versions": {"verify": verify, "module_name": options.module_name}}
+
+
+def _job_result(job: JobSnapshot) -> dict[str, Any]:
+    return dict(job.facts) if job.facts else {"job_id": job.job_id, "found": False, "finished": False}
+
+
+def _device_results(devices: Sequence[Device]) -> list[dict[str, Any]]:
+    return [device.to_result() for device in devices[:MAX_ENTRIES]]

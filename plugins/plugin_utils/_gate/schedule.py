@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a gate tells people: where the rollout is, which clocks apply, who failed and who is late. Pure."""
+"""When a rollout can end at the earliest, by the clocks that its batches set."""
 
 from __future__ import annotations
 
@@ -10,43 +10,49 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .._verdict.policy import Policy
-from .._verdict.snapshot import Batch, moment, natural, pushed_by, utc
-from .._verdict.wording import duration
+from .._verdict.snapshot import JobSnapshot, all_notified_at, format_time, parse_time, positive_int
+from .._verdict.wording import count_things, format_duration
 
 
-class Clocks(NamedTuple):
-    """The times that the batches set: when all devices are told, how long their retries take, and both in words."""
+class Schedule(NamedTuple):
+    """The clocks of a rollout. ``all_notified`` is when its last device is notified, in seconds since 1970;
+    ``retries`` is how long the retries of a device take, in seconds; ``sentences`` say both for people.
+    """
 
-    pushed: float
+    all_notified: float
     retries: float
     sentences: list[str]
 
 
-def clocks_of(batches: Sequence[Batch], policy: Policy, now: float) -> Clocks:
-    """When the rollout can end at the earliest, as far as the batches tell."""
-    pushed, retries = now, 0.0
-    sentences: list[str] = []
-    for batch in batches:
-        job = batch.job or {}
-        if batch.finished:
-            continue
-        planned = moment(job.get("utc_schedule_time"))
-        if planned is not None and planned > now:
-            pushed = max(pushed, planned)
-            sentences.append(f"batch {batch.job_id} begins at {utc(planned)}")
-        rate = natural(job.get("maximum_per_minute"))
-        told = pushed_by(batch) or (max(now, planned or now) + natural(batch.total) * 60.0 / rate if rate else now)
-        if told > now:
-            pushed = max(pushed, told)
-            sentences.append(f"at {rate} devices a minute, the last of batch {batch.job_id} is told at {utc(told)}")
-        limit = natural(job.get("timeout_in_minutes"))
-        again, pause = natural(job.get("retry_count")), natural(job.get("retry_interval"))
-        if limit:
-            sentences.append(f"a device of batch {batch.job_id} has {duration(limit * 60)}")
-        if again:
-            sentences.append(f"it is tried {again} times more, {duration(pause * 60)} apart")
-        retries = max(retries, 60.0 * (limit + again * pause))
-    for name, seconds in (("the start grace is", policy.start_grace), ("it soaks for", policy.soak)):
+def estimate_schedule(jobs: Sequence[JobSnapshot], policy: Policy, now: float) -> Schedule:
+    """The schedule of the unfinished ``jobs``, as far as they give one."""
+    schedules = [_job_schedule(job, now) for job in jobs if not job.finished]
+    sentences = [sentence for schedule in schedules for sentence in schedule.sentences]
+    for name, seconds in (("start grace", policy.start_grace), ("soak", policy.soak)):
         if seconds:
-            sentences.append(f"{name} {duration(seconds)}")
-    return Clocks(pushed, retries, sentences)
+            sentences.append(f"{name} {format_duration(seconds)}")
+    all_notified = max([now, *(schedule.all_notified for schedule in schedules)])
+    return Schedule(all_notified, max([0.0, *(schedule.retries for schedule in schedules)]), sentences)
+
+
+def _job_schedule(job: JobSnapshot, now: float) -> Schedule:
+    facts, clocks = job.facts or {}, []
+    starts = parse_time(facts.get("utc_schedule_time")) or now
+    if starts > now:
+        clocks.append(f"starts at {format_time(starts)}")
+    rate = positive_int(facts.get("maximum_per_minute"))
+    notified = all_notified_at(job)
+    if notified is None:
+        notified = max(now, starts) + positive_int(job.total) * 60.0 / rate if rate else now
+    if notified > now:
+        limited = f"rate limit {count_things(rate, 'device')} a minute"
+        clocks.append(f"{limited}, last device notified at {format_time(notified)}")
+    limit = positive_int(facts.get("timeout_in_minutes"))
+    retries, interval = positive_int(facts.get("retry_count")), positive_int(facts.get("retry_interval"))
+    if limit:
+        clocks.append(f"per-device time-out {format_duration(limit * 60)}")
+    if retries:
+        word = "retry" if retries == 1 else "retries"
+        clocks.append(f"{retries} {word} after {format_duration(interval * 60)}")
+    sentences = [f"batch {job.job_id}: {', '.join(clocks)}"] if clocks else []
+    return Schedule(max(starts, notified), 60.0 * (limit + retries * interval), sentences)

@@ -2,382 +2,276 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The verdict on a rollout: pure, total, and never ``passed`` without proof.
+"""The rules of the verdict, in the order in which they are tried: the first that applies decides. Pure.
 
-The rules stand in the order in which they are tried, and the first that applies decides. A rollout that has passed or
-failed must be seen so several times in a row.
+A verdict of ``passed`` or ``failed`` must be confirmed by consecutive polls.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Callable, Optional
 
 from ...module_utils._api.operations import MAX_ROWS
 from ...module_utils._queries.jobs import EXPECTATIONS
-from .history import Memory
-from .policy import MAX_DEVICES, Policy
-from .snapshot import Facts, moment
-from .state import Standing
-from .wording import MAX_NAMES, _count, _failed, _of, _proof, _short, by_class, duration, names
-
-PASSED, FAILED, PENDING, TIMED_OUT, INCONCLUSIVE = "passed", "failed", "pending", "timed_out", "inconclusive"
-
-
-class Reason(NamedTuple):
-    """Why a verdict is what it is: a word, a sentence without a full stop, and the devices it is about."""
-
-    code: str
-    sentence: str
-    number: int | None = None
-    devices: tuple[str, ...] = ()
-
-
-class Case(NamedTuple):
-    """What a rule looks at."""
-
-    facts: Facts
-    policy: Policy
-    memory: Memory
-    problems: Sequence[str]
-    standing: Standing
-    rested: bool
-
-    @property
-    def finished(self) -> bool:
-        """Whether all batches are."""
-        return self.facts.finished
-
-    @property
-    def canceled(self) -> bool:
-        """Whether any of them is."""
-        return any((batch.job or {}).get("job_status") == "CANCELED" for batch in self.facts.batches)
-
-    @property
-    def in_grace(self) -> bool:
-        """Whether tasks may still be on their way."""
-        return self.facts.now < self.memory.started + self.policy.start_grace
-
-    @property
-    def overdue(self) -> bool:
-        """Whether the deadline is over."""
-        return self.facts.now >= self.memory.started + self.policy.wait_timeout
-
-    @property
-    def population_known(self) -> bool:
-        """Whether it is known how many devices count."""
-        if self.policy.expected_devices is not None or _is_quiet(self.facts, self.policy, self.memory):
-            return True
-        return self.finished and self.policy.min_devices is not None and self.standing.total >= self.policy.min_devices
+from .case import (
+    FAILED,
+    INCONCLUSIVE,
+    PASSED,
+    Case,
+    Evidence,
+    Outcome,
+    confirm_verdict,
+    pending_outcome,
+    soaking_reason,
+)
+from .policy import MAX_DEVICES
+from .state import keeps_bounds
+from .wording import (
+    MAX_NAMES,
+    Reason,
+    class_counts,
+    count_things,
+    device_names,
+    failed_and_needed_sentence,
+    failures_sentence,
+    format_duration,
+    proof_sentence,
+    quote_short,
+    share_of,
+)
 
 
-def _is_rested(facts: Facts, policy: Policy, memory: Memory) -> bool:
-    """Whether the batches are finished, and have been for so long that tasks that are missing will not come."""
-    if not facts.finished:
-        return False
-    last = _ended(facts, memory)
-    if memory.grown > memory.started:
-        last = max(last, memory.grown)
-    return facts.now >= last + policy.start_grace
-
-
-def _is_quiet(facts: Facts, policy: Policy, memory: Memory) -> bool:
-    """Whether no task has come for so long that no more are to be expected."""
-    last = memory.grown
-    if facts.finished:
-        last = min(last, _ended(facts, memory))
-    return facts.now >= last + policy.start_grace
-
-
-def _ended(facts: Facts, memory: Memory) -> float:
-    """When the last of the batches ended, as far as they tell."""
-    ended = (moment((batch.job or {}).get("utc_end_time")) for batch in facts.batches)
-    return max(memory.grown if time is None else time for time in ended)
-
-
-class Outcome(NamedTuple):
-    """What a rule decides."""
-
-    verdict: str
-    final: bool
-    reasons: tuple[Reason, ...]
-    streak: str = ""
-    times: int = 0
-    since: float = 0.0
-    wants: str | None = None
-
-
-def _open(case: Case, *reasons: Reason, **kept: Any) -> Outcome:
-    """Not settled: pending, or timed out once the deadline is over."""
-    if not case.overdue:
-        return Outcome(PENDING, False, reasons, **kept)
-    standing = case.standing
-    late = tuple(names(standing.of("pending")))
-    sentence = f"the rollout was not settled within {duration(case.policy.wait_timeout)}"
-    if standing.pending:
-        sentence += f", {_of(standing.pending, standing)} pending{by_class(standing, 'pending')}"
-    return Outcome(TIMED_OUT, True, (Reason("deadline", sentence, standing.pending, late), *reasons), **kept)
-
-
-def _settle(case: Case, verdict: str, *reasons: Reason) -> Outcome:
-    """Settled once it was seen so in enough looks in a row; a verdict of ``passed``, for long enough too."""
-    memory, policy = case.memory, case.policy
-    goes_on = memory.streak == verdict
-    times = (memory.times if goes_on else 0) + case.facts.fresh
-    since = memory.since if goes_on else case.facts.now
-    soaked = verdict != PASSED or case.facts.now >= since + policy.soak
-    if case.facts.fresh and times >= policy.confirmations and soaked:
-        return Outcome(verdict, True, reasons, verdict, times, since)
-    kept = {"streak": verdict, "times": times, "since": since}
-    if verdict == PASSED:
-        reasons = ()  # they would be taken for it
-    if times < policy.confirmations:
-        what = f"seen as {verdict} in {times} of {policy.confirmations} looks in a row"
-        return _undecided(case, verdict, Reason("confirming", what), *reasons, **kept)
-    return _undecided(case, verdict, _soaking(case, since), *reasons, **kept)
-
-
-def _undecided(case: Case, verdict: str, *reasons: Reason, **kept: Any) -> Outcome:
-    if verdict == INCONCLUSIVE:
-        return Outcome(INCONCLUSIVE, case.overdue, reasons[1:], **kept)
-    return _open(case, *reasons, **kept)
-
-
-def _soaking(case: Case, since: float) -> Reason:
-    well, left = case.facts.now - since, max(0.0, since + case.policy.soak - case.facts.now)
-    return Reason("soaking", f"all is well for {duration(well)}, and watched for {duration(left)} more")
-
-
-def _other_job(case: Case) -> Outcome | None:
-    for batch in case.facts.batches:
-        for name in EXPECTATIONS:
-            expected, actual = getattr(case.policy, name), (batch.job or {}).get(name)
+def rule_wrong_job(case: Case) -> Outcome | None:
+    for job in case.snapshot.jobs:
+        for option, name in EXPECTATIONS.items():
+            expected, actual = getattr(case.policy, option), (job.facts or {}).get(name)
             if expected is not None and actual is not None and actual != expected:
-                sentence = f"batch {batch.job_id} has the {name} {_short(actual)}, and {_short(expected)} was expected"
-                return Outcome(FAILED, True, (Reason("wrong_job", sentence),))
+                message = f"batch {job.job_id} has the {name} {quote_short(actual)}; expected {quote_short(expected)}"
+                return Outcome(FAILED, True, (Reason("wrong_job", message),))
     return None
 
 
-def _error(case: Case) -> Outcome | None:
-    error, memory = case.facts.error, case.memory
+def rule_errors(case: Case) -> Outcome | None:
+    error, history = case.snapshot.error, case.history
     if error is None:
         return None
-    sentence = str(error).rstrip(".")
-    if case.facts.permanent:
-        return Outcome(INCONCLUSIVE, True, (Reason("api_error", sentence),))
-    if memory.errors > case.policy.tolerated_errors:
-        all_failed = f"{memory.errors} looks in a row failed, the last one so: {sentence}"
+    message = str(error).rstrip(".")
+    if case.snapshot.permanent:
+        return Outcome(INCONCLUSIVE, True, (Reason("api_error", message),))
+    if history.errors > case.policy.max_consecutive_errors:
+        all_failed = f"{history.errors} consecutive polls failed; last error: {message}"
         return Outcome(INCONCLUSIVE, True, (Reason("too_many_errors", all_failed),))
-    return _open(case, Reason("error", f"look {memory.looks} failed: {sentence}"), **memory.unchanged())
+    return pending_outcome(case, Reason("error", f"poll {history.polls} failed: {message}"), **history.kept_candidate())
 
 
-def _incomplete(case: Case) -> Outcome | None:
+def rule_incomplete(case: Case) -> Outcome | None:
     if not case.problems:
         return None
-    final = case.memory.incomplete > case.policy.tolerated_errors or case.overdue
+    final = case.history.incomplete > case.policy.max_consecutive_errors or case.deadline_passed
     return Outcome(INCONCLUSIVE, final, tuple(Reason("incomplete", problem) for problem in case.problems[:MAX_NAMES]))
 
 
-def _unknown(case: Case) -> Outcome | None:
-    unknown = [batch.job_id for batch in case.facts.batches if batch.job is None]
+def rule_unknown_job(case: Case) -> Outcome | None:
+    unknown = [job.job_id for job in case.snapshot.jobs if job.facts is None]
     if not unknown:
         return None
-    sentence = f"the service does not know batch {', '.join(unknown[:MAX_NAMES])}"
-    if case.in_grace:
-        return _open(case, Reason("starting", sentence))
+    message = f"the service does not know batch {', '.join(unknown[:MAX_NAMES])}"
+    if case.in_start_grace:
+        return pending_outcome(case, Reason("starting", message))
     check = "check the ID, and that region, instance and access key are those of its account"
-    return _settle(case, INCONCLUSIVE, Reason("unknown_job", f"{sentence}; {check}"))
+    return confirm_verdict(case, INCONCLUSIVE, Reason("unknown_job", f"{message}; {check}"))
 
 
-def _dynamic(case: Case) -> Outcome | None:
-    if case.policy.expected_devices is not None or not any(batch.dynamic for batch in case.facts.batches):
+def rule_dynamic_batch(case: Case) -> Outcome | None:
+    if case.policy.expected_devices is not None or not any(job.dynamic for job in case.snapshot.jobs):
         return None
-    sentence = "a dynamic batch never ends; name the devices that it is meant to reach in expected_devices"
-    return Outcome(INCONCLUSIVE, True, (Reason("dynamic_batch", sentence),))
+    message = "a dynamic batch never ends; name the devices that it must reach in expected_devices"
+    return Outcome(INCONCLUSIVE, True, (Reason("dynamic_batch", message),))
 
 
-def _too_large(case: Case) -> Outcome | None:
-    batches, policy = case.facts.batches, case.policy
-    if not any(batch.total > MAX_ROWS for batch in batches):
+def rule_too_large(case: Case) -> Outcome | None:
+    jobs, policy = case.snapshot.jobs, case.policy
+    if not any(job.total > MAX_ROWS for job in jobs):
         return None
-    if not policy.verify_versions and policy.expected_devices is None and len(batches) == 1:
+    if not policy.verify_versions and policy.expected_devices is None and len(jobs) == 1:
         return None
-    sentence = (
-        f"no more than {MAX_ROWS} tasks of a batch can be listed, so that those of a larger one can only be counted;"
-        " gate it by itself, with verify_versions off and without expected_devices"
+    message = (
+        f"at most {MAX_ROWS:,} tasks of a batch can be listed, so the tasks of a larger one can only be counted;"
+        " gate it alone, with versions.verify off and without expected_devices"
     )
-    return Outcome(INCONCLUSIVE, True, (Reason("too_large", sentence),))
+    return Outcome(INCONCLUSIVE, True, (Reason("too_large", message),))
 
 
-def _empty(case: Case) -> Outcome | None:
-    if case.standing.total:
+def rule_nothing_to_judge(case: Case) -> Outcome | None:
+    if case.rollout.total:
         return None
-    if not case.standing.exact:
-        return _read_first(case, "tasks")
-    if not case.facts.batches and not case.facts.fresh:
-        return _open(case, Reason("starting", "no look has come to an end yet"))
-    sentence = "there is no task" + (" that was not canceled" if case.standing.canceled else "")
-    if case.in_grace:
-        return _open(case, Reason("starting", f"{sentence} yet"))
+    if not case.rollout.counts_are_devices:
+        return _need_evidence(case, "tasks")
+    if not case.snapshot.jobs and not case.snapshot.fresh:
+        return pending_outcome(case, Reason("starting", "no poll has completed yet"))
+    if case.in_start_grace:
+        so_far = "all tasks so far were canceled" if case.rollout.canceled else "there is no task yet"
+        return pending_outcome(case, Reason("starting", so_far))
     named = case.policy.expected_devices is not None or case.policy.min_devices is not None
-    if not case.policy.allow_empty or named or case.canceled or any(case.standing.by_status.values()):
-        return _settle(case, INCONCLUSIVE, Reason("nothing_to_judge", f"{sentence}, and nothing that could be judged"))
-    if case.finished:
-        return _settle(case, PASSED, Reason("proved", f"{sentence}, which is allowed, and the rollout is finished"))
-    return _open(case, Reason("starting", f"{sentence}, and the rollout is not finished"))
-
-
-def _failures(case: Case) -> Outcome | None:
-    standing, policy = case.standing, case.policy
-    # Those of which it is not known may turn out to have succeeded, and are part of the share then.
-    allowed = policy.failed_allowed(standing.executed + standing.doubtful)
-    # When all have come to an end there is no larger sample to wait for.
-    sample = min(policy.min_executed, standing.total) if case.population_known else policy.min_executed
-    if allowed is None or standing.failed <= allowed or standing.executed < sample:
-        return None
-    may = f"no more than {allowed}" if allowed else "none"
-    return _fail(case, "too_many_failures", f"{_failed(standing)}, and {may} may")
-
-
-def _out_of_reach(case: Case) -> Outcome | None:
-    standing, policy = case.standing, case.policy
-    if case.rested and standing.total < (policy.min_devices or 0):
-        sentence = (
-            f"{_count(standing.total, 'device')} had a task, and at least {policy.min_devices} should have had one"
+    if not case.policy.allow_empty or named or case.canceled or any(case.rollout.by_status.values()):
+        message = "all tasks were canceled" if case.rollout.canceled else "there is no task"
+        return confirm_verdict(
+            case, INCONCLUSIVE, Reason("nothing_to_judge", f"{message}, so there is nothing to judge")
         )
-        return _fail(case, "too_few_devices", sentence)
-    more = 0 if case.population_known else MAX_DEVICES  # who comes late may succeed as well
-    more = max(more, _still_to_come(case))
-    if standing.succeeded + standing.pending + more >= policy.succeeded_needed(standing.total + more):
+    if case.finished:
+        return confirm_verdict(
+            case, PASSED, Reason("proved", "there is no task, which allow_empty permits, and the rollout is finished")
+        )
+    return pending_outcome(case, Reason("starting", "there is no task, and the rollout is not finished"))
+
+
+def rule_too_many_failures(case: Case) -> Outcome | None:
+    rollout, policy = case.rollout, case.policy
+    # Devices that may have succeeded already count as finished, in favour of the rollout.
+    allowed = policy.failed_allowed(rollout.executed + rollout.possibly_succeeded)
+    # Once all devices are known there is no larger sample to wait for.
+    sample = min(policy.min_executed, rollout.total) if case.device_total_known else policy.min_executed
+    if allowed is None or rollout.failed <= allowed or rollout.executed < sample:
         return None
-    return _fail(case, "success_out_of_reach", f"{_failed(standing)}, and {_needed(case)}")
+    return _confirm_failed(case, "too_many_failures", failures_sentence(rollout, policy, allowed))
 
 
-def _canceled(case: Case) -> Outcome | None:
-    standing = case.standing
+def rule_out_of_reach(case: Case) -> Outcome | None:
+    rollout, policy = case.rollout, case.policy
+    if case.no_more_tasks and rollout.total < (policy.min_devices or 0):
+        message = f"{count_things(rollout.total, 'device')} had a task; at least {policy.min_devices} must have one"
+        return _confirm_failed(case, "too_few_devices", message)
+    more = 0 if case.device_total_known else MAX_DEVICES  # a device that appears late may succeed
+    more = max(more, _still_to_come(case))
+    if rollout.succeeded + rollout.pending + more >= policy.succeeded_needed(rollout.total + more):
+        return None
+    return _confirm_failed(case, "success_out_of_reach", failed_and_needed_sentence(rollout, case.policy))
+
+
+def rule_canceled(case: Case) -> Outcome | None:
+    rollout = case.rollout
     if not case.canceled or not case.finished:
         return None
-    may_succeed = sum(standing.classes["pending"].get(name, 0) for name in ("unproved", "no_task"))
+    may_succeed = sum(rollout.by_class["pending"].get(name, 0) for name in ("unproved", "no_task"))
     more = _still_to_come(case)
-    enough = standing.succeeded + may_succeed + more >= case.policy.succeeded_needed(standing.total + more)
-    if standing.pending > may_succeed or enough:
+    enough = rollout.succeeded + may_succeed + more >= case.policy.succeeded_needed(rollout.total + more)
+    if rollout.pending > may_succeed or enough:
         return None
-    return _fail(case, "batch_canceled", f"a batch was canceled, {_failed(standing)}, and {_needed(case)}")
+    return _confirm_failed(
+        case,
+        "batch_canceled",
+        f"a batch was canceled, {failed_and_needed_sentence(rollout, case.policy)}",
+    )
 
 
 def _still_to_come(case: Case) -> int:
-    """How many devices that there must be have no task yet, and may get one."""
-    return 0 if case.rested else max(0, (case.policy.min_devices or 0) - case.standing.total)
+    """How many of the required devices have no task yet and may get one."""
+    return 0 if case.no_more_tasks else max(0, (case.policy.min_devices or 0) - case.rollout.total)
 
 
-def _fail(case: Case, code: str, sentence: str) -> Outcome:
-    if not case.standing.exact:
-        return _read_first(case, "tasks")
-    number, devices = case.standing.failed, case.standing.of("failed")
+def _confirm_failed(case: Case, code: str, message: str) -> Outcome:
+    if not case.rollout.counts_are_devices:
+        return _need_evidence(case, "tasks")
+    number, devices = case.rollout.failed, case.rollout.devices_in("failed")
     if code == "too_few_devices":
-        number, devices = case.standing.total, []
-    return _settle(case, FAILED, Reason(code, sentence, number, names(devices)))
+        number, devices = case.rollout.total, []
+    return confirm_verdict(case, FAILED, Reason(code, message, number, device_names(devices)))
 
 
-def _passed(case: Case) -> Outcome | None:
-    if not _keeps_bounds(case) or not _has_no_more_to_come(case):
+def rule_passed(case: Case) -> Outcome | None:
+    if not keeps_bounds(case.rollout, case.policy) or not _has_no_more_to_come(case):
         return None
-    memory = case.memory
-    goes_on = memory.streak == PASSED
-    soaked = goes_on and case.facts.now >= memory.since + case.policy.soak
-    if goes_on and memory.times >= case.policy.confirmations and not soaked:
-        return _open(case, _soaking(case, memory.since), **memory.unchanged())
-    wants = _lacking(case)
-    if wants:
-        return _read_first(case, wants)
-    if case.standing.unread:
+    history = case.history
+    is_candidate = history.candidate == PASSED
+    soaked = is_candidate and case.snapshot.now >= history.candidate_since + case.policy.soak
+    if is_candidate and history.candidate_count >= case.policy.confirmations and not soaked:
+        return pending_outcome(case, soaking_reason(case, history.candidate_since), **history.kept_candidate())
+    needs = _missing_evidence(case)
+    if needs:
+        return _need_evidence(case, needs)
+    if case.rollout.unproved_expected:
         return None
-    return _settle(case, PASSED, Reason("proved", _proof(case.standing, case.policy), case.standing.succeeded))
-
-
-def _keeps_bounds(case: Case) -> bool:
-    """Whether enough have succeeded and few enough have not, if all that is unread turns out well."""
-    standing, policy = case.standing, case.policy
-    surplus = 0  # where only numbers are known, so many of them may be of devices that are not expected
-    if policy.expected_devices is not None and not standing.exact:
-        surplus = max(0, standing.total - len(policy.expected_devices))
-    if standing.total < (policy.min_devices or 0):
-        return False
-    if standing.succeeded + standing.unread + surplus < policy.succeeded_needed(standing.total):
-        return False
-    if standing.pending - standing.unread > policy.pending_allowed(standing.total) + surplus:
-        return False
-    failed_allowed = policy.failed_allowed(standing.executed + standing.unread)
-    return failed_allowed is None or standing.failed <= failed_allowed + surplus
+    return confirm_verdict(
+        case, PASSED, Reason("proved", proof_sentence(case.rollout, case.policy), case.rollout.succeeded)
+    )
 
 
 def _has_no_more_to_come(case: Case) -> bool:
-    """Whether what is known is about all devices."""
-    standing, policy = case.standing, case.policy
-    if case.finished and not case.rested and standing.classes["pending"].get("no_task", 0) > standing.unread:
-        return False  # a device without a task is not late then: it fails once none is to be expected any more
-    # An open batch in which nothing is open has more to come, unless it may stay open anyway.
-    may_stay_open = policy.pending_allowed(standing.total) > 0 or policy.expected_devices is not None
-    return case.population_known and (case.finished or may_stay_open)
+    """Whether every device that counts is known."""
+    rollout, policy = case.rollout, case.policy
+    if (
+        case.finished
+        and not case.no_more_tasks
+        and rollout.by_class["pending"].get("no_task", 0) > rollout.unproved_expected
+    ):
+        return False  # a device without a task is not late: it fails once no task can appear
+    # An unfinished batch without an unfinished task gets more, unless it can stay unfinished.
+    can_stay_open = policy.pending_allowed(rollout.total) > 0 or policy.expected_devices is not None
+    return case.device_total_known and (case.finished or can_stay_open)
 
 
-def _lacking(case: Case) -> str | None:
-    """What has to be read before the proof is whole."""
-    standing, policy = case.standing, case.policy
-    if not standing.whole and (policy.verify_versions or not standing.exact):
+def _missing_evidence(case: Case) -> Evidence | None:
+    """What must be read before the proof is complete."""
+    rollout, policy = case.rollout, case.policy
+    if not rollout.all_listed and (policy.verify_versions or not rollout.counts_are_devices):
         return "tasks"
-    wanted = policy.verify_versions and standing.verified < standing.succeeded
-    return "versions" if (wanted or standing.unread) and case.facts.versions is None else None
+    lacks_proof = policy.verify_versions and rollout.verified < rollout.succeeded
+    return "versions" if (lacks_proof or rollout.unproved_expected) and case.snapshot.versions is None else None
 
 
-def _read_first(case: Case, wants: str) -> Outcome:
-    what = "all tasks" if wants == "tasks" else "the versions of the devices"
-    outcome = _open(case, Reason("unread", f"{what} have to be read"), **case.memory.unchanged())
-    return outcome._replace(wants=wants if case.facts.fresh else None)
+def _need_evidence(case: Case, needs: Evidence) -> Outcome:
+    what = "all tasks" if needs == "tasks" else "the versions of the devices"
+    outcome = pending_outcome(
+        case, Reason("unread", f"reading {what} before deciding"), **case.history.kept_candidate()
+    )
+    return outcome._replace(needs=needs if case.snapshot.fresh else None)
 
 
 _WAITING = {
-    "unproved": "not proved to be on the new version, because the version of the module is not told; check module_name",
-    "no_task": "without a task, and not known to be on the new version",
+    "unproved": "not proved to be on the new version, because no version of the module is reported; check"
+    " versions.module_name",
+    "no_task": "without a task and not known to be on the new version",
 }
 
 
-def _unsettled(case: Case) -> Outcome:
-    standing = case.standing
-    pending = standing.of("pending")
+def rule_pending(case: Case) -> Outcome:
+    rollout = case.rollout
+    unfinished = rollout.devices_in("pending")
     for name, what in _WAITING.items():
-        waiting = [entry for entry in pending if entry["class"] == name]
+        waiting = [device for device in unfinished if device.class_name == name]
         if waiting:
-            return _open(
-                case, Reason("unproved", f"{_count(len(waiting), 'device')} {what}", len(waiting), names(waiting))
+            return pending_outcome(
+                case,
+                Reason(
+                    "unproved", f"{count_things(len(waiting), 'device')} {what}", len(waiting), device_names(waiting)
+                ),
             )
-    if standing.pending:
-        sentence = f"{_of(standing.pending, standing)} pending{by_class(standing, 'pending')}"
-        return _open(case, Reason("unfinished", sentence, standing.pending, names(pending)))
+    if rollout.pending:
+        message = f"{share_of(rollout.pending, rollout)} pending{class_counts(rollout, 'pending')}"
+        return pending_outcome(case, Reason("unfinished", message, rollout.pending, device_names(unfinished)))
     if case.finished:
-        quiet = duration(case.policy.start_grace)
-        return _open(case, Reason("still_open", f"more tasks may come until there was no new one for {quiet}"))
-    return _open(case, Reason("still_open", "no task is unfinished, but the batch is, so that more may come"))
+        quiet = format_duration(case.policy.start_grace)
+        return pending_outcome(
+            case, Reason("still_open", f"new tasks may still appear; waiting until none has appeared for {quiet}")
+        )
+    return pending_outcome(
+        case, Reason("still_open", "all tasks are finished, but the batch is not, so more may appear")
+    )
 
 
 Rule = Callable[[Case], Optional[Outcome]]
 
-
 RULES: tuple[Rule, ...] = (
-    _other_job,
-    _error,
-    _too_large,
-    _incomplete,
-    _unknown,
-    _dynamic,
-    _empty,
-    _failures,
-    _out_of_reach,
-    _canceled,
-    _passed,
-    _unsettled,
+    rule_wrong_job,
+    rule_errors,
+    rule_too_large,
+    rule_incomplete,
+    rule_unknown_job,
+    rule_dynamic_batch,
+    rule_nothing_to_judge,
+    rule_too_many_failures,
+    rule_out_of_reach,
+    rule_canceled,
+    rule_passed,
+    rule_pending,
 )
-
-
-def _needed(case: Case) -> str:
-    return f"{case.policy.succeeded_needed(case.standing.total)} must succeed"

@@ -2,61 +2,65 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What one poll has learned of a rollout."""
+"""What one poll has learned of a rollout, and its problems; also from results of the modules. Pure."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ...module_utils._api.operations import FINISHED_JOB_STATUSES, JOB_STATUSES, TASK_STATUSES
 from ...module_utils._errors import OtaError
-from ...module_utils._queries.devices import Key
-from ...module_utils._queries.jobs import EXPECTATIONS
+from ...module_utils._queries.devices import DeviceKey, device_key
+from ...module_utils._queries.jobs import EXPECTATIONS, JobFacts, TaskFacts
 from .policy import Policy
 
+#: Times at or after this are invalid, in seconds since 1970.
+MAX_TIME = 253_000_000_000.0
 
-class Batch(NamedTuple):
-    """What was learned of one batch.
 
-    ``job`` are its facts, ``None`` if the service does not know it. ``counts`` are its tasks by state, ``total`` is how
-    many there are. ``tasks`` are those that were read, all of them if it is ``whole``.
+class JobSnapshot(NamedTuple):
+    """One batch at one time.
+
+    ``facts`` is ``None`` if the service does not know the batch. ``counts`` are its tasks by state, ``total`` is how
+    many it has. ``tasks`` are those that were read: all of them if they are ``all_listed``.
     """
 
     job_id: str
-    job: Mapping[str, Any] | None
+    facts: JobFacts | None
     counts: Mapping[str, int]
     total: int
-    tasks: Sequence[Mapping[str, Any]] = ()
-    whole: bool = True
+    tasks: Sequence[TaskFacts] = ()
+    all_listed: bool = True
 
     @property
     def finished(self) -> bool:
-        """Whether no task will change any more."""
-        return self.job is not None and self.job.get("job_status") in FINISHED_JOB_STATUSES
+        """Whether its tasks no longer change."""
+        return self.facts is not None and self.facts.get("job_status") in FINISHED_JOB_STATUSES
 
     @property
     def dynamic(self) -> bool:
-        """Whether it takes up further devices for ever."""
-        return self.job is not None and self.job.get("selection_type") == "DYNAMIC"
+        """Whether it goes on matching new devices and never ends."""
+        return self.facts is not None and self.facts.get("selection_type") == "DYNAMIC"
 
 
-class Facts(NamedTuple):
-    """What one look has learned.
+class Snapshot(NamedTuple):
+    """What one poll has learned.
 
-    ``now`` is in seconds since 1970. ``versions`` are those that devices report for the module in question, ``None``
-    for a device that reports none and empty for one that the service does not know; the whole is ``None`` if they were
-    not read. ``busy`` are the other batches for which devices have open tasks. ``problems`` say why the look is not
-    whole. After an ``error``, which is ``permanent`` if no further look can succeed, or if they are not ``fresh``, they
-    are those of an earlier look.
+    ``now`` is in seconds since 1970. ``versions`` are what devices report for the module: ``None`` for a device that
+    reports none, empty for one that the service does not know; ``versions`` is ``None`` if they were not read. ``busy``
+    are the other batches for which devices have unfinished tasks. ``problems`` say why the poll is incomplete. After an
+    ``error``, which is ``permanent`` if no further poll can succeed, and whenever it is not ``fresh``, the rest is that
+    of an earlier poll.
     """
 
     now: float
-    batches: tuple[Batch, ...] = ()
-    versions: Mapping[Key, str | None] | None = None
-    busy: Mapping[Key, str] = {}
+    jobs: tuple[JobSnapshot, ...] = ()
+    versions: Mapping[DeviceKey, str | None] | None = None
+    busy: Mapping[DeviceKey, str] = {}
     problems: tuple[str, ...] = ()
     error: OtaError | None = None
     permanent: bool = False
@@ -64,69 +68,136 @@ class Facts(NamedTuple):
 
     @property
     def finished(self) -> bool:
-        """Whether there are batches, and all of them are."""
-        return bool(self.batches) and all(batch.finished for batch in self.batches)
+        """Whether there are batches and all of them are finished."""
+        return bool(self.jobs) and all(job.finished for job in self.jobs)
+
+    def expired(self, now: float) -> Snapshot:
+        """The same at ``now``, when there is no time for another poll."""
+        return self._replace(now=now, fresh=False, error=None)
 
 
-def pushed_by(batch: Batch) -> float | None:
-    """When all devices will have been told at the batch's rate, in seconds since 1970; ``None`` without a rate."""
-    job = batch.job or {}
-    rate, start = natural(job.get("maximum_per_minute")), moment(job.get("utc_start_time"))
-    return start + natural(batch.total) * 60.0 / rate if rate and start is not None else None
+def all_notified_at(job: JobSnapshot) -> float | None:
+    """When the last device is notified at the batch's rate limit, in seconds since 1970; ``None`` without one."""
+    facts = job.facts or {}
+    rate, start = positive_int(facts.get("maximum_per_minute")), parse_time(facts.get("utc_start_time"))
+    return start + positive_int(job.total) * 60.0 / rate if rate and start is not None else None
 
 
-def natural(value: Any) -> int:
-    """A number of the service as far as it can be one; 0 where it is none."""
+def positive_int(value: Any) -> int:
+    """A positive integer from the API, capped; 0 if it is not one."""
     return min(value, 10**9) if isinstance(value, int) and value > 0 else 0
 
 
-def doubts(facts: Facts, policy: Policy) -> Iterator[str]:
-    """What keeps one from believing the facts, a sentence each."""
-    for batch in facts.batches:
-        for status, number in batch.counts.items():
+def snapshot_problems(snapshot: Snapshot, policy: Policy) -> Iterator[str]:
+    """What contradicts itself or is missing, one sentence each."""
+    for job in snapshot.jobs:
+        for status, number in job.counts.items():
             if number and status not in TASK_STATUSES:
-                yield f"a task of batch {batch.job_id} is in the state {str(status)[:40]}, which is not documented"
-        if policy.expected_devices is not None and not all(task.get("device_name") for task in batch.tasks):
-            yield f"a task of batch {batch.job_id} does not tell its device, which may be one that is expected"
-        if batch.whole and len(batch.tasks) < batch.total:
-            yield f"batch {batch.job_id} has {batch.total} tasks, and {len(batch.tasks)} were read"
-        if sum(batch.counts.values()) > batch.total:
-            yield f"batch {batch.job_id} has {batch.total} tasks and more in its states"
-        if batch.job is not None:
-            yield from _doubts_about(batch.job_id, batch.job, policy)
+                yield f"a task of batch {job.job_id} is in the state {str(status)[:40]}, which is not documented"
+        if policy.expected_devices is not None and not all(task.get("device_name") for task in job.tasks):
+            yield f"a task of batch {job.job_id} names no device, and may belong to an expected one"
+        if job.all_listed and len(job.tasks) < job.total:
+            yield f"batch {job.job_id} has {job.total} tasks, and {len(job.tasks)} were read"
+        if sum(job.counts.values()) > job.total:
+            yield f"batch {job.job_id} has {job.total} tasks, but its counts by state add up to more"
+        if job.facts is not None:
+            yield from _job_problems(job.job_id, job.facts, policy)
 
 
-def _doubts_about(job_id: str, job: Mapping[str, Any], policy: Policy) -> Iterator[str]:
-    if job.get("job_status") not in JOB_STATUSES:
-        state = str(job["job_status"])[:40] if job.get("job_status") else None
-        yield f"batch {job_id} " + (f"is in the state {state}, which is not documented" if state else "tells no state")
-    for name in EXPECTATIONS:
-        if getattr(policy, name) is not None and job.get(name) is None:
-            yield f"batch {job_id} does not tell its {name}, so that it may be another than was meant"
-    if (policy.verify_versions or policy.expected_devices is not None) and job.get("dest_version") is None:
-        yield f"batch {job_id} does not tell its dest_version, so that no version can be verified"
+def _job_problems(job_id: str, facts: JobFacts, policy: Policy) -> Iterator[str]:
+    status = facts.get("job_status")
+    if not status:
+        yield f"batch {job_id} has no state"
+    elif status not in JOB_STATUSES:
+        yield f"batch {job_id} is in the state {str(status)[:40]}, which is not documented"
+    for option, name in EXPECTATIONS.items():
+        if getattr(policy, option) is not None and facts.get(name) is None:
+            yield f"batch {job_id} has no {name}, so it may not be the expected one"
+    if (policy.verify_versions or policy.expected_devices is not None) and facts.get("dest_version") is None:
+        yield f"batch {job_id} has no dest_version, so versions cannot be verified"
 
 
-def moment(text: Any) -> float | None:
-    """A time of the service in seconds since 1970; ``None`` where it is none. One vendor prints a stray blank."""
-    return _moment(text) if isinstance(text, str) else None
+def parse_time(text: Any) -> float | None:
+    """A time from the API in seconds since 1970; ``None`` if it is not one. One vendor prints a stray blank."""
+    return _parse_time(text) if isinstance(text, str) else None
 
 
-@lru_cache(10_000)  # each look brings the same times
-def _moment(text: str) -> float | None:
+@lru_cache(10_000)  # each poll brings the same times
+def _parse_time(text: str) -> float | None:
     try:
         words = "".join(text.split()) if "T" in text else text.strip()
-        time = datetime.fromisoformat(words.replace("Z", "+00:00"))
-        seconds = (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp()
+        moment = datetime.fromisoformat(words.replace("Z", "+00:00"))
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
     except (ValueError, OverflowError):
         return None
-    return seconds if 0 <= seconds < YEAR_9999 else None
+    return seconds if 0 <= seconds < MAX_TIME else None
 
 
-#: Times beyond this are none.
-YEAR_9999 = 253_000_000_000.0
-
-
-def utc(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """A time in seconds since 1970 as text."""
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+# --- Results of the modules ------------------------------------------------------------------------------------------
+
+
+def snapshot_from_results(results: Any, module_name: str) -> Snapshot:
+    """The snapshot in results of the modules: ``jobs``, ``tasks``, and perhaps ``versions`` and ``now``.
+
+    :raises OtaError: they are not such results.
+    """
+    try:
+        jobs, listings = _as_list(results["jobs"]), _as_list(results["tasks"])
+        if len(jobs) != len(listings):
+            raise ValueError
+        pairs = list(zip(jobs, listings))
+        problems = [problem for job, listing in pairs if job["found"] for problem in _missing_tasks(job, listing)]
+        now = float(results.get("now") or time.time())
+        if not 0 <= now < MAX_TIME:
+            raise ValueError
+        return Snapshot(
+            now=now,
+            jobs=tuple(_job_snapshot(job, listing) for job, listing in pairs),
+            versions=_reported_versions(results.get("versions"), module_name),
+            problems=tuple(problems),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise OtaError(
+            "the input is not a set of results of this collection's modules",
+            code="invalid_option",
+            hint="give jobs, as many complete results of ota_job_tasks_info as tasks, and the devices of"
+            " ota_module_versions_info as versions",
+        ) from None
+
+
+def _missing_tasks(facts: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[str]:
+    """Why a result does not hold all tasks of the batch."""
+    yield from result["problems"]
+    if not result["problems"] and None in result["by_status"].values():
+        yield f"the tasks of batch {facts['job_id']} were not read in all states"
+    if result.get("missing") or any(task.get("job_id") not in (None, facts["job_id"]) for task in result["tasks"]):
+        yield f"the tasks are not those of batch {facts['job_id']}, or not all of them"
+
+
+def _as_list(value: Any) -> list[Any]:
+    return [value] if isinstance(value, Mapping) else list(value)
+
+
+def _job_snapshot(facts: Mapping[str, Any], result: Mapping[str, Any]) -> JobSnapshot:
+    counts = {status: int(number or 0) for status, number in result["by_status"].items()}
+    all_listed = result["counted_by"] == "listing"
+    total = len(result["tasks"]) if all_listed else int(result["total"] or 0)
+    return JobSnapshot(
+        str(facts["job_id"]),
+        cast(JobFacts, facts) if facts["found"] else None,
+        counts,
+        total,
+        result["tasks"],
+        all_listed,
+    )
+
+
+def _reported_versions(devices: Any, module_name: str) -> dict[DeviceKey, str | None] | None:
+    if devices is None:
+        return None
+    return {device_key(device): device["versions"].get(module_name) if device["found"] else "" for device in devices}

@@ -9,92 +9,94 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .history import Memory, recall, remember
+from .case import Case, Evidence, VerdictName
+from .devices import unfinished_since
+from .history import History, load_history, no_more_tasks, update_history
 from .policy import Policy
-from .rules import RULES, Case, Reason, _is_rested
-from .snapshot import Facts, doubts
-from .state import Standing, stand, still_seen
-from .wording import printable
+from .rules import RULES
+from .snapshot import Snapshot, snapshot_problems
+from .state import RolloutState, assess
+from .wording import Reason, printable
 
-#: Of so many unfinished tasks it is remembered since when they are as they are.
-MAX_SEEN = 1000
+#: Maximum number of unfinished tasks whose last change is kept in the history.
+MAX_TASK_CHANGES = 1000
 
 
 class Verdict(NamedTuple):
     """What was decided, on what, and what the next judgement needs to know.
 
-    ``wants`` is what has to be read before more can be said, ``tasks`` or ``versions``.
+    ``needs`` is what must be read before the verdict can change, ``tasks`` or ``versions``.
     """
 
-    verdict: str
+    verdict: VerdictName
     final: bool
     reasons: tuple[Reason, ...]
-    standing: Standing
+    rollout: RolloutState
     history: Mapping[str, Any]
-    wants: str | None = None
+    needs: Evidence | None = None
+
+    def to_result(self) -> dict[str, Any]:
+        """The verdict as the gate and the filter return it."""
+        rollout = self.rollout
+        return {
+            "verdict": self.verdict,
+            "final": self.final,
+            "reasons": [
+                {
+                    "code": reason.code,
+                    "message": printable(reason.message),
+                    "count": reason.number,
+                    "devices": list(reason.devices),
+                }
+                for reason in self.reasons
+            ],
+            "counts": {
+                "total": rollout.total,
+                "succeeded": rollout.succeeded,
+                "verified": rollout.verified,
+                "failed": rollout.failed,
+                "pending": rollout.pending,
+                "executed": rollout.executed,
+                "canceled": rollout.canceled,
+            },
+            "by_status": dict(rollout.by_status),
+            "by_class": {state: dict(numbers) for state, numbers in rollout.by_class.items()},
+            "history": dict(self.history),
+            "needs": self.needs,
+        }
 
 
-def judge(facts: Facts, policy: Policy, history: Mapping[str, Any] | None = None) -> Verdict:
-    """The verdict on what the last look has learned, after what is known from the looks before.
+def judge(snapshot: Snapshot, policy: Policy, previous: Mapping[str, Any] | None = None) -> Verdict:
+    """The verdict on a snapshot.
 
-    ``history`` is that of the verdict before, ``None`` for the first look. A look whose verdict wants more evidence is
-    to be judged again with it, after the same history.
+    ``previous`` is the history of the verdict before, ``None`` for the first poll. A snapshot whose verdict needs more
+    evidence is judged again with it, after the same ``previous``.
     """
-    before = recall(facts, policy, history)
-    problems = () if facts.error or not facts.fresh else _problems(facts, policy, before)
-    memory = remember(facts, before, problems)
-    rested = _is_rested(facts, policy, memory)
-    case = Case(facts, policy, memory, problems, stand(facts, policy, memory.seen, rested), rested)
+    before = load_history(snapshot, policy, previous)
+    problems = () if snapshot.error or not snapshot.fresh else all_problems(snapshot, policy, before)
+    history = update_history(snapshot, before, problems)
+    done = no_more_tasks(snapshot, policy, history)
+    rollout = assess(snapshot, policy, history.task_changes, done)
+    case = Case(snapshot, policy, history, problems, rollout, done)
     outcome = next(outcome for outcome in (rule(case) for rule in RULES) if outcome)
-    after = memory._replace(
-        seen=dict(list(still_seen(facts, memory.seen).items())[:MAX_SEEN]),
-        streak=outcome.streak,
-        times=outcome.times,
-        since=outcome.since if outcome.streak else facts.now,
+    after = history._replace(
+        task_changes=dict(list(unfinished_since(snapshot, history.task_changes).items())[:MAX_TASK_CHANGES]),
+        candidate=outcome.candidate,
+        candidate_count=outcome.candidate_count,
+        candidate_since=outcome.candidate_since if outcome.candidate else snapshot.now,
     )
-    return Verdict(outcome.verdict, outcome.final, outcome.reasons, case.standing, after._asdict(), outcome.wants)
+    return Verdict(outcome.verdict, outcome.final, outcome.reasons, case.rollout, after._asdict(), outcome.needs)
 
 
-def as_facts(verdict: Verdict) -> dict[str, Any]:
-    """The verdict in the words of playbooks."""
-    standing = verdict.standing
-    return {
-        "verdict": verdict.verdict,
-        "final": verdict.final,
-        "reasons": [
-            {
-                "code": reason.code,
-                "sentence": printable(reason.sentence),
-                "count": reason.number,
-                "devices": list(reason.devices),
-            }
-            for reason in verdict.reasons
-        ],
-        "denominator": standing.total,
-        "counts": {
-            "succeeded": standing.succeeded,
-            "verified": standing.verified,
-            "failed": standing.failed,
-            "pending": standing.pending,
-            "executed": standing.executed,
-            "canceled": standing.canceled,
-        },
-        "by_status": dict(standing.by_status),
-        "classes": {state: dict(numbers) for state, numbers in standing.classes.items()},
-        "history": dict(verdict.history),
-        "wants": verdict.wants,
-    }
-
-
-def _problems(facts: Facts, policy: Policy, memory: Memory) -> tuple[str, ...]:
-    """Why the look is not whole, or not to be believed after those before it."""
-    problems = [*facts.problems, *doubts(facts, policy)]
-    for batch in facts.batches:
-        most = memory.most.get(batch.job_id, 0)
-        if batch.total < most:
-            problems.append(f"batch {batch.job_id} had {most} tasks and has {batch.total} now")
-        lost = batch.total - sum(batch.counts.values())
-        # While tasks move they may be missed in between, but not for long.
-        if lost > 0 and (batch.finished or memory.counts.get(batch.job_id) == batch.counts):
-            problems.append(f"{lost} of the {batch.total} tasks of batch {batch.job_id} are in no documented state")
+def all_problems(snapshot: Snapshot, policy: Policy, history: History) -> tuple[str, ...]:
+    """Why the snapshot is incomplete, or contradicts earlier polls."""
+    problems = [*snapshot.problems, *snapshot_problems(snapshot, policy)]
+    for job in snapshot.jobs:
+        most = history.max_totals.get(job.job_id, 0)
+        if job.total < most:
+            problems.append(f"batch {job.job_id} had {most} tasks and has {job.total} now")
+        lost = job.total - sum(job.counts.values())
+        # A task that moves may be missed between two counts, but not for long.
+        if lost > 0 and (job.finished or history.counts.get(job.job_id) == job.counts):
+            problems.append(f"{lost} of the {job.total} tasks of batch {job.job_id} are in no documented state")
     return tuple(dict.fromkeys(problems))

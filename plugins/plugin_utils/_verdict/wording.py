@@ -2,66 +2,105 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Words of verdicts."""
+"""How verdicts are worded: counts, names, times. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+from .devices import Device, State
 from .policy import Policy
-from .state import Entry, Standing
+from .state import RolloutState
 
-#: A reason names up to so many devices.
+#: Name at most this many devices in a reason.
 MAX_NAMES = 10
 
 
-def _proof(standing: Standing, policy: Policy) -> str:
-    sentence = f"{_of(standing.succeeded, standing)} succeeded"
+class Reason(NamedTuple):
+    """Why a verdict is what it is: a word, a sentence without a full stop, and the devices it is about."""
+
+    code: str
+    message: str
+    number: int | None = None
+    devices: tuple[str, ...] = ()
+
+
+def proof_sentence(rollout: RolloutState, policy: Policy) -> str:
+    message = f"{share_of(rollout.succeeded, rollout)} succeeded"
     if policy.verify_versions:
-        sentence += " and reported the new version"
-    if standing.failed:
-        sentence += f", {standing.failed} failed{by_class(standing, 'failed')}"
-    if standing.pending:
-        sentence += f", {standing.pending} pending{by_class(standing, 'pending')}"
-    if standing.canceled:
-        sentence += f", {standing.canceled} canceled and not counted"
-    return sentence if standing.failed + standing.pending + standing.canceled == 0 else f"{sentence}, as is allowed"
+        message += " and reported the new version"
+    if rollout.failed:
+        message += f", {rollout.failed} failed{class_counts(rollout, 'failed')}"
+    if rollout.pending:
+        message += f", {rollout.pending} pending{class_counts(rollout, 'pending')}"
+    if rollout.canceled:
+        message += f", {rollout.canceled} canceled and not counted"
+    return message if rollout.failed + rollout.pending + rollout.canceled == 0 else f"{message}, as is allowed"
 
 
-def _failed(standing: Standing) -> str:
-    return f"{_of(standing.failed, standing)} failed{by_class(standing, 'failed')}"
+def failures_sentence(rollout: RolloutState, policy: Policy, allowed: int) -> str:
+    """How many of the finished devices failed, and how many may: as a percentage where that is what decides."""
+    percent = policy.max_failed_percent
+    by_percent = percent is not None and (policy.max_failed is None or allowed < policy.max_failed)
+    share = f"{100 * rollout.failed / rollout.executed:.1f} %, " if by_percent else ""
+    classes = ", ".join(class_parts(rollout, "failed"))
+    details = f" ({share}{classes})" if classes else ""
+    limit = f"at most {percent:g} %" if by_percent and percent else f"at most {allowed}" if allowed else "none"
+    finished = count_things(rollout.executed, "finished device")
+    return f"{rollout.failed} of {finished} failed{details}; {limit} may fail"
 
 
-def _of(number: int, standing: Standing) -> str:
-    return f"{number} of {_count(standing.total, 'device')}"
+def deadline_sentence(rollout: RolloutState, policy: Policy) -> str:
+    """That the time is over, and which devices are late."""
+    message = f"the rollout was not settled within {format_duration(policy.wait_timeout)}"
+    if rollout.pending:
+        message += f", {share_of(rollout.pending, rollout)} pending{class_counts(rollout, 'pending')}"
+    return message
 
 
-def by_class(standing: Standing, state: str) -> str:
+def failed_and_needed_sentence(rollout: RolloutState, policy: Policy) -> str:
+    """How many devices failed, and how many must succeed."""
+    failed = f"{share_of(rollout.failed, rollout)} failed{class_counts(rollout, 'failed')}"
+    return f"{failed}; {policy.succeeded_needed(rollout.total)} must succeed"
+
+
+def share_of(number: int, rollout: RolloutState) -> str:
+    return f"{number} of {count_things(rollout.total, 'device')}"
+
+
+def class_counts(rollout: RolloutState, state: State) -> str:
     """How many devices in a state are in which class, in brackets after a blank; empty without any."""
-    parts = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in standing.classes[state].items())
+    parts = ", ".join(class_parts(rollout, state))
     return f" ({parts})" if parts else ""
 
 
-def _count(number: int, thing: str) -> str:
+def class_parts(rollout: RolloutState, state: State) -> list[str]:
+    """How many devices in a state are in each class."""
+    return [f"{number} {name.replace('_', ' ')}" for name, number in rollout.by_class[state].items()]
+
+
+def count_things(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def names(entries: Sequence[Entry]) -> tuple[str, ...]:
+def device_names(devices: Sequence[Device]) -> tuple[str, ...]:
     """The names of the first few devices, each as far as it can be shown."""
-    return tuple(printable(str(entry["device_name"] or entry["task_id"]))[:100] for entry in entries[:MAX_NAMES])
+    return tuple(printable(str(device.device_name or device.task_id))[:100] for device in devices[:MAX_NAMES])
 
 
 def printable(text: str) -> str:
     """``text`` on one line, without what could pretend to be another line or colour it."""
+    if text.isprintable():  # which is much faster than to look at each character
+        return text
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
-def _short(text: Any) -> str:
+def quote_short(text: Any) -> str:
     return f'"{str(text)[:100]}"'
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A time span for people, such as ``12 min 30 s``."""
     whole = max(0, round(seconds))
     hours = whole // 3600 if whole >= 7200 else 0

@@ -215,6 +215,15 @@ def test_tuya_needs_five_common_parameters_only(make_caller):
     assert caller.call("QueryOTAJob", JobId="1001", Version="2017-04-20")["code"] == "InvalidVersion"
 
 
+@pytest.mark.parametrize("dialect", ["alibaba", "tuya"])
+@pytest.mark.parametrize("name", ["Format", "Version", "SignatureVersion"])
+def test_required_version(make_caller, dialect, name):
+    caller = make_caller({"dialect": dialect, "require_version": True})
+    assert refusal(caller) == (200, None)
+    reply = caller.reply("QueryOTAJob", JobId="1001", **{name: None})
+    assert (reply.status, f"Missing{name}" in reply.body.decode()) == (400, True)
+
+
 def test_alibaba_answers_xml_by_default(caller):
     reply = caller.reply("QueryOTAJob", JobId="1001", Format=None)
     assert reply.headers["Content-Type"].startswith("text/xml")

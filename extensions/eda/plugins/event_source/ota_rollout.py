@@ -17,24 +17,25 @@ from collections.abc import Iterator
 from typing import Any, Callable
 
 DOCUMENTATION = r"""
-short_description: Watch an OTA rollout, and emit an event with each change of a batch or of the verdict
+short_description: Watch an OTA rollout, and emit an event for each change of a batch or of the verdict
 version_added: 0.2.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
-  - Looks at update batches until it is settled how the rollout ended, or its time is over, and judges it, as the module
+  - Polls update batches until the rollout is settled, or its time is over, and judges it, as the module
     P(iotfleet.ota.ota_rollout_gate#module) does. It takes the options of that module, with the same environment
-    variables and defaults, but O(previous), O(wait) and O(mode), which mean nothing here. Those below are the ones that
-    matter most, and those that differ.
-  - The first look emits an event for each batch and one for the verdict. After that, an event comes only with a change.
-    What a look changed of batches comes before what it changed of the verdict.
-  - Nothing is kept between two runs. One that begins anew emits the events of a first look again, and its deadline,
-    confirmations, soak and times without progress begin anew.
-  - It ends with the event whose verdict is RV(verdict.final). ansible-rulebook shuts down with the first source that
+    variables and defaults, except O(previous), O(wait) and O(mode), which have no meaning here. Only the most important
+    options, and those that differ, are listed below.
+  - The first poll emits an event for each batch and one for the verdict. After that, only a change emits an event.
+    Changes of batches come before the change of the verdict in the same poll.
+  - Nothing is kept between two runs. A new run emits the events of a first poll again, and its deadline, confirmations,
+    soak and idle times start anew.
+  - It ends after the event whose verdict is RV(verdict.final). ansible-rulebook shuts down with the first source that
     ends, see O(stay).
-  - An option that cannot be used ends it at once with one sentence, and ansible-rulebook with an error. What goes wrong
-    later is an event. With a key that is refused, the verdict is V(inconclusive) and final.
-  - Give the access key by the environment or a profile of the vendor's tools. ansible-rulebook shows its own variables.
+  - An invalid option ends it at once with one sentence, and ends ansible-rulebook with an error. What goes wrong later
+    is an event. If the service rejects the key, the verdict is V(inconclusive) and final.
+  - Pass the access key in the environment or in a profile of the vendor's tools, because ansible-rulebook shows its own
+    variables.
 requirements:
   - ansible-core
   - requests
@@ -42,8 +43,8 @@ requirements:
 options:
   job_ids:
     description:
-      - The IDs of the batches that make the rollout. They are judged together.
-      - ansible-rulebook makes a number of a text that looks like one, where a value is nothing but a variable. The
+      - The IDs of the batches that make up the rollout. They are judged together.
+      - If a value is nothing but a variable, ansible-rulebook turns text that looks like a number into a number. The
         elements of a list that is a variable stay text.
     type: list
     elements: str
@@ -52,39 +53,41 @@ options:
       - job_id
   wait_timeout:
     description:
-      - The rollout must be settled within so many seconds from the first look. The last event has the verdict
-        V(timed_out) otherwise. Nothing is watched for longer, because what comes too late needs a person or a new run.
+      - Maximum number of seconds, from the first poll, until the rollout must be settled. Otherwise the last event has
+        the verdict V(timed_out). The source stops polling, because what comes too late needs a person or a new run.
     type: float
     default: 3600
   wait_interval:
     description:
-      - The pause between two looks in seconds, give or take a tenth.
+      - Number of seconds between two polls. It varies by up to a tenth.
     type: float
     default: 15
-  tolerated_errors:
+  max_consecutive_errors:
     description:
-      - So many looks in a row may fail or be not whole. The verdict is V(inconclusive) otherwise.
-      - The gate stops a pipeline after a few. Here, the first of them is an event already, and an outage is outlived.
+      - Maximum number of consecutive polls that may fail, or return an incomplete list. With one more, the verdict is
+        V(inconclusive).
+      - The gate stops a pipeline after a few. Here, the first of them is already an event, and the source survives an
+        outage.
     type: int
     default: 1000
   stay:
     description:
-      - Do not end after the last event. ansible-rulebook then goes on until a rule has the action C(shutdown), or
+      - Do not end after the last event. ansible-rulebook then continues until a rule runs the action C(shutdown), or
         somebody stops it.
-      - Otherwise it takes the end of this source for the end of everything, also of what other sources watch, and
-        cancels actions that are not through within C(--shutdown-delay), by default 60 seconds.
+      - By default, ansible-rulebook stops everything when this source ends, including other sources, and cancels
+        actions that do not end within C(--shutdown-delay), by default 60 seconds.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
-- name: Tell how a canary ends
+- name: Report how a canary ends
   hosts: localhost
   sources:
     - name: canary
       iotfleet.ota.ota_rollout:
         job_ids: "{{ ota_canary_jobs }}"
-        dest_version: "'{{ ota_dest_version }}'"
+        expected_version: "'{{ ota_expected_version }}'"
         wait_timeout: 1800
   rules:
     - name: It passed
@@ -102,8 +105,8 @@ EXAMPLES = r"""
 RETURN = r"""
 batch:
   description:
-    - A batch is seen for the first time, or its state, its tasks or what else is told of it has changed.
-    - Nothing is told of batches by a look that failed or was not whole. The verdict tells of that.
+    - A batch was polled for the first time, or its state, its tasks or another of its facts changed.
+    - A poll that failed or was incomplete emits no event of a batch. The event of the verdict reports it.
   type: dict
   contains:
     type:
@@ -115,58 +118,57 @@ batch:
       type: str
       sample: HvKuBpuk3rdk6E92CPQN020001
     found:
-      description: Whether the service knows the batch. If not, what follows is V(null), V(false) or V(0).
+      description: Whether the service knows the batch. If not, the other facts are V(null), V(false) or V(0).
       type: bool
       sample: true
     job_status:
-      description: The state of the batch, in the words of RV(iotfleet.ota.ota_job_info#module:jobs[].job_status).
+      description: The state of the batch, as in RV(iotfleet.ota.ota_job_info#module:jobs[].job_status).
       type: str
       sample: IN_PROGRESS
     previous:
-      description: RV(batch.job_status) in the event before, V(null) in the first one.
+      description: RV(batch.job_status) in the previous event, V(null) in the first one.
       type: str
       sample: PLANNED
     finished:
-      description: Whether the batch has come to an end. Its tasks may have failed.
+      description: Whether the batch has ended. Its tasks may have failed.
       type: bool
       sample: false
     job_type:
-      description: Whether the batch verifies or updates.
+      description: Whether the batch verifies a package or updates devices.
       type: str
       sample: UPGRADE_FIRMWARE
     product_key:
-      description: The product of the devices.
+      description: The key of the devices' product.
       type: str
       sample: a19mzPZ0001
     firmware_id:
-      description: The package.
+      description: The ID of the update package.
       type: str
       sample: s8SSHiKjpBfrM3BSN0z803
     dest_version:
-      description: The version that devices are to reach.
+      description: The version that devices are updated to.
       type: str
       sample: 2.0.0
     total:
-      description: How many tasks the batch has.
+      description: Number of tasks of the batch.
       type: int
       sample: 12
     by_status:
-      description: How many of them are in which state.
+      description: Number of tasks in each state.
       type: dict
       sample: {"CONFIRM": 0, "QUEUED": 8, "NOTIFIED": 0, "IN_PROGRESS": 0, "SUCCEEDED": 4, "FAILED": 0, "CANCELED": 0}
     seconds:
-      description: When the look was taken, in seconds since the first one.
+      description: When the poll took place, in seconds since the first poll.
       type: float
       sample: 15.3
     time:
-      description: The same in UTC.
+      description: When the poll took place, in UTC.
       type: str
       sample: "2026-03-01T10:12:44Z"
 verdict:
   description:
     - The rollout was judged for the first time, or RV(verdict.verdict), RV(verdict.final), the codes of
-      RV(verdict.reasons), RV(verdict.denominator), RV(verdict.counts) but C(verified), or RV(verdict.classes) have
-      changed.
+      RV(verdict.reasons), RV(verdict.counts) except C(verified), or RV(verdict.by_class) changed.
   type: dict
   contains:
     type:
@@ -174,18 +176,18 @@ verdict:
       type: str
       sample: verdict
     job_ids:
-      description: The batches that are judged together.
+      description: The IDs of the batches that are judged together.
       type: list
       elements: str
       sample: [HvKuBpuk3rdk6E92CPQN020001]
     verdict:
       description:
-        - V(pending), until the rollout is settled, then V(passed), V(failed), V(timed_out) or V(inconclusive).
-        - V(inconclusive) may be not final, after a look that was not whole.
+        - V(pending) until the rollout is settled, then V(passed), V(failed), V(timed_out) or V(inconclusive).
+        - V(inconclusive) may be not final, after an incomplete poll.
       type: str
       sample: failed
     previous:
-      description: RV(verdict.verdict) in the event before, V(null) in the first one.
+      description: RV(verdict.verdict) in the previous event, V(null) in the first one.
       type: str
       sample: pending
     final:
@@ -195,7 +197,7 @@ verdict:
     reason:
       description:
         - The code of the deciding reason, one of RV(iotfleet.ota.ota_rollout_gate#module:reasons[].code).
-        - With V(error), the look failed, and others follow.
+        - With V(error), the poll failed, and others follow.
       type: str
       sample: too_many_failures
     reasons:
@@ -204,49 +206,45 @@ verdict:
       elements: dict
       contains:
         code:
-          description: What the reason is, as a word.
+          description: The reason as a code.
           type: str
           sample: too_many_failures
-        sentence:
-          description: The reason in words.
+        message:
+          description: The reason as a sentence, without a full stop.
           type: str
-          sample: 3 of 12 devices failed (2 download, 1 timeout), and no more than 1 may
+          sample: 3 of 12 devices failed (2 download, 1 timeout); at most 1 may fail
         count:
-          description: How many devices it is about; V(null) if it is not about devices.
+          description: Number of devices that it is about; V(null) if it is not about devices.
           type: int
           sample: 3
         devices:
-          description: The names of up to ten of them.
+          description: The names of up to ten of these devices.
           type: list
           elements: str
           sample: [light3, light7, light9]
-    denominator:
-      description: How many devices count.
-      type: int
-      sample: 12
     counts:
-      description: How many of them are in which state, as in RV(iotfleet.ota.ota_rollout_gate#module:counts).
+      description: The devices that count by their state, as in RV(iotfleet.ota.ota_rollout_gate#module:counts).
       type: dict
-      sample: {"succeeded": 9, "verified": 0, "failed": 3, "pending": 0, "executed": 12, "canceled": 0}
-    classes:
-      description: How many are in which class, as in RV(iotfleet.ota.ota_rollout_gate#module:classes).
+      sample: {"total": 12, "succeeded": 9, "verified": 0, "failed": 3, "pending": 0, "executed": 12, "canceled": 0}
+    by_class:
+      description: The devices by class, as in RV(iotfleet.ota.ota_rollout_gate#module:by_class).
       type: dict
       sample: {"failed": {"download": 2, "timeout": 1}, "pending": {}}
     msg:
-      description: The verdict in one sentence, with the names of some that failed and that are late.
+      description: The verdict in one sentence, with the names of some failed and late devices.
       type: str
-      sample: "job HvKuBpuk3rdk6E92CPQN020001: failed: 1 of 5 devices failed (1 verify), and none may; 7 min of 30 min."
+      sample: "batch 183415776190000002: failed: 1 of 5 devices failed (1 verify); none may fail; 7 min of 60 min."
     failure:
       description:
-        - Why the last look failed, as in RV(iotfleet.ota.ota_rollout_gate#module:failure); V(null) if it did not.
+        - Why the last poll failed, as in RV(iotfleet.ota.ota_job_info#module:failure); V(null) if it did not fail.
       type: dict
       sample:
     seconds:
-      description: When the look was taken, in seconds since the first one.
+      description: When the poll took place, in seconds since the first poll.
       type: float
       sample: 420.1
     time:
-      description: The same in UTC.
+      description: When the poll took place, in UTC.
       type: str
       sample: "2026-03-01T10:17:02Z"
 """
@@ -262,82 +260,88 @@ def _find_collection() -> None:
     if str(folder.parent) not in sys.path:
         sys.path.insert(0, str(folder.parent))
     places = importlib.import_module(PACKAGE).__path__
-    if str(folder) not in places:  # where Python has found a whole package, it looks at no other place
+    if str(folder) not in places:  # Python searches no other place for a whole package
         places.insert(0, str(folder))
 
 
 _find_collection()
 
 from ansible.module_utils.common.parameters import remove_values
-from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec import read_options
-from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.connection import connect
+from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec import validate_options
+from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.connection import create_client, read_service
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
-from ansible_collections.iotfleet.ota.plugins.module_utils._http.workers import GivenUpError, Helpers
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.events import Changes
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Clock, Gate
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import SOURCE, Request, read_request
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import CanceledError, OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._http.workers import WorkerPool
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.events import ChangeDetector
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Gate
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import (
+    EVENT_SOURCE,
+    GateOptions,
+    read_gate_options,
+)
 
 logger = logging.getLogger("iotfleet.ota.ota_rollout")
 
 Event = dict[str, Any]
 
-#: The name of the thread in which a gate is at work.
+#: Name of the thread in which a gate runs.
 THREAD = "ota_rollout"
 
 
 class SourceError(Exception):
-    """The source cannot begin."""
+    """The source cannot start."""
 
 
 async def main(queue: asyncio.Queue[Event], args: dict[str, Any]) -> None:
     """Put the events of a rollout into ``queue``, until it is settled.
 
-    :raises SourceError: an option cannot be used.
+    :raises SourceError: an option is invalid.
     """
-    hidden: set[str] = set()
+    secrets: set[str] = set()
     failure = ""
     try:
-        options = read_options(SOURCE, args, hidden.update)
-        request = read_request({**options, "wait": True, "previous": None})
-        client = connect(options, hidden.update, _log(logging.WARNING, hidden))
+        options = validate_options(EVENT_SOURCE, args, secrets.update)
+        service = read_service(options)
+        gate_options = read_gate_options({**options, "wait": True, "previous": None}, service)
+        client = create_client(service, options, secrets.update, _logger(logging.WARNING, secrets))
     except OtaError as error:
-        failure = remove_values(str(error), frozenset(hidden))
-    # Outside of the except clause, so that there is nothing but the sentence.
+        failure = remove_values(str(error), frozenset(secrets))
+    # Outside the except clause, so that nothing but the sentence is shown.
     if failure:
         raise SourceError(failure)
-    watcher = _Watcher(client, request, hidden)
-    with watcher.at_work(asyncio.get_running_loop()) as events:
+    watcher = _Watcher(client, gate_options, secrets)
+    with watcher.started(asyncio.get_running_loop()) as events:
         while (event := await events.get()) is not None:
-            if isinstance(event, Exception):
+            if isinstance(event, BaseException):
                 raise event
             await queue.put(event)
         if options["stay"]:
             await asyncio.get_running_loop().create_future()
 
 
-def _log(level: int, hidden: set[str]) -> Callable[[str], None]:
-    # A copy, because credentials that are renewed meanwhile join what is hidden, from threads.
-    return lambda line: logger.log(level, "%s", remove_values(line, frozenset(hidden)))
+def _logger(level: int, secrets: set[str]) -> Callable[[str], None]:
+    # A copy, because threads that renew credentials add secrets meanwhile.
+    return lambda line: logger.log(level, "%s", remove_values(line, frozenset(secrets)))
 
 
 class _Watcher:
-    """A gate in a thread of its own, because it blocks. What it waits for ends as soon as nobody listens."""
+    """Runs a gate in a thread of its own, because it blocks. The gate ends as soon as nobody listens."""
 
-    def __init__(self, client: Client, request: Request, hidden: set[str]) -> None:
+    def __init__(self, client: Client, options: GateOptions, secrets: set[str]) -> None:
         self._client = client
-        self._request = request
-        self._hidden = hidden
-        self._helpers = Helpers()
+        self._options = options
+        self._secrets = secrets
+        self._workers = WorkerPool()
         self._stopped = threading.Event()
-        show, warn = _log(logging.INFO, hidden), _log(logging.WARNING, hidden)
-        self._gate = Gate(client, request, show, warn, Clock(sleep=self._sleep), self._helpers.run)
+        show, warn = _logger(logging.INFO, secrets), _logger(logging.WARNING, secrets)
+        self._gate = Gate(client, options, show, warn, Clock(sleep=self._sleep), self._workers.run)
 
     @contextlib.contextmanager
-    def at_work(self, loop: asyncio.AbstractEventLoop) -> Iterator[asyncio.Queue[Any]]:
-        """A queue of events as they come, and at last ``None``, or the exception that nobody has foreseen.
+    def started(self, loop: asyncio.AbstractEventLoop) -> Iterator[asyncio.Queue[Any]]:
+        """A queue of the events as they come, and at the end ``None`` or an unexpected exception.
 
-        It is never full, so that the judgement does not wait for who listens.
+        The queue is never full, so that the gate does not wait for whoever listens.
         """
         events: asyncio.Queue[Any] = asyncio.Queue()
 
@@ -345,29 +349,31 @@ class _Watcher:
             with contextlib.suppress(RuntimeError):  # the loop has been closed
                 loop.call_soon_threadsafe(events.put_nowait, event)
 
-        # A daemon, so that the process can end, whatever a look waits for.
-        threading.Thread(target=self._work, args=(put,), name=THREAD, daemon=True).start()
+        # A daemon, so that the process can end, whatever a poll waits for.
+        threading.Thread(target=self._put_events, args=(put,), name=THREAD, daemon=True).start()
         try:
             yield events
         finally:
             self._stopped.set()
-            self._client.give_up()
-            self._helpers.give_up()
+            self._client.cancel()
+            self._workers.cancel()
 
-    def _work(self, put: Callable[[Any], None]) -> None:
-        changes = Changes(self._request.job_ids)
-        try:
-            for look in self._gate.looks():
-                for event in changes.of(look):
-                    put(remove_values(event, frozenset(self._hidden)))
-            put(None)
-        except Exception as error:  # handed over, not swallowed
+    def _put_events(self, put: Callable[[Any], None]) -> None:
+        def put_end(kind: object, error: BaseException | None, traceback: object) -> bool:
             put(error)
+            return True  # handed over, not swallowed
+
+        changes = ChangeDetector(self._options.job_ids)
+        with contextlib.ExitStack() as stack:
+            stack.push(put_end)
+            for poll in self._gate.polls():
+                for event in changes.events(poll):
+                    put(remove_values(event, frozenset(self._secrets)))
 
     def _sleep(self, seconds: float) -> None:
-        """Wait, as a gate does.
+        """Wait between two polls.
 
-        :raises GivenUpError: nobody listens any more.
+        :raises CanceledError: nobody listens any more.
         """
         if self._stopped.wait(seconds):
-            raise GivenUpError
+            raise CanceledError

@@ -9,7 +9,12 @@ import json
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.iotfleet.ota.plugins.filter.rollout_verdict import FilterModule
-from ansible_collections.iotfleet.ota.plugins.module_utils._queries.jobs import Question, ask, merge, read_job
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.jobs import (
+    TaskQuery,
+    merge_listings,
+    read_job,
+    run_query,
+)
 from ansible_collections.iotfleet.ota.plugins.modules import ota_module_versions_info
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 
@@ -17,20 +22,20 @@ judge = FilterModule().filters()["rollout_verdict"]
 
 
 def known(rollout, counts_only=False, versions=None):
-    """What the modules answer about batch 1."""
+    """The results of the modules about batch 1."""
     client = rollout.client()
-    question = Question("1", 1, counts_only=counts_only)
+    query = TaskQuery("1", 1, counts_only=counts_only)
     facts = {
         "jobs": [read_job(client, "1")],
-        "tasks": [merge([ask(client, {}, question)])],
+        "tasks": [merge_listings([run_query(client, {}, query)])],
         "now": rollout.clock.wall(),
     }
     if versions is not None:
         entries = [
-            ota_module_versions_info.ask(client, {"module_name": None}, {"product_key": "k1", "device_name": name})
+            ota_module_versions_info.query(client, {"module_name": None}, {"product_key": "k1", "device_name": name})
             for name in versions
         ]
-        facts["versions"] = ota_module_versions_info.answer(entries)["devices"]
+        facts["versions"] = ota_module_versions_info.result(entries)["devices"]
     return json.loads(json.dumps(facts))
 
 
@@ -43,29 +48,29 @@ def at(seconds, *devices):
 ONCE = {"confirmations": 1, "min_devices": 2}
 
 
-def test_the_answers_of_the_modules_make_a_verdict():
+def test_results_of_the_modules_make_a_verdict():
     rollout = at(60, "d-1", "d-2")
     without = judge(known(rollout), ONCE)
-    assert (without["verdict"], without["wants"]) == ("pending", "versions")
+    assert (without["verdict"], without["needs"]) == ("pending", "versions")
     verdict = judge(known(rollout, versions=["d-1", "d-2"]), ONCE)
-    assert (verdict["verdict"], verdict["final"], verdict["wants"]) == ("passed", True, None)
+    assert (verdict["verdict"], verdict["final"], verdict["needs"]) == ("passed", True, None)
     assert verdict["counts"]["verified"] == 2
 
 
-def test_numbers_make_a_verdict_too():
+def test_counts_make_a_verdict():
     rollout = at(60, "d-1", {"name": "d-2", "course": "fails"})
-    verdict = judge(known(rollout, counts_only=True), {**ONCE, "verify_versions": False})
-    assert (verdict["verdict"], verdict["denominator"]) == ("failed", 2)
+    verdict = judge(known(rollout, counts_only=True), {**ONCE, "versions": {"verify": False}})
+    assert (verdict["verdict"], verdict["counts"]["total"]) == ("failed", 2)
 
 
-def test_looks_go_on_with_the_verdict_before():
+def test_confirmations_continue_with_the_previous_verdict():
     rollout = at(60, "d-1", {"name": "d-2", "course": "fails"})
     first = json.loads(json.dumps(judge(known(rollout))))
     assert first["reasons"][0]["code"] == "confirming"
     assert judge(known(rollout), previous=first)["verdict"] == "failed"
 
 
-def test_doubt_about_the_list_is_doubt_about_the_verdict():
+def test_incomplete_list_makes_the_verdict_inconclusive():
     facts = known(at(60, "d-1"))
     facts["tasks"][0]["problems"] = ["a row came twice"]
     assert judge(facts)["verdict"] == "inconclusive"
@@ -74,11 +79,11 @@ def test_doubt_about_the_list_is_doubt_about_the_verdict():
 @pytest.mark.parametrize(
     "facts", [None, {}, "text", {"jobs": [{}], "tasks": []}, {"jobs": [{"job_id": "1"}], "tasks": [{}]}]
 )
-def test_what_no_module_answers_is_refused(facts):
-    with pytest.raises(AnsibleFilterError, match="this is not what the modules answer; give jobs, "):
+def test_input_that_is_not_a_result_is_refused(facts):
+    with pytest.raises(AnsibleFilterError, match="the input is not a set of results of this collection's modules;"):
         judge(facts)
 
 
-def test_a_policy_that_cannot_be_used_is_refused():
-    with pytest.raises(AnsibleFilterError, match="max_failed is -1; give a number from 0 to "):
+def test_policy_that_cannot_be_used_is_refused():
+    with pytest.raises(AnsibleFilterError, match="max_failed is -1; it must be between 0 and "):
         judge(known(at(0, "d-1")), {"max_failed": -1})

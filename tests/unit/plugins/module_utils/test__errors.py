@@ -5,14 +5,67 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.module_utils._api.redaction import redact
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import MissingLibraryError, OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import (
+    CanceledError,
+    MissingLibraryError,
+    OtaError,
+    Retry,
+)
+
+ERROR = OtaError(
+    "it broke",
+    code="Broken",
+    hint="mend it",
+    detail="crack",
+    request_id="R-1",
+    http_status=500,
+    retry=Retry.LATER,
+    retry_after=2.0,
+    affects_all=True,
+)
 
 
-def test_the_sentence_of_an_answer():
-    error = OtaError("it broke", code="Broken", hint="mend it", detail="crack", request_id="R-1", http_status=500)
-    error.action, error.attempts = "QueryOTAJob", 3
-    assert str(error) == "QueryOTAJob got no usable answer in 3 attempts: it broke; mend it (request id R-1)."
+# --- Sentences -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("context", "begin"),
+    [
+        ({}, "No request was sent"),
+        ({"attempts": 3}, "No request was sent"),
+        ({"action": "QueryOTAJob"}, "QueryOTAJob failed"),
+        ({"action": "QueryOTAJob", "attempts": 1}, "QueryOTAJob failed"),
+        ({"action": "QueryOTAJob", "attempts": 3}, "QueryOTAJob failed after 3 attempts"),
+    ],
+)
+def test_sentence_says_what_was_tried(context, begin):
+    assert str(ERROR.with_context(**context)) == f"{begin}: it broke; mend it (request ID R-1)."
+
+
+def test_sentence_without_a_request_id():
+    error = OtaError("x is blank", code="invalid_option", hint="give x")
+    assert str(error) == "No request was sent: x is blank; give x."
+
+
+def test_sentence_of_a_missing_library():
+    error = MissingLibraryError("xmltodict", "for XML")
+    assert (error.library, error.reason, error.code, error.affects_all) == (
+        "xmltodict",
+        "for XML",
+        "missing_library",
+        True,
+    )
+    assert str(error) == (
+        "No request was sent: the Python library xmltodict is missing;"
+        " install xmltodict for the Python interpreter that runs the module."
+    )
+
+
+# --- Results ---------------------------------------------------------------------------------------------------------
+
+
+def test_failure_of_a_refused_request():
+    error = ERROR.with_context(action="QueryOTAJob", attempts=3, credentials_source="profile")
     assert error.failure() == {
         "code": "Broken",
         "message": "crack",
@@ -21,58 +74,60 @@ def test_the_sentence_of_an_answer():
         "action": "QueryOTAJob",
         "attempts": 3,
         "hint": "mend it",
+        "credentials_source": "profile",
+    }
+
+
+def test_failure_before_any_request():
+    assert OtaError("x is blank", code="invalid_option", hint="give x").failure() == {
+        "code": "invalid_option",
+        "message": "x is blank",
+        "request_id": None,
+        "http_status": None,
+        "action": None,
+        "attempts": 0,
+        "hint": "give x",
         "credentials_source": None,
     }
 
 
-def test_the_sentence_of_one_attempt():
-    error = OtaError("it broke", code="Broken", hint="mend it")
-    error.action, error.attempts = "QueryOTAJob", 1
-    assert str(error) == "QueryOTAJob got no usable answer: it broke; mend it."
+# --- Copies ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_sentence_before_anything_was_asked():
-    error = OtaError("x is blank", code="invalid_option", hint="give x")
-    assert str(error) == "Nothing was asked: x is blank; give x."
-    assert error.failure()["message"] == "x is blank"
+def test_with_context_leaves_the_error_as_it_was():
+    before = dict(vars(ERROR))
+    copy = ERROR.with_context(action="QueryOTAJob", attempts=2, credentials_source="options")
+    assert vars(ERROR) == before
+    assert vars(copy) == {**before, "action": "QueryOTAJob", "attempts": 2, "credentials_source": "options"}
 
 
-def test_a_missing_library():
-    error = MissingLibraryError("xmltodict")
-    assert error.library == "xmltodict"
-    assert str(error) == (
-        "Nothing was asked: the Python library xmltodict is missing;"
-        " install xmltodict for the Python interpreter that runs the module."
-    )
+def test_but_leaves_the_error_as_it_was():
+    before = dict(vars(ERROR))
+    copy = ERROR.but(cause="it bent", hint="straighten it", retry=Retry.NEVER, http_status=400)
+    assert vars(ERROR) == before
+    changes = {"cause": "it bent", "hint": "straighten it", "retry": Retry.NEVER, "http_status": 400}
+    assert vars(copy) == {**before, **changes}
+    assert str(copy) == "No request was sent: it bent; straighten it (request ID R-1)."
 
 
-@pytest.mark.parametrize(
-    ("text", "redacted"),
-    [
-        ("Request was denied.", "Request was denied."),
-        ("server string to sign is:GET&%2F&AccessKeyId%3Dx%26Action%3Dy", "server string to sign is:***"),
-        ("string: POST\n/\nJobId=1\nhost:x\n\nhost\ne3b0", "string: ***"),
-        ("?JobId=1&AccessKeyId=LTAI&Signature=a%3D", "?JobId=1&***"),
-        ("odd SecurityToken=abc/+=, next", "odd ***"),
-        ("is GET&amp;%2F&amp;AccessKeyId%3Dx%26SecurityToken%3Dcanary%252Ftoken", "is ***"),
-        ('sent "Signature":"WJN0Ee8%2B"', 'sent "***'),
-        ("SIGNATURE%253Dabc", "***"),
-        ("sent Authorization: ACS3-HMAC-SHA256 Credential=x", "sent ***"),
-        ("sent ACS3-HMAC-SHA256 Credential=x", "sent ***"),
-        ("host:h x-acs-security-token:canary", "host:h ***"),
-        ('{"x-acs-accesskey-id": "canary"}', '{"***'),
-        ("got WJN0Ee8%2BX6pogcD3loLHIqQNEN0%3D", "got ***"),
-        ("got WJN0Ee8%252BX6pogcD3loLHIqQNEN0%253D", "got ***"),
-        ("your a/b+c, a%2Fb%2Bc, a%2fb%2bc and a%252Fb%252Bc", "your ***, ***, *** and ***"),
-        ("got WJN0Ee8+X6pogcD3loLHIqQNEN0=", "got ***"),
-        ("got 06563a9e1b43f5dfe96b81484da74bceab24a1d853912eee15083a6f0f3283c0", "got ***"),
-        ("your hunter2 key is\nwrong", "your *** key is wrong"),
-        ("5D58AC86-D5BF-4B39-834E-913E7F2C985D", "5D58AC86-D5BF-4B39-834E-913E7F2C985D"),
-    ],
-)
-def test_redact(text, redacted):
-    assert redact(text, ("hunter2", "a/b+c")) == redacted
+def test_copies_of_copies_keep_all_changes():
+    copy = ERROR.with_context(action="QueryOTAJob").but(retry=Retry.ONCE).with_context(attempts=2)
+    assert (copy.action, copy.retry, copy.attempts) == ("QueryOTAJob", Retry.ONCE, 2)
 
 
-def test_redact_shortens():
-    assert redact("x" * 400) == "x" * 299 + "…"
+def test_copy_keeps_its_type():
+    error = MissingLibraryError("xmltodict", "for XML").with_context(credentials_source="profile")
+    assert isinstance(error, MissingLibraryError)
+    assert (error.library, error.reason, error.credentials_source) == ("xmltodict", "for XML", "profile")
+
+
+def test_copy_is_another_error_without_the_traceback():
+    with pytest.raises(OtaError) as raised:
+        raise ERROR.with_context()
+    copy = raised.value.with_context()
+    assert copy is not raised.value
+    assert (copy.__traceback__, copy.__cause__, copy.__context__) == (None, None, None)
+
+
+def test_canceled_is_no_failure():
+    assert not issubclass(CanceledError, OtaError)

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible import connection
 from ansible_collections.iotfleet.ota.plugins.module_utils._client import client as client_module
+from ansible_collections.iotfleet.ota.plugins.modules import ota_job_info
 from ansible_collections.iotfleet.ota.tests.unit.fakes import Conversation, run_module
 
 TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
@@ -32,7 +33,7 @@ def _no_settings_of_this_machine(monkeypatch):
 
 @pytest.fixture
 def ask(monkeypatch):
-    """Run a module with its options against answers; the module's answer and the requests that it sent."""
+    """Run a module with its options against responses; its result and the requests that it sent."""
 
     def ask_module(module, options, *answers):
         conversation = Conversation(*answers)
@@ -47,11 +48,16 @@ def ask(monkeypatch):
 
 
 def documented(module):
-    return yaml.safe_load(module.RETURN)
+    """The documented results of ``module``; seven modules refer to one for the keys of a failure."""
+    results = yaml.safe_load(module.RETURN)
+    if module is not ota_job_info:
+        assert "RV(iotfleet.ota.ota_job_info#module:failure)" in str(results["failure"]["description"])
+        results["failure"]["contains"] = yaml.safe_load(ota_job_info.RETURN)["failure"]["contains"]
+    return results
 
 
 def is_of(value, kind):
-    """Whether ``value`` is of the documented type; a truth value is no number."""
+    """Whether ``value`` is of the documented type; a boolean is not a number."""
     return isinstance(value, TYPES[kind]) and isinstance(value, bool) is (kind == "bool")
 
 
@@ -72,7 +78,7 @@ def hold(contains, answer, where="RETURN"):
 
 
 def hold_success(module, result, left_out=()):
-    """Hold a successful answer of ``module`` against its documentation; ``left_out`` are the rows it does without."""
+    """Hold a successful result of ``module`` against its documentation; ``left_out`` are rows that it leaves out."""
     contains = {name: field for name, field in documented(module).items() if name != "failure"}
     assert result.pop("changed") is False
     result.pop("invocation", None)
@@ -80,7 +86,7 @@ def hold_success(module, result, left_out=()):
 
 
 def hold_failure(module, result, left_out=()):
-    """Hold a failing answer of ``module`` against its documentation; ``left_out`` are the rows it does without."""
+    """Hold a failing result of ``module`` against its documentation; ``left_out`` are rows that it leaves out."""
     assert result.pop("failed") is True
     assert isinstance(result.pop("msg"), str)
     for name in ("invocation", "exception"):

@@ -36,7 +36,7 @@ def test_the_vendors_sample(ask, platform, response_format):
     hold_success(ota_device_jobs_info, result)
 
 
-def test_each_device_is_answered_in_order_with_all_its_pages(ask):
+def test_devices_are_returned_in_order_with_all_its_pages(ask):
     answers = [
         page(1, range(100), 101, 2),
         page(2, [100], 101, 2),
@@ -56,7 +56,7 @@ def test_each_device_is_answered_in_order_with_all_its_pages(ask):
     hold_success(ota_device_jobs_info, result)
 
 
-def test_a_failure_keeps_what_was_learned(ask):
+def test_failure_keeps_what_was_read(ask):
     answers = [page(1, [1], 1, 1), refused("iot.prod.NotExistedProduct")]
     result, _requests = ask(ota_device_jobs_info, {**ASKED, "device_names": ["a", "b"]}, *answers)
     assert result["failure"]["code"] == "iot.prod.NotExistedProduct"
@@ -65,7 +65,7 @@ def test_a_failure_keeps_what_was_learned(ask):
     hold_failure(ota_device_jobs_info, result)
 
 
-def test_the_summary_alone(ask):
+def test_only_summary(ask):
     options, answers = {**ASKED, "device_names": ["a", "b"]}, [page(1, [1], 1, 1), page(1, [], 0, 0)]
     whole, _requests = ask(ota_device_jobs_info, options, *answers)
     result, _requests = ask(ota_device_jobs_info, {**options, "only_summary": True}, *answers)

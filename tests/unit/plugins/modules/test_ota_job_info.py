@@ -50,7 +50,7 @@ def test_every_documented_field(ask):
     hold_success(ota_job_info, result)
 
 
-def test_answers_are_in_the_order_of_the_questions(ask):
+def test_jobs_are_returned_in_order(ask):
     answers = [job("3", "COMPLETED"), refused("iot.ota.JobNotFound"), job("1", "CANCELED"), job("3", "PLANNED")]
     result, requests = ask(ota_job_info, {"job_ids": ["3", "2", "1", "3"]}, *answers)
     assert [request.params["JobId"] for request in requests] == ["3", "2", "1", "3"]
@@ -74,25 +74,25 @@ def test_an_unknown_status_is_not_finished(ask):
     assert result["summary"]["finished"] == 0
 
 
-def test_an_unknown_field_is_kept(ask):
+def test_unknown_field_is_returned(ask):
     result, _requests = ask(ota_job_info, {"job_id": "1"}, job("1", NewField={"InnerField": 1}))
     assert result["jobs"][0]["new_field"] == {"inner_field": 1}
 
 
-def test_a_failure_keeps_what_was_learned(ask):
+def test_failure_keeps_what_was_read(ask):
     answers = [job("1", "COMPLETED"), refused("NoPermission", "not you", 403)]
     result, _requests = ask(ota_job_info, {"job_ids": ["1", "2", "3"]}, *answers)
     assert result["msg"] == (
-        'QueryOTAJob got no usable answer: the service refused it with NoPermission (HTTP 403) and says "not you";'
-        " let the account's administrator allow this action to the user or role of the access key;"
-        " the key comes from the options (request id R-2)."
+        'QueryOTAJob failed: the service refused the request with NoPermission (HTTP 403) and says "not you";'
+        " ask the account's administrator to allow this action for the user or role of the access key;"
+        " the key comes from the options (request ID R-2)."
         " 1 of 3 inputs were read."
     )
     assert result["failure"] == {
         "action": "QueryOTAJob",
         "attempts": 1,
         "code": "NoPermission",
-        "hint": "let the account's administrator allow this action to the user or role of the access key;"
+        "hint": "ask the account's administrator to allow this action for the user or role of the access key;"
         " the key comes from the options",
         "credentials_source": "options",
         "http_status": 403,
@@ -106,7 +106,7 @@ def test_a_failure_keeps_what_was_learned(ask):
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        ({"job_ids": []}, "invalid_option", "Nothing was asked: job_ids is empty;"),
+        ({"job_ids": []}, "invalid_option", "No request was sent: job_ids is empty;"),
         ({"job_ids": [" "]}, "invalid_option", "entry 1 of job_ids is blank"),
         ({"job_ids": ["1"], "access_key_secret": None}, "missing_credentials", "access_key_secret is missing"),
         ({"job_ids": ["1"], "platform": "tuya", "endpoint": None}, "missing_endpoint", "OTA_ENDPOINT"),
@@ -123,7 +123,7 @@ def test_options_that_cannot_be_used(ask, options, code, words):
 
 
 @pytest.mark.parametrize("options", [{}, {"job_ids": ["1"], "platform": "azure"}, {"job_ids": ["1"], "retries": "x"}])
-def test_what_ansible_refuses_has_a_failure_too(ask, options):
+def test_option_that_ansible_refuses_has_a_failure(ask, options):
     result, _requests = ask(ota_job_info, options)
     assert result["failed"] is True
     assert result["failure"]["code"] == "invalid_option"

@@ -25,7 +25,7 @@ def page(number, rows, total, page_count=1):
 
 
 def totals(**counts):
-    """The answers to the eight questions for numbers, of which the last is for all."""
+    """The responses to the eight queries for numbers; the last is for all states."""
     numbers = [*(counts.get(status, 0) for status in TASK_STATUSES), sum(counts.values())]
     states = [*TASK_STATUSES, next(iter(counts), None)]
     return [page(1, [row(1, state)] if number else [], number) for number, state in zip(numbers, states)]
@@ -38,23 +38,23 @@ def test_all_pages_of_a_batch(ask):
     assert requests[0].params["Action"] == "ListOTATaskByJob"
     assert (requests[0].params["JobId"], requests[0].params["PageSize"]) == ("1", "100")
     assert "TaskStatus" not in requests[0].params
-    assert (result["read"], result["announced"], result["complete"]) == (101, 101, True)
-    assert (result["counts"]["SUCCEEDED"], result["counts"]["FAILED"], result["counts"]["QUEUED"]) == (100, 1, 0)
+    assert (result["read"], result["total"], result["complete"]) == (101, 101, True)
+    assert result["by_status"] == {**dict.fromkeys(TASK_STATUSES, 0), "SUCCEEDED": 100, "FAILED": 1}
     hold_success(ota_job_tasks_info, result)
 
 
-def test_each_state_is_asked_for(ask):
+def test_states_are_queried_one_by_one(ask):
     answers = [page(1, [row(1, "FAILED", TaskDesc="-2: no route", Progress="60.00")], 1), page(1, [], 0)]
     result, requests = ask(ota_job_tasks_info, {**ASKED, "task_statuses": ["CANCELED", "FAILED"]}, *answers)
     assert [request.params["TaskStatus"] for request in requests] == ["FAILED", "CANCELED"]
     (task,) = result["tasks"]
     assert (task["failure_class"], task["progress_percent"], task["task_desc"]) == ("download", 60.0, "-2: no route")
-    assert (result["counts"]["FAILED"], result["counts"]["CANCELED"], result["counts"]["QUEUED"]) == (1, 0, None)
+    assert result["by_status"] == {**dict.fromkeys(TASK_STATUSES), "FAILED": 1, "CANCELED": 0}
     assert result["complete"] is True
     hold_success(ota_job_tasks_info, result)
 
 
-def test_devices_are_asked_for_by_name_without_pages(ask):
+def test_device_names_are_queried_without_pages(ask):
     names = [f"d{n}" for n in range(51)]
     answers = [page(1, [row(n) for n in range(50)], 50), page(1, [row(50)], 1)]
     result, requests = ask(ota_job_tasks_info, {**ASKED, "device_names": names}, *answers)
@@ -65,13 +65,13 @@ def test_devices_are_asked_for_by_name_without_pages(ask):
     hold_success(ota_job_tasks_info, result)
 
 
-def test_what_is_announced_for_named_devices_is_not_believed(ask):
+def test_total_of_named_devices_is_not_believed(ask):
     result, _requests = ask(ota_job_tasks_info, {**ASKED, "device_names": ["d1", "d2"]}, page(1, [row(1)], 1000, 10))
-    assert (result["read"], result["announced"], result["complete"]) == (1, None, True)
+    assert (result["read"], result["total"], result["complete"]) == (1, None, True)
     assert result["missing"] == ["d2"]
 
 
-def test_an_unknown_batch_is_an_answer(ask):
+def test_unknown_batch_is_a_result(ask):
     result, _requests = ask(ota_job_tasks_info, ASKED, refused("iot.ota.JobNotFound"))
     assert (result["found"], result["complete"], result["tasks"]) == (False, False, [])
     assert result["problems"] == ["the service does not know the batch"]
@@ -81,12 +81,12 @@ def test_an_unknown_batch_is_an_answer(ask):
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (page(1, [row(1)], 5), "5 rows are announced and 1 came"),
-        (page(1, [row(1), row(1)], 2), "a row came twice"),
-        (page(2, [row(1)], 1), "page 1 was asked for and page 2 came"),
+        (page(1, [row(1)], 5), "5 rows are announced and 1 were returned"),
+        (page(1, [row(1), row(1)], 2), "a row was returned twice"),
+        (page(2, [row(1)], 1), "page 1 was requested and page 2 was returned"),
     ],
 )
-def test_a_list_that_is_not_whole_says_so(ask, answer, words):
+def test_incomplete_list_says_why(ask, answer, words):
     result, _requests = ask(ota_job_tasks_info, ASKED, *[answer] * 3)
     assert result["complete"] is False
     assert result["problems"] == [words]
@@ -94,36 +94,36 @@ def test_a_list_that_is_not_whole_says_so(ask, answer, words):
     hold_success(ota_job_tasks_info, result)
 
 
-def test_a_list_that_heals_is_whole(ask):
+def test_list_that_heals_is_complete(ask):
     result, _requests = ask(ota_job_tasks_info, ASKED, page(1, [row(1)], 2), page(1, [row(1), row(2)], 2))
     assert (result["read"], result["complete"]) == (2, True)
 
 
-def test_a_service_that_does_not_keep_to_the_state(ask):
+def test_task_in_another_state_is_a_problem(ask):
     answers = [page(1, [row(1, "SUCCEEDED")], 1)]
     result, _requests = ask(ota_job_tasks_info, {**ASKED, "task_statuses": ["FAILED"]}, *answers)
-    assert result["problems"] == ["a task came that is not FAILED, although those were asked for"]
+    assert result["problems"] == ["the service returned a task that is not FAILED, although only those were requested"]
 
 
-def test_a_service_that_does_not_keep_to_the_devices(ask):
+def test_task_of_another_device_is_a_problem(ask):
     result, _requests = ask(ota_job_tasks_info, {**ASKED, "device_names": ["other"]}, page(1, [row(1)], 1))
-    assert result["problems"] == ["a task came of a device that was not asked for"]
+    assert result["problems"] == ["the service returned a task of a device that was not requested"]
 
 
 def test_tasks_of_another_batch_are_an_error(ask):
     answers = [page(1, [row(1, JobId="2")], 1)] * 2
     result, _requests = ask(ota_job_tasks_info, ASKED, *answers)
-    assert result["failure"]["code"] == "wrong_answer"
+    assert result["failure"]["code"] == "wrong_response"
     assert (result["complete"], result["found"]) == (False, None)
     hold_failure(ota_job_tasks_info, result)
 
 
-def test_numbers_alone(ask):
+def test_counts_only(ask):
     result, requests = ask(ota_job_tasks_info, {**ASKED, "counts_only": True}, *totals(SUCCEEDED=340, FAILED=3))
     assert [request.params.get("TaskStatus") for request in requests] == [*TASK_STATUSES, None]
     assert {request.params["PageSize"] for request in requests} == {"1"}
-    assert (result["counted_by"], result["announced"], result["read"]) == ("total", 343, 0)
-    assert (result["counts"]["SUCCEEDED"], result["counts"]["FAILED"]) == (340, 3)
+    assert (result["counted_by"], result["total"], result["read"]) == ("total", 343, 0)
+    assert (result["by_status"]["SUCCEEDED"], result["by_status"]["FAILED"]) == (340, 3)
     assert (result["complete"], result["tasks"]) == (True, [])
     hold_success(ota_job_tasks_info, result)
 
@@ -144,33 +144,33 @@ def test_numbers_that_do_not_add_up_are_counted(ask, answers):
     result, requests = ask(ota_job_tasks_info, {**ASKED, "counts_only": True}, *answers * 3, listing)
     assert requests[24].params["PageSize"] == "100"
     assert (result["counted_by"], result["read"], result["tasks"]) == ("listing", 2, [])
-    assert (result["counts"]["SUCCEEDED"], result["counts"]["FAILED"]) == (1, 1)
+    assert (result["by_status"]["SUCCEEDED"], result["by_status"]["FAILED"]) == (1, 1)
     assert result["complete"] is True
 
 
 def test_numbers_that_add_up_a_moment_later(ask):
     moving = [*totals(SUCCEEDED=1)[:-1], page(1, [row(1)], 2)]
     result, _requests = ask(ota_job_tasks_info, {**ASKED, "counts_only": True}, *moving, *totals(SUCCEEDED=2))
-    assert (result["counted_by"], result["counts"]["SUCCEEDED"], result["complete"]) == ("total", 2, True)
+    assert (result["counted_by"], result["by_status"]["SUCCEEDED"], result["complete"]) == ("total", 2, True)
 
 
 def test_numbers_of_a_batch_beyond_what_can_be_listed_that_do_not_add_up(ask):
     moving = [*totals(SUCCEEDED=1)[:-1], page(1, [row(1)], 200_000)]
     result, _requests = ask(ota_job_tasks_info, {**ASKED, "counts_only": True}, *moving * 3)
-    assert (result["announced"], result["complete"], set(result["counts"].values())) == (200_000, False, {None})
+    assert (result["total"], result["complete"], set(result["by_status"].values())) == (200_000, False, {None})
     hold_success(ota_job_tasks_info, result)
 
 
-def test_a_number_that_cannot_be_had_is_a_failure(ask):
+def test_counts_only_after_a_failure(ask):
     answers = [*totals(SUCCEEDED=1)[:3], refused("NoPermission", "not you", 403)]
     result, _requests = ask(ota_job_tasks_info, {**ASKED, "counts_only": True}, *answers)
     assert result["failure"]["code"] == "NoPermission"
-    assert (result["complete"], set(result["counts"].values())) == (False, {None})
+    assert (result["complete"], set(result["by_status"].values())) == (False, {None})
     hold_failure(ota_job_tasks_info, result)
 
 
 @pytest.mark.parametrize("answer", [success(), success(Data=""), page(1, [row(1)], None, 1), page(1, [], None, None)])
-def test_a_list_without_a_total_is_not_whole(ask, answer):
+def test_list_without_a_total_is_incomplete(ask, answer):
     result, _requests = ask(ota_job_tasks_info, ASKED, answer)
     assert result["complete"] is False
     assert result["problems"] == ["the service does not say how many tasks there are"]
@@ -189,12 +189,12 @@ def small_bound(monkeypatch):
 
 
 PAGES = [page(n, [row(n * 100 + m) for m in range(100)], 1000, 10) for n in (1, 2)]
-TOO_MANY = ["no more than 100000 tasks can be listed"]
+TOO_MANY = ["at most 100,000 tasks can be listed"]
 
 
 def test_a_batch_beyond_what_can_be_listed_is_counted(ask, small_bound):
     result, _requests = ask(ota_job_tasks_info, ASKED, *PAGES, *totals(SUCCEEDED=1000))
-    assert (result["read"], result["announced"], result["counts"]["SUCCEEDED"]) == (200, 1000, 1000)
+    assert (result["read"], result["total"], result["by_status"]["SUCCEEDED"]) == (200, 1000, 1000)
     assert (result["counted_by"], result["complete"], result["problems"]) == ("total", False, TOO_MANY)
     hold_success(ota_job_tasks_info, result)
 
@@ -207,13 +207,13 @@ def test_a_list_that_ends_at_the_bound_may_not_be_all(ask, small_bound):
 
 def test_tasks_in_one_state_beyond_what_can_be_listed(ask, small_bound):
     result, _requests = ask(ota_job_tasks_info, {**ASKED, "task_statuses": ["SUCCEEDED"]}, *PAGES)
-    assert (result["read"], result["announced"], result["complete"]) == (200, 1000, False)
-    assert result["problems"] == ["1000 rows are announced and 200 came"]
+    assert (result["read"], result["total"], result["complete"]) == (200, 1000, False)
+    assert result["problems"] == ["1000 rows are announced and 200 were returned"]
 
 
 def test_a_batch_that_vanishes_while_it_is_counted(ask, small_bound):
     result, _requests = ask(ota_job_tasks_info, ASKED, *PAGES, *[refused("iot.ota.JobNotFound")] * 8)
-    assert (result["read"], result["complete"], result["counts"]["SUCCEEDED"]) == (200, False, 200)
+    assert (result["read"], result["complete"], result["by_status"]["SUCCEEDED"]) == (200, False, 200)
 
 
 def test_short_pages_do_not_make_it_ask_for_ever(ask, small_bound):
@@ -222,16 +222,16 @@ def test_short_pages_do_not_make_it_ask_for_ever(ask, small_bound):
     assert (result["read"], result["complete"]) == (2, False)
 
 
-def test_a_failure_keeps_what_was_learned(ask):
+def test_failure_keeps_what_was_read(ask):
     answers = [page(1, [row(1, "QUEUED")], 1), refused("NoPermission", "not you", 403)]
     result, _requests = ask(ota_job_tasks_info, {**ASKED, "task_statuses": ["FAILED", "QUEUED"]}, *answers)
     assert [task["device_name"] for task in result["tasks"]] == ["d1"]
-    assert (result["complete"], result["counts"]["FAILED"], result["counts"]["QUEUED"]) == (False, None, 1)
-    assert "not everything that was asked for could be read" in result["problems"]
+    assert (result["complete"], result["by_status"]["FAILED"], result["by_status"]["QUEUED"]) == (False, None, 1)
+    assert "some of the requested tasks could not be read" in result["problems"]
     hold_failure(ota_job_tasks_info, result)
 
 
-def test_a_signed_url_is_left_out(ask):
+def test_signed_url_is_masked(ask):
     signed = "https://ota.example.com/a.bin?Expires=1&OSSAccessKeyId=STS.canary&Signature=canary%3D"
     fields = {"TaskDesc": f"-2: cannot load {signed}, gave up", "FirmwareUrl": signed, "Extra": {"Urls": [signed]}}
     result, _requests = ask(ota_job_tasks_info, ASKED, page(1, [row(1, "FAILED", **fields)], 1))

@@ -19,7 +19,7 @@ def modules(*versions, total=None, number=1):
     return success(Data={"SimpleOTAModuleInfo": rows}, Total=total, PageCount=-(-total // 200), CurrentPage=number)
 
 
-def test_each_device_is_answered_in_order(ask):
+def test_devices_are_returned_in_order(ask):
     answers = [
         modules(("default", "2.0"), ("ble", "1.1")),
         refused("iot.device.NotExistedDevice"),
@@ -57,7 +57,7 @@ def test_one_module_of_devices_by_id(ask):
     hold_success(ota_module_versions_info, result)
 
 
-def test_one_device_does_not_answer_for_another(ask):
+def test_version_of_another_device_is_an_error(ask):
     answer = success(
         Data={"SimpleOTAModuleInfo": [{"ModuleName": "default", "ModuleVersion": "2.0", "DeviceName": "a"}]},
         Total=1,
@@ -65,7 +65,7 @@ def test_one_device_does_not_answer_for_another(ask):
         CurrentPage=1,
     )
     result, _requests = ask(ota_module_versions_info, {**ASKED, "device_names": ["a", "b"]}, *[answer] * 3)
-    assert result["failure"]["code"] == "wrong_answer"
+    assert result["failure"]["code"] == "wrong_response"
     assert [entry["device_name"] for entry in result["devices"]] == ["a"]
 
 
@@ -95,14 +95,14 @@ def test_a_short_list_is_an_error(ask):
     hold_failure(ota_module_versions_info, result)
 
 
-def test_the_summary_alone(ask):
+def test_only_summary(ask):
     options = {**ASKED, "device_name": "d", "only_summary": True}
     result, _requests = ask(ota_module_versions_info, options, modules(("default", "1")))
     assert result["summary"]["by_version"] == {"default": {"1": 1}}
     hold_success(ota_module_versions_info, result, left_out=("modules", "devices"))
 
 
-def test_a_failure_keeps_what_was_learned(ask):
+def test_failure_keeps_what_was_read(ask):
     answers = [modules(("default", "1")), refused("NoPermission", "not you", 403)]
     result, _requests = ask(ota_module_versions_info, {**ASKED, "device_names": ["a", "b"]}, *answers)
     assert [entry["device_name"] for entry in result["devices"]] == ["a"]

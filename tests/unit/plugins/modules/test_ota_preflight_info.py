@@ -12,7 +12,7 @@ from ansible_collections.iotfleet.ota.tests.unit.plugins.modules.conftest import
 DEVICE = {"product_key": "k", "device_names": ["a", "b"]}
 
 
-def test_the_first_device_is_asked_about(ask):
+def test_first_device_is_queried(ask):
     answers = [success(Data={"SimpleOTATaskInfo": []}), success(Data={"SimpleOTAModuleInfo": []}, Total=0)]
     result, requests = ask(ota_preflight_info, DEVICE, *answers)
     assert [(request.params["ProductKey"], request.params["DeviceName"]) for request in requests] == [("k", "a")] * 2
@@ -40,7 +40,9 @@ def test_no_instance_is_sent_to_tuya(ask):
     result, requests = ask(ota_preflight_info, options, refused("InvalidAccessKeyId.NotFound", "", 404))
     assert "IotInstanceId" not in requests[0].params
     by_name = {check["name"]: check for check in result["checks"]}
-    assert by_name["iot_instance"]["sentence"] == "no iot_instance_id is sent, as for a public instance without one"
+    assert by_name["iot_instance"]["message"] == (
+        "no iot_instance_id is sent, which is right for an instance without an ID"
+    )
     assert by_name["access_key"]["ok"] is False
     hold_success(ota_preflight_info, result)
 
@@ -48,9 +50,10 @@ def test_no_instance_is_sent_to_tuya(ask):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "neither job_id nor product_key with device_names is given; give job_id to look at a batch"),
+        ({}, "neither job_id nor product_key with device_names is given; give job_id to check a batch"),
         ({"product_key": "k"}, "neither job_id nor product_key with device_names is given"),
         ({"device_names": ["a"]}, "neither job_id nor product_key with device_names is given"),
+        ({"expected_product_key": "k", "device_names": ["a"]}, "neither job_id nor product_key with device_names is"),
         ({"job_id": " "}, "entry 1 of job_id is blank"),
         ({"product_key": "k", "device_names": []}, "device_names is empty"),
         ({"job_id": "1", "endpoint": "http://iot.example.com"}, "endpoint is plain http to iot.example.com"),

@@ -27,11 +27,21 @@ def test_every_option_is_documented():
 @pytest.mark.parametrize("name", OPTIONS)
 def test_an_option_is_documented_as_it_is(name):
     documented, taken = dict(OPTIONS[name]), dict(GATE[name])
-    documented.pop("description")
-    taken.pop("no_log", None)
+    hold_option(documented, taken)
     default = taken.pop("default", Policy._field_defaults.get(name))
     assert documented.pop("default", None) == default
     assert documented == taken
+
+
+def hold_option(documented, taken):
+    """Fail unless the suboptions are documented as they are; what needs no documentation is removed."""
+    documented.pop("description")
+    for internal in ("no_log", "apply_defaults"):
+        taken.pop(internal, None)
+    suboptions, options = documented.pop("suboptions", {}), taken.pop("options", {})
+    assert suboptions.keys() == options.keys()
+    for name, suboption in suboptions.items():
+        assert {key: value for key, value in suboption.items() if key != "description"} == options[name]
 
 
 @pytest.mark.parametrize(

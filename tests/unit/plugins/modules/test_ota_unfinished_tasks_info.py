@@ -35,7 +35,7 @@ def test_the_vendors_sample(ask):
     hold_success(ota_unfinished_tasks_info, result)
 
 
-def test_each_device_is_answered_in_order(ask):
+def test_devices_are_returned_in_order(ask):
     options = {"iot_ids": ["1", "2", "3"], "module_name": "ble", "task_statuses": ["QUEUED", "CONFIRM"]}
     answers = [tasks("QUEUED", "CONFIRM"), refused("iot.device.InvalidIoTId"), tasks()]
     result, requests = ask(ota_unfinished_tasks_info, options, *answers)
@@ -58,13 +58,13 @@ def test_each_device_is_answered_in_order(ask):
     hold_success(ota_unfinished_tasks_info, result)
 
 
-def test_a_task_that_does_not_name_its_device_belongs_to_the_one_asked_for(ask):
+def test_task_without_a_device_belongs_to_the_queried_one(ask):
     result, _requests = ask(ota_unfinished_tasks_info, {"product_key": "k", "device_name": "a"}, tasks("QUEUED"))
     (task,) = result["tasks"]
     assert (task["product_key"], task["device_name"], task["iot_id"]) == ("k", "a", None)
 
 
-def test_a_failure_keeps_what_was_learned(ask):
+def test_failure_keeps_what_was_read(ask):
     answers = [tasks("QUEUED"), refused("SignatureDoesNotMatch", "canary", 400)]
     options = {"product_key": "k", "device_names": ["a", "b", "c"]}
     result, _requests = ask(ota_unfinished_tasks_info, options, *answers)
@@ -74,7 +74,7 @@ def test_a_failure_keeps_what_was_learned(ask):
     hold_failure(ota_unfinished_tasks_info, result)
 
 
-def test_the_summary_alone(ask):
+def test_only_summary(ask):
     options = {"product_key": "k", "device_names": ["a", "b"]}
     whole, _requests = ask(ota_unfinished_tasks_info, options, tasks("QUEUED"), tasks())
     result, _requests = ask(ota_unfinished_tasks_info, {**options, "only_summary": True}, tasks("QUEUED"), tasks())
@@ -82,7 +82,7 @@ def test_the_summary_alone(ask):
     hold_success(ota_unfinished_tasks_info, result, left_out=("tasks", "devices"))
 
 
-def test_the_summary_alone_after_a_failure(ask):
+def test_only_summary_after_a_failure(ask):
     answers = [tasks("QUEUED"), refused("NoPermission", "not you", 403)]
     options = {"product_key": "k", "device_names": ["a", "b"], "only_summary": True}
     result, _requests = ask(ota_unfinished_tasks_info, options, *answers)

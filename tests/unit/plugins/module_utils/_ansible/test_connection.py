@@ -9,10 +9,13 @@ import sys
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible import argspec, connection
+from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec import CONNECTION
+from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.connection import check_connection, endpoint_url
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.platforms import PLATFORMS
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.request import ServiceConfig
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import sts
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.modules import ota_job_info
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GATE
 from ansible_collections.iotfleet.ota.tests.unit.fakes import Conversation, refused, run_module, success
 
 OPTIONS = {
@@ -31,7 +34,7 @@ def _no_proxies_of_this_machine(monkeypatch):
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def test_options_reach_their_places(monkeypatch):
+def test_options_reach_the_client(monkeypatch):
     conversation = Conversation(success(Data={"JobId": "1"}))
     places = []
     monkeypatch.setattr(connection, "Transport", lambda *arguments: places.append(arguments) or conversation)
@@ -52,7 +55,7 @@ def test_options_reach_their_places(monkeypatch):
     assert "canary" not in str(result)
 
 
-def test_the_environment_fills_what_is_not_given(monkeypatch):
+def test_environment_sets_options_that_are_not_given(monkeypatch):
     conversation = Conversation(success(data={"jobId": "1"}))
     monkeypatch.setattr(connection, "Transport", lambda *arguments: conversation)
     monkeypatch.setenv("OTA_PLATFORM", "tuya")
@@ -62,7 +65,7 @@ def test_the_environment_fills_what_is_not_given(monkeypatch):
     assert (request.method, request.place) == ("GET", "https://si-1.example.com:8686/")
 
 
-def test_an_empty_variable_counts_as_none(monkeypatch):
+def test_empty_environment_variable_is_ignored(monkeypatch):
     conversation = Conversation(success(data={"jobId": "1"}))
     monkeypatch.setattr(connection, "Transport", lambda *arguments: conversation)
     for name in ("OTA_PLATFORM", "ALIBABA_CLOUD_REGION_ID", "ALIBABA_CLOUD_IOT_INSTANCE_ID"):
@@ -74,47 +77,191 @@ def test_an_empty_variable_counts_as_none(monkeypatch):
     assert "IotInstanceId" not in request.params
 
 
-@pytest.mark.parametrize("proxy", [None, "", "http://proxy:1", "http://[::1"])
-def test_a_proxy_need_not_have_a_password(proxy):
-    assert connection._passwords(proxy) == set()
-
-
-def test_a_password_is_masked_as_it_is_written_and_as_it_is(monkeypatch):
-    monkeypatch.setenv("https_proxy", "http://user:from%2Fenvironment@proxy:1")
-    assert connection._passwords("http://user:p%40ss@proxy:1") == {
-        "p%40ss",
-        "p@ss",
-        "from%2Fenvironment",
-        "from/environment",
-    }
-
-
-def connect(hidden, **given):
-    spec = argspec.specification({})
+def options_with(**given):
+    spec = argspec.full_argument_spec({})
     options = {name: option.get("default") for name, option in spec.items()}
-    return connection.connect({**options, **OPTIONS, **given}, hidden.update, print)
+    return {**options, **OPTIONS, **given}
 
 
-def test_what_must_be_masked_is_handed_over(monkeypatch):
+def create_client(secrets, **given):
+    options = options_with(**given)
+    return connection.create_client(connection.read_service(options), options, secrets.update, print)
+
+
+def test_secrets_of_the_credentials_are_masked(monkeypatch):
     monkeypatch.setattr(connection, "Transport", lambda *arguments: None)
-    hidden = set()
-    connect(hidden, proxy="http://user:word@proxy:1")
-    assert hidden == {"canary-secret", "canary-token", "word"}
+    secrets = set()
+    create_client(secrets)
+    assert secrets == {"canary-secret", "canary-token"}
 
 
-def test_a_password_is_masked_also_where_an_option_is_refused():
-    hidden = set()
-    with pytest.raises(OtaError):
-        connect(hidden, proxy="http://user:word@proxy:1", timeout=0)
-    assert hidden == {"word"}
+def test_service_has_a_scope():
+    service = connection.read_service(options_with(iot_instance_id="iot-1"))
+    assert service.scope("ble") == "alibaba https://iot.example.com/ iot-1 ble"
+    tuya = connection.read_service(options_with(platform="tuya"))
+    assert tuya.scope("default") == "tuya https://iot.example.com/ - default"
+
+
+def test_service_is_read_from_the_options():
+    options = options_with(region="us-west-1", iot_instance_id="iot-1", response_format="xml", timeout=3.0, retries=2)
+    service = connection.read_service(options)
+    assert service == ServiceConfig(
+        PLATFORMS["alibaba"],
+        "https://iot.example.com/",
+        "us-west-1",
+        "iot-1",
+        response_format="xml",
+        timeout=3.0,
+        retries=2,
+        signature_method="ACS3-HMAC-SHA256",
+    )
+
+
+def test_service_with_a_number_that_cannot_be_used():
+    with pytest.raises(OtaError, match=r"timeout is 0; it must be between 0\.001 and 86400"):
+        connection.read_service(options_with(timeout=0))
+
+
+# --- Endpoint and numbers --------------------------------------------------------------------------------------------
+
+
+def refusal(function, *arguments):
+    """The sentence by which ``function`` refuses its arguments."""
+    with pytest.raises(OtaError) as error:
+        function(*arguments)
+    assert error.value.action is None
+    return str(error.value).replace("No request was sent: ", "", 1)
+
+
+def options(**given):
+    return {"platform": "alibaba", "endpoint": None, "region": "cn-shanghai", **given}
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({}, "https://iot.cn-shanghai.aliyuncs.com/"),
+        ({"region": "eu-central-1"}, "https://iot.eu-central-1.aliyuncs.com/"),
+        ({"endpoint": ""}, "https://iot.cn-shanghai.aliyuncs.com/"),
+        ({"endpoint": "https://iot.example.com"}, "https://iot.example.com/"),
+        ({"endpoint": "https://iot.example.com", "region": "mars-1"}, "https://iot.example.com/"),
+        ({"endpoint": "iot.example.com:8686"}, "https://iot.example.com:8686/"),
+        ({"endpoint": " https://iot.example.com:8686/ "}, "https://iot.example.com:8686/"),
+        ({"endpoint": "http://[::1]:8080/path"}, "http://[::1]:8080/path"),
+        ({"platform": "tuya", "endpoint": "https://si-1.example.com:8686"}, "https://si-1.example.com:8686/"),
+    ],
+)
+def test_endpoint(given, url):
+    assert endpoint_url(options(**given)) == url
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"endpoint": "http://127.0.0.1:8080"},
+        {"endpoint": "http://127.9.9.9"},
+        {"endpoint": "http://[::1]:8080"},
+        {"endpoint": "http://LOCALHOST:1"},
+        {"endpoint": "http://127.0.0.1:8080", "proxy": "localhost:3128"},
+        {"endpoint": "http://iot.example.com", "allow_http": True},
+    ],
+)
+def test_plain_http_is_allowed_to_this_machine_or_by_option(given):
+    assert endpoint_url(options(**given)).startswith("http://")
+
+
+@pytest.mark.parametrize(
+    ("given", "host"),
+    [
+        ({"endpoint": "http://iot.example.com:8686"}, "iot.example.com"),
+        ({"endpoint": "http://localhost.example.com"}, "localhost.example.com"),
+        ({"endpoint": "http://10.0.0.1"}, "10.0.0.1"),
+        ({"endpoint": "http://[2001:db8::1]"}, "2001:db8::1"),
+        ({"endpoint": "HTTP://iot.example.com", "platform": "tuya"}, "iot.example.com"),
+        ({"endpoint": "http://127.0.0.1", "proxy": "http://proxy.example.com:3128"}, "127.0.0.1"),
+    ],
+)
+def test_plain_http_to_another_machine_is_refused(given, host):
+    assert refusal(endpoint_url, options(**given)) == (
+        f"endpoint is plain http to {host}, so the parameters of the signed requests and a security token would travel"
+        " in clear text; write https://, or set allow_http to true if you trust everything on the way."
+    )
+
+
+def test_plain_http_through_a_proxy_of_the_environment_is_refused(monkeypatch):
+    for name in ("no_proxy", "NO_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://proxy.example.com:3128")
+    assert "endpoint is plain http to 127.0.0.1" in refusal(endpoint_url, options(endpoint="http://127.0.0.1:80"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert endpoint_url(options(endpoint="http://127.0.0.1:80")) == "http://127.0.0.1:80/"
+
+
+def test_endpoint_host_must_be_ascii():
+    assert "the host of endpoint is not written in ASCII" in refusal(endpoint_url, options(endpoint="https://ü..x"))
+
+
+def test_endpoint_is_required_for_tuya():
+    sentence = refusal(endpoint_url, options(platform="tuya"))
+    assert sentence.startswith(
+        "platform tuya has no endpoint of its own and none is given; copy the URL from the console"
+    )
+    assert "option endpoint or the environment variable OTA_ENDPOINT" in sentence
+
+
+def test_region_is_unknown():
+    assert refusal(endpoint_url, options(region="cn-hangzhou")) == (
+        'the service is not offered in region "cn-hangzhou"; choose one of cn-shanghai, cn-beijing, cn-shenzhen,'
+        " ap-southeast-1, ap-northeast-1, us-west-1, us-east-1, eu-central-1, or give endpoint."
+    )
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "ftp://iot.example.com",
+        "https://",
+        "https://user:hunter2@iot.example.com",
+        "https://:hunter2@iot.example.com",
+        "https://iot.example.com/?x=hunter2",
+        "https://iot.example.com/#x",
+        "https://iot.example.com:port",
+        "https://iot.example.com:99999",
+        "https://[::1",
+        "https://::1",
+        "::1",
+        "2001:db8::1",
+        "iot example com",
+    ],
+)
+def test_endpoint_that_is_not_a_url_is_not_repeated(endpoint):
+    assert refusal(endpoint_url, options(endpoint=endpoint)) == (
+        "endpoint is not the URL of a service; write it like https://host:port, without user name, query and fragment,"
+        " and an IPv6 address in brackets."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("timeout", 0.0, "timeout is 0.0; it must be between 0.001 and 86400."),
+        ("timeout", float("inf"), "timeout is inf; it must be between 0.001 and 86400."),
+        ("timeout", float("nan"), "timeout is nan; it must be between 0.001 and 86400."),
+        ("connect_timeout", 0.0, "connect_timeout is 0.0; it must be between 0.001 and 86400."),
+        ("retries", -1, "retries is -1; it must be between 0 and 100."),
+        ("retries", 10**400, "retries is 10000000000000000000; it must be between 0 and 100."),
+        ("max_qps", -0.5, "max_qps is -0.5; it must be between 0.001 and 10000."),
+        ("max_qps", 1e-300, "max_qps is 1e-300; it must be between 0.001 and 10000."),
+    ],
+)
+def test_connection_numbers_out_of_bounds(name, value, sentence):
+    given = {option: spec.get("default") for option, spec in CONNECTION.items()}
+    check_connection(given)
+    check_connection({**given, "max_qps": 0.0})
+    assert refusal(check_connection, {**given, name: value}) == sentence
 
 
 # --- Signatures and credentials --------------------------------------------------------------------------------------
-
-
-def options_with(**given):
-    spec = argspec.specification({})
-    return {**{name: option.get("default") for name, option in spec.items()}, **OPTIONS, **given}
 
 
 @pytest.mark.parametrize(
@@ -127,7 +274,7 @@ def options_with(**given):
         ({"platform": "tuya", "signature_method": "HMAC-SHA1"}, "HMAC-SHA1"),
     ],
 )
-def test_how_requests_are_signed(monkeypatch, given, style):
+def test_signature_method(monkeypatch, given, style):
     conversation = Conversation(success(data={"jobId": "1"}))
     monkeypatch.setattr(connection, "Transport", lambda *arguments: conversation)
     run_module(ota_job_info.main, {**OPTIONS, **given})
@@ -137,10 +284,10 @@ def test_how_requests_are_signed(monkeypatch, given, style):
     assert request.query.get("SignatureMethod", style) == style
 
 
-def test_tuya_is_not_asked_in_a_style_that_it_does_not_document():
+def test_signature_method_that_tuya_does_not_document():
     result = run_module(ota_job_info.main, {**OPTIONS, "platform": "tuya", "signature_method": "ACS3-HMAC-SHA256"})
     assert result["msg"] == (
-        "Nothing was asked: platform tuya is not documented to know signature_method ACS3-HMAC-SHA256;"
+        "No request was sent: platform tuya does not document signature_method ACS3-HMAC-SHA256;"
         " leave signature_method at auto, which means HMAC-SHA1 there."
     )
 
@@ -165,7 +312,7 @@ KEY = {"access_key_id": "file-id", "access_key_secret": "canary-file"}
 NO_KEY = {"access_key_id": None, "access_key_secret": None, "security_token": None}
 
 
-def test_the_secrets_of_a_file_are_masked(home, monkeypatch):
+def test_secrets_of_a_profile_are_masked(home, monkeypatch):
     home(mode="StsToken", sts_token="canary-sts", **KEY)
     answer = success(Data={"JobId": "1", "Name": "canary-file and canary-sts"})
     monkeypatch.setattr(connection, "Transport", lambda *arguments: Conversation(answer))
@@ -173,16 +320,16 @@ def test_the_secrets_of_a_file_are_masked(home, monkeypatch):
     assert result["jobs"][0]["name"] == "******** and ********"
 
 
-def test_the_secrets_on_the_way_to_a_role_are_masked(home, monkeypatch):
+def test_secrets_that_assume_a_role_are_masked(home, monkeypatch):
     home(mode="RamRoleArn", ram_role_arn="r", **KEY)
     monkeypatch.setattr(connection, "Transport", lambda *arguments: None)
-    monkeypatch.setattr(sts, "_package", lambda place: None)
-    hidden = set()
-    connection.connect(options_with(**NO_KEY), hidden.update, print)
-    assert hidden == {"canary-file"}
+    monkeypatch.setattr(sts, "_import_providers", lambda origin: None)
+    secrets = set()
+    create_client(secrets, **NO_KEY)
+    assert secrets == {"canary-file"}
 
 
-def test_a_refusal_says_where_the_key_is_from(home, monkeypatch, tmp_path):
+def test_refused_key_names_its_profile(home, monkeypatch, tmp_path):
     home(mode="AK", **KEY)
     conversation = Conversation(refused("InvalidAccessKeyId.NotFound", status=404))
     monkeypatch.setattr(connection, "Transport", lambda *arguments: conversation)
@@ -192,13 +339,13 @@ def test_a_refusal_says_where_the_key_is_from(home, monkeypatch, tmp_path):
     assert "file-id" not in str(result)
 
 
-def test_the_profile_is_no_source_for_tuya(home):
+def test_profile_is_not_used_for_tuya(home):
     home(mode="AK", **KEY)
     result = run_module(ota_job_info.main, {**OPTIONS, **NO_KEY, "platform": "tuya"})
     assert "no access key is configured" in result["msg"]
 
 
-def test_a_package_that_is_missing_is_told_in_the_words_of_ansible(home, monkeypatch, tmp_path):
+def test_missing_package_is_reported_in_the_words_of_ansible(home, monkeypatch, tmp_path):
     home(mode="RamRoleArn", ram_role_arn="r", **KEY)
     monkeypatch.setattr(connection, "Transport", lambda *arguments: None)
     for name in [name for name in sys.modules if name.split(".")[0] == "alibabacloud_credentials"]:
@@ -210,28 +357,3 @@ def test_a_package_that_is_missing_is_told_in_the_words_of_ansible(home, monkeyp
     assert f"This is required for the credentials of {place}." in result["msg"]
     failure = result["failure"]
     assert (failure["code"], failure["credentials_source"]) == ("missing_library", "profile")
-
-
-# --- Options of what is no module -------------------------------------------------------------------------------------
-
-
-def test_options_are_read_as_those_of_a_module(monkeypatch):
-    monkeypatch.setenv("OTA_PLATFORM", "tuya")
-    hidden = set()
-    given = {"job_id": "1", "max_failed": "2", "access_key_secret": "canary-secret"}
-    options = argspec.read_options(GATE, given, hidden.update)
-    assert (options["job_ids"], options["max_failed"], options["platform"]) == (["1"], 2, "tuya")
-    assert hidden == {"canary-secret"}
-
-
-def test_options_that_ansible_refuses_are_said_in_one_sentence():
-    given = {"jobid": "1", "max_failed": "canary-secret", "access_key_secret": "canary-secret"}
-    hidden = set()
-    with pytest.raises(OtaError) as caught:
-        argspec.read_options(GATE, given, hidden.update)
-    said = str(caught.value)
-    assert said.startswith("Nothing was asked: missing required arguments: job_ids; ")
-    assert "; unsupported options: jobid. Supported parameters include: " in said
-    assert said.endswith("; see the documentation of the options.")
-    assert "canary" not in said
-    assert hidden == {"canary-secret"}

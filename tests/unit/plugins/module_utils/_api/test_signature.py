@@ -8,7 +8,7 @@ import json
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.signature import (
-    authorization,
+    authorization_header,
     canonical_query,
     canonical_request,
     content_hash,
@@ -68,7 +68,7 @@ def test_equals_the_vendors_acs3_signature(vector):
     assert canonical == vector["canonical_request"]
     signature = sign_acs3(vector["method"], query, headers, vector["secret"])
     assert signature == vector["signature"]
-    assert authorization("testid", headers, signature) == vector["authorization"]
+    assert authorization_header("testid", headers, signature) == vector["authorization"]
 
 
 @pytest.mark.parametrize("vector", VECTORS["acs3_published"], ids=lambda vector: vector["name"])

@@ -10,29 +10,31 @@ import time
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.rate_limiter import (
-    FLOOR,
-    MARGIN,
-    OutOfTimeError,
-    Pacer,
-    Rate,
-    StoppedError,
+    MIN_RATE_FRACTION,
+    SPACING_MARGIN,
+    AdaptiveRate,
+    DeadlineExceededError,
+    RateLimiter,
 )
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import CanceledError
 from ansible_collections.iotfleet.ota.tests.unit.fakes import Clock
 from hypothesis import given
 from hypothesis import strategies as st
 
-STEP = MARGIN / 10
+from .conversations import LeapingClock
+
+STEP = SPACING_MARGIN / 10
 
 
-def paced(max_qps=10):
+def limited(max_qps=10):
     clock = Clock()
-    return clock, Pacer(max_qps, clock.monotonic, clock.sleep)
+    return clock, RateLimiter(max_qps, clock.monotonic, clock.sleep)
 
 
 def moments(max_qps, operations):
     """When each of ``operations`` may go out."""
-    _clock, pacer = paced(max_qps)
-    return [pacer.wait(operation) for operation in operations]
+    _clock, limiter = limited(max_qps)
+    return [limiter.wait_for_slot(operation) for operation in operations]
 
 
 # --- The full rate ---------------------------------------------------------------------------------------------------
@@ -42,43 +44,43 @@ def test_requests_are_spaced_evenly():
     assert moments(10, ["a"] * 4) == pytest.approx([0, STEP, 2 * STEP, 3 * STEP])
 
 
-def test_each_operation_has_its_own_quota():
+def test_operations_have_quotas_of_their_own():
     assert moments(10, ["a", "b", "a", "b"]) == pytest.approx([0, 0, STEP, STEP])
 
 
-def test_zero_means_no_limit():
+def test_zero_is_no_limit():
     assert moments(0, ["a"] * 100) == [0] * 100
 
 
-def test_time_that_has_passed_is_not_made_up_for():
-    clock, pacer = paced()
-    pacer.wait("a")
+def test_idle_time_is_not_made_up_for():
+    clock, limiter = limited()
+    limiter.wait_for_slot("a")
     clock.elapsed = 60.0
-    pacer.wait("a")
-    assert pacer.wait("a") - 60.0 == pytest.approx(STEP)
+    limiter.wait_for_slot("a")
+    assert limiter.wait_for_slot("a") - 60.0 == pytest.approx(STEP)
 
 
 @given(
     st.sampled_from([0.5, 1, 3, 10, 40]),
     st.lists(st.floats(0, 0.3), min_size=1, max_size=60),
 )
-def test_no_second_ever_holds_more_than_the_quota(max_qps, delays):
+def test_quota_is_kept_in_every_second(max_qps, delays):
     """``delays`` are how late the clock lets each sleeper wake up, and how long nothing is asked."""
     clock = Clock()
     late = itertools.chain(delays, itertools.repeat(0.0))
-    pacer = Pacer(max_qps, clock.monotonic, lambda seconds: clock.sleep(seconds + next(late) / 10))
+    limiter = RateLimiter(max_qps, clock.monotonic, lambda seconds: clock.sleep(seconds + next(late) / 10))
     sent = []
     for delay in delays:
-        sent.append(pacer.wait("a"))
+        sent.append(limiter.wait_for_slot("a"))
         clock.elapsed += delay
     for position, first in enumerate(sent):
         assert sum(first <= moment < first + 1 for moment in sent[position:]) <= max(max_qps, 1)
 
 
-def test_waking_up_late_does_not_add_up():
+def test_late_wakeups_do_not_add_up():
     clock = Clock()
-    pacer = Pacer(10, clock.monotonic, lambda seconds: clock.sleep(seconds + 0.005))
-    sent = [pacer.wait("a") for _number in range(601)]
+    limiter = RateLimiter(10, clock.monotonic, lambda seconds: clock.sleep(seconds + 0.005))
+    sent = [limiter.wait_for_slot("a") for _number in range(601)]
     assert sent[-1] == pytest.approx(600 * STEP, abs=0.01)
 
 
@@ -86,125 +88,124 @@ def test_waking_up_late_does_not_add_up():
 
 
 def test_throttling_halves_the_rate():
-    rate = Rate(10)
-    rate.halve(sent=0.9, now=1.0)
-    assert rate.at(1.0) == 5
+    rate = AdaptiveRate(10)
+    rate.halve_rate(sent=0.9, now=1.0)
+    assert rate.rate_at(1.0) == 5
 
 
-def test_requests_under_way_halve_it_once():
-    rate = Rate(10)
+def test_requests_in_flight_halve_the_rate_once():
+    rate = AdaptiveRate(10)
     for _number in range(5):
-        rate.halve(sent=0.9, now=1.0)
-    assert rate.at(1.0) == 5
-    rate.halve(sent=1.01, now=1.02)
-    assert rate.at(1.02) == pytest.approx(2.5, rel=0.1)
+        rate.halve_rate(sent=0.9, now=1.0)
+    assert rate.rate_at(1.0) == 5
+    rate.halve_rate(sent=1.01, now=1.02)
+    assert rate.rate_at(1.02) == pytest.approx(2.5, rel=0.1)
 
 
-def test_the_rate_climbs_back():
-    rate = Rate(10)
-    rate.halve(sent=0, now=0.0)
-    climb = [rate.at(tenths / 10) for tenths in range(100)]
+def test_rate_climbs_back():
+    rate = AdaptiveRate(10)
+    rate.halve_rate(sent=0, now=0.0)
+    climb = [rate.rate_at(tenths / 10) for tenths in range(100)]
     assert climb == sorted(climb)
     assert climb[0] == 5
     assert climb[-1] == 10
 
 
-def test_after_a_second_halving_it_stays_near_what_was_too_much():
-    rate = Rate(10)
-    rate.halve(sent=0, now=0.0)
-    rate.halve(sent=0.1, now=0.1)
+def test_rate_stays_near_the_refused_one_after_a_second_halving():
+    rate = AdaptiveRate(10)
+    rate.halve_rate(sent=0, now=0.0)
+    rate.halve_rate(sent=0.1, now=0.1)
     top = rate._top
     assert 5 < top < 6
-    near = [moment / 10 for moment in range(1, 100) if abs(rate.at(moment / 10) - top) < top / 10]
+    near = [moment / 10 for moment in range(1, 100) if abs(rate.rate_at(moment / 10) - top) < top / 10]
     assert max(near) - min(near) > 1.2
-    assert rate.at(6.0) == 10
+    assert rate.rate_at(6.0) == 10
 
 
-def test_the_rate_never_falls_to_nothing():
-    rate = Rate(10)
+def test_rate_has_a_lower_bound():
+    rate = AdaptiveRate(10)
     for number in range(50):
-        rate.halve(sent=number / 1000, now=number / 1000)
-    assert rate.at(0.05) == 10 * FLOOR
-    assert rate.at(20.0) == 10
+        rate.halve_rate(sent=number / 1000, now=number / 1000)
+    assert rate.rate_at(0.05) == 10 * MIN_RATE_FRACTION
+    assert rate.rate_at(20.0) == 10
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 1)), max_size=40), st.floats(0.001, 10000))
-def test_the_rate_stays_within_its_bounds(steps, full):
-    rate, now = Rate(full), 0.0
+def test_rate_stays_within_its_bounds(steps, full):
+    rate, now = AdaptiveRate(full), 0.0
     for pause, under_way in steps:
         now += pause
-        rate.halve(sent=now - under_way, now=now)
+        rate.halve_rate(sent=now - under_way, now=now)
         for later in (0, 0.1, 1, 10, 100):
-            assert full * FLOOR <= rate.at(now + later) <= full
+            assert full * MIN_RATE_FRACTION <= rate.rate_at(now + later) <= full
 
 
 def test_throttling_slows_the_operation_down():
-    _clock, pacer = paced()
-    pacer.slow_down("a", pacer.wait("a"))
-    assert pacer.wait("a") == pytest.approx(0.2, rel=0.1)
-    assert pacer.wait("b") == pytest.approx(0.2, rel=0.1)
-    assert pacer.wait("b") == pytest.approx(0.3, rel=0.1)
+    _clock, limiter = limited()
+    limiter.slow_down("a", limiter.wait_for_slot("a"))
+    assert limiter.wait_for_slot("a") == pytest.approx(0.2, rel=0.1)
+    assert limiter.wait_for_slot("b") == pytest.approx(0.2, rel=0.1)
+    assert limiter.wait_for_slot("b") == pytest.approx(0.3, rel=0.1)
 
 
-def test_a_pause_that_is_asked_for_holds_the_operation_back():
-    _clock, pacer = paced()
-    pacer.wait("a")
-    pacer.hold("a", 7.0)
-    pacer.hold("a", 1.0)
-    assert pacer.wait("a") == 7.0
-    assert pacer.wait("b") == 7.0  # nobody waited for this one
+def test_requested_pause_holds_the_operation_back():
+    _clock, limiter = limited()
+    limiter.wait_for_slot("a")
+    limiter.hold_back("a", 7.0)
+    limiter.hold_back("a", 1.0)
+    assert limiter.wait_for_slot("a") == 7.0
+    assert limiter.wait_for_slot("b") == 7.0  # nobody waited for this one
 
 
-def test_without_a_limit_a_pause_counts_all_the_same():
-    _clock, pacer = paced(0)
-    pacer.wait("a")
-    pacer.hold("a", 7.0)
-    pacer.hold("a", 1.0)
-    assert [pacer.wait("a"), pacer.wait("a")] == [7.0, 7.0]
+def test_requested_pause_counts_without_a_limit_too():
+    _clock, limiter = limited(0)
+    limiter.wait_for_slot("a")
+    limiter.hold_back("a", 7.0)
+    limiter.hold_back("a", 1.0)
+    assert [limiter.wait_for_slot("a"), limiter.wait_for_slot("a")] == [7.0, 7.0]
 
 
 @pytest.mark.parametrize("max_qps", [0.1, 0.5, 1, 2.5, 10, 100])
 def test_halving_lasts_for_some_requests_at_any_rate(max_qps):
-    rate = Rate(max_qps)
-    rate.halve(sent=0, now=0.0)
-    assert rate.at(2 / max_qps) < 0.8 * max_qps
-    assert rate.at(20 / min(max_qps, 5)) == max_qps
+    rate = AdaptiveRate(max_qps)
+    rate.halve_rate(sent=0, now=0.0)
+    assert rate.rate_at(2 / max_qps) < 0.8 * max_qps
+    assert rate.rate_at(20 / min(max_qps, 5)) == max_qps
 
 
-def test_a_slot_comes_nearer_as_the_rate_climbs():
-    _clock, pacer = paced()
-    sent = pacer.wait("a")
+def test_slot_comes_nearer_as_the_rate_climbs():
+    _clock, limiter = limited()
+    sent = limiter.wait_for_slot("a")
     for number in range(40):
-        pacer.slow_down("a", sent + (number + 1) * 1e-9)
-    assert 1 / pacer.wait("a") > 10 * FLOOR
+        limiter.slow_down("a", sent + (number + 1) * 1e-9)
+    assert 1 / limiter.wait_for_slot("a") > 10 * MIN_RATE_FRACTION
 
 
-def test_who_asks_again_does_not_wait_beyond_the_deadline():
-    clock, pacer = paced(0.1)
-    pacer.wait("a")
-    with pytest.raises(OutOfTimeError):
-        pacer.wait_again("a", 10.1)
+def test_retry_does_not_wait_beyond_the_deadline():
+    clock, limiter = limited(0.1)
+    limiter.wait_for_slot("a")
+    with pytest.raises(DeadlineExceededError):
+        limiter.wait_for_retry("a", 10.1)
     assert clock.elapsed == 0
-    assert pacer.wait_again("a", 10.3) == pytest.approx(10.2)
+    assert limiter.wait_for_retry("a", 10.3) == pytest.approx(10.2)
 
 
-def test_who_asks_again_does_not_wait_for_others_beyond_the_deadline():
-    pacer = Pacer(0.001)
-    pacer.wait("a")
+def test_retry_does_not_wait_for_others_beyond_the_deadline():
+    limiter = RateLimiter(0.001)
+    limiter.wait_for_slot("a")
 
     def wait():
-        with pytest.raises(StoppedError):
-            pacer.wait("a")
+        with pytest.raises(CanceledError):
+            limiter.wait_for_slot("a")
 
     other = threading.Thread(target=wait)
     other.start()
-    while not pacer._lane("a").turn.locked():
+    while not limiter._limiter_of("a").turn.locked():
         time.sleep(0.001)
-    began = time.monotonic()
-    with pytest.raises(OutOfTimeError):
-        pacer.wait_again("a", pacer.now() + 0.05)
-    assert time.monotonic() - began < 30
-    pacer.stop()
+    with pytest.raises(DeadlineExceededError):  # the other waits for a slot that is a quarter of an hour away
+        limiter.wait_for_retry("a", limiter.now() + 0.05)
+    assert other.is_alive()
+    limiter.stop()
     other.join(30)
 
 
@@ -212,47 +213,44 @@ def test_who_asks_again_does_not_wait_for_others_beyond_the_deadline():
 
 
 def test_threads_share_one_rate():
-    pacer = Pacer(50)
+    clock = LeapingClock()
+    limiter = RateLimiter(10, clock.monotonic, clock.sleep)
     sent = []
-    threads = [threading.Thread(target=lambda: sent.append(pacer.wait("a"))) for _number in range(20)]
+    threads = [threading.Thread(target=lambda: sent.append(limiter.wait_for_slot("a"))) for _number in range(20)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    sent.sort()
-    assert all(later - earlier > 0.005 for earlier, later in zip(sent, sent[1:]))
-    assert sent[-1] - sent[0] > 19 / 50
+    assert sorted(sent) == pytest.approx([number * STEP for number in range(20)])
 
 
-def test_stopping_ends_all_waiting():
-    pacer = Pacer(0.001)
-    pacer.wait("a")
+def test_stop_ends_all_waiting():
+    limiter = RateLimiter(0.001)
+    limiter.wait_for_slot("a")
     ended = []
 
     def wait(pause):
-        with pytest.raises(StoppedError):
+        with pytest.raises(CanceledError):
             pause()
         ended.append(pause)
 
-    pauses = [lambda: pacer.wait("a"), lambda: pacer.wait("a"), lambda: pacer.sleep(600)]
+    pauses = [lambda: limiter.wait_for_slot("a"), lambda: limiter.wait_for_slot("a"), lambda: limiter.sleep(600)]
     threads = [threading.Thread(target=wait, args=(pause,)) for pause in pauses]
     for thread in threads:
         thread.start()
-    while not pacer._lane("a").turn.locked():
+    while not limiter._limiter_of("a").turn.locked():
         time.sleep(0.001)
-    time.sleep(0.05)
-    assert not ended
-    pacer.stop()
+    limiter.stop()
     for thread in threads:
         thread.join(30)
     assert len(ended) == 3
 
 
-def test_what_was_stopped_goes_on_after_a_start():
-    _clock, pacer = paced()
-    pacer.stop()
-    for pause in (lambda: pacer.wait("a"), lambda: pacer.sleep(1)):
-        with pytest.raises(StoppedError):
+def test_start_lets_requests_out_again():
+    _clock, limiter = limited()
+    limiter.stop()
+    for pause in (lambda: limiter.wait_for_slot("a"), lambda: limiter.sleep(1)):
+        with pytest.raises(CanceledError):
             pause()
-    pacer.start()
-    pacer.wait("a")
+    limiter.start()
+    limiter.wait_for_slot("a")

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.module_utils._client.response import pause_asked_for, read_answer
+from ansible_collections.iotfleet.ota.plugins.module_utils._client.response import parse_response, retry_after
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.tests.unit.fakes import refused, response, success
+
+from .conversations import JOB, SECRET, TOKEN, World
 
 
 @pytest.mark.parametrize(
@@ -23,29 +25,139 @@ from ansible_collections.iotfleet.ota.tests.unit.fakes import refused, response,
         ({"retry-after": "-1"}, None),
     ],
 )
-def test_the_pause_that_the_service_asks_for(headers, seconds):
-    assert pause_asked_for(headers) == seconds
+def test_requested_pause(headers, seconds):
+    assert retry_after(headers) == seconds
 
 
-def test_a_success():
-    envelope = read_answer(success(Data={"JobId": "1"}), "json", ())
+def test_success():
+    envelope = parse_response(success(Data={"JobId": "1"}), "json", ())
     assert (envelope.request_id, envelope.data) == ("R-1", {"JobId": "1"})
 
 
-def test_a_refusal_carries_what_a_retry_needs():
+def test_refusal_has_what_a_retry_needs():
     with pytest.raises(OtaError) as error:
-        read_answer(refused("Throttling.User", "slow down", 429, retry_after="3"), "json", ())
+        parse_response(refused("Throttling.User", "slow down", 429, retry_after="3"), "json", ())
     assert (error.value.code, error.value.http_status, error.value.request_id) == ("Throttling.User", 429, "R-2")
     assert (error.value.retry, error.value.retry_after, error.value.detail) == (Retry.SLOWER, 3.0, "slow down")
 
 
-def test_what_is_confidential_is_not_repeated():
+def test_confidential_values_are_masked():
     with pytest.raises(OtaError) as error:
-        read_answer(refused("Odd", "no secret for key-id"), "json", ("secret", "key-id"))
+        parse_response(refused("Odd", "no secret for key-id"), "json", ("secret", "key-id"))
     assert error.value.detail == "no *** for ***"
 
 
-def test_a_gateway_may_answer_in_the_other_format():
+def test_refusal_of_a_gateway_may_have_the_other_format():
     with pytest.raises(OtaError) as error:
-        read_answer(response("<Error><Code>NoPermission</Code></Error>", 403), "json", ())
+        parse_response(response("<Error><Code>NoPermission</Code></Error>", 403), "json", ())
     assert error.value.code == "NoPermission"
+
+
+def test_http_status_joins_the_error_of_a_body():
+    with pytest.raises(OtaError) as error:
+        parse_response(response("<html>hello</html>", 200), "json", ())
+    assert (error.value.code, error.value.http_status) == ("html_response", 200)
+
+
+# --- In a conversation -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "sentence"),
+    [
+        (
+            refused("iot.system.SystemException", "系统异常"),
+            "iot.system.SystemException",
+            'the service refused the request with iot.system.SystemException (HTTP 200) and says "系统异常";'
+            " try again later, or give the request ID to the vendor's support (request ID R-2).",
+        ),
+        (
+            refused(
+                "SignatureDoesNotMatch",
+                f"server string to sign is:POST&%2F&AccessKeyId%3Dkey-id%26SecurityToken%3D{TOKEN}",
+                400,
+            ),
+            "SignatureDoesNotMatch",
+            "the service refused the request with SignatureDoesNotMatch (HTTP 400);"
+            " check that access_key_secret is the one that belongs to access_key_id (request ID R-2).",
+        ),
+        (
+            refused("Odd", f"{SECRET} {TOKEN} key-id Signature=abc", 400),
+            "Odd",
+            'the service refused the request with Odd (HTTP 400) and says "*** *** *** ***";'
+            " look the code up in the vendor's list of error codes (request ID R-2).",
+        ),
+        (
+            response({"Success": False, "RequestId": "R-3"}),
+            "no_code",
+            "the service refused the request without a code (HTTP 200);"
+            " look the code up in the vendor's list of error codes (request ID R-3).",
+        ),
+        (
+            response({"Data": JOB}),
+            "no_success",
+            "the response does not say whether the call succeeded;"
+            " check endpoint, because every documented response does.",
+        ),
+        (
+            response("<Error><RequestId>R-4</RequestId><Code>Odd</Code><Message>no</Message></Error>", 400),
+            "Odd",
+            'the service refused the request with Odd (HTTP 400) and says "no";'
+            " look the code up in the vendor's list of error codes (request ID R-4).",
+        ),
+        (
+            response("<html>not here</html>", 404),
+            "http_404",
+            "the response is HTTP 404 without an error code of the service; check endpoint and proxy.",
+        ),
+        (
+            response("", 302, location="https://user:pw@other.example.com/?Signature=x"),
+            "redirect",
+            "the response is a redirect to https://other.example.com (HTTP 302), which a signed request never follows;"
+            " set endpoint to the final URL, or check proxy.",
+        ),
+        (
+            response({"message": "no Route matched"}, 401),
+            "http_401",
+            "the response is HTTP 401 without an error code of the service; check endpoint and proxy.",
+        ),
+        (
+            response("", 302, location="http://[::1/"),
+            "redirect",
+            "the response is a redirect to an unnamed host (HTTP 302), which a signed request never follows;"
+            " set endpoint to the final URL, or check proxy.",
+        ),
+        (
+            response("", 302, location="/elsewhere"),
+            "redirect",
+            "the response is a redirect to an unnamed host (HTTP 302), which a signed request never follows;"
+            " set endpoint to the final URL, or check proxy.",
+        ),
+    ],
+)
+def test_sentence_of_an_error(answer, code, sentence):
+    error = World(answer, token=TOKEN, retries=0).error()
+    assert error.code == code
+    assert str(error) == f"QueryOTAJob failed: {sentence}"
+    assert TOKEN not in str(error.failure())
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("iot.ota.key-id", "iot.ota.key-id"),
+        (f"{SECRET}=", "***="),
+        ("AccessKeyId=key-id&Signature=WJN0Ee8%2B", "***"),
+        ("x" * 200, "x" * 99 + "…"),
+    ],
+)
+def test_code_that_looks_like_none_is_masked(code, told):
+    world = World(refused(code), retries=0)
+    with pytest.raises(OtaError) as error:
+        world.job()
+    assert error.value.code == told
+
+
+def test_success_with_the_status_of_an_error_is_an_error():
+    error = World(response({"Success": True, "Data": JOB}, 500), retries=0).error()
+    assert (error.code, error.http_status) == ("http_500", 500)

@@ -9,10 +9,10 @@ import json
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec import CREDENTIALS
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.credentials import Credentials
-from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import chain
-from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.chain import KINDS, find_source
-from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.sts import Session
-from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.ways import CredentialsUri, OidcRole
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.chain import PROVIDERS, resolve_provider
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.metadata import CredentialsUri, InstanceRole
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.provider import FetchContext
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.sts import OidcRole, RoleSession
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 
 FIRST = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "id1", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "secret1"}
@@ -36,8 +36,8 @@ NO_OPTIONS = dict.fromkeys(OPTIONS)
         (NO_OPTIONS, {**SECOND, "ALIBABA_CLOUD_SECURITY_TOKEN": "of another key"}, Credentials("id2", "secret2")),
     ],
 )
-def test_the_first_source_counts_and_parts_are_never_mixed(options, environ, expected):
-    assert find_source(options, environ, "/nowhere").fetch() == expected
+def test_first_provider_wins_and_parts_are_never_mixed(options, environ, expected):
+    assert resolve_provider(options, environ, "/nowhere").fetch() == expected
 
 
 def missing_option(missing, given):
@@ -84,14 +84,14 @@ def missing_option(missing, given):
         ),
     ],
 )
-def test_what_is_missing_is_named(options, environ, sentence):
+def test_missing_half_of_a_key_is_named(options, environ, sentence):
     with pytest.raises(OtaError) as error:
-        find_source(options, environ, "/nowhere", keys_only=True).fetch()
-    assert str(error.value) == f"Nothing was asked: {sentence}."
+        resolve_provider(options, environ, "/nowhere", keys_only=True).fetch()
+    assert str(error.value) == f"No request was sent: {sentence}."
     assert error.value.code == "missing_credentials"
 
 
-# --- Which source ----------------------------------------------------------------------------------------------------
+# --- Choice of the provider -------------------------------------------------------------------------------------------
 
 OIDC = {
     "ALIBABA_CLOUD_ROLE_ARN": "acs:ram::1:role/ota",
@@ -120,43 +120,43 @@ def home(tmp_path):
     return tmp_path
 
 
-def find(home, options=None, environ=None, **keywords):
-    return find_source(options or {}, environ or {}, str(home), **keywords)
+def resolve(home, options=None, environ=None, **keywords):
+    return resolve_provider(options or {}, environ or {}, str(home), **keywords)
 
 
 def refusal(home, options=None, environ=None, **keywords):
     with pytest.raises(OtaError) as error:
-        find(home, options, environ, **keywords).at_hand()
+        resolve(home, options, environ, **keywords).load_static()
     return error.value
 
 
-def test_every_source_can_be_pinned():
-    assert CREDENTIALS["credentials_source"]["choices"] == ["auto", *(kind.name for kind in KINDS)]
+def test_every_provider_is_a_choice_of_credentials_source():
+    assert CREDENTIALS["credentials_source"]["choices"] == ["auto", *(kind.name for kind in PROVIDERS)]
 
 
-def test_sources_are_asked_in_order(home):
+def test_order_of_providers(home):
     environ, found = dict(EVERYTHING), []
     options = dict(OPTIONS)
-    found.append(find(home, options, environ).name)
+    found.append(resolve(home, options, environ).name)
     for leave in (FIRST, (), OIDC, ECS):
         options = {}
         for name in leave:
             del environ[name]
         if leave == ():
             home = home / "elsewhere"
-        found.append(find(home, options, environ).name)
+        found.append(resolve(home, options, environ).name)
     assert found == ["options", "profile", "oidc_role", "ecs_ram_role", "credentials_uri"]
 
 
-def test_the_environment_comes_before_profiles(home):
-    source = find(home, {}, EVERYTHING)
-    assert (source.name, source.fetch()) == ("environment", Credentials("id1", "secret1"))
-    assert source.place == VARIABLES
+def test_environment_comes_before_profiles(home):
+    provider = resolve(home, {}, EVERYTHING)
+    assert (provider.name, provider.fetch()) == ("environment", Credentials("id1", "secret1"))
+    assert provider.origin == VARIABLES
 
 
-@pytest.mark.parametrize("name", [kind.name for kind in KINDS])
-def test_a_pinned_source_is_the_only_one(home, name):
-    assert find(home, {**OPTIONS, "credentials_source": name}, EVERYTHING).name == name
+@pytest.mark.parametrize("name", [kind.name for kind in PROVIDERS])
+def test_explicit_source_is_the_only_one(home, name):
+    assert resolve(home, {**OPTIONS, "credentials_source": name}, EVERYTHING).name == name
 
 
 @pytest.mark.parametrize(
@@ -164,13 +164,13 @@ def test_a_pinned_source_is_the_only_one(home, name):
     [
         (
             "options",
-            "credentials_source is options, and nothing is configured there; give access_key_id and access_key_secret",
+            "credentials_source is options, but nothing is configured there; give access_key_id and access_key_secret",
         ),
-        ("environment", f"credentials_source is environment, and nothing is configured there; set {VARIABLES}"),
+        ("environment", f"credentials_source is environment, but nothing is configured there; set {VARIABLES}"),
         (
             "profile",
             "there is no current profile in /nowhere/.aliyun/config.json or /nowhere/.alibabacloud/credentials.ini;"
-            " write one by: aliyun configure",
+            " create one with: aliyun configure",
         ),
         (
             "oidc_role",
@@ -179,18 +179,18 @@ def test_a_pinned_source_is_the_only_one(home, name):
         ),
         (
             "credentials_uri",
-            "credentials_source is credentials_uri, and nothing is configured there;"
+            "credentials_source is credentials_uri, but nothing is configured there;"
             " set the environment variable ALIBABA_CLOUD_CREDENTIALS_URI",
         ),
     ],
 )
-def test_a_pinned_source_without_anything(name, sentence):
+def test_explicit_source_without_configuration(name, sentence):
     error = refusal("/nowhere", {"credentials_source": name})
-    assert str(error) == f"Nothing was asked: {sentence}."
+    assert str(error) == f"No request was sent: {sentence}."
     assert error.code == "missing_credentials"
 
 
-def test_nothing_at_all():
+def test_no_configuration_at_all():
     error = refusal("/nowhere")
     assert error.cause == "no access key is configured"
     assert error.hint.startswith(f"give access_key_id and access_key_secret, or set {VARIABLES}, or name a profile")
@@ -212,143 +212,155 @@ def test_nothing_at_all():
         ({"credentials_source": "profile"}, FIRST, "id3"),
     ],
 )
-def test_which_profile(home, options, environ, key_id):
-    assert find(home, options, environ).fetch().access_key_id == key_id
+def test_choice_of_the_profile(home, options, environ, key_id):
+    assert resolve(home, options, environ).fetch().access_key_id == key_id
 
 
-def test_a_file_elsewhere(home, tmp_path):
+def test_credentials_file_elsewhere(home, tmp_path):
     path = tmp_path / "other.ini"
     path.write_text("[default]\ntype=sts\naccess_key_id=id7\naccess_key_secret=secret7\nsecurity_token=t7\n")
-    source = find(home / "none", {}, {"ALIBABA_CLOUD_CREDENTIALS_FILE": str(path)})
-    assert source.fetch() == Credentials("id7", "secret7", "t7")
-    assert source.place == f'the profile "default" in {path}'
+    provider = resolve(home / "none", {}, {"ALIBABA_CLOUD_CREDENTIALS_FILE": str(path)})
+    assert provider.fetch() == Credentials("id7", "secret7", "t7")
+    assert provider.origin == f'the profile "default" in {path}'
 
 
-def test_a_profile_that_does_not_exist(home):
+def test_named_profile_does_not_exist(home):
     error = refusal(home, {"profile": "wrok"})
     cause = f'there is no profile "wrok" in {home}/.aliyun/config.json or {home}/.alibabacloud/credentials.ini'
     assert (error.cause, error.hint) == (cause, "choose one of both, default, work")
     assert error.credentials_source == "profile"
 
 
-def test_a_profile_that_was_never_filled_in_is_none(home):
+def test_blank_profile_is_skipped_unless_named(home):
     blank = {"name": "default", "mode": "AK", "access_key_id": "", "access_key_secret": ""}
     path = home / ".aliyun" / "config.json"
     path.write_text(json.dumps({"current": "default", "profiles": [blank]}))
     (home / ".alibabacloud" / "credentials.ini").unlink()
-    assert find(home, {}, OIDC).name == "oidc_role"
+    assert resolve(home, {}, OIDC).name == "oidc_role"
     error = refusal(home, {"profile": "default"}, OIDC)
     assert error.cause == f'access_key_id is missing in the profile "default" in {path}'
 
 
-def test_a_named_profile_behind_a_key_is_warned_of(home):
+def test_ignored_profile_is_warned_of(home):
     warnings = []
-    assert find(home, {"profile": "work"}, FIRST, warn=warnings.append).name == "environment"
+    assert resolve(home, {"profile": "work"}, FIRST, warn=warnings.append).name == "environment"
     assert warnings == [
-        f'The profile "work" is not used, because the credentials come from {VARIABLES}.'
-        " Set credentials_source to profile if it is meant."
+        f'The profile "work" is ignored, because the credentials come from {VARIABLES}.'
+        " Set credentials_source to profile to use it."
     ]
 
 
-def test_a_file_that_is_written_anew_is_read_anew(home):
-    source = find(home)
+def test_profile_file_is_read_at_each_fetch(home):
+    provider = resolve(home)
     path = home / ".aliyun" / "config.json"
     path.write_text(path.read_text().replace("secret3", "secret9"))
-    assert source.fetch() == Credentials("id3", "secret9")
+    assert provider.fetch() == Credentials("id3", "secret9")
     path.write_text(path.read_text().replace('"current": "work"', '"current": "other"'))
-    assert source.fetch() == Credentials("id3", "secret9")  # another profile may be another account
+    assert provider.fetch() == Credentials("id3", "secret9")  # another profile may be another account
     path.unlink()
-    with pytest.raises(OtaError, match="is not there any more") as raised:
-        source.fetch()
-    assert raised.value.hint == "write it anew"
+    with pytest.raises(OtaError, match="no longer exists") as raised:
+        provider.fetch()
+    assert raised.value.hint == "create it again"
 
 
-def test_a_current_profile_that_there_is_not_is_told(home):
+def test_current_profile_does_not_exist(home):
     path = home / ".aliyun" / "config.json"
     path.write_text(json.dumps({"current": "prod", "profiles": [{"name": "dev", "mode": "AK"}]}))
-    assert refusal(home).cause == f'there is no profile "prod", which is the current one in {path}'
+    assert refusal(home).cause == f'the current profile "prod" does not exist in {path}'
 
 
 # --- Roles and services ----------------------------------------------------------------------------------------------
 
 
-def test_the_way_to_an_oidc_role():
+def test_oidc_role_with_its_session():
     places = {"ALIBABA_CLOUD_STS_REGION": "cn-shanghai", "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED": "true"}
-    way = find("/nowhere", {}, {**OIDC, **places, "ALIBABA_CLOUD_ROLE_SESSION_NAME": "pod"}).way()
-    session = Session("acs:ram::1:role/ota", "pod", sts_region="cn-shanghai", vpc=True)
-    assert way == OidcRole(session, "acs:ram::1:oidc-provider/ack", "/var/run/token")
+    provider = resolve("/nowhere", {}, {**OIDC, **places, "ALIBABA_CLOUD_ROLE_SESSION_NAME": "pod"})
+    session = RoleSession("acs:ram::1:role/ota", "pod", sts_region="cn-shanghai", vpc=True)
+    assert provider.build_fetcher() == OidcRole(session, "acs:ram::1:oidc-provider/ack", "/var/run/token")
+    assert provider.origin == "the OIDC role in the environment"
 
 
-def test_what_needs_a_network_goes_its_way_with_the_proxy_of_the_task(monkeypatch):
-    monkeypatch.setattr(chain, "go", lambda *arguments: arguments)
-    source = find("/nowhere", {"proxy": "http://proxy:1"}, URI)
-    place = "the service that ALIBABA_CLOUD_CREDENTIALS_URI names"
-    assert source.fetch() == (CredentialsUri("http://localhost:1/"), place, "http://proxy:1", False)
-    assert source.secrets() == set()
+def test_instance_role_with_its_name():
+    provider = resolve("/nowhere", {}, ECS)
+    assert provider.build_fetcher() == InstanceRole("ota")
+    assert provider.origin == "the metadata service of the ECS instance"
+
+
+@pytest.mark.parametrize(
+    ("options", "proxy", "allow_http"),
+    [({}, None, False), ({"proxy": " http://proxy:1 ", "allow_http": True}, "http://proxy:1", True)],
+)
+def test_fetcher_gets_the_network_settings_of_the_task(monkeypatch, options, proxy, allow_http):
+    monkeypatch.setattr(CredentialsUri, "fetch", lambda self, context: (self.uri, context))
+    provider = resolve("/nowhere", options, URI)
+    context = FetchContext("the service at ALIBABA_CLOUD_CREDENTIALS_URI", proxy, allow_http)
+    assert provider.fetch() == ("http://localhost:1/", context)
+    assert provider.secrets() == set()
 
 
 @pytest.mark.parametrize("name", list(OIDC))
-def test_an_incomplete_oidc_role_names_what_is_missing(name):
+def test_oidc_role_names_the_missing_variable(name):
     error = refusal("/nowhere", {"credentials_source": "oidc_role"}, {**OIDC, name: ""})
     assert error.cause == f"the environment variable {name} is not set"
 
 
-def test_a_role_alone_is_no_oidc_role():
+def test_role_arn_alone_is_no_oidc_role():
     assert refusal("/nowhere", {}, {"ALIBABA_CLOUD_ROLE_ARN": "acs:ram::1:role/x"}).code == "missing_credentials"
     assert refusal("/nowhere", {}, {"ALIBABA_CLOUD_OIDC_TOKEN_FILE": "/t"}).cause.endswith("ROLE_ARN is not set")
 
 
 @pytest.mark.parametrize("name", ["ALIBABA_CLOUD_ECS_METADATA", "ALICLOUD_ECS_ROLE_NAME"])
-def test_the_metadata_service_is_asked_only_where_a_role_is_named(name):
-    assert find("/nowhere", {}, {name: "ota"}).name == "ecs_ram_role"
+def test_metadata_service_needs_a_named_role(name):
+    assert resolve("/nowhere", {}, {name: "ota"}).name == "ecs_ram_role"
     off = {name: "ota", "ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"}
     assert refusal("/nowhere", {}, off).cause == "no access key is configured"
 
 
-def test_a_disabled_metadata_service_is_not_asked():
+def test_metadata_service_is_disabled():
     error = refusal("/nowhere", {"credentials_source": "ecs_ram_role"}, {"ALIBABA_CLOUD_ECS_METADATA_DISABLED": "true"})
     assert error.cause == "the metadata service is disabled by ALIBABA_CLOUD_ECS_METADATA_DISABLED"
 
 
 @pytest.mark.parametrize("uri", ["localhost:80", "ftp://localhost/", "http://", "http://[::1", "http://x:0/"])
-def test_a_uri_that_is_none(uri):
+def test_credentials_uri_is_not_a_url(uri):
     error = refusal("/nowhere", {}, {"ALIBABA_CLOUD_CREDENTIALS_URI": uri})
-    assert error.cause == "the environment variable ALIBABA_CLOUD_CREDENTIALS_URI is no URL"
+    assert error.cause == "the environment variable ALIBABA_CLOUD_CREDENTIALS_URI is not a URL"
 
 
 @pytest.mark.parametrize("name", ["ecs_ram_role", "credentials_uri"])
-def test_what_needs_a_network_is_not_asked_before_it_is_needed(name, monkeypatch):
-    monkeypatch.setattr(chain, "go", None)
-    assert find("/nowhere", {"credentials_source": name}, {**ECS, **URI}).at_hand() is None
+def test_services_are_not_called_before_credentials_are_needed(name, monkeypatch):
+    monkeypatch.setattr(InstanceRole, "fetch", None)
+    monkeypatch.setattr(CredentialsUri, "fetch", None)
+    assert resolve("/nowhere", {"credentials_source": name}, {**ECS, **URI}).load_static() is None
 
 
 # --- Keys only -------------------------------------------------------------------------------------------------------
 
 
-def test_who_has_keys_only_is_asked_for_nothing_else(home):
-    assert find(home, OPTIONS, keys_only=True).name == "options"
-    assert find(home, {}, FIRST, keys_only=True).name == "environment"
+def test_keys_only_skips_other_providers(home):
+    assert resolve(home, OPTIONS, keys_only=True).name == "options"
+    assert resolve(home, {}, FIRST, keys_only=True).name == "environment"
     assert refusal(home, {}, {**OIDC, **ECS, **URI}, keys_only=True).cause == "no access key is configured"
 
 
 @pytest.mark.parametrize("options", [{"profile": "work"}, {"credentials_source": "profile"}])
-def test_who_has_keys_only_may_ask_for_nothing_else(home, options):
+def test_keys_only_rejects_other_sources(home, options):
     ((name, value),) = options.items()
     error = refusal(home, options, keys_only=True)
-    assert error.cause == f"{name} is {value}, and this platform is documented to know access keys only"
+    assert error.cause == f"{name} is {value}, but this platform is documented to support access keys only"
 
 
 # --- Keys ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["access_key_id", "access_key_secret"])
-def test_a_key_that_cannot_be_written_is_refused(name):
+def test_key_is_not_valid_unicode(name):
     error = refusal("/nowhere", {**OPTIONS, name: "caf\udce9"})
     assert error.cause == f"{name} is not valid Unicode"
 
 
 @pytest.mark.parametrize("name", ["access_key_id", "security_token"])
 @pytest.mark.parametrize("value", ["a\nb", "客"])
-def test_a_key_that_cannot_be_a_header_is_refused(name, value):
+def test_key_with_an_impossible_character(name, value):
     error = refusal("/nowhere", {**OPTIONS, name: value})
-    assert error.cause == f"{name} holds a character that no key has, such as the end of a line"
+    assert error.cause == f"{name} contains a character that no key has, such as a line break"

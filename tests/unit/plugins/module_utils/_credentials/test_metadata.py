@@ -4,18 +4,21 @@
 
 from __future__ import annotations
 
+import json
 import socket
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.credentials import Credentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import metadata
-from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.metadata import ask_instance, ask_uri
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.metadata import CredentialsUri, InstanceRole
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.provider import FetchContext
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
+from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport import Response
 from ansible_collections.iotfleet.ota.tests.unit.stand_ins import EXPIRES, KEYS, standing_in
 
 NEW = Credentials("STS.new-id", "canary-new-secret", "canary-new-token", EXPIRES)
 ROLES = "/latest/meta-data/ram/security-credentials/"
-PLACE = "the place"
+CONTEXT = FetchContext("the place")
 
 
 def instance(request):
@@ -29,17 +32,17 @@ def instance(request):
     return {"Code": "Success", **KEYS} if request.path == f"{ROLES}ota" else (404, "canary")
 
 
-def failure(ask, *arguments):
+def failure(fetcher):
     with pytest.raises(OtaError) as error:
-        ask(*arguments)
+        fetcher.fetch(CONTEXT)
     assert "canary" not in str(error.value)
-    assert (error.value.code, error.value.systemic) == ("credentials_failed", True)
+    assert (error.value.code, error.value.affects_all) == ("credentials_failed", True)
     assert error.value.__cause__ is None
     return error.value
 
 
 @pytest.fixture(autouse=True)
-def _a_proxy_that_must_not_be_asked(monkeypatch):
+def _a_proxy_that_must_not_be_used(monkeypatch):
     for name in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("NO_PROXY", "no_proxy"):
@@ -47,10 +50,10 @@ def _a_proxy_that_must_not_be_asked(monkeypatch):
 
 
 @pytest.mark.parametrize("role", ["ota", ""])
-def test_the_role_of_an_instance(monkeypatch, role):
+def test_instance_role_is_read_with_a_token(monkeypatch, role):
     with standing_in(instance) as (url, asked):
         monkeypatch.setattr(metadata, "METADATA", url)
-        assert ask_instance(role, PLACE) == NEW
+        assert InstanceRole(role).fetch(CONTEXT) == NEW
     paths = [(request.method, request.path) for request in asked]
     assert paths == [
         ("PUT", "/latest/api/token"),
@@ -60,86 +63,105 @@ def test_the_role_of_an_instance(monkeypatch, role):
     assert asked[0].headers["x-aliyun-ecs-metadata-token-ttl-seconds"] == "60"
 
 
-def test_the_address_of_the_metadata_service():
+def test_metadata_service_has_the_vendors_address():
     assert metadata.METADATA == "http://100.100.100.200"
 
 
-def test_an_instance_without_that_role(monkeypatch):
+def test_instance_has_another_role(monkeypatch):
     with standing_in(instance) as (url, _asked):
         monkeypatch.setattr(metadata, "METADATA", url)
-        error = failure(ask_instance, "other/../x", PLACE)
-    assert (error.cause, error.retry) == ("the place answered with HTTP 404", Retry.NEVER)
+        error = failure(InstanceRole("other/../x"))
+    assert (error.cause, error.retry) == ("the place returned HTTP 404", Retry.NEVER)
 
 
-def test_a_metadata_service_without_tokens_is_not_asked_for_more(monkeypatch):
+def test_metadata_service_without_tokens_gets_no_further_request(monkeypatch):
     with standing_in(lambda request: (404, "")) as (url, asked):
         monkeypatch.setattr(metadata, "METADATA", url)
-        failure(ask_instance, "ota", PLACE)
+        failure(InstanceRole("ota"))
     assert len(asked) == 1
 
 
-def test_no_metadata_service(monkeypatch):
+def test_metadata_service_does_not_exist(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     monkeypatch.setattr(metadata, "METADATA", f"http://127.0.0.1:{port}")
-    error = failure(ask_instance, "ota", PLACE)
-    assert error.cause == f"the place cannot be asked: 127.0.0.1:{port} refuses connections"
+    error = failure(InstanceRole("ota"))
+    assert error.cause == f"the request to the place failed: 127.0.0.1:{port} refused the connection"
     assert error.retry is Retry.NEVER
     assert error.hint == ("check that this machine has such a service and a role, or choose another credentials_source")
 
 
-def test_a_metadata_service_that_is_silent_ends_in_time(monkeypatch):
+def test_metadata_service_is_silent(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         monkeypatch.setattr(metadata, "METADATA", f"http://127.0.0.1:{listener.getsockname()[1]}")
         monkeypatch.setattr(metadata, "METADATA_TIMEOUT", 0.1)
-        assert failure(ask_instance, "ota", PLACE).cause.endswith("gave no whole answer in time")
+        assert failure(InstanceRole("ota")).cause.endswith("did not send a complete response in time")
 
 
-def test_a_service_at_a_uri(monkeypatch):
+def test_uri_is_called_as_it_is(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with standing_in(lambda request: {"Code": "Success", **KEYS}) as (url, asked):
-        assert ask_uri(f"{url}/path?canary=1", PLACE) == NEW
+        assert CredentialsUri(f"{url}/path?canary=1").fetch(CONTEXT) == NEW
     assert (asked[0].method, asked[0].path, asked[0].query) == ("GET", "/path", {"canary": "1"})
 
 
 @pytest.mark.parametrize(
     ("answer", "cause", "retry"),
     [
-        ((500, "canary"), "answered with HTTP 500", Retry.LATER),
-        ((429, "canary"), "answered with HTTP 429", Retry.LATER),
-        ((302, "canary"), "answered with HTTP 302", Retry.NEVER),
-        ("canary", "gave no usable credentials", Retry.NEVER),
-        ("[1]", "gave no usable credentials", Retry.NEVER),
-        ({**KEYS, "Expiration": "canary"}, "gave no usable credentials", Retry.NEVER),
-        ({**KEYS, "Expiration": None}, "gave no usable credentials", Retry.NEVER),
-        ({"AccessKeyId": "canary"}, "gave no usable credentials", Retry.NEVER),
-        ({**KEYS, "Code": "Failure"}, "gave no credentials and did not say Success", Retry.NEVER),
+        ((500, "canary"), "returned HTTP 500", Retry.LATER),
+        ((429, "canary"), "returned HTTP 429", Retry.LATER),
+        ((302, "canary"), "returned HTTP 302", Retry.NEVER),
+        ("canary", "returned no usable credentials", Retry.NEVER),
+        ("[1]", "returned no usable credentials", Retry.NEVER),
+        ({**KEYS, "Expiration": "canary"}, "returned no usable credentials", Retry.NEVER),
+        ({**KEYS, "Expiration": None}, "returned no usable credentials", Retry.NEVER),
+        ({"AccessKeyId": "canary"}, "returned no usable credentials", Retry.NEVER),
+        ({**KEYS, "Code": "Failure"}, "returned a code other than Success", Retry.NEVER),
     ],
 )
-def test_what_a_service_may_answer_instead(monkeypatch, answer, cause, retry):
+def test_unusable_response_is_refused(monkeypatch, answer, cause, retry):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with standing_in(lambda request: answer) as (url, _asked):
-        error = failure(ask_uri, f"{url}/?canary=1", PLACE)
+        error = failure(CredentialsUri(f"{url}/?canary=1"))
     assert (error.cause, error.retry) == (f"the place {cause}", retry)
 
 
 @pytest.mark.parametrize("name", ["AccessKeyId", "AccessKeySecret", "SecurityToken"])
-def test_a_part_that_is_empty(monkeypatch, name):
+def test_empty_part_is_named(monkeypatch, name):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with standing_in(lambda request: {**KEYS, name: ""}) as (url, _asked):
-        error = failure(ask_uri, url, PLACE)
+        error = failure(CredentialsUri(url))
     part = {"AccessKeyId": "key id", "AccessKeySecret": "secret", "SecurityToken": "token"}[name]
     assert error.cause == f"the {part} from the place is missing"
 
 
 @pytest.mark.parametrize("uri", ["http://keys.example.com/", "HTTP://10.0.0.1/"])
-def test_credentials_do_not_travel_in_clear(uri):
-    error = failure(ask_uri, uri, PLACE)
-    assert error.cause == "the place is asked by plain http, so that the credentials would travel in clear"
+def test_plain_http_to_another_machine_is_refused(uri):
+    error = failure(CredentialsUri(uri))
+    assert error.cause == "the place is called over plain http, so the credentials would travel in clear text"
 
 
-def test_a_service_on_this_machine_is_asked_directly(monkeypatch):
+def test_service_on_this_machine_is_called_without_a_proxy(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     with standing_in(lambda request: (404, "")) as (url, asked):
-        failure(ask_uri, url, PLACE)
+        failure(CredentialsUri(url))
     assert len(asked) == 1
+
+
+def test_plain_http_to_another_machine_is_allowed_on_request(monkeypatch):
+    sent = []
+
+    def send(self, method, url, timeout, headers):
+        sent.append((method, url, timeout))
+        return Response(200, {}, json.dumps(KEYS).encode())
+
+    monkeypatch.setattr(metadata.Transport, "send", send)
+    fetcher = CredentialsUri("http://keys.example.com/")
+    assert fetcher.fetch(FetchContext("the place", allow_http=True)) == NEW
+    assert sent == [("GET", "http://keys.example.com/", metadata.URI_TIMEOUT)]
+
+
+@pytest.mark.parametrize("fetcher", [InstanceRole("ota"), CredentialsUri("http://h/?canary=1")])
+def test_fetchers_hold_no_secrets_and_need_no_library(fetcher):
+    assert fetcher.secrets() == set()
+    assert fetcher.require_library("the place") is None

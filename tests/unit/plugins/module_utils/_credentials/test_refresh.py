@@ -8,49 +8,50 @@ import threading
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.credentials import Credentials
-from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.provider import checked, unusable
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.provider import credentials_error
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.refresh import (
     RENEW_AGAIN,
     RENEW_BEFORE,
-    Provider,
+    RefreshableCredentials,
 )
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
-from ansible_collections.iotfleet.ota.plugins.module_utils._http.workers import GivenUpError
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import CanceledError, OtaError, Retry
 from ansible_collections.iotfleet.ota.tests.unit.fakes import Clock
 
 HOUR = 3600.0
+#: Seconds after which a test that hangs is ended.
+WATCHDOG = 60.0
 
 
-class Source:
-    """Credentials that last for an hour, each with a number; ``answers`` come first."""
+class Provider:
+    """Provides credentials that last for an hour, each with a number; ``answers`` come first."""
 
     name = "ecs_ram_role"
-    place = "the test"
+    origin = "the test"
     renewable = True
 
-    def __init__(self, clock, *answers, first=None):
+    def __init__(self, clock, *answers, static=None):
         self.clock = clock
         self.answers = list(answers)
-        self.first = first
-        self.asked = 0
+        self.static = static
+        self.fetched = 0
 
-    def at_hand(self):
-        if isinstance(self.first, OtaError):
-            raise self.first
-        return self.first
+    def load_static(self):
+        if isinstance(self.static, OtaError):
+            raise self.static
+        return self.static
 
     def secrets(self):
-        return {"of the source"}
+        return {"of the provider"}
 
     def fetch(self):
-        self.asked += 1
+        self.fetched += 1
         if not self.answers:
-            return lasting(self.asked, self.clock.wall() + HOUR)
+            return lasting(self.fetched, self.clock.wall() + HOUR)
         answer = self.answers.pop(0)
         if isinstance(answer, OtaError):
             raise answer
         if answer is None:
-            return lasting(self.asked, self.clock.wall() + HOUR)
+            return lasting(self.fetched, self.clock.wall() + HOUR)
         return answer() if callable(answer) else answer
 
 
@@ -58,72 +59,55 @@ def lasting(number, expires):
     return Credentials(f"id{number}", f"secret{number}", f"token{number}", expires)
 
 
-def broken(passing=True):
-    return unusable("no answer", "wait", passing)
+def broken(transient=True):
+    return credentials_error("no answer", "wait", transient)
 
 
 class World:
     def __init__(self, *answers, **keywords):
         self.clock = Clock()
-        self.hidden = set()
-        self.source = Source(self.clock, *answers, **keywords)
-        self.provider = Provider(self.source, self.hidden.update, self.clock.wall)
+        self.masked = set()
+        self.provider = Provider(self.clock, *answers, **keywords)
+        self.credentials = RefreshableCredentials(self.provider, self.masked.update, self.clock.wall)
 
     def current(self):
-        return self.provider.current().access_key_id
+        return self.credentials.current().access_key_id
 
 
-def test_the_secrets_are_not_shown():
-    shown = repr(Credentials("id", "hunter2", "token2"))
-    assert "hunter2" not in shown
-    assert "token2" not in shown
-
-
-def test_what_is_confidential():
-    assert Credentials("id", "secret").confidential() == ("secret", "id")
-    assert Credentials("id", "secret", "token").confidential() == ("secret", "token", "id")
-
-
-def test_a_key_provides_itself():
-    key = Credentials("id", "secret")
-    assert key.current() is key
-    assert key.renew(key) is False
-    assert key.give_up() is None
-    assert (key.source, key.place) == (None, "")
-
-
-@pytest.mark.parametrize("part", [None, "", 5])
-def test_a_part_that_a_service_leaves_out(part):
-    with pytest.raises(OtaError) as error:
-        checked(("a", "b", "c"), Credentials("id", part))
-    assert (error.value.cause, error.value.code) == ("b is missing", "credentials_failed")
+def test_bare_key_never_changes():
+    key = Credentials("id", "secret", "token")
+    credentials = RefreshableCredentials.of_key(key)
+    assert credentials.current() is key
+    assert credentials.renew(key) is False
+    assert credentials.cancel() is None
+    assert (credentials.source, credentials.origin) == (None, "")
 
 
 # --- Renewal ---------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_is_fetched_before_it_is_needed():
+def test_credentials_are_fetched_when_they_are_needed():
     world = World()
-    assert world.source.asked == 0
+    assert world.provider.fetched == 0
     assert world.current() == "id1"
-    assert (world.provider.source, world.provider.place) == ("ecs_ram_role", "the test")
+    assert (world.credentials.source, world.credentials.origin) == ("ecs_ram_role", "the test")
 
 
-def test_what_is_at_hand_is_not_fetched():
-    world = World(first=Credentials("id", "secret"))
+def test_static_key_is_not_fetched():
+    world = World(static=Credentials("id", "secret"))
     world.clock.sleep(1000 * HOUR)
     assert world.current() == "id"
-    assert world.source.asked == 0
-    assert world.hidden == {"secret", "of the source"}
+    assert world.provider.fetched == 0
+    assert world.masked == {"secret", "of the provider"}
 
 
-def test_a_source_without_any_is_named():
+def test_error_names_the_provider():
     with pytest.raises(OtaError) as error:
-        World(first=broken())
+        World(static=broken())
     assert error.value.credentials_source == "ecs_ram_role"
 
 
-def test_they_are_renewed_five_minutes_before_they_expire():
+def test_renewal_five_minutes_before_the_expiry():
     world = World()
     world.current()
     world.clock.sleep(HOUR - RENEW_BEFORE - 1)
@@ -134,61 +118,61 @@ def test_they_are_renewed_five_minutes_before_they_expire():
     assert RENEW_BEFORE == 300
 
 
-def test_renewed_ones_are_masked_too():
+def test_renewed_credentials_are_masked():
     world = World()
     world.current()
     world.clock.sleep(HOUR)
     world.current()
-    assert {"secret1", "token1", "secret2", "token2"} <= world.hidden
+    assert {"secret1", "token1", "secret2", "token2"} <= world.masked
 
 
-def test_a_renewal_that_fails_is_no_error_while_the_old_ones_are_valid():
+def test_failed_renewal_is_no_error_while_the_old_credentials_are_valid():
     world = World(None, broken(), broken())
     world.current()
     world.clock.sleep(HOUR - RENEW_BEFORE)
     assert [world.current() for _attempt in range(5)] == ["id1"] * 5
-    assert world.source.asked == 2
+    assert world.provider.fetched == 2
     world.clock.sleep(RENEW_AGAIN)
     assert world.current() == "id1"
-    assert world.source.asked == 3
+    assert world.provider.fetched == 3
     world.clock.sleep(RENEW_AGAIN)
     assert world.current() == "id4"
 
 
-def test_a_renewal_that_fails_is_an_error_once_the_old_ones_are_over():
+def test_failed_renewal_is_an_error_once_the_old_credentials_have_expired():
     world = World(None, broken())
     world.current()
     world.clock.sleep(HOUR)
     with pytest.raises(OtaError) as error:
-        world.provider.current()
+        world.credentials.current()
     assert (error.value.cause, error.value.retry) == ("no answer", Retry.LATER)
     assert world.current() == "id3"
 
 
-def test_short_lived_ones_are_not_fetched_all_the_time():
+def test_short_lived_credentials_are_not_fetched_at_each_call():
     world = World(lambda: lasting("short", world.clock.wall() + 60), None)
     assert [world.current() for _attempt in range(5)] == ["idshort"] * 5
     world.clock.sleep(RENEW_AGAIN)
     assert world.current() == "id2"
 
 
-def test_a_clock_that_is_ahead_does_not_fetch_all_the_time():
+def test_clock_ahead_does_not_fetch_at_each_call():
     world = World(lambda: lasting("past", world.clock.wall() - HOUR))
     assert [world.current() for _attempt in range(5)] == ["idpast"] * 5
-    assert world.source.asked == 1
+    assert world.provider.fetched == 1
 
 
-def test_a_service_that_hangs_ends_in_time():
+def test_hanging_service_is_abandoned():
     done = threading.Event()
-    world = World(lambda: done.wait(5))
+    world = World(lambda: done.wait(WATCHDOG))
     with pytest.raises(OtaError) as error:
-        world.provider.current(0.05)
+        world.credentials.current(0.05)
     done.set()
-    assert error.value.cause == "no credentials came from the test in time"
+    assert error.value.cause == "the credentials of the test did not arrive in time"
     assert error.value.retry is Retry.LATER
 
 
-def test_a_renewal_that_hangs_leaves_time_to_use_the_old_ones(monkeypatch):
+def test_renewal_leaves_time_to_use_the_old_credentials(monkeypatch):
     world = World()
     limits = []
 
@@ -198,47 +182,47 @@ def test_a_renewal_that_hangs_leaves_time_to_use_the_old_ones(monkeypatch):
             raise TimeoutError
         return work()
 
-    monkeypatch.setattr(world.provider._helpers, "run", run)
-    world.provider.current(8.0)
+    monkeypatch.setattr(world.credentials._workers, "run", run)
+    world.credentials.current(8.0)
     world.clock.sleep(HOUR - RENEW_BEFORE)
-    assert world.provider.current(8.0).access_key_id == "id1"
+    assert world.credentials.current(8.0).access_key_id == "id1"
     assert limits == [8.0, 2.0]
 
 
 # --- Renewal on demand -----------------------------------------------------------------------------------------------
 
 
-def test_refused_ones_are_renewed_at_once():
+def test_refused_credentials_are_renewed_at_once():
     world = World()
-    first = world.provider.current()
-    assert world.provider.renew(first) is True
+    first = world.credentials.current()
+    assert world.credentials.renew(first) is True
     assert world.current() == "id2"
 
 
-def test_refused_ones_that_somebody_has_renewed_are_not_renewed_again():
+def test_refused_credentials_are_renewed_once():
     world = World()
-    first = world.provider.current()
-    assert world.provider.renew(first)
-    assert world.provider.renew(first)
-    assert world.source.asked == 2
+    first = world.credentials.current()
+    assert world.credentials.renew(first)
+    assert world.credentials.renew(first)
+    assert world.provider.fetched == 2
 
 
-def test_the_same_once_more_are_no_others():
+def test_same_credentials_again_are_no_renewal():
     world = World(*[lasting("same", 1e12)] * 2)
-    assert world.provider.renew(world.provider.current()) is False
+    assert world.credentials.renew(world.credentials.current()) is False
 
 
-def test_a_renewal_on_demand_that_fails():
+def test_failed_renewal_on_demand():
     world = World(None, broken())
-    assert world.provider.renew(world.provider.current()) is False
+    assert world.credentials.renew(world.credentials.current()) is False
     assert world.current() == "id1"
 
 
-def test_a_source_that_never_changes_is_not_asked():
+def test_static_provider_is_not_renewed_on_demand():
     world = World()
-    world.source.renewable = False
-    assert world.provider.renew(world.provider.current()) is False
-    assert world.source.asked == 1
+    world.provider.renewable = False
+    assert world.credentials.renew(world.credentials.current()) is False
+    assert world.provider.fetched == 1
 
 
 # --- Side by side ----------------------------------------------------------------------------------------------------
@@ -250,7 +234,7 @@ def side_by_side(number, work):
     def attend():
         try:
             results.append(work().access_key_id)
-        except (OtaError, GivenUpError) as error:
+        except (OtaError, CanceledError) as error:
             results.append(error)
 
     threads = [threading.Thread(target=attend) for _number in range(number)]
@@ -261,40 +245,40 @@ def side_by_side(number, work):
 
 def join(threads):
     for thread in threads:
-        thread.join(5)
+        thread.join(WATCHDOG)
         assert not thread.is_alive()
 
 
-def test_one_fetches_and_the_others_wait():
+def test_one_thread_fetches_and_the_others_wait():
     begun, done = threading.Event(), threading.Event()
 
     def slow():
         begun.set()
-        done.wait(5)
+        done.wait(WATCHDOG)
         return lasting("slow", 1e12)
 
     world = World(slow)
-    threads, results = side_by_side(8, world.provider.current)
-    begun.wait(5)
+    threads, results = side_by_side(8, world.credentials.current)
+    begun.wait(WATCHDOG)
     done.set()
     join(threads)
     assert results == ["idslow"] * 8
-    assert world.source.asked == 1
+    assert world.provider.fetched == 1
 
 
-def test_who_has_valid_ones_does_not_wait():
+def test_valid_credentials_are_used_during_a_renewal():
     begun, done = threading.Event(), threading.Event()
 
     def slow():
         begun.set()
-        done.wait(5)
+        done.wait(WATCHDOG)
         return lasting("slow", 1e12)
 
     world = World(None, slow)
     world.current()
     world.clock.sleep(HOUR - RENEW_BEFORE)
-    threads, results = side_by_side(1, world.provider.current)
-    begun.wait(5)
+    threads, results = side_by_side(1, world.credentials.current)
+    begun.wait(WATCHDOG)
     assert world.current() == "id1"
     done.set()
     join(threads)
@@ -302,21 +286,21 @@ def test_who_has_valid_ones_does_not_wait():
     assert world.current() == "idslow"
 
 
-def test_who_waited_for_a_renewal_that_failed_does_not_try_it_again():
+def test_failed_renewal_fails_all_waiting_threads_once():
     begun, done = threading.Event(), threading.Event()
 
     def slow():
         begun.set()
-        done.wait(5)
+        done.wait(WATCHDOG)
         raise broken()
 
     world = World(slow)
-    first, results = side_by_side(1, world.provider.current)
-    begun.wait(5)
+    first, results = side_by_side(1, world.credentials.current)
+    begun.wait(WATCHDOG)
     waiting = threading.Semaphore(0)
 
     class Guard:
-        """The lock, which tells that somebody waits for it."""
+        """The lock, which counts the threads that wait for it."""
 
         def __init__(self, lock):
             self.lock = lock
@@ -328,48 +312,48 @@ def test_who_waited_for_a_renewal_that_failed_does_not_try_it_again():
         def release(self):
             self.lock.release()
 
-    world.provider._guard = Guard(world.provider._guard)
-    others, more = side_by_side(3, world.provider.current)
+    world.credentials._guard = Guard(world.credentials._guard)
+    others, more = side_by_side(3, world.credentials.current)
     for _number in range(3):
-        assert waiting.acquire(timeout=5)
+        assert waiting.acquire(timeout=WATCHDOG)
     done.set()
     join([*first, *others])
     assert [error.cause for error in (*results, *more)] == ["no answer"] * 4
     assert len({id(error) for error in (*results, *more)}) == 4
-    assert world.source.asked == 1
+    assert world.provider.fetched == 1
 
 
-def test_who_waits_for_somebody_elses_renewal_does_so_in_time_too():
+def test_waiting_for_another_threads_renewal_is_limited():
     begun, done = threading.Event(), threading.Event()
 
     def slow():
         begun.set()
-        done.wait(5)
+        done.wait(WATCHDOG)
         return lasting("slow", 1e12)
 
     world = World(slow)
-    threads, results = side_by_side(1, world.provider.current)
-    begun.wait(5)
+    threads, results = side_by_side(1, world.credentials.current)
+    begun.wait(WATCHDOG)
     with pytest.raises(OtaError) as error:
-        world.provider.current(0.01)
-    assert error.value.cause == "no credentials came from the test in time"
-    assert world.provider.renew(lasting("other", 0.0), 0.01) is False
+        world.credentials.current(0.01)
+    assert error.value.cause == "the credentials of the test did not arrive in time"
+    assert world.credentials.renew(lasting("other", 0.0), 0.01) is False
     done.set()
     join(threads)
     assert results == ["idslow"]
 
 
-def test_giving_up_ends_the_waiting():
+def test_cancel_ends_the_waiting():
     begun, done = threading.Event(), threading.Event()
 
     def slow():
         begun.set()
-        done.wait(5)
+        done.wait(WATCHDOG)
 
     world = World(slow)
-    threads, results = side_by_side(1, world.provider.current)
-    begun.wait(5)
-    world.provider.give_up()
+    threads, results = side_by_side(1, world.credentials.current)
+    begun.wait(WATCHDOG)
+    world.credentials.cancel()
     join(threads)
     done.set()
-    assert [type(result) for result in results] == [GivenUpError]
+    assert [type(result) for result in results] == [CanceledError]

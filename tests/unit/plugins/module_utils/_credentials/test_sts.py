@@ -11,21 +11,15 @@ import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.credentials import Credentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.signature import sign_rpc
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import sts as sts_module
-from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import ways
-from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.sts import Session
-from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.ways import (
-    AssumedRole,
-    CredentialsUri,
-    OidcRole,
-    go,
-)
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.provider import FetchContext, StaticKey
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.sts import AssumedRole, OidcRole, RoleSession
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import MissingLibraryError, OtaError, Retry
 from ansible_collections.iotfleet.ota.tests.unit.stand_ins import EXPIRES, KEYS, standing_in
 
 NEW = Credentials("STS.new-id", "canary-new-secret", "canary-new-token", EXPIRES)
-BASE = Credentials("base-id", "canary-secret")
-ROLE = AssumedRole(BASE, Session("acs:ram::1:role/ota"))
-PLACE = "the place"
+BASE = StaticKey(Credentials("base-id", "canary-secret"))
+ROLE = AssumedRole(BASE, RoleSession("acs:ram::1:role/ota"))
+CONTEXT = FetchContext("the place")
 # What the package itself does in old ways.
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 
@@ -46,18 +40,18 @@ def sts(monkeypatch):
         yield asked, answers
 
 
-def failure(way):
+def failure(fetcher):
     with pytest.raises(OtaError) as error:
-        go(way, PLACE, None)
+        fetcher.fetch(CONTEXT)
     assert "canary" not in str(error.value)
     assert error.value.__cause__ is None
     return error.value
 
 
-def test_a_role_is_assumed(sts):
+def test_assume_role_request(sts):
     asked, _answers = sts
-    session = Session("acs:ram::1:role/ota", "me", 1800, "{}")
-    assert go(AssumedRole(BASE, session, "external"), PLACE, None) == NEW
+    session = RoleSession("acs:ram::1:role/ota", "me", 1800, "{}")
+    assert AssumedRole(BASE, session, "external").fetch(CONTEXT) == NEW
     (request,) = asked
     query = request.query
     signature = query.pop("Signature")
@@ -68,19 +62,19 @@ def test_a_role_is_assumed(sts):
     assert "SecurityToken" not in query
 
 
-def test_a_role_of_a_role(sts):
+def test_role_of_a_role(sts):
     asked, _answers = sts
-    assert go(AssumedRole(ROLE, Session("acs:ram::1:role/second")), PLACE, None) == NEW
+    assert AssumedRole(ROLE, RoleSession("acs:ram::1:role/second")).fetch(CONTEXT) == NEW
     assert [request.query["RoleArn"] for request in asked] == ["acs:ram::1:role/ota", "acs:ram::1:role/second"]
     assert asked[0].query["RoleSessionName"] == "iotfleet.ota"
     assert asked[1].query["SecurityToken"] == "canary-new-token"
 
 
-def test_a_role_by_a_token(sts, tmp_path):
+def test_assume_role_with_oidc_request(sts, tmp_path):
     asked, _answers = sts
     (tmp_path / "token").write_text("canary-oidc")
-    way = OidcRole(Session("acs:ram::1:role/ota"), "acs:ram::1:oidc-provider/ack", str(tmp_path / "token"))
-    assert go(way, PLACE, None) == NEW
+    role = OidcRole(RoleSession("acs:ram::1:role/ota"), "acs:ram::1:oidc-provider/ack", str(tmp_path / "token"))
+    assert role.fetch(CONTEXT) == NEW
     expected = {
         "Action": "AssumeRoleWithOIDC",
         "OIDCProviderArn": "acs:ram::1:oidc-provider/ack",
@@ -90,18 +84,25 @@ def test_a_role_by_a_token(sts, tmp_path):
     assert asked[0].query.items() >= expected.items()
 
 
-def test_each_time_anew(sts):
+def test_each_fetch_is_a_new_request(sts):
     asked, _answers = sts
     for _number in range(2):
-        go(ROLE, PLACE, None)
+        ROLE.fetch(CONTEXT)
     assert len(asked) == 2
 
 
-def test_a_role_of_who_answers_at_a_uri(sts, monkeypatch):
+def test_base_credentials_are_fetched_in_the_same_context(sts):
     asked, _answers = sts
-    monkeypatch.setattr(ways, "ask_uri", lambda uri, place, allow_http: Credentials(uri, "canary-secret"))
-    go(AssumedRole(CredentialsUri("uri"), Session("r")), PLACE, None)
-    assert asked[0].query["AccessKeyId"] == "uri"
+    contexts = []
+
+    class Base(StaticKey):
+        def fetch(self, context):
+            contexts.append(context)
+            return super().fetch(context)
+
+    AssumedRole(Base(Credentials("other-id", "canary-secret")), RoleSession("r")).fetch(CONTEXT)
+    assert contexts == [CONTEXT]
+    assert asked[0].query["AccessKeyId"] == "other-id"
 
 
 @pytest.mark.parametrize(
@@ -109,26 +110,26 @@ def test_a_role_of_who_answers_at_a_uri(sts, monkeypatch):
     [
         (
             (403, {"Code": "NoPermission", "Message": "canary", "RequestId": "R"}),
-            "the credentials of the place were refused with NoPermission (HTTP 403)",
+            "the service refused to issue the credentials of the place: NoPermission (HTTP 403)",
             Retry.NEVER,
         ),
         (
             (400, {"Code": "Throttling.User", "Message": "canary"}),
-            "the credentials of the place were refused with Throttling.User (HTTP 400)",
+            "the service refused to issue the credentials of the place: Throttling.User (HTTP 400)",
             Retry.LATER,
         ),
-        ((503, "canary"), "the credentials of the place were refused with HTTP 503", Retry.LATER),
-        ("canary", "no usable credentials came from the place", Retry.NEVER),
-        ({"canary": 1}, "no usable credentials came from the place", Retry.NEVER),
-        ({"Credentials": {**KEYS, "Expiration": None}}, "no usable credentials came from the place", Retry.NEVER),
+        ((503, "canary"), "the service refused to issue the credentials of the place: HTTP 503", Retry.LATER),
+        ("canary", "no usable credentials were issued for the place", Retry.NEVER),
+        ({"canary": 1}, "no usable credentials were issued for the place", Retry.NEVER),
+        ({"Credentials": {**KEYS, "Expiration": None}}, "no usable credentials were issued for the place", Retry.NEVER),
         (
             {"Credentials": {**KEYS, "AccessKeySecret": ""}},
-            "the secret that came from the place is missing",
+            "the secret issued for the place is missing",
             Retry.NEVER,
         ),
     ],
 )
-def test_what_sts_may_answer_instead(sts, answer, cause, retry):
+def test_unusable_response_is_refused(sts, answer, cause, retry):
     sts[1].append(answer)
     error = failure(ROLE)
     assert (error.cause, error.retry, error.code) == (cause, retry, "credentials_failed")
@@ -141,36 +142,46 @@ def test_nothing_is_written_to_the_terminal(sts, capfd, caplog):
     assert "canary" not in caplog.text
 
 
-def test_no_sts(monkeypatch):
+def test_sts_cannot_be_reached(monkeypatch):
     pytest.importorskip("alibabacloud_credentials")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     monkeypatch.setattr(sts_module, "STS_ENDPOINT", f"http://127.0.0.1:{port}")
     error = failure(ROLE)
-    assert error.cause == "the service that hands out the credentials of the place cannot be reached"
+    assert error.cause == "the service that issues the credentials of the place cannot be reached"
     assert error.retry is Retry.LATER
 
 
-def test_a_token_that_is_not_there(sts, tmp_path):
-    error = failure(OidcRole(Session("r"), "o", str(tmp_path / "none")))
-    assert error.cause == "the token's file of the place cannot be read"
+def test_token_file_does_not_exist(sts, tmp_path):
+    error = failure(OidcRole(RoleSession("r"), "o", str(tmp_path / "none")))
+    assert error.cause == "the token file of the place cannot be read"
     assert sts[0] == []
 
 
-def test_the_proxy_is_used(monkeypatch):
-    vendor = pytest.importorskip("alibabacloud_credentials.provider")
-    assert sts_module._arguments(vendor, Session("r"), "http://proxy:1")["http_options"].proxy == "http://proxy:1"
+def test_proxy_is_passed_on(monkeypatch):
+    pytest.importorskip("alibabacloud_credentials")
+    assert sts_module._role_arguments(RoleSession("r"), "http://proxy:1")["http_options"].proxy == "http://proxy:1"
 
 
-@pytest.mark.parametrize("way", [ROLE, OidcRole(Session("r"), "o", "/t")])
-def test_a_missing_package_is_told(monkeypatch, way):
+@pytest.mark.parametrize("fetcher", [ROLE, OidcRole(RoleSession("r"), "o", "/t")])
+def test_missing_package_is_named(monkeypatch, fetcher):
     for name in [name for name in sys.modules if name.split(".")[0] == "alibabacloud_credentials"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "alibabacloud_credentials", None)
     with pytest.raises(MissingLibraryError) as error:
-        ways.check(way, PLACE)
+        fetcher.require_library("the place")
     assert (error.value.library, error.value.reason) == (
         "alibabacloud_credentials",
         "for the credentials of the place",
     )
-    ways.check(BASE, PLACE)
+
+
+@pytest.mark.parametrize("fetcher", [ROLE, OidcRole(RoleSession("r"), "o", "/t")])
+def test_installed_package_is_enough(fetcher):
+    pytest.importorskip("alibabacloud_credentials")
+    assert fetcher.require_library("the place") is None
+
+
+def test_secrets_are_those_of_the_base():
+    assert AssumedRole(ROLE, RoleSession("r")).secrets() == {"canary-secret"}
+    assert OidcRole(RoleSession("r"), "o", "/t").secrets() == set()

@@ -11,17 +11,22 @@ import socket
 import ssl
 import struct
 import threading
-import time
 
 import pytest
 import trustme
 import urllib3
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import MissingLibraryError, OtaError, Retry
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import (
+    CanceledError,
+    MissingLibraryError,
+    OtaError,
+    Retry,
+)
 from ansible_collections.iotfleet.ota.plugins.module_utils._http import transport
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport import Transport
-from ansible_collections.iotfleet.ota.plugins.module_utils._http.workers import GivenUpError
 
 QUERY = "?Action=QueryOTAJob&AccessKeyId=key-id&Signature=canary%3D"
+#: Seconds after which a test that hangs is ended.
+WATCHDOG = 60.0
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Odd: 1\r\n\r\n{}"
 
 
@@ -55,7 +60,7 @@ def server(serve, tls=None, host="127.0.0.1"):
     finally:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
-        thread.join(5)
+        thread.join(WATCHDOG)
 
 
 def saying(*answers):
@@ -78,7 +83,7 @@ def reset(connection):
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def ask(port, scheme="http", timeout=5.0, method="GET", **options):
+def ask(port, scheme="http", timeout=WATCHDOG, method="GET", **options):
     return Transport(**options).send(method, f"{scheme}://127.0.0.1:{port}/{QUERY}", timeout, {})
 
 
@@ -104,7 +109,7 @@ def refusing_tunnels(test):
     return pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")(test)
 
 
-def test_the_answer():
+def test_response_and_request_head():
     serve = saying(OK)
     with server(serve) as port:
         answer = ask(port, method="POST")
@@ -116,23 +121,23 @@ def test_the_answer():
     assert "\r\nAccept-Encoding: identity\r\n" in head
 
 
-def test_the_url_is_sent_as_it_was_signed():
+def test_url_is_sent_as_it_was_signed():
     serve = saying(OK)
     with server(serve) as port:
-        Transport().send("GET", f"http://127.0.0.1:{port}/?A=%2A%20~%E5%AE%A2&B=%27%28%21", 5.0, {})
+        Transport().send("GET", f"http://127.0.0.1:{port}/?A=%2A%20~%E5%AE%A2&B=%27%28%21", WATCHDOG, {})
     assert serve.requests[0].startswith(b"GET /?A=%2A%20~%E5%AE%A2&B=%27%28%21 HTTP/1.1\r\n")
 
 
-def test_one_connection_serves_many_requests():
+def test_connection_is_kept_for_more_requests():
     serve = saying(OK, OK, OK)
     with server(serve) as port:
         transport = Transport()
         for _number in range(3):
-            transport.send("GET", f"http://127.0.0.1:{port}/", 5.0, {})
+            transport.send("GET", f"http://127.0.0.1:{port}/", WATCHDOG, {})
     assert len(serve.requests) == 3
 
 
-def test_no_password_from_netrc(tmp_path, monkeypatch):
+def test_netrc_is_not_read(tmp_path, monkeypatch):
     netrc = tmp_path / "netrc"
     netrc.write_text("default login canary password canary\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -142,7 +147,7 @@ def test_no_password_from_netrc(tmp_path, monkeypatch):
     assert b"Authorization" not in serve.requests[0]
 
 
-def test_a_redirect_is_not_followed():
+def test_redirect_is_not_followed():
     with server(saying(b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")) as port:
         assert ask(port).status == 302
 
@@ -158,67 +163,61 @@ def test_a_redirect_is_not_followed():
     ],
     ids=["reset", "closed", "short", "half a chunk", "not HTTP"],
 )
-def test_a_broken_connection(serve):
+def test_broken_connection(serve):
     with server(serve) as port:
         error = failure(port)
     assert (error.code, error.retry) == ("connection_broken", Retry.LATER)
-    assert error.cause == (
-        f"the connection to 127.0.0.1:{port} could not be made, or broke before the answer was whole"
-    )
+    assert error.cause == (f"the connection to 127.0.0.1:{port} failed, or broke before the response was complete")
 
 
-def test_a_refused_connection():
+def test_refused_connection():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     error = failure(port)
     assert (error.code, error.retry) == ("connection_refused", Retry.LATER)
-    assert error.cause == f"127.0.0.1:{port} refuses connections"
+    assert error.cause == f"127.0.0.1:{port} refused the connection"
 
 
-@pytest.mark.parametrize(("number", "retry"), [(socket.EAI_NONAME, Retry.NEVER), (socket.EAI_AGAIN, Retry.LATER)])
-def test_an_unknown_host(number, retry, monkeypatch):
+def test_unknown_host(monkeypatch):
     def unknown(*arguments, **options):
-        raise socket.gaierror(number, "canary")
+        raise socket.gaierror(socket.EAI_NONAME, "canary")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     error = failure(80)
-    assert (error.code, error.retry) == ("unknown_host", retry)
-    assert error.cause == "the host 127.0.0.1:80 is unknown"
+    assert (error.code, error.cause) == ("unknown_host", "the host 127.0.0.1:80 is unknown")
 
 
 def test_silence():
     done = threading.Event()
-    with server(lambda connection: done.wait(5)) as port:
+    with server(lambda connection: done.wait(WATCHDOG)) as port:
         error = failure(port, timeout=0.2)
         done.set()
     assert (error.code, error.retry) == ("timeout", Retry.LATER)
-    assert error.cause == f"127.0.0.1:{port} gave no whole answer in time"
+    assert error.cause == f"127.0.0.1:{port} did not send a complete response in time"
 
 
-@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"], ids=["headers", "body"])
-def test_a_trickle_ends_in_time(head):
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"], ids=["headers", "body"])
+def test_trickle_is_abandoned(head):
     def trickle(connection):
         connection.recv(65536)
         connection.sendall(head or b"HTTP/1.1 200 OK\r\nX-Slow: ")
         with contextlib.suppress(OSError):
-            for _number in range(1000):
-                connection.sendall(b"x")
+            for _number in range(3000):
+                connection.sendall(b"x")  # each byte starts the limits of requests again
                 if done.wait(0.02):
                     return
 
     done = threading.Event()
     with server(trickle) as port:
-        began = time.monotonic()
         assert failure(port, timeout=0.3).code == "timeout"
-        assert time.monotonic() - began < 3
         done.set()
 
 
-def test_a_slow_name_server_ends_in_time(monkeypatch):
+def test_slow_name_server_is_abandoned(monkeypatch):
     done = threading.Event()
 
     def slow(*arguments, **options):
-        done.wait(5)
+        done.wait(WATCHDOG)
         raise socket.gaierror(socket.EAI_AGAIN, "canary")
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
@@ -226,7 +225,7 @@ def test_a_slow_name_server_ends_in_time(monkeypatch):
     done.set()
 
 
-def test_an_endless_body(monkeypatch):
+def test_body_is_limited(monkeypatch):
     monkeypatch.setattr(transport, "MAX_BODY", 1024 * 1024)
 
     def endless(connection):
@@ -237,10 +236,10 @@ def test_an_endless_body(monkeypatch):
 
     with server(endless) as port:
         error = failure(port)
-    assert (error.code, error.cause) == ("endless_answer", "the answer is longer than 1 MiB")
+    assert (error.code, error.cause) == ("endless_response", "the response is longer than 1 MiB")
 
 
-def test_the_body_of_a_redirect_is_bounded_too(monkeypatch):
+def test_body_of_a_redirect_is_limited(monkeypatch):
     monkeypatch.setattr(transport, "MAX_BODY", 1024 * 1024)
 
     def endless(connection):
@@ -250,7 +249,7 @@ def test_the_body_of_a_redirect_is_bounded_too(monkeypatch):
             connection.sendall(b"x" * 65536)
 
     with server(endless) as port:
-        assert failure(port).code == "endless_answer"
+        assert failure(port).code == "endless_response"
 
 
 # --- Connecting ------------------------------------------------------------------------------------------------------
@@ -268,47 +267,58 @@ def full_server():
         yield listener.getsockname()[1]
 
 
-def test_a_connection_that_is_not_accepted_in_time():
+def test_connection_is_not_accepted_in_time():
     with full_server() as port:
-        began = time.monotonic()
-        error = failure(port, timeout=10.0, connect_timeout=0.3)
-    assert time.monotonic() - began < 5
+        error = failure(port, timeout=WATCHDOG, connect_timeout=0.3)
     assert (error.code, error.retry) == ("connect_timeout", Retry.LATER)
     assert error.cause == f"127.0.0.1:{port} did not accept a connection in time"
-    assert "raise connect_timeout" in error.hint
 
 
-def test_a_proxy_that_does_not_accept_a_connection_in_time():
+def test_proxy_does_not_accept_a_connection_in_time():
     with full_server() as port:
-        error = failure(1, "https", timeout=10.0, connect_timeout=0.3, proxy=f"http://127.0.0.1:{port}")
+        error = failure(1, "https", timeout=WATCHDOG, connect_timeout=0.3, proxy=f"http://127.0.0.1:{port}")
     assert (error.code, error.retry) == ("proxy_failed", Retry.LATER)
-    assert error.cause == f"the proxy 127.0.0.1:{port} on the way to 127.0.0.1:1 does not answer in time"
+    assert error.cause == f"the proxy 127.0.0.1:{port} on the way to 127.0.0.1:1 did not respond in time"
 
 
-def test_connecting_counts_within_the_limit_of_the_whole():
-    with full_server() as port:
-        began = time.monotonic()
-        assert failure(port, timeout=0.3, connect_timeout=10.0).code in ("timeout", "connect_timeout")
-    assert time.monotonic() - began < 5
+class Pool:
+    """A pool of connections that keeps the limits of each request, none of which gets through."""
+
+    proxy = None
+
+    def __init__(self):
+        self.limits = []
+
+    def request(self, method, target, *, timeout, **keywords):
+        self.limits.append((timeout.connect_timeout, timeout.read_timeout))
+        raise urllib3.exceptions.ProtocolError
 
 
-def test_a_silence_that_is_too_long():
-    with server(lambda connection: (connection.recv(65536), time.sleep(1))) as port:
-        began = time.monotonic()
-        error = failure(port, timeout=10.0, read_timeout=0.2)
-    assert time.monotonic() - began < 5
+@pytest.mark.parametrize(
+    ("timeout", "options", "limits"),
+    [
+        (15.0, {}, (10.0, 15.0)),
+        (5.0, {}, (5.0, 5.0)),
+        (15.0, {"connect_timeout": 3.0}, (3.0, 15.0)),
+        (15.0, {"read_timeout": 4.0}, (10.0, 4.0)),
+        (15.0, {"connect_timeout": 20.0, "read_timeout": 30.0}, (15.0, 15.0)),
+    ],
+)
+def test_connecting_and_reading_count_within_the_limit_of_the_whole(timeout, options, limits):
+    limited, pool = Transport(**options), Pool()
+    limited._routes["http://iot.example.com/"] = transport._Route(pool, "/", None)
+    with pytest.raises(OtaError):
+        limited.send("GET", "http://iot.example.com/?A=1", timeout, {})
+    assert pool.limits == [limits]
+
+
+def test_silence_after_the_request():
+    done = threading.Event()
+    with server(lambda connection: (connection.recv(65536), done.wait(WATCHDOG))) as port:
+        error = failure(port, timeout=WATCHDOG, read_timeout=0.2)
+        done.set()
     assert (error.code, error.retry) == ("timeout", Retry.LATER)
     assert "read_timeout" in error.hint
-
-
-def test_an_answer_may_take_longer_than_a_connection():
-    def late(connection):
-        connection.recv(65536)
-        time.sleep(0.5)
-        connection.sendall(OK)
-
-    with server(late) as port:
-        assert ask(port, timeout=5.0, connect_timeout=0.2).status == 200
 
 
 def has_ipv6():
@@ -328,9 +338,9 @@ def test_ipv6(authority, tmp_path, scheme):
     serve = saying(OK)
     with server(serve, context if scheme == "https" else None, "::1") as port:
         transport = Transport(ca_path=str(tmp_path / "ca.pem"))
-        assert transport.send("GET", f"{scheme}://[::1]:{port}/some/path?A=1", 5.0, {}).status == 200
+        assert transport.send("GET", f"{scheme}://[::1]:{port}/some/path?A=1", WATCHDOG, {}).status == 200
         with pytest.raises(OtaError) as error:
-            transport.send("GET", f"{scheme}://[::1]:{port}1/", 5.0, {})
+            transport.send("GET", f"{scheme}://[::1]:{port}1/", WATCHDOG, {})
     assert serve.requests[0].startswith(b"GET /some/path?A=1 HTTP/1.1\r\n")
     assert f"\r\nHost: [::1]:{port}\r\n".encode() in serve.requests[0]
     assert "[::1]" in error.value.cause
@@ -340,9 +350,9 @@ def test_ipv6(authority, tmp_path, scheme):
 def test_ipv6_through_a_proxy():
     serve = saying(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
     with server(serve) as port, pytest.raises(OtaError) as error:
-        Transport(proxy=f"http://127.0.0.1:{port}").send("GET", "https://[2001:db8::1]:8686/", 5.0, {})
+        Transport(proxy=f"http://127.0.0.1:{port}").send("GET", "https://[2001:db8::1]:8686/", WATCHDOG, {})
     assert serve.requests[0].startswith(b"CONNECT [2001:db8::1]:8686 ")
-    assert error.value.cause.endswith("on the way to [2001:db8::1]:8686 does not let it pass (HTTP 403)")
+    assert error.value.cause.endswith("on the way to [2001:db8::1]:8686 denied the connection (HTTP 403)")
 
 
 # --- TLS -------------------------------------------------------------------------------------------------------------
@@ -360,7 +370,7 @@ def tls(authority):
     return context
 
 
-def test_a_certificate_that_is_not_trusted(tls):
+def test_untrusted_certificate(tls):
     with server(saying(OK), tls) as port:
         error = failure(port, "https")
     assert (error.code, error.retry) == ("certificate_not_trusted", Retry.NEVER)
@@ -368,7 +378,7 @@ def test_a_certificate_that_is_not_trusted(tls):
     assert "in ca_path" in error.hint
 
 
-def test_a_certificate_for_another_host(authority, tmp_path):
+def test_certificate_of_another_host(authority, tmp_path):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("other.example.com").configure_cert(context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -379,7 +389,7 @@ def test_a_certificate_for_another_host(authority, tmp_path):
 
 
 @pytest.mark.parametrize("bundle", [False, True])
-def test_an_authority_of_ones_own(authority, tls, tmp_path, monkeypatch, bundle):
+def test_ca_path_of_a_private_authority(authority, tls, tmp_path, monkeypatch, bundle):
     if bundle:  # what the environment says must not get in the way
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
@@ -388,7 +398,7 @@ def test_an_authority_of_ones_own(authority, tls, tmp_path, monkeypatch, bundle)
 
 
 @pytest.mark.parametrize("bundle", [False, True])
-def test_certificates_need_not_be_checked(authority, tls, tmp_path, monkeypatch, bundle):
+def test_validate_certs_can_be_switched_off(authority, tls, tmp_path, monkeypatch, bundle):
     if bundle:
         authority.cert_pem.write_to_path(tmp_path / "other.pem")
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "other.pem"))
@@ -396,47 +406,47 @@ def test_certificates_need_not_be_checked(authority, tls, tmp_path, monkeypatch,
         assert ask(port, "https", validate_certs=False).status == 200
 
 
-def test_https_to_a_server_that_speaks_http():
+def test_https_to_a_plain_http_server():
     with server(saying(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")) as port:
         error = failure(port, "https")
     assert error.code == "tls_failed"
     assert "check that endpoint speaks https" in error.hint
 
 
-def test_a_ca_path_that_is_missing(tmp_path):
+def test_ca_path_does_not_exist(tmp_path):
     with pytest.raises(OtaError) as error:
         Transport(ca_path=str(tmp_path / "ca.pem"))
     assert error.value.cause == f"there is no file or folder {tmp_path / 'ca.pem'}"
 
 
-def test_a_ca_path_of_the_environment_that_is_missing(tls, tmp_path, monkeypatch):
+def test_ca_bundle_of_the_environment_does_not_exist(tls, tmp_path, monkeypatch):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
     error = failure(1, "https")
-    assert (error.code, error.systemic) == ("missing_ca_path", True)
-    assert error.cause == f"there is no file or folder {tmp_path / 'ca.pem'}, where certificates are looked for"
+    assert (error.code, error.affects_all) == ("missing_ca_path", True)
+    assert error.cause == f"there is no file or folder {tmp_path / 'ca.pem'} to read certificates from"
 
 
-def test_giving_up():
+def test_cancel_ends_sending():
     done = threading.Event()
     transport, ended = Transport(), []
 
     def send():
-        with pytest.raises(GivenUpError):
-            transport.send("GET", f"http://127.0.0.1:{port}/", 30.0, {})
+        with pytest.raises(CanceledError):
+            transport.send("GET", f"http://127.0.0.1:{port}/", WATCHDOG, {})
         ended.append(True)
 
     arrived = threading.Event()
-    with server(lambda connection: (connection.recv(10), arrived.set(), done.wait(5))) as port:
+    with server(lambda connection: (connection.recv(10), arrived.set(), done.wait(WATCHDOG))) as port:
         thread = threading.Thread(target=send)
         thread.start()
-        arrived.wait(5)
-        transport.give_up()
-        thread.join(5)
+        arrived.wait(WATCHDOG)
+        transport.cancel()
+        thread.join(WATCHDOG)
         done.set()
     assert ended
 
 
-def test_a_ca_path_without_certificates(tls, tmp_path):
+def test_ca_path_without_certificates(tls, tmp_path):
     (tmp_path / "ca.pem").write_text("hello")
     with server(saying(OK), tls) as port:
         assert failure(port, "https", ca_path=str(tmp_path / "ca.pem")).code == "tls_failed"
@@ -445,14 +455,14 @@ def test_a_ca_path_without_certificates(tls, tmp_path):
 # --- Proxy -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_proxy():
+def test_proxy_gets_the_whole_url():
     serve = saying(OK)
     with server(serve) as port:
-        Transport(proxy=f"http://127.0.0.1:{port}").send("GET", "http://iot.example.com/?A=1", 5.0, {})
+        Transport(proxy=f"http://127.0.0.1:{port}").send("GET", "http://iot.example.com/?A=1", WATCHDOG, {})
     assert serve.requests[0].startswith(b"GET http://iot.example.com/?A=1 HTTP/1.1\r\n")
 
 
-def test_a_proxy_leaves_the_environments_certificates_in_force(authority, tls, tmp_path, monkeypatch):
+def test_proxy_keeps_the_ca_bundle_of_the_environment(authority, tls, tmp_path, monkeypatch):
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
     monkeypatch.setenv("NO_PROXY", "iot.example.com")  # a proxy that was asked for is used all the same
@@ -468,11 +478,11 @@ def closed_port():
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_proxy_that_refuses(scheme):
+def test_proxy_refuses_the_connection(scheme):
     port = closed_port()
     error = failure(1, scheme, proxy=f"http://user:canary@127.0.0.1:{port}")
     assert (error.code, error.retry) == ("proxy_failed", Retry.LATER)
-    assert error.cause == f"the proxy 127.0.0.1:{port} on the way to 127.0.0.1:1 refuses connections"
+    assert error.cause == f"the proxy 127.0.0.1:{port} on the way to 127.0.0.1:1 refused the connection"
 
 
 @refusing_tunnels
@@ -486,18 +496,18 @@ def test_a_proxy_that_refuses(scheme):
         ("user:a:b", "user:a:b"),
     ],
 )
-def test_what_a_proxy_is_told(scheme, user, sent):
+def test_proxy_credentials_are_sent_decoded(scheme, user, sent):
     serve = saying(b"HTTP/1.1 407 Who are you\r\nContent-Length: 0\r\n\r\n")
     with server(serve) as port:
         error = failure(1, scheme, proxy=f"http://{user}@127.0.0.1:{port}")
     (request,) = serve.requests
     assert request.startswith(b"CONNECT 127.0.0.1:1 " if scheme == "https" else b"GET http://127.0.0.1:1/?Action")
     assert base64.b64encode(sent.encode()) in request
-    assert (error.code, error.retry, error.systemic) == ("proxy_authentication", Retry.NEVER, True)
+    assert (error.code, error.retry, error.affects_all) == ("proxy_authentication", Retry.NEVER, True)
     assert error.http_status == 407
     assert error.cause == (
-        f"the proxy 127.0.0.1:{port} on the way to 127.0.0.1:1 wants a user name and a password, or others than were"
-        " given (HTTP 407)"
+        f"the proxy 127.0.0.1:{port} on the way to 127.0.0.1:1 requires a user name and a password, or rejects the"
+        " given ones (HTTP 407)"
     )
 
 
@@ -505,38 +515,38 @@ def test_what_a_proxy_is_told(scheme, user, sent):
 @pytest.mark.parametrize(
     ("status", "code", "retry", "words"),
     [
-        (403, "proxy_denied", Retry.NEVER, "does not let it pass (HTTP 403)"),
-        (502, "proxy_failed", Retry.LATER, "does not get through to it (HTTP 502)"),
+        (403, "proxy_denied", Retry.NEVER, "denied the connection (HTTP 403)"),
+        (502, "proxy_failed", Retry.LATER, "could not connect to it (HTTP 502)"),
     ],
 )
-def test_a_proxy_that_makes_no_tunnel(status, code, retry, words):
+def test_proxy_refuses_the_tunnel(status, code, retry, words):
     with server(saying(b"HTTP/1.1 %d canary\r\nContent-Length: 0\r\n\r\n" % status)) as port:
         error = failure(1, "https", proxy=f"http://127.0.0.1:{port}")
     assert (error.code, error.retry, error.http_status) == (code, retry, status)
     assert error.cause == f"the proxy 127.0.0.1:{port} on the way to 127.0.0.1:1 {words}"
 
 
-@pytest.mark.skipif(urllib3.__version__ < "2", reason="urllib3 1 does not tell whose certificate it is")
-def test_a_proxy_whose_certificate_is_not_trusted(tls):
+@pytest.mark.skipif(urllib3.__version__ < "2", reason="urllib3 1 does not say whose certificate it is")
+def test_proxy_with_an_untrusted_certificate(tls):
     with server(saying(OK), tls) as port:
         error = failure(1, "https", proxy=f"https://127.0.0.1:{port}")
-    assert (error.code, error.retry, error.systemic) == ("proxy_failed", Retry.NEVER, True)
-    assert error.cause.endswith("has a certificate that is not trusted")
+    assert (error.code, error.retry, error.affects_all) == ("proxy_failed", Retry.NEVER, True)
+    assert error.cause.endswith("has an untrusted certificate")
 
 
-def test_a_proxy_that_speaks_no_tls():
+def test_proxy_without_tls():
     with server(saying(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")) as port:
         error = failure(1, "https", proxy=f"https://127.0.0.1:{port}")
-    assert (error.code, error.systemic) == ("proxy_failed", True)
-    assert error.cause.endswith("makes no TLS connection")
+    assert (error.code, error.affects_all) == ("proxy_failed", True)
+    assert error.cause.endswith("failed the TLS handshake")
 
 
 @pytest.mark.parametrize("spelling", [str.lower, str.upper])
-def test_a_proxy_of_the_environment(spelling, monkeypatch):
+def test_proxy_of_the_environment(spelling, monkeypatch):
     serve = saying(OK)
     with server(serve) as port:
         monkeypatch.setenv(spelling("http_proxy"), f"http://user:canary@127.0.0.1:{port}")
-        Transport().send("GET", "http://iot.example.com/?A=1", 5.0, {})
+        Transport().send("GET", "http://iot.example.com/?A=1", WATCHDOG, {})
     assert serve.requests[0].startswith(b"GET http://iot.example.com/?A=1 HTTP/1.1\r\n")
     assert b"Proxy-Authorization: Basic " in serve.requests[0]
 
@@ -557,28 +567,28 @@ def test_a_proxy_of_the_environment(spelling, monkeypatch):
         ("", "https://[2001:db8::1]:8686/", False),
     ],
 )
-def test_who_is_asked_without_the_proxy_of_the_environment(no_proxy, url, direct, monkeypatch):
+def test_no_proxy_of_the_environment(no_proxy, url, direct, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NO_PROXY", no_proxy)
     assert Transport()._find_route(url).proxy == (None if direct else "127.0.0.1:1")
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://"])
-def test_a_proxy_that_is_none(proxy):
+def test_proxy_url_is_invalid(proxy):
     assert failure(1, proxy=proxy).code in ("invalid_url", "proxy_failed")
 
 
-# --- What should not happen ------------------------------------------------------------------------------------------
+# --- Our own mistakes ------------------------------------------------------------------------------------------------
 
 
-def test_requests_is_needed(monkeypatch):
+def test_requests_is_required(monkeypatch):
     monkeypatch.setattr(transport, "HAS_REQUESTS", False)
     with pytest.raises(MissingLibraryError) as error:
         Transport()
     assert error.value.library == "requests"
 
 
-def test_a_mistake_of_ours_is_not_hidden(monkeypatch):
+def test_programming_error_is_not_masked(monkeypatch):
     def mistake(*arguments, **options):
         raise ZeroDivisionError
 
@@ -590,11 +600,11 @@ def test_a_mistake_of_ours_is_not_hidden(monkeypatch):
 # --- Headers ---------------------------------------------------------------------------------------------------------
 
 
-def test_headers_join_those_that_all_have():
+def test_headers_join_those_of_all_requests():
     serve = saying(OK)
     headers = {"host": "iot.example.com", "Accept": "application/xml", "Authorization": "canary", "x-acs-date": "now"}
     with server(serve) as port:
-        Transport().send("POST", f"http://127.0.0.1:{port}/", 5.0, headers)
+        Transport().send("POST", f"http://127.0.0.1:{port}/", WATCHDOG, headers)
     lines = serve.requests[0].decode().lower().split("\r\n")
     assert [line for line in lines if line.startswith("host:")] == ["host: iot.example.com"]
     assert [line for line in lines if line.startswith("accept:")] == ["accept: application/xml"]
@@ -604,23 +614,23 @@ def test_headers_join_those_that_all_have():
 def test_headers_are_in_no_log_and_no_error(caplog):
     caplog.set_level("DEBUG")
     with server(reset) as port, pytest.raises(OtaError) as error:
-        Transport().send("POST", f"http://127.0.0.1:{port}/?A=1", 5.0, {"Authorization": "canary"})
+        Transport().send("POST", f"http://127.0.0.1:{port}/?A=1", WATCHDOG, {"Authorization": "canary"})
     with server(saying(OK)) as port:
-        Transport().send("POST", f"http://127.0.0.1:{port}/", 5.0, {"x-acs-security-token": "canary"})
+        Transport().send("POST", f"http://127.0.0.1:{port}/", WATCHDOG, {"x-acs-security-token": "canary"})
     assert "canary" not in caplog.text + str(error.value)
 
 
 @pytest.mark.parametrize("value", ["a\nb", "客"])
-def test_a_header_that_cannot_be_sent(value):
+def test_header_cannot_be_sent(value):
     with server(saying(OK)) as port, pytest.raises(OtaError) as error:
-        Transport().send("GET", f"http://127.0.0.1:{port}/", 5.0, {"x-odd": value})
+        Transport().send("GET", f"http://127.0.0.1:{port}/", WATCHDOG, {"x-odd": value})
     assert error.value.code == "invalid_url"
 
 
-def test_a_direct_one_uses_no_proxy(monkeypatch):
+def test_direct_transport_uses_no_proxy(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "")
     with server(saying(OK)) as port:
-        assert Transport(direct=True).send("GET", f"http://127.0.0.1:{port}/", 5.0, {}).status == 200
+        assert Transport(direct=True).send("GET", f"http://127.0.0.1:{port}/", WATCHDOG, {}).status == 200
         with pytest.raises(OtaError):
-            Transport().send("GET", f"http://127.0.0.1:{port}/", 5.0, {})
+            Transport().send("GET", f"http://127.0.0.1:{port}/", WATCHDOG, {})

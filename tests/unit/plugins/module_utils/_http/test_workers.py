@@ -9,46 +9,59 @@ import threading
 import weakref
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.module_utils._http.workers import GivenUpError, Helpers
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import CanceledError
+from ansible_collections.iotfleet.ota.plugins.module_utils._http import workers
+from ansible_collections.iotfleet.ota.plugins.module_utils._http.workers import WorkerPool
+from ansible_collections.iotfleet.ota.tests.unit.fakes import Clock
+
+#: Seconds after which a test that hangs is ended.
+WATCHDOG = 60.0
 
 
-def test_the_result_comes_from_another_thread():
-    assert Helpers().run(threading.current_thread, 5) is not threading.current_thread()
+def test_result_comes_from_another_thread():
+    assert WorkerPool().run(threading.current_thread, WATCHDOG) is not threading.current_thread()
 
 
-def test_an_error_comes_as_it_was_raised():
+@pytest.mark.parametrize("kind", [ZeroDivisionError, KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_error_is_raised_in_the_caller(kind):
+    raised = kind("canary")
+
+    def fail():
+        raise raised
+
+    with pytest.raises(kind) as error:
+        WorkerPool().run(fail, WATCHDOG)
+    assert error.value is raised
+
+
+def test_thread_is_used_again():
+    pool = WorkerPool()
+    first = pool.run(threading.current_thread, WATCHDOG)
     with pytest.raises(ZeroDivisionError):
-        Helpers().run(lambda: 1 / 0, 5)
+        pool.run(lambda: 1 / 0, WATCHDOG)
+    assert pool.run(threading.current_thread, WATCHDOG) is first
 
 
-def test_one_thread_does_one_piece_of_work_after_the_other():
-    helpers = Helpers()
-    first = helpers.run(threading.current_thread, 5)
-    with pytest.raises(ZeroDivisionError):
-        helpers.run(lambda: 1 / 0, 5)
-    assert helpers.run(threading.current_thread, 5) is first
-
-
-def test_what_takes_too_long_is_given_up():
-    helpers = Helpers()
+def test_hanging_work_is_abandoned():
+    pool = WorkerPool()
     done = threading.Event()
     hanging = []
 
     def hang():
         hanging.append(threading.current_thread())
-        done.wait(30)
+        done.wait(WATCHDOG)
 
     with pytest.raises(TimeoutError):
-        helpers.run(hang, 0.05)
-    assert helpers.run(threading.current_thread, 5) is not hanging[0]
+        pool.run(hang, 0.05)
+    assert pool.run(threading.current_thread, WATCHDOG) is not hanging[0]
     assert hanging[0].daemon
     done.set()
-    hanging[0].join(5)
+    hanging[0].join(WATCHDOG)
     assert not hanging[0].is_alive()
 
 
-def test_work_done_is_not_kept():
-    helpers = Helpers()
+def test_finished_work_is_released():
+    pool = WorkerPool()
 
     class Work:
         def __call__(self):
@@ -56,33 +69,83 @@ def test_work_done_is_not_kept():
 
     work = Work()
     kept = weakref.ref(work)
-    helpers.run(work, 5)
-    helpers.run(lambda: None, 5)
+    pool.run(work, WATCHDOG)
+    pool.run(lambda: None, WATCHDOG)
     del work
     gc.collect()
     assert kept() is None
 
 
-def test_giving_up_ends_all_waiting():
-    helpers = Helpers()
+def test_cancel_ends_all_waiting():
+    pool = WorkerPool()
     done, working, ended = threading.Event(), threading.Barrier(3), []
 
     def work():
-        working.wait(5)
-        done.wait(30)
+        working.wait(WATCHDOG)
+        done.wait(WATCHDOG)
 
     def wait():
-        with pytest.raises(GivenUpError):
-            helpers.run(work, 30)
+        with pytest.raises(CanceledError):
+            pool.run(work, WATCHDOG)
         ended.append(True)
 
     threads = [threading.Thread(target=wait) for _number in range(2)]
     for thread in threads:
         thread.start()
-    working.wait(5)
-    helpers.give_up()
+    working.wait(WATCHDOG)
+    pool.cancel()
     for thread in threads:
-        thread.join(30)
+        thread.join(WATCHDOG)
     assert len(ended) == 2
     done.set()
-    assert helpers.run(lambda: 1, 5) == 1
+    assert pool.run(lambda: 1, WATCHDOG) == 1
+
+
+def test_cancel_without_waiting_callers():
+    pool = WorkerPool()
+    pool.cancel()
+    assert pool.run(lambda: 1, WATCHDOG) == 1
+
+
+def test_meanwhile_is_called_until_the_work_ends(monkeypatch):
+    monkeypatch.setattr(workers, "MEANWHILE_INTERVAL", 0.001)
+    done, calls = threading.Event(), []
+
+    def meanwhile():
+        calls.append(threading.current_thread())
+        if len(calls) == 3:
+            done.set()
+
+    assert WorkerPool().run(lambda: done.wait(WATCHDOG), WATCHDOG, meanwhile) is True
+    assert len(calls) >= 3
+    assert set(calls) == {threading.current_thread()}
+
+
+def test_meanwhile_is_not_called_with_less_than_its_interval_left(monkeypatch):
+    monkeypatch.setattr(workers, "MEANWHILE_INTERVAL", WATCHDOG)
+    calls = []
+    assert WorkerPool().run(lambda: 1, WATCHDOG, lambda: calls.append(1)) == 1
+    assert calls == []
+
+
+def test_error_of_meanwhile_is_raised(monkeypatch):
+    monkeypatch.setattr(workers, "MEANWHILE_INTERVAL", 0.001)
+    done = threading.Event()
+    with pytest.raises(ZeroDivisionError):
+        WorkerPool().run(lambda: done.wait(WATCHDOG), WATCHDOG, lambda: 1 / 0)
+    done.set()
+
+
+def test_hanging_work_with_meanwhile_is_abandoned(monkeypatch):
+    clock, done, calls = Clock(), threading.Event(), []
+    monkeypatch.setattr(workers, "MEANWHILE_INTERVAL", 0.001)
+    monkeypatch.setattr(workers, "time", clock)
+
+    def meanwhile():
+        calls.append(clock.elapsed)
+        clock.sleep(1.0)
+
+    with pytest.raises(TimeoutError):
+        WorkerPool().run(lambda: done.wait(WATCHDOG), 5.0, meanwhile)
+    done.set()
+    assert calls == [0.0, 1.0, 2.0, 3.0, 4.0]

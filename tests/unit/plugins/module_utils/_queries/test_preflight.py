@@ -2,14 +2,30 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The preflight against the simulated service: what each fault makes of each check."""
+"""The preflight against the simulated service, with each fault, and its checks on made-up findings."""
 
 from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.credentials import Credentials
-from ansible_collections.iotfleet.ota.plugins.module_utils._api.error_codes import Topic, topic_of
-from ansible_collections.iotfleet.ota.plugins.module_utils._queries.preflight import Preflight
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.error_codes import FailureTopic, failure_topic
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.refresh import RefreshableCredentials
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.preflight import (
+    CHECKS,
+    Call,
+    Check,
+    Findings,
+    Probe,
+    check_access_key,
+    check_clock,
+    check_device,
+    check_endpoint,
+    check_expectation,
+    check_instance,
+    check_job,
+    check_permission,
+)
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 
 ACTIONS = (
@@ -39,23 +55,38 @@ NAMES = [
     "job_type",
     "device",
 ]
-NOTHING = dict.fromkeys(("job_id", "product_key", "device_names", "firmware_id", "dest_version", "job_type"))
+OPTIONS = (
+    "job_id",
+    "product_key",
+    "device_names",
+    "expected_product_key",
+    "expected_firmware_id",
+    "expected_version",
+    "expected_job_type",
+)
+NOTHING = dict.fromkeys(OPTIONS)
 EVERYTHING = {
     "job_id": "1",
     "product_key": "k1",
     "device_names": ["d-1", "d-2"],
-    "firmware_id": "f1",
-    "dest_version": "2.0",
-    "job_type": "UPGRADE_FIRMWARE",
+    "expected_product_key": "k1",
+    "expected_firmware_id": "f1",
+    "expected_version": "2.0",
+    "expected_job_type": "UPGRADE_FIRMWARE",
 }
 
 
-def fly(rollout, wanted, instance=None):
+def preflight(rollout, wanted, instance=None):
     """The checks by name."""
-    checks = Preflight(rollout.client(), {**NOTHING, **wanted}, instance).run()
+    return run_checks(rollout.client(), wanted, instance)
+
+
+def run_checks(client, wanted, instance=None):
+    findings = Probe(client, {**NOTHING, **wanted}, instance).call_all()
+    checks = [check(findings) for check in CHECKS]
     assert [check.name for check in checks] == NAMES
     for check in checks:
-        assert not check.sentence.endswith(".")
+        assert not check.message.endswith(".")
         assert (check.hint is not None) >= (check.ok is False)
         assert check.ok is not True or (check.hint, check.code) == (None, None)
     return {check.name: check for check in checks}
@@ -73,115 +104,117 @@ def world(**more):
     return Rollout({**batch("d-1", "d-2"), **more})
 
 
-def test_all_is_well():
+def test_all_checks_pass():
     rollout = world()
-    checks = fly(rollout, EVERYTHING)
+    checks = preflight(rollout, EVERYTHING)
     assert (failed(checks), skipped(checks)) == ([], ["iot_instance"])
     assert rollout.actions == list(ACTIONS)
-    assert [checks[name].sentence for name in PERMISSIONS] == [f"{action} may be asked" for action in ACTIONS]
-    assert checks["job"].sentence == "batch 1 is known and IN_PROGRESS"
-    assert checks["job_dest_version"].sentence == "batch 1 has the dest_version 2.0"
-    assert checks["device"].sentence == "device d-1 of product k1 is known"
-    assert checks["clock"].sentence == "the clock is as good as the service's"
+    assert [checks[name].message for name in PERMISSIONS] == [f"{action} is allowed" for action in ACTIONS]
+    assert checks["job"].message == "batch 1 exists and is IN_PROGRESS"
+    assert checks["job_dest_version"].message == "batch 1 has the dest_version 2.0"
+    assert checks["device"].message == "device d-1 of product k1 exists"
+    assert checks["clock"].message == "the clock matches the service's"
 
 
-def test_the_batch_tells_what_is_not_given():
+def test_batch_supplies_what_is_not_given():
     rollout = world()
-    checks = fly(rollout, {"job_id": "1"})
+    checks = preflight(rollout, {"job_id": "1"})
     assert rollout.actions == list(ACTIONS)
     assert failed(checks) == []
     assert skipped(checks) == ["iot_instance", "job_product_key", "job_firmware_id", "job_dest_version", "job_type"]
-    assert checks["job_type"].sentence == "no job_type is given that the batch could be compared with"
+    assert checks["job_type"].message == "no expected_job_type is given to compare with the batch"
 
 
-def test_a_task_need_not_tell_its_product():
+def test_task_without_a_product():
     rollout = world()
     client = rollout.client()
-    peek = client.peek
+    first_page = client.first_page
 
     def without_product(operation, size, **arguments):
-        listing = peek(operation, size, **arguments)
+        listing = first_page(operation, size, **arguments)
         return listing._replace(rows=[{**row, "product_key": None} for row in listing.rows])
 
-    client.peek = without_product
-    checks = {check.name: check for check in Preflight(client, {**NOTHING, "job_id": "1"}).run()}
-    assert checks["device"].sentence == "device d-1 of product k1 is known"
+    client.first_page = without_product
+    checks = run_checks(client, {"job_id": "1"})
+    assert checks["device"].message == "device d-1 of product k1 exists"
 
 
-def test_a_device_of_another_product_is_not_taken():
+def test_device_of_another_product_is_not_used():
     rollout = world(products=[{"product_key": "k1"}, {"product_key": "k9"}])
-    checks = fly(rollout, {"job_id": "1", "product_key": "k9"})
+    checks = preflight(rollout, {"job_id": "1", "product_key": "k9"})
+    assert (failed(checks), checks["device"].ok, checks["job_product_key"].ok) == ([], None, None)
+    checks = preflight(rollout, {"job_id": "1", "expected_product_key": "k9"})
     assert (failed(checks), checks["device"].ok) == (["job_product_key"], None)
 
 
-def test_without_a_batch():
+def test_device_without_a_batch():
     rollout = world()
-    checks = fly(rollout, {"product_key": "k1", "device_names": ["d-1"]})
+    checks = preflight(rollout, {"product_key": "k1", "device_names": ["d-1"]})
     assert rollout.actions == ["ListOTAUnfinishedTaskByDevice", "ListOTAModuleVersionsByDevice"]
     assert failed(checks) == []
-    assert checks["permission_query_ota_job"].sentence == "QueryOTAJob was not asked, because no job_id is known"
+    assert checks["permission_query_ota_job"].message == "QueryOTAJob was not called, because no job_id is known"
     assert checks["permission_list_ota_job_by_device"].ok is None
     assert (checks["job"].ok, checks["device"].ok) == (None, True)
 
 
-def test_a_batch_without_tasks_tells_no_device():
-    checks = fly(Rollout(batch()), {"job_id": "1"})
+def test_batch_without_tasks_supplies_no_device():
+    checks = preflight(Rollout(batch()), {"job_id": "1"})
     assert failed(checks) == []
-    assert checks["permission_list_ota_unfinished_task_by_device"].sentence == (
-        "ListOTAUnfinishedTaskByDevice was not asked, because no device_name is known"
+    assert checks["permission_list_ota_unfinished_task_by_device"].message == (
+        "ListOTAUnfinishedTaskByDevice was not called, because no device_name is known"
     )
-    assert checks["device"].sentence == "no device is known that could be asked about"
+    assert checks["device"].message == "there is no device to query"
 
 
 @pytest.mark.parametrize(("action", "name"), list(zip(ACTIONS, PERMISSIONS)))
-def test_one_permission_is_missing(action, name):
+def test_permission_is_missing(action, name):
     rollout = world()
     rollout.fault("no_permission", action=action)
-    checks = fly(rollout, EVERYTHING)
+    checks = preflight(rollout, EVERYTHING)
     assert failed(checks) == [name]
     assert rollout.actions == list(ACTIONS)
-    assert checks[name].sentence.startswith(f"{action} may not be asked (request id ")
+    assert checks[name].message.startswith(f"{action} is denied (request ID ")
     assert (checks[name].code, checks["access_key"].ok) == ("NoPermission", True)
     assert "administrator" in checks[name].hint
 
 
-def test_all_permissions_are_missing():
+def test_permissions_are_all_missing():
     rollout = world()
     rollout.fault("no_permission")
-    checks = fly(rollout, EVERYTHING)
+    checks = preflight(rollout, EVERYTHING)
     assert failed(checks) == list(PERMISSIONS)
     assert (checks["access_key"].ok, checks["job"].ok, checks["device"].ok) == (True, None, None)
 
 
 @pytest.mark.parametrize(("seconds", "ok"), [(3600, False), (-3600, False), (400, False), (200, True), (-30, True)])
-def test_the_clock(seconds, ok):
+def test_clock_offset(seconds, ok):
     rollout = world()
     rollout.fault("clock_skew", seconds=seconds)
-    checks = fly(rollout, EVERYTHING)
+    checks = preflight(rollout, EVERYTHING)
     assert checks["clock"].ok is ok
     assert failed(checks) == ([] if ok else ["clock"])
-    assert checks["clock"].sentence == (
+    assert checks["clock"].message == (
         f"the clock is {abs(seconds)} s {'behind' if seconds > 0 else 'ahead of'} the service's"
     )
 
 
-def test_a_clock_that_cannot_be_followed():
+def test_clock_that_jumps():
     rollout = world()
     rollout.fault("clock_skew", seconds=3600, times=1)  # it jumps back after the first request
-    checks = fly(rollout, EVERYTHING)
+    checks = preflight(rollout, EVERYTHING)
     assert failed(checks) == ["clock"]
-    assert "although the request bore the service's own time" in checks["clock"].sentence
+    assert "although the request carried the service's own time" in checks["clock"].message
 
 
-def test_a_dead_endpoint_is_asked_once():
+def test_endpoint_without_a_response_is_called_once():
     rollout = world()
     rollout.fault("hang")
-    checks = fly(rollout, EVERYTHING)
+    checks = preflight(rollout, EVERYTHING)
     assert (failed(checks), set(rollout.actions)) == (["endpoint"], {"QueryOTAJob"})
     assert checks["endpoint"].code == "connection_broken"
     assert skipped(checks) == NAMES[1:]
-    assert checks["permission_list_ota_task_by_job"].sentence == (
-        "ListOTATaskByJob was not asked, because its answer could be no better than the one before"
+    assert checks["permission_list_ota_task_by_job"].message == (
+        "ListOTATaskByJob was not called, because it would fail like the call before it"
     )
 
 
@@ -189,14 +222,14 @@ def test_a_dead_endpoint_is_asked_once():
     ("fault", "keys", "code"),
     [
         ("html", {"status": 502}, "http_502"),
-        ("html", {"status": 200}, "html_answer"),
+        ("html", {"status": 200}, "html_response"),
         ("redirect", {"location": "https://elsewhere.example.com/"}, "redirect"),
     ],
 )
-def test_something_else_answers(fault, keys, code):
+def test_endpoint_of_something_else(fault, keys, code):
     rollout = world()
     rollout.fault(fault, **keys)
-    checks = fly(rollout, EVERYTHING)
+    checks = preflight(rollout, EVERYTHING)
     assert (failed(checks), checks["endpoint"].code) == (["endpoint"], code)
     assert checks["access_key"].ok is None
 
@@ -205,134 +238,148 @@ def test_something_else_answers(fault, keys, code):
     ("key", "code"),
     [({"secret": "other"}, "SignatureDoesNotMatch"), ({"id": "nobody"}, "InvalidAccessKeyId.NotFound")],
 )
-def test_a_wrong_key(key, code):
+def test_access_key_is_wrong(key, code):
     rollout = world()
     known = rollout.service.scenario.access_keys[0]
-    rollout.keys = Credentials(key.get("id", known.id), key.get("secret", known.secret))
-    checks = {check.name: check for check in Preflight(rollout.client(), EVERYTHING).run()}
+    wrong = Credentials(key.get("id", known.id), key.get("secret", known.secret))
+    rollout.keys = RefreshableCredentials.of_key(wrong)
+    checks = preflight(rollout, EVERYTHING)
     assert (failed(checks), checks["access_key"].code) == (["access_key"], code)
     assert (checks["endpoint"].ok, rollout.actions) == (True, ["QueryOTAJob"])
 
 
-def test_an_expired_token():
+def test_security_token_has_expired():
     rollout = world()
     rollout.fault("token_expired")
-    checks = fly(rollout, EVERYTHING)
+    checks = preflight(rollout, EVERYTHING)
     assert (failed(checks), checks["access_key"].code) == (["access_key"], "InvalidSecurityToken.Expired")
 
 
-def test_no_instance_is_given_and_one_is_needed():
-    checks = fly(world(instance_id="iot-1"), EVERYTHING)
+def test_instance_is_missing():
+    checks = preflight(world(instance_id="iot-1"), EVERYTHING)
     assert (failed(checks), checks["access_key"].ok) == (["iot_instance"], True)
-    assert checks["iot_instance"].sentence.startswith("no iot_instance_id is given, and the service refused it with ")
+    assert checks["iot_instance"].message == (
+        "no iot_instance_id is given, and the service refused the request with iot.system.InstanceNotFound (HTTP 200)"
+        ' and says "the instance does not exist"'
+    )
 
 
-def test_a_wrong_instance():
-    checks = fly(world(instance_id="iot-1"), EVERYTHING, "iot-2")
+def test_instance_is_wrong():
+    checks = preflight(world(instance_id="iot-1"), EVERYTHING, "iot-2")
     assert failed(checks) == ["iot_instance"]
-    assert checks["iot_instance"].sentence.startswith("iot_instance_id iot-2 is given, and the service refused it")
+    assert checks["iot_instance"].message == (
+        "iot_instance_id iot-2 is given, and the service refused the request with iot.system.InstanceNotFound (HTTP"
+        ' 200) and says "the instance does not exist"'
+    )
 
 
-def test_the_instance_is_answered_for():
-    checks = fly(world(), EVERYTHING, "iot-1")
-    assert checks["iot_instance"].sentence == "the service answers for the instance iot-1"
+def test_instance_is_known():
+    checks = preflight(world(), EVERYTHING, "iot-1")
+    assert checks["iot_instance"].message == "the service knows instance iot-1"
     rollout = world()
     rollout.fault("no_permission")
-    assert fly(rollout, EVERYTHING, "iot-1")["iot_instance"].ok is None
+    assert preflight(rollout, EVERYTHING, "iot-1")["iot_instance"].ok is None
 
 
-def test_an_unknown_batch():
-    checks = fly(world(), {**EVERYTHING, "job_id": "7"})
+def test_batch_is_unknown():
+    checks = preflight(world(), {**EVERYTHING, "job_id": "7"})
     assert (failed(checks), checks["job"].code) == (["job"], "unknown_job")
-    assert checks["job"].sentence == "the service does not know batch 7"
+    assert checks["job"].message == "the service does not know batch 7"
     assert checks["permission_query_ota_job"].ok is True
-    assert checks["job_type"].sentence == "no batch is known that could be compared with the job_type"
+    assert checks["job_type"].message == "there is no batch to compare with expected_job_type"
 
 
 @pytest.mark.parametrize(
     ("option", "value", "name", "others"),
     [
-        ("product_key", "k9", "job_product_key", ["device"]),
-        ("dest_version", "3.0", "job_dest_version", []),
-        ("job_type", "VERIFY_FIRMWARE", "job_type", []),
+        ("expected_product_key", "k9", "job_product_key", []),
+        ("expected_version", "3.0", "job_dest_version", []),
+        ("expected_job_type", "VERIFY_FIRMWARE", "job_type", []),
     ],
 )
-def test_another_batch_than_was_meant(option, value, name, others):
-    checks = fly(world(products=[{"product_key": "k1"}, {"product_key": "k9"}]), {**EVERYTHING, option: value})
+def test_batch_is_not_the_expected_one(option, value, name, others):
+    checks = preflight(world(products=[{"product_key": "k1"}, {"product_key": "k9"}]), {**EVERYTHING, option: value})
     assert [check for check in failed(checks) if not check.startswith("permission")] == [name, *others]
     assert checks[name].code == "wrong_job"
-    assert checks[name].sentence.endswith(f", and {value} was expected")
+    assert checks[name].message.endswith(f"; expected {value}")
 
 
-def test_another_package_than_was_meant():
-    checks = fly(world(), {**EVERYTHING, "firmware_id": "f9"})
+def test_package_is_not_the_expected_one():
+    checks = preflight(world(), {**EVERYTHING, "expected_firmware_id": "f9"})
     assert failed(checks) == ["permission_list_ota_job_by_device", "job_firmware_id"]
     assert checks["permission_list_ota_job_by_device"].code == "iot.ota.FirmwareNotFound"
-    assert "got no usable answer" in checks["permission_list_ota_job_by_device"].sentence
+    assert "failed" in checks["permission_list_ota_job_by_device"].message
 
 
-def test_a_batch_that_does_not_tell():
+def test_batch_without_an_expected_fact():
     rollout = world()
     client = rollout.client()
     get = client.get
     client.get = lambda operation, **arguments: {**get(operation, **arguments), "dest_version": None}
-    checks = {check.name: check for check in Preflight(client, EVERYTHING).run()}
-    assert (failed(checks), checks["job_dest_version"].code) == (["job_dest_version"], "incomplete")
+    checks = run_checks(client, EVERYTHING)
+    assert failed(checks) == ["job_dest_version"]
+    assert checks["job_dest_version"] == Check(
+        "job_dest_version",
+        False,
+        "batch 1 has no dest_version",
+        "leave expected_version out, because no gate can compare it",
+        "incomplete",
+    )
 
 
-def test_an_unknown_device():
-    checks = fly(world(), {**EVERYTHING, "device_names": ["nobody"]})
+def test_device_is_unknown():
+    checks = preflight(world(), {**EVERYTHING, "device_names": ["nobody"]})
     assert (failed(checks), checks["device"].code) == (["device"], "unknown_device")
-    assert checks["device"].sentence == "the service does not know device nobody of product k1"
+    assert checks["device"].message == "the service does not know device nobody of product k1"
 
 
-def test_an_answer_about_another_batch():
+def test_response_about_another_batch():
     rollout = world()
     rollout.fault("wrong_job", action="QueryOTAJob")
-    checks = fly(rollout, EVERYTHING)
+    checks = preflight(rollout, EVERYTHING)
     assert failed(checks) == ["permission_query_ota_job"]
-    assert checks["permission_query_ota_job"].code == "wrong_answer"
+    assert checks["permission_query_ota_job"].code == "wrong_response"
     assert (checks["endpoint"].ok, checks["job"].ok) == (True, None)
 
 
-def test_throttling_is_no_missing_permission():
+def test_throttled_operation_fails():
     rollout = world()
     rollout.fault("throttling", action="ListOTATaskByJob")
-    checks = fly(rollout, EVERYTHING)
+    checks = preflight(rollout, EVERYTHING)
     assert failed(checks) == ["permission_list_ota_task_by_job"]
     assert checks["permission_list_ota_task_by_job"].code == "Throttling.User"
 
 
-def test_a_service_that_tells_no_time():
+def test_responses_without_the_time():
     rollout = world()
     client, send = rollout.client(), rollout.send
     rollout.send = lambda *arguments: send(*arguments)._replace(headers={})
-    checks = {check.name: check for check in Preflight(client, EVERYTHING).run()}
+    checks = run_checks(client, EVERYTHING)
     assert (failed(checks), checks["clock"].ok) == ([], None)
 
 
 @pytest.mark.parametrize(
     ("code", "status", "topic"),
     [
-        ("timeout", None, Topic.NETWORK),
-        ("proxy_authentication", 407, Topic.NETWORK),
-        ("http_404", 404, Topic.NETWORK),
-        ("wrong_answer", None, Topic.OTHER),
-        ("InternalError", 500, Topic.OTHER),
-        ("Forbidden.RAM", 403, Topic.PERMISSION),
-        ("iot.common.RamActionPermissionDeny", 200, Topic.PERMISSION),
-        ("iot.system.InstanceNotFound", 200, Topic.INSTANCE),
-        ("InvalidAccessKeyId.Inactive", 400, Topic.KEY),
-        ("MissingSecurityToken", 400, Topic.KEY),
-        ("InvalidTimeStamp.Expired", 400, Topic.CLOCK),
-        ("InvalidParameter", 400, Topic.OTHER),
+        ("timeout", None, FailureTopic.NETWORK),
+        ("proxy_authentication", 407, FailureTopic.NETWORK),
+        ("http_404", 404, FailureTopic.NETWORK),
+        ("wrong_response", None, FailureTopic.OTHER),
+        ("InternalError", 500, FailureTopic.OTHER),
+        ("Forbidden.RAM", 403, FailureTopic.PERMISSION),
+        ("iot.common.RamActionPermissionDeny", 200, FailureTopic.PERMISSION),
+        ("iot.system.InstanceNotFound", 200, FailureTopic.INSTANCE),
+        ("InvalidAccessKeyId.Inactive", 400, FailureTopic.KEY),
+        ("MissingSecurityToken", 400, FailureTopic.KEY),
+        ("InvalidTimeStamp.Expired", 400, FailureTopic.CLOCK),
+        ("InvalidParameter", 400, FailureTopic.OTHER),
     ],
 )
-def test_what_a_failure_is_about(code, status, topic):
-    assert topic_of(code, status) is topic
+def test_failure_topic(code, status, topic):
+    assert failure_topic(code, status) is topic
 
 
-def test_a_mistake_of_ours_is_not_hidden():
+def test_mistake_of_ours_is_raised():
     rollout = world()
     client = rollout.client()
 
@@ -341,4 +388,140 @@ def test_a_mistake_of_ours_is_not_hidden():
 
     client.get = mistake
     with pytest.raises(ZeroDivisionError):
-        Preflight(client, EVERYTHING).run()
+        Probe(client, EVERYTHING).call_all()
+
+
+# --- Checks on made-up findings ---------------------------------------------------------------------------------------
+
+SUCCESS = {"QueryOTAJob": Call()}
+DENIED = {"QueryOTAJob": Call(error=OtaError("no", code="NoPermission", hint="ask", http_status=403, request_id="R-1"))}
+BROKEN = {"QueryOTAJob": Call(error=OtaError("the service refused", code="Odd", hint="look", http_status=400))}
+MIXED_UP = {"QueryOTAJob": Call(error=OtaError("mixed up", code="wrong_response", hint="check proxy"))}
+NOTHING_CALLED = {"QueryOTAJob": Call(missing=("job_id",))}
+
+
+@pytest.mark.parametrize(
+    ("calls", "check"),
+    [
+        (SUCCESS, Check("endpoint", True, "the service responds")),
+        (DENIED, Check("endpoint", True, "the service responds")),
+        (MIXED_UP, Check("endpoint", None, "the service sent no response")),
+        (NOTHING_CALLED, Check("endpoint", None, "the service sent no response")),
+    ],
+)
+def test_check_endpoint(calls, check):
+    assert check_endpoint(Findings(NOTHING, calls=calls)) == check
+
+
+@pytest.mark.parametrize(("calls", "ok"), [(SUCCESS, True), (DENIED, True), (BROKEN, None), (NOTHING_CALLED, None)])
+def test_check_access_key(calls, ok):
+    message = "the service accepts the access key and the signature"
+    if ok is None:
+        message = "no response shows whether the service accepts the access key"
+    assert check_access_key(Findings(NOTHING, calls=calls)) == Check("access_key", ok, message)
+
+
+@pytest.mark.parametrize(
+    ("offset", "check"),
+    [
+        (None, Check("clock", None, "no response shows the service's time")),
+        (1.4, Check("clock", True, "the clock matches the service's")),
+        (-1.4, Check("clock", True, "the clock matches the service's")),
+        (2.0, Check("clock", True, "the clock is 2 s behind the service's")),
+        (-300.0, Check("clock", True, "the clock is 300 s ahead of the service's")),
+        (
+            301.0,
+            Check(
+                "clock",
+                False,
+                "the clock is 301 s behind the service's",
+                "set the clock of this machine, preferably by NTP",
+                "clock_off",
+            ),
+        ),
+    ],
+)
+def test_check_clock(offset, check):
+    assert check_clock(Findings(NOTHING, clock_offset=offset)) == check
+
+
+@pytest.mark.parametrize(
+    ("instance", "calls", "ok", "message"),
+    [
+        (None, SUCCESS, None, "no iot_instance_id is sent, which is right for an instance without an ID"),
+        ("iot-1", SUCCESS, True, "the service knows instance iot-1"),
+        ("iot-1", DENIED, None, "no response shows whether instance iot-1 exists"),
+    ],
+)
+def test_check_instance(instance, calls, ok, message):
+    assert check_instance(Findings(NOTHING, instance, calls)) == Check("iot_instance", ok, message)
+
+
+@pytest.mark.parametrize(
+    ("call", "ok", "message", "hint", "code"),
+    [
+        (Call(), True, "QueryOTAJob is allowed", None, None),
+        (
+            Call(skipped=True),
+            None,
+            "QueryOTAJob was not called, because it would fail like the call before it",
+            None,
+            None,
+        ),
+        (
+            Call(missing=("product_key", "device_name")),
+            None,
+            "QueryOTAJob was not called, because no product_key and no device_name is known",
+            None,
+            None,
+        ),
+        (DENIED["QueryOTAJob"], False, "QueryOTAJob is denied (request ID R-1)", "ask", "NoPermission"),
+        (BROKEN["QueryOTAJob"], False, "QueryOTAJob failed: the service refused", "look", "Odd"),
+        (
+            Call(error=OtaError("no route", code="timeout", hint="check")),
+            None,
+            "no response shows whether QueryOTAJob is allowed",
+            None,
+            "timeout",
+        ),
+    ],
+)
+def test_check_permission(call, ok, message, hint, code):
+    findings = Findings(NOTHING, calls={"QueryOTAJob": call})
+    assert check_permission(findings, "QueryOTAJob") == Check("permission_query_ota_job", ok, message, hint, code)
+
+
+def test_check_job():
+    inputs = {**NOTHING, "job_id": "7"}
+    assert check_job(Findings(NOTHING)) == Check("job", None, "no job_id is given")
+    assert check_job(Findings(inputs)) == Check("job", None, "no response shows whether batch 7 exists")
+    assert check_job(Findings(inputs, job={"found": True, "job_status": None})) == Check(
+        "job", True, "batch 7 exists and is without a state"
+    )
+
+
+def test_check_expectation():
+    inputs = {**NOTHING, "job_id": "7", "expected_version": "2.0"}
+    same = Findings(inputs, job={"found": True, "dest_version": "2.0"})
+    assert check_expectation(same, "expected_version") == Check(
+        "job_dest_version", True, "batch 7 has the dest_version 2.0"
+    )
+    other = Findings(inputs, job={"found": True, "dest_version": "1.0"})
+    assert check_expectation(other, "expected_version") == Check(
+        "job_dest_version",
+        False,
+        "batch 7 has the dest_version 1.0; expected 2.0",
+        "check job_id and expected_version: another batch may be meant",
+        "wrong_job",
+    )
+
+
+def test_check_device():
+    assert check_device(Findings(NOTHING)) == Check("device", None, "there is no device to query")
+    known = Findings(NOTHING, product_key="k1", device_name="d-1")
+    assert check_device(known) == Check("device", None, "no response shows whether device d-1 exists")
+
+
+def test_checks_are_complete_without_any_call():
+    skipped_calls = dict.fromkeys(ACTIONS, Call(skipped=True))
+    assert [check(Findings(NOTHING, calls=skipped_calls)).ok for check in CHECKS] == [None] * len(NAMES)

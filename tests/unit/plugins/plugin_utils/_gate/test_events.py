@@ -8,7 +8,7 @@ import json
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import TASK_STATUSES
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.events import Changes
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.events import ChangeDetector
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 
 FIVE = {"prefix": "d-", "count": 5, "jitter": 0}
@@ -17,12 +17,12 @@ KNOWN = {"min_devices": 5, "wait_interval": 2}
 
 
 def listen(rollout, *job_ids, **options):
-    """The events of all looks of a gate."""
-    changes = Changes(job_ids)
-    return [event for look in rollout.looks(*job_ids, **options) for event in changes.of(look)]
+    """The events of all polls of a gate."""
+    changes = ChangeDetector(job_ids)
+    return [event for poll in rollout.polls(*job_ids, **options) for event in changes.events(poll)]
 
 
-def told(events):
+def outline(events):
     """What matters of each: how the batch is and its tasks, or the verdict and why."""
     return [
         (event["job_status"], {name: number for name, number in event["by_status"].items() if number})
@@ -32,9 +32,9 @@ def told(events):
     ]
 
 
-def test_a_rollout_that_passes_is_told_once():
+def test_a_rollout_that_passes_is_reported_once():
     events = listen(Rollout(batch(FIVE)), "1", **KNOWN)
-    assert told(events) == [
+    assert outline(events) == [
         ("IN_PROGRESS", {"QUEUED": 5}),
         ("pending", "unfinished"),
         ("IN_PROGRESS", {"IN_PROGRESS": 5}),
@@ -68,7 +68,7 @@ def test_an_event_says_all_that_is_known():
         "seconds": 0.0,
         "time": "2024-11-19T09:47:43Z",
     }
-    reason = {"code": "unfinished", "sentence": "1 of 1 device pending (1 offline)", "count": 1, "devices": ["客厅"]}
+    reason = {"code": "unfinished", "message": "1 of 1 device pending (1 offline)", "count": 1, "devices": ["客厅"]}
     assert second == {
         "type": "verdict",
         "job_ids": ["1"],
@@ -77,40 +77,39 @@ def test_an_event_says_all_that_is_known():
         "final": False,
         "reason": "unfinished",
         "reasons": [reason],
-        "denominator": 1,
-        "counts": {"succeeded": 0, "verified": 0, "failed": 0, "pending": 1, "executed": 0, "canceled": 0},
-        "classes": {"failed": {}, "pending": {"offline": 1}},
-        "msg": "job 1: pending: 1 of 1 device pending (1 offline); 0 s of 60 min; waiting (offline): 客厅.",
+        "counts": {"total": 1, "succeeded": 0, "verified": 0, "failed": 0, "pending": 1, "executed": 0, "canceled": 0},
+        "by_class": {"failed": {}, "pending": {"offline": 1}},
+        "msg": "batch 1: pending: 1 of 1 device pending (1 offline); 0 s of 60 min; waiting (offline): 客厅.",
         "failure": None,
         "seconds": 0.0,
         "time": "2024-11-19T09:47:43Z",
     }
     assert (last["verdict"], last["counts"]["verified"]) == ("passed", 1)
-    assert last["msg"].startswith("job 1: passed: 1 of 1 device succeeded and reported the new version; ")
+    assert last["msg"].startswith("batch 1: passed: 1 of 1 device succeeded and reported the new version; ")
 
 
-def test_the_last_event_says_what_the_gate_answers():
+def test_the_last_event_says_what_the_gate_returns():
     world = batch(FIVE, {"name": "d-2", "course": "fails", "step": -2}, OFFLINE)
     result = Rollout(world).gate("1", wait_interval=2)
     last = listen(Rollout(world), "1", wait_interval=2)[-1]
-    kept = ("verdict", "final", "reasons", "denominator", "counts", "classes", "msg")
+    kept = ("verdict", "final", "reasons", "counts", "by_class", "msg")
     assert {name: last[name] for name in kept} == {name: result[name] for name in kept}
     assert last["verdict"] == "failed"
 
 
 def test_time_alone_is_no_event():
     soaking = listen(Rollout(batch(FIVE)), "1", soak=600, **KNOWN)
-    assert told(soaking)[-4:] == [
+    assert outline(soaking)[-4:] == [
         ("COMPLETED", {"SUCCEEDED": 5}),
         ("pending", "confirming"),
         ("pending", "soaking"),
         ("passed", "proved"),
     ]
     late = listen(Rollout(batch(OFFLINE)), "1", wait_timeout=7200)
-    assert told(late) == [("IN_PROGRESS", {"QUEUED": 1}), ("pending", "unfinished"), ("timed_out", "deadline")]
+    assert outline(late) == [("IN_PROGRESS", {"QUEUED": 1}), ("pending", "unfinished"), ("timed_out", "deadline")]
 
 
-def test_each_batch_is_told_by_itself():
+def test_each_batch_has_its_own_events():
     world = batch({"name": "d-1", "course": "offline"})
     world["jobs"] += [{"job_id": "2", "firmware_id": "f1", "devices": [{"name": "d-2", "jitter": 0}]}]
     events = listen(Rollout(world), "2", "1", wait_interval=2, wait_timeout=60)
@@ -119,20 +118,20 @@ def test_each_batch_is_told_by_itself():
     assert {tuple(event["job_ids"]) for event in events if event["type"] == "verdict"} == {("2", "1")}
 
 
-def test_an_outage_is_told_when_it_begins_and_when_it_ends():
+def test_an_outage_is_reported_when_it_begins_and_when_it_ends():
     rollout = Rollout(batch(OFFLINE))
-    changes = Changes(["1"])
-    looks = rollout.looks("1", wait_timeout=7200, tolerated_errors=1000)
+    changes = ChangeDetector(["1"])
+    polls = rollout.polls("1", wait_timeout=7200, max_consecutive_errors=1000)
 
     def events(number):
-        return [event for _look in range(number) for event in changes.of(next(looks))]
+        return [event for _poll in range(number) for event in changes.events(next(polls))]
 
-    assert told(events(3)) == [("IN_PROGRESS", {"QUEUED": 1}), ("pending", "unfinished")]
+    assert outline(events(3)) == [("IN_PROGRESS", {"QUEUED": 1}), ("pending", "unfinished")]
     rollout.fault("http_error")
     (outage,) = events(30)
     assert (outage["verdict"], outage["reason"], outage["final"]) == ("pending", "error", False)
     assert outage["failure"]["code"] == "ServiceUnavailable"
-    assert outage["denominator"] == 1  # what is known from before
+    assert outage["counts"]["total"] == 1  # what is known from before
     rollout.fault("")
     (over,) = events(3)
     assert (over["verdict"], over["reason"], over["failure"]) == ("pending", "unfinished", None)
@@ -142,22 +141,22 @@ def test_an_outage_at_the_start_says_nothing_of_batches():
     rollout = Rollout(batch(FIVE))
     rollout.fault("http_error", times=6)
     events = listen(rollout, "1", **KNOWN)
-    assert told(events)[0] == ("pending", "error")
+    assert outline(events)[0] == ("pending", "error")
     assert (events[1]["type"], events[1]["previous"]) == ("batch", None)
-    assert told(events)[-1] == ("passed", "proved")
+    assert outline(events)[-1] == ("passed", "proved")
 
 
-def test_what_is_not_believed_is_not_told_of_batches():
+def test_an_incomplete_poll_emits_no_event_of_a_batch():
     rollout = Rollout(batch({"prefix": "d-", "count": 101, "jitter": 0}))
     rollout.fault("pages_short")
     events = listen(rollout, "1", wait_interval=15)
-    assert told(events) == [("inconclusive", "incomplete")] * 2
+    assert outline(events) == [("inconclusive", "incomplete")] * 2
     assert [event["final"] for event in events] == [False, True]
 
 
-def test_an_unknown_batch_is_told_as_such():
+def test_an_unknown_batch_is_reported_as_such():
     events = listen(Rollout(batch(FIVE)), "7", wait_interval=30)
-    assert told(events) == [(None, {}), ("pending", "starting"), *[("inconclusive", "unknown_job")] * 2]
+    assert outline(events) == [(None, {}), ("pending", "starting"), *[("inconclusive", "unknown_job")] * 2]
     assert (events[0]["found"], events[0]["finished"], events[0]["total"]) == (False, False, 0)
     assert [event["final"] for event in events[1:]] == [False, False, True]
 

@@ -11,8 +11,8 @@ from collections import Counter
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.credentials import Credentials
-from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.provider import unusable
-from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.refresh import Provider
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.provider import credentials_error
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.refresh import RefreshableCredentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import _is_permanent
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.result import MAX_ENTRIES
@@ -23,19 +23,20 @@ OFFLINE = {"name": "d-3", "course": "offline"}
 KNOWN = {"min_devices": 5}
 
 
-def test_a_rollout_that_passes_is_told_as_it_happens():
+def test_a_rollout_that_passes_is_reported_as_it_happens():
     rollout = Rollout(batch(FIVE))
     result = rollout.gate("1", wait_interval=2, wait_timeout=1800, **KNOWN)
     assert rollout.lines == [
-        "job 1: the rollout must be settled by 2024-11-19T10:17:43Z; the start grace is 2 min",
-        "job 1: 0 succeeded, 0 failed, 5 pending (5 offline); 0 s of 30 min",
-        "job 1: 0 succeeded, 0 failed, 5 pending (5 in progress); 2 s of 30 min",
-        "job 1: 5 succeeded, 0 failed, 0 pending; seen as passed in 1 of 2 looks in a row; 8 s of 30 min",
-        "job 1: passed: 5 of 5 devices succeeded and reported the new version; 10 s of 30 min",
+        "batch 1: the rollout must be settled by 2024-11-19T10:17:43Z; start grace 2 min",
+        "batch 1: 0 succeeded, 0 failed, 5 pending (5 offline); 0 s of 30 min",
+        "batch 1: 0 succeeded, 0 failed, 5 pending (5 in progress); 2 s of 30 min",
+        "batch 1: 5 succeeded, 0 failed, 0 pending; confirming passed: 1 of 2 polls; 8 s of 30 min",
+        "batch 1: passed: 5 of 5 devices succeeded and reported the new version; 10 s of 30 min",
     ]
     assert result["msg"] == f"{rollout.lines[-1]}."
-    assert (result["verdict"], result["final"], result["looks"]) == ("passed", True, 6)
+    assert (result["verdict"], result["final"], result["polls"]) == ("passed", True, 6)
     assert result["counts"] == {
+        "total": 5,
         "succeeded": 5,
         "verified": 5,
         "failed": 0,
@@ -44,11 +45,11 @@ def test_a_rollout_that_passes_is_told_as_it_happens():
         "canceled": 0,
     }
     assert [device["version"] for device in result["devices"]] == ["2.0"] * 5
-    assert [poll["seconds"] for poll in result["polls"]] == [0.0, 8.0, 10.0]
+    assert [poll["seconds"] for poll in result["timeline"]] == [0.0, 8.0, 10.0]
     assert rollout.warnings == []
 
 
-def test_versions_are_asked_for_only_when_all_else_is_well():
+def test_versions_are_read_only_when_all_else_is_fine():
     rollout = Rollout(batch(FIVE))
     rollout.gate("1", wait_interval=2, **KNOWN)
     assert rollout.actions[:10] == ["QueryOTAJob", "ListOTATaskByJob"] * 4 + ["QueryOTAJob", "ListOTATaskByJob"]
@@ -58,26 +59,26 @@ def test_versions_are_asked_for_only_when_all_else_is_well():
 def test_failures_end_the_wait_at_once_and_are_named():
     rollout = Rollout(batch(FIVE, {"name": "客厅 *", "course": "fails", "step": -2, "jitter": 0}, OFFLINE))
     result = rollout.gate("1", wait_interval=2, max_failed=0)
-    assert (result["verdict"], result["elapsed"]) == ("failed", 10.0)
+    assert (result["verdict"], result["elapsed_seconds"]) == ("failed", 10.0)
     assert rollout.lines[-2:] == [
-        "job 1: failed: 1 of 6 devices failed (1 download), and none may; 10 s of 60 min",
-        "job 1: failed (download): 客厅 *; waiting (offline): d-3",
+        "batch 1: failed: 1 of 5 finished devices failed (1 download); none may fail; 10 s of 60 min",
+        "batch 1: failed (download): 客厅 *; waiting (offline): d-3",
     ]
-    (failure,) = result["failures"]
+    (failure,) = result["failed_devices"]
     assert (failure["device_name"], failure["class"], failure["job_id"]) == ("客厅 *", "download", "1")
     assert failure["detail"].startswith("-2")
-    assert [laggard["device_name"] for laggard in result["laggards"]] == ["d-3"]
+    assert [device["device_name"] for device in result["pending_devices"]] == ["d-3"]
 
 
 def test_a_device_that_stays_offline_ends_with_the_deadline():
     rollout = Rollout(batch(FIVE, OFFLINE))
     result = rollout.gate("1", wait_interval=15, wait_timeout=300)
-    assert (result["verdict"], result["elapsed"]) == ("timed_out", 300.0)
+    assert (result["verdict"], result["elapsed_seconds"]) == ("timed_out", 300.0)
     assert result["msg"] == (
-        "job 1: timed out: the rollout was not settled within 5 min, 1 of 5 devices pending (1 offline);"
+        "batch 1: timed out: the rollout was not settled within 5 min, 1 of 5 devices pending (1 offline);"
         " 5 min of 5 min; late (offline): d-3."
     )
-    heartbeats = [line for line in rollout.lines if line.startswith("job 1: 4 succeeded")]
+    heartbeats = [line for line in rollout.lines if line.startswith("batch 1: 4 succeeded")]
     assert len(heartbeats) == 5  # when it came to that, and once a minute
     assert rollout.clock.elapsed == pytest.approx(300)
 
@@ -85,15 +86,15 @@ def test_a_device_that_stays_offline_ends_with_the_deadline():
 def test_what_is_tolerated_may_be_late():
     result = Rollout(batch(FIVE, OFFLINE)).gate("1", max_pending=1)
     assert result["verdict"] == "passed"
-    assert result["elapsed"] >= 120  # no new task for the start grace
-    assert result["classes"] == {"failed": {}, "pending": {"offline": 1}}
+    assert result["elapsed_seconds"] >= 120  # no new task for the start grace
+    assert result["by_class"] == {"failed": {}, "pending": {"offline": 1}}
 
 
 def test_success_on_the_old_version_is_failure():
     world = batch(FIVE, {"name": "d-3", "course": "reports_wrong_version", "status": "SUCCEEDED"})
     result = Rollout(world).gate("1", wait_interval=2, **KNOWN)
-    assert (result["verdict"], result["classes"]["failed"]) == ("failed", {"wrong_version": 1})
-    assert result["failures"][0]["version"] == "2.0-wrong"
+    assert (result["verdict"], result["by_class"]["failed"]) == ("failed", {"wrong_version": 1})
+    assert result["failed_devices"][0]["version"] == "2.0-wrong"
     blind = Rollout(world).gate("1", wait_interval=2, verify_versions=False, **KNOWN)
     assert blind["verdict"] == "passed"
 
@@ -103,28 +104,28 @@ def test_the_soak_finds_a_device_that_falls_back():
     assert Rollout(world).gate("1", wait_interval=2, **KNOWN)["verdict"] == "passed"
     rollout = Rollout(world)
     soaked = rollout.gate("1", wait_interval=5, soak=90, **KNOWN)
-    assert (soaked["verdict"], soaked["classes"]["failed"]) == ("failed", {"wrong_version": 1})
+    assert (soaked["verdict"], soaked["by_class"]["failed"]) == ("failed", {"wrong_version": 1})
     assert Counter(rollout.actions)["ListOTAModuleVersionsByDevice"] == 4 * 5  # two to confirm either, none between
 
 
 def test_devices_that_are_on_the_version_already_count_by_name():
     world = batch({"name": "d-1", "jitter": 0}, {"name": "d-2", "course": "already_on_target"})
     result = Rollout(world).gate("1", wait_interval=2, expected_devices=["d-1", "d-2"], verify_versions=False)
-    assert (result["verdict"], result["denominator"]) == ("passed", 2)
+    assert (result["verdict"], result["counts"]["total"]) == ("passed", 2)
     assert [device["class"] for device in result["devices"]] == [None, "already_on_target"]
 
 
 def test_a_device_that_another_batch_has_is_named_with_it():
     rollout = Rollout(batch({"name": "d-1", "course": "busy"}))
     result = rollout.gate("1", wait_interval=2)
-    assert (result["verdict"], result["classes"]["failed"]) == ("failed", {"busy": 1})
-    assert result["failures"][0]["busy_with"] == "19"
+    assert (result["verdict"], result["by_class"]["failed"]) == ("failed", {"busy": 1})
+    assert result["failed_devices"][0]["busy_with"] == "19"
 
 
 def test_another_job_than_was_meant_fails_at_once():
-    result = Rollout(batch(FIVE)).gate("1", dest_version="2.1")
-    assert (result["verdict"], result["elapsed"], result["looks"]) == ("failed", 0.0, 1)
-    assert result["reasons"][0]["sentence"] == 'batch 1 has the dest_version "2.0", and "2.1" was expected'
+    result = Rollout(batch(FIVE)).gate("1", expected_version="2.1")
+    assert (result["verdict"], result["elapsed_seconds"], result["polls"]) == ("failed", 0.0, 1)
+    assert result["reasons"][0]["message"] == 'batch 1 has the dest_version "2.0"; expected "2.1"'
 
 
 def test_a_dynamic_batch_needs_names():
@@ -136,14 +137,14 @@ def test_a_dynamic_batch_needs_names():
 
 def test_passing_errors_are_outlived_and_the_others_not():
     rollout = Rollout(batch(FIVE))
-    rollout.fault("http_error", times=6 * 3)  # three looks with all their attempts
+    rollout.fault("http_error", times=6 * 3)  # three polls with all their attempts
     result = rollout.gate("1", wait_interval=2, **KNOWN)
     assert result["verdict"] == "passed"
-    assert sum("look" in line and "ServiceUnavailable" in line for line in rollout.lines) >= 1
+    assert sum("poll" in line and "ServiceUnavailable" in line for line in rollout.lines) >= 1
     rollout = Rollout(batch(FIVE))
     rollout.fault("http_error")
-    result = rollout.gate("1", tolerated_errors=2)
-    assert (result["verdict"], result["reasons"][0]["code"], result["looks"]) == ("inconclusive", "too_many_errors", 3)
+    result = rollout.gate("1", max_consecutive_errors=2)
+    assert (result["verdict"], result["reasons"][0]["code"], result["polls"]) == ("inconclusive", "too_many_errors", 3)
     assert result["failure"]["code"] == "ServiceUnavailable"
     rollout = Rollout(batch(FIVE))
     rollout.fault("no_permission", action="ListOTAModuleVersionsByDevice")
@@ -158,10 +159,10 @@ def test_passing_errors_are_outlived_and_the_others_not():
         ("ServiceUnavailable", {"retry": Retry.LATER}, False, False),
         ("Throttling.User", {"retry": Retry.SLOWER}, False, False),
         ("SignatureNonceUsed", {"retry": Retry.ONCE}, False, False),
-        ("html_answer", {}, False, False),
-        ("unknown_host", {"systemic": True}, False, True),
-        ("unknown_host", {"systemic": True}, True, False),
-        ("Forbidden.RAM", {"systemic": True}, True, True),
+        ("html_response", {}, False, False),
+        ("unknown_host", {"affects_all": True}, False, True),
+        ("unknown_host", {"affects_all": True}, True, False),
+        ("Forbidden.RAM", {"affects_all": True}, True, True),
         ("iot.ota.Odd", {}, True, True),
     ],
 )
@@ -169,7 +170,7 @@ def test_which_errors_no_repetition_can_mend(code, options, learned, permanent):
     assert _is_permanent(OtaError("no", code=code, hint="?", **options), learned) is permanent
 
 
-def test_a_look_that_hangs_is_given_up_at_the_deadline():
+def test_a_poll_that_hangs_is_canceled_at_the_deadline():
     rollout = Rollout(batch(FIVE, OFFLINE))
     left = []
 
@@ -182,9 +183,9 @@ def test_a_look_that_hangs_is_given_up_at_the_deadline():
         raise TimeoutError
 
     result = rollout.gate("1", run=run, wait_interval=10, wait_timeout=90)
-    assert (result["verdict"], result["elapsed"]) == ("timed_out", 90.0)
+    assert (result["verdict"], result["elapsed_seconds"]) == ("timed_out", 90.0)
     assert left == pytest.approx([90, 80, 70])
-    assert result["denominator"] == 5  # what is known from the look before
+    assert result["counts"]["total"] == 5  # what is known from the poll before
 
 
 def test_a_gate_that_never_saw_anything_says_why():
@@ -202,19 +203,19 @@ def test_a_gate_that_never_saw_anything_says_why():
     assert result["verdict"] == "timed_out"
     assert [reason["code"] for reason in result["reasons"]] == ["deadline", "starting"]
     assert re.fullmatch(
-        r"job 1: timed out: the rollout was not settled within 5 s; no look has come to an end yet; 5 s of 5 s;"
-        r" the last look failed: QueryOTAJob .*ServiceUnavailable.*\.",
+        r"batch 1: timed out: the rollout was not settled within 5 s; no poll has completed yet; 5 s of 5 s;"
+        r" the last poll failed: QueryOTAJob .*ServiceUnavailable.*\.",
         result["msg"],
     )
     assert result["failure"]["action"] == "QueryOTAJob"
 
 
-def test_a_look_that_failed_before_a_good_one_is_not_blamed():
+def test_a_poll_that_failed_before_a_good_one_is_not_blamed():
     rollout = Rollout(batch(FIVE, OFFLINE))
     rollout.fault("http_error", times=6)
     result = rollout.gate("1", wait_interval=2, wait_timeout=300)
     assert (result["verdict"], "failure" in result) == ("timed_out", False)
-    assert "last look" not in result["msg"]
+    assert "last poll" not in result["msg"]
 
 
 def test_a_short_time_is_warned_of():
@@ -222,17 +223,18 @@ def test_a_short_time_is_warned_of():
     rollout = Rollout(batch(FIVE, **limits))
     rollout.gate("1", wait_timeout=120)
     assert rollout.warnings == [
-        "job 1 cannot be settled before the deadline: it takes 5 min, and wait_timeout is 2 min. Raise wait_timeout."
+        "batch 1 cannot be settled before the deadline: it takes at least 5 min, but wait_timeout is 2 min."
+        " Raise wait_timeout."
     ]
     assert rollout.lines[0] == (
-        "job 1: the rollout must be settled by 2024-11-19T09:49:43Z; at 1 devices a minute, the last of batch 1 is told"
-        " at 2024-11-19T09:52:43Z; a device of batch 1 has 10 min; it is tried 2 times more, 5 min apart;"
-        " the start grace is 2 min"
+        "batch 1: the rollout must be settled by 2024-11-19T09:49:43Z; batch 1: rate limit 1 device a minute,"
+        " last device notified at 2024-11-19T09:52:43Z, per-device time-out 10 min, 2 retries after 5 min;"
+        " start grace 2 min"
     )
     rollout = Rollout(batch(FIVE, **limits))
     rollout.gate("1", wait_timeout=600)
     assert rollout.warnings == [
-        "job 1 may not be settled before the deadline: it takes 25 min if devices time out, and wait_timeout is 10 min."
+        "batch 1 may miss the deadline: if devices time out, it takes at least 25 min, but wait_timeout is 10 min."
         " Raise wait_timeout."
     ]
 
@@ -241,8 +243,8 @@ def test_a_large_batch_is_counted_with_nine_requests():
     rollout = Rollout(batch({"prefix": "d-", "count": 1000, "course": "offline"}))
     result = rollout.gate("1", wait=False)
     assert Counter(rollout.actions) == {"QueryOTAJob": 1, "ListOTATaskByJob": 8}
-    assert (result["verdict"], result["denominator"], result["devices"]) == ("pending", 1000, [])
-    assert len(result["laggards"]) == 100
+    assert (result["verdict"], result["counts"]["total"], result["devices"]) == ("pending", 1000, [])
+    assert len(result["pending_devices"]) == 100
     small = Rollout(batch({"prefix": "d-", "count": 700, "course": "offline"}))
     assert len(small.gate("1", wait=False)["devices"]) == 700
     assert len(small.actions) == 9
@@ -252,7 +254,9 @@ def test_a_large_batch_is_listed_for_its_proof():
     rollout = Rollout(batch({"prefix": "d-", "count": 1000, "jitter": 0}))
     result = rollout.gate("1", wait_interval=4, min_devices=1000, max_qps=10.0)
     assert (result["verdict"], result["counts"]["verified"], len(result["devices"])) == ("passed", 1000, 1000)
-    assert any("reading the versions takes about 1 min 40 s" in line for line in rollout.lines)
+    assert any(
+        "all tasks succeeded; reading the versions of 1000 devices, about 1 min 40 s" in line for line in rollout.lines
+    )
     blind = Rollout(batch({"prefix": "d-", "count": 1000, "jitter": 0}))
     assert blind.gate("1", wait_interval=4, min_devices=1000, verify_versions=False)["verdict"] == "passed"
     assert len(blind.actions) == 9 * 4
@@ -261,33 +265,35 @@ def test_a_large_batch_is_listed_for_its_proof():
 def test_a_total_that_does_not_follow_the_state_is_not_believed(monkeypatch):
     rollout = Rollout(batch({"prefix": "d-", "count": 1000, "jitter": 0}))
     client = rollout.client()
-    peek = client.peek
+    first_page = client.first_page
     monkeypatch.setattr(rollout, "client", lambda: client)
-    monkeypatch.setattr(client, "peek", lambda *asked, **others: peek(*asked, **others)._replace(announced=1000))
+    monkeypatch.setattr(
+        client, "first_page", lambda *arguments, **others: first_page(*arguments, **others)._replace(announced=1000)
+    )
     result = rollout.gate("1", wait=False)
     assert Counter(rollout.actions)["ListOTATaskByJob"] == 2 + 10  # the rows say that the number is not theirs
-    assert (result["denominator"], len(result["devices"])) == (1000, 1000)
+    assert (result["counts"]["total"], len(result["devices"])) == (1000, 1000)
 
 
-def test_a_list_that_is_not_whole_is_inconclusive_in_the_end():
+def test_an_incomplete_list_is_inconclusive_in_the_end():
     rollout = Rollout(batch({"prefix": "d-", "count": 101, "jitter": 0}))
     rollout.fault("pages_short")
     result = rollout.gate("1", wait_interval=15)
-    assert (result["verdict"], result["looks"]) == ("inconclusive", 6)
-    assert result["reasons"][0]["sentence"].startswith("the list of the tasks of batch 1 is not whole: 101 rows")
+    assert (result["verdict"], result["polls"]) == ("inconclusive", 6)
+    assert result["reasons"][0]["message"].startswith("the task list of batch 1 is incomplete: 101 rows")
 
 
 # --- Once -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_single_look_waits_for_nothing():
+def test_a_single_poll_waits_for_nothing():
     rollout = Rollout(batch(FIVE))
     result = rollout.gate("1", wait=False)
     assert (result["verdict"], result["final"], rollout.clock.elapsed) == ("pending", False, 0.0)
     assert result["reasons"][0]["code"] == "unfinished"
 
 
-def test_looks_of_scheduled_runs_go_on():
+def test_polls_of_scheduled_runs_continue():
     rollout = Rollout(batch(FIVE, OFFLINE))
     results = []
     for _hour in range(3):
@@ -298,8 +304,8 @@ def test_looks_of_scheduled_runs_go_on():
     assert [result["verdict"] for result in results] == ["pending", "pending", "passed"]
     assert [result["reasons"][0]["code"] for result in results] == ["unfinished", "confirming", "proved"]
     assert len({result["started"] for result in results}) == 1
-    assert results[-1]["laggards"][0]["idle_seconds"] == pytest.approx(7200)
-    assert [poll["seconds"] for poll in results[-1]["polls"]] == pytest.approx([0.0, 0.0, 3600.0, 3600.0, 7200.0])
+    assert results[-1]["pending_devices"][0]["idle_seconds"] == pytest.approx(7200)
+    assert [poll["seconds"] for poll in results[-1]["timeline"]] == pytest.approx([0.0, 0.0, 3600.0, 3600.0, 7200.0])
     late = rollout.gate("1", wait=False, wait_timeout=86400, history=results[0]["history"])
     rollout.clock.elapsed += 86400
     late = rollout.gate("1", wait=False, wait_timeout=86400, history=late["history"])
@@ -316,7 +322,7 @@ def test_both_dialects_give_the_same_result(wire):
     results = [Rollout(batch(*devices), *place).gate("1", **options) for place in (wire, ("alibaba", "json"))]
     for result in results:
         result.pop("jobs")  # fields that one of the vendors does not return
-        for entry in result["failures"] + result["laggards"] + result["devices"]:
+        for entry in result["failed_devices"] + result["pending_devices"] + result["devices"]:
             entry.pop("detail")
     assert results[0] == results[1]
     assert results[0]["verdict"] == "passed"
@@ -326,25 +332,25 @@ def test_several_batches_are_judged_together():
     world = batch({"name": "d-1", "jitter": 0})
     world["jobs"] += [{"job_id": "2", "firmware_id": "f1", "devices": [{"name": "d-2", "course": "fails"}]}]
     result = Rollout(world).gate("1", "2", wait_interval=2)
-    assert (result["verdict"], result["denominator"]) == ("failed", 2)
+    assert (result["verdict"], result["counts"]["total"]) == ("failed", 2)
     assert [job["job_id"] for job in result["jobs"]] == ["1", "2"]
-    assert result["msg"].startswith("jobs 1, 2: failed: 1 of 2 devices failed (1 upgrade), and none may; ")
+    assert result["msg"].startswith("batches 1, 2: failed: 1 of 2 finished devices failed (1 upgrade); none may fail; ")
 
 
 def test_an_unknown_job_is_waited_for_and_then_said():
     result = Rollout(batch(FIVE)).gate("7", wait_interval=30)
     assert (result["verdict"], result["reasons"][0]["code"]) == ("inconclusive", "unknown_job")
-    assert 120 <= result["elapsed"] <= 200
+    assert 120 <= result["elapsed_seconds"] <= 200
     assert result["jobs"] == [{"job_id": "7", "found": False, "finished": False}]
 
 
-def test_the_course_stays_short():
+def test_the_timeline_stays_short():
     rollout = Rollout(batch(FIVE, OFFLINE))
     rollout.gate("1", wait=False)
     polls = [{"seconds": float(n), "succeeded": n, "failed": 0, "pending": 0} for n in range(MAX_ENTRIES)]
-    result = rollout.gate("1", wait=False, previous={"polls": polls})
-    assert len(result["polls"]) <= MAX_ENTRIES
-    assert result["polls"][0] == polls[0]
+    result = rollout.gate("1", wait=False, previous={"timeline": polls})
+    assert len(result["timeline"]) <= MAX_ENTRIES
+    assert result["timeline"][0] == polls[0]
 
 
 # --- Credentials that expire -----------------------------------------------------------------------------------------
@@ -356,7 +362,7 @@ class Lease:
     """Temporary keys of the simulated account, one after the other, each for an hour."""
 
     name = "ecs_ram_role"
-    place = "the metadata service"
+    origin = "the metadata service"
     renewable = True
 
     def __init__(self, rollout, broken=()):
@@ -364,7 +370,7 @@ class Lease:
         self.broken = broken
         self.times = []
 
-    def at_hand(self):
+    def load_static(self):
         return None
 
     def secrets(self):
@@ -373,14 +379,14 @@ class Lease:
     def fetch(self):
         self.times.append(self.clock.elapsed)
         if len(self.times) in self.broken:
-            raise unusable("no answer", "wait", passing=True)
+            raise credentials_error("no response", "wait", transient=True)
         key = TEMPORARY[len(self.times) - 1]
         return Credentials(key["id"], key["secret"], key["security_token"], self.clock.wall() + 3600)
 
 
 def leased(rollout, **keywords):
     lease = Lease(rollout, **keywords)
-    rollout.keys = Provider(lease, lambda secrets: None, rollout.clock.wall)
+    rollout.keys = RefreshableCredentials(lease, lambda secrets: None, rollout.clock.wall)
     return lease
 
 
@@ -388,7 +394,7 @@ def test_a_long_gate_outlives_its_credentials():
     rollout = Rollout({**batch(OFFLINE), "access_keys": TEMPORARY})
     lease = leased(rollout)
     result = rollout.gate("1", wait_interval=60, wait_timeout=3 * 3600)
-    assert (result["verdict"], result["elapsed"]) == ("timed_out", 3 * 3600.0)
+    assert (result["verdict"], result["elapsed_seconds"]) == ("timed_out", 3 * 3600.0)
     assert [round(moment / 3300) for moment in lease.times] == [0, 1, 2, 3]
     assert all(moment % 3300 < 300 for moment in lease.times)
     assert "failure" not in result

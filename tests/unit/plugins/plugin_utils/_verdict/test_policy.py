@@ -72,6 +72,12 @@ def test_successes_needed(options, devices, needed):
     assert Policy(**options).succeeded_needed(devices) == needed
 
 
+def test_share_that_must_succeed_does_not_bound_failures():
+    """Neither does it in the number that must succeed without such a share."""
+    policy = Policy(min_succeeded_percent=50.0, max_pending=3)
+    assert (policy.failed_allowed(10), policy.succeeded_needed(10)) == (None, 5)
+
+
 @settings(derandomize=True, deadline=None)
 @given(
     st.decimals(0, 100, places=3),
@@ -96,8 +102,8 @@ def test_without_options_the_defaults_hold():
 def test_the_defaults_tolerate_nothing():
     policy = Policy()
     assert [policy.failed_allowed(100), policy.pending_allowed(100), policy.succeeded_needed(100)] == [0, 0, 100]
-    assert (policy.verify_versions, policy.allow_empty, policy.accept_canceled) == (True, False, False)
-    assert (policy.confirmations, policy.tolerated_errors, policy.min_executed) == (2, 5, 1)
+    assert (policy.verify_versions, policy.allow_empty, policy.ignore_canceled) == (True, False, False)
+    assert (policy.confirmations, policy.max_consecutive_errors, policy.min_executed) == (2, 5, 1)
     assert (policy.start_grace, policy.soak, policy.wait_timeout) == (120.0, 0.0, 3600.0)
 
 
@@ -106,7 +112,9 @@ def test_options_of_others_are_ignored():
 
 
 def test_a_policy_can_be_read_again():
-    policy = Policy(expected_devices=("d1", "d2"), max_failed_percent=2.5, job_type="VERIFY_FIRMWARE", soak=900.0)
+    policy = Policy(
+        expected_devices=("d1", "d2"), max_failed_percent=2.5, expected_job_type="VERIFY_FIRMWARE", soak=900.0
+    )
     assert read_policy(policy._asdict()) == policy
 
 
@@ -116,9 +124,18 @@ def test_names_count_once_and_without_blanks():
 
 def test_what_a_batch_is_expected_to_be_is_read_without_blanks():
     policy = read_policy(
-        {"product_key": " p1 ", "firmware_id": "f1\n", "dest_version": 2, "job_type": "verfiy_firmware"}
+        {
+            "expected_product_key": " p1 ",
+            "expected_firmware_id": "f1\n",
+            "expected_version": 2,
+            "expected_job_type": "verfiy_firmware",
+        }
     )
     assert policy[2:6] == ("p1", "f1", "2", "VERIFY_FIRMWARE")
+
+
+def test_whole_number_may_be_written_with_a_point():
+    assert read_policy({"max_failed": 2.0, "soak": 0.5}) == Policy(max_failed=2, soak=0.5)
 
 
 LEAST_AND_MOST = {
@@ -131,7 +148,7 @@ LEAST_AND_MOST = {
     "max_pending_percent": (0, 100),
     "soak": (0, 31 * 86400),
     "confirmations": (1, 100),
-    "tolerated_errors": (0, 1000),
+    "max_consecutive_errors": (0, 1000),
     "start_grace": (0, 86400),
     "wait_timeout": (1, 366 * 86400),
 }
@@ -149,53 +166,97 @@ def test_numbers_have_bounds(name):
         assert raised.value.cause.startswith(f"{name} is ")
 
 
+WHOLE = ("min_devices", "max_failed", "min_executed", "max_pending", "confirmations", "max_consecutive_errors")
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_numbers_of_things_are_whole(name):
+    with pytest.raises(OtaError) as raised:
+        read_policy({name: 1.5})
+    assert str(raised.value) == f"No request was sent: {name} is 1.5; give a whole number."
+
+
+@pytest.mark.parametrize("name", ["ignore_canceled", "allow_empty", "verify_versions"])
+def test_switches_are_true_or_false(name):
+    assert [getattr(read_policy({name: value}), name) for value in (True, False)] == [True, False]
+    with pytest.raises(OtaError) as raised:
+        read_policy({name: 1})
+    assert str(raised.value) == f"No request was sent: {name} is 1; give true or false."
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         pytest.param(
             {"max_failed": -1},
-            "Nothing was asked: max_failed is -1; give a number from 0 to 1000000.",
+            "No request was sent: max_failed is -1; it must be between 0 and 1000000.",
             id="below",
         ),
         pytest.param(
             {"max_failed_percent": 101},
-            "Nothing was asked: max_failed_percent is 101; give a number from 0 to 100.",
+            "No request was sent: max_failed_percent is 101; it must be between 0 and 100.",
             id="above",
         ),
         pytest.param(
             {"expected_devices": ["d1"], "min_devices": 1},
-            "Nothing was asked: min_devices is given together with expected_devices; "
-            "leave min_devices out, because the names tell how many there must be.",
+            "No request was sent: min_devices is given together with expected_devices; "
+            "leave min_devices out: the number of names is the minimum.",
             id="names and their number",
         ),
         pytest.param(
             {"expected_devices": []},
-            "Nothing was asked: expected_devices is empty; name at least one device, or leave the option out.",
+            "No request was sent: expected_devices is empty; name at least one device, or leave the option out.",
             id="no name",
         ),
         pytest.param(
             {"expected_devices": ["d1", " "]},
-            "Nothing was asked: entry 2 of expected_devices is blank; check the variable that it comes from.",
+            "No request was sent: entry 2 of expected_devices is blank; check the variable it comes from.",
             id="a blank name",
         ),
         pytest.param(
             {"expected_devices": [None]},
-            "Nothing was asked: entry 1 of expected_devices is not text; write it in quotes.",
+            "No request was sent: entry 1 of expected_devices is not text; write it in quotes.",
             id="no text",
         ),
         pytest.param(
             {"expected_devices": "d1,d2"},
-            "Nothing was asked: expected_devices is not a list; give a list of names.",
+            "No request was sent: expected_devices is not a list; give a list of names.",
             id="a text for a list",
         ),
         pytest.param(
-            {"dest_version": " "},
-            "Nothing was asked: dest_version is blank; check the variable that it comes from, or leave the option out.",
+            {"expected_devices": {"d1": "d2"}},
+            "No request was sent: expected_devices is not a list; give a list of names.",
+            id="a mapping for a list",
+        ),
+        pytest.param(
+            {"max_failed": "1" * 21},
+            f"No request was sent: max_failed is {'1' * 20}; give a number.",
+            id="a text for a number, cut",
+        ),
+        pytest.param(
+            {"soak": True},
+            "No request was sent: soak is True; give a number.",
+            id="a switch for a number",
+        ),
+        pytest.param(
+            {"max_failed": 0.00012345678901234567},
+            "No request was sent: max_failed is 0.000123456789012345; give a whole number.",
+            id="a fraction for a whole number, cut",
+        ),
+        pytest.param(
+            {"allow_empty": "yes and no and maybe so"},
+            "No request was sent: allow_empty is yes and no and maybe; give true or false.",
+            id="a text for a switch, cut",
+        ),
+        pytest.param(
+            {"expected_version": " "},
+            "No request was sent: expected_version is blank;"
+            " check the variable it comes from, or leave the option out.",
             id="a blank expectation",
         ),
     ],
 )
-def test_what_cannot_be_used_is_refused(options, message):
+def test_invalid_options_are_rejected(options, message):
     with pytest.raises(OtaError) as raised:
         read_policy(options)
     assert str(raised.value) == message

@@ -2,18 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The truth table of the gate, row by row. What holds for all facts is in ``test__verdict_laws.py``."""
+"""The truth table of the gate, row by row. What holds for all facts is in ``tests/proof/test_laws.py``."""
 
 from __future__ import annotations
 
 import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import MAX_ROWS
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import read_history
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import Policy
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.rules import _WAITING, Reason
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.snapshot import utc
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import as_facts, judge
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.wording import MAX_NAMES, duration
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.rules import _WAITING
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.snapshot import format_time
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.wording import MAX_NAMES, Reason
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     NEW,
     NOW,
@@ -24,9 +25,9 @@ from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     codes,
     course,
     judged,
-    look,
     numbers,
     plain,
+    poll,
     report,
     settled,
     task,
@@ -37,8 +38,13 @@ UNKNOWN = (
     "the service does not know batch j1;"
     " check the ID, and that region, instance and access key are those of its account"
 )
-ERROR = OtaError("the service is busy", code="ServiceUnavailable", hint="ask again later")
-SAID = "Nothing was asked: the service is busy; ask again later"
+ERROR = OtaError("the service is busy", code="ServiceUnavailable", hint="try again later")
+SAID = "No request was sent: the service is busy; try again later"
+
+TOO_LARGE = (
+    "at most 100,000 tasks of a batch can be listed, so the tasks of a larger one can only be counted;"
+    " gate it alone, with versions.verify off and without expected_devices"
+)
 
 OPEN = batch("SSQQ", status="IN_PROGRESS")
 
@@ -48,8 +54,8 @@ def decided(verdict):
     return verdict.verdict, verdict.final, verdict.reasons[0].code
 
 
-def failed_look(now=NOW, **facts):
-    return look(now=now, error=ERROR, **facts)
+def failed_poll(now=NOW, **facts):
+    return poll(now=now, error=ERROR, **facts)
 
 
 # --- Row by row ------------------------------------------------------------------------------------------------------
@@ -57,396 +63,605 @@ def failed_look(now=NOW, **facts):
 ROWS = [
     # Row 1: not the job that was meant.
     pytest.param(
-        plain(dest_version="3.0.0"),
-        look(OPEN),
+        plain(expected_version="3.0.0"),
+        poll(OPEN),
         ("failed", True, "wrong_job"),
-        'batch j1 has the dest_version "2.0.0", and "3.0.0" was expected',
+        'batch j1 has the dest_version "2.0.0"; expected "3.0.0"',
         id="1-version",
     ),
     pytest.param(
-        plain(product_key="p2"),
-        look(OPEN),
+        plain(expected_product_key="p2"),
+        poll(OPEN),
         ("failed", True, "wrong_job"),
-        f'batch j1 has the product_key "{PRODUCT}", and "p2" was expected',
+        f'batch j1 has the product_key "{PRODUCT}"; expected "p2"',
         id="1-product",
     ),
     pytest.param(
-        plain(firmware_id="f2"),
-        look(OPEN),
+        plain(expected_firmware_id="f2"),
+        poll(OPEN),
         ("failed", True, "wrong_job"),
-        'batch j1 has the firmware_id "f1", and "f2" was expected',
+        'batch j1 has the firmware_id "f1"; expected "f2"',
         id="1-firmware",
     ),
     pytest.param(
-        plain(job_type="VERIFY_FIRMWARE"),
-        look(OPEN),
+        plain(expected_job_type="VERIFY_FIRMWARE"),
+        poll(OPEN),
         ("failed", True, "wrong_job"),
-        'batch j1 has the job_type "UPGRADE_FIRMWARE", and "VERIFY_FIRMWARE" was expected',
+        'batch j1 has the job_type "UPGRADE_FIRMWARE"; expected "VERIFY_FIRMWARE"',
         id="1-type",
     ),
     pytest.param(
-        plain(dest_version=NEW),
-        look(batch("S"), batch("S", job_id="j2", dest_version="3.0.0")),
+        plain(expected_version=NEW),
+        poll(batch("S"), batch("S", job_id="j2", dest_version="3.0.0")),
         ("failed", True, "wrong_job"),
-        'batch j2 has the dest_version "3.0.0", and "2.0.0" was expected',
+        'batch j2 has the dest_version "3.0.0"; expected "2.0.0"',
         id="1-one-of-two",
     ),
     pytest.param(
-        plain(product_key=PRODUCT, firmware_id="f1", dest_version=NEW, job_type="UPGRADE_FIRMWARE"),
-        look(OPEN),
+        plain(
+            expected_product_key=PRODUCT,
+            expected_firmware_id="f1",
+            expected_version=NEW,
+            expected_job_type="UPGRADE_FIRMWARE",
+        ),
+        poll(OPEN),
         ("pending", False, "unfinished"),
         "2 of 4 devices pending (2 offline)",
         id="1-not-all-as-meant",
     ),
     # Row 2: errors. How many are tolerated is below.
-    pytest.param(plain(), failed_look(), ("pending", False, "error"), f"look 2 failed: {SAID}", id="2-tolerated"),
+    pytest.param(plain(), failed_poll(), ("pending", False, "error"), f"poll 2 failed: {SAID}", id="2-tolerated"),
     pytest.param(
-        plain(tolerated_errors=0),
-        failed_look(),
+        plain(max_consecutive_errors=0),
+        failed_poll(),
         ("inconclusive", True, "too_many_errors"),
-        f"2 looks in a row failed, the last one so: {SAID}",
+        f"2 consecutive polls failed; last error: {SAID}",
         id="2-none-tolerated",
     ),
     pytest.param(
-        plain(), failed_look(permanent=True), ("inconclusive", True, "api_error"), SAID, id="2-no-use-to-ask-again"
+        plain(), failed_poll(permanent=True), ("inconclusive", True, "api_error"), SAID, id="2-no-retry-helps"
     ),
     # Row 3: incomplete.
     pytest.param(
         plain(),
-        look(batch("SS"), problems=("the list was shorter than announced",)),
+        poll(batch("SS"), problems=("the list was shorter than announced",)),
         ("inconclusive", False, "incomplete"),
         "the list was shorter than announced",
         id="3-problem",
     ),
     pytest.param(
         plain(),
-        look(batch(task("d1", "ODD"))),
+        poll(batch(task("d1", "ODD"))),
         ("inconclusive", False, "incomplete"),
         "a task of batch j1 is in the state ODD, which is not documented",
         id="3-state-of-a-task",
     ),
     pytest.param(
         plain(),
-        look(batch("SS", status="ODD")),
+        poll(batch("SS", status="ODD")),
         ("inconclusive", False, "incomplete"),
         "batch j1 is in the state ODD, which is not documented",
         id="3-state-of-a-batch",
     ),
     pytest.param(
-        plain(dest_version=NEW),
-        look(batch("SS", dest_version=None)),
+        plain(expected_version=NEW),
+        poll(batch("SS", dest_version=None)),
         ("inconclusive", False, "incomplete"),
-        "batch j1 does not tell its dest_version, so that it may be another than was meant",
-        id="3-untold",
+        "batch j1 has no dest_version, so it may not be the expected one",
+        id="3-value-missing",
     ),
     pytest.param(
         plain(),
-        look(batch("SS", total=3)),
+        poll(batch("SS", total=3)),
         ("inconclusive", False, "incomplete"),
         "batch j1 has 3 tasks, and 2 were read",
         id="3-lost-for-good",
     ),
     pytest.param(
         plain(),
-        look(batch("SQ", total=3, status="IN_PROGRESS")),
+        poll(batch("SQ", total=3, status="IN_PROGRESS")),
         ("inconclusive", False, "incomplete"),
         "batch j1 has 3 tasks, and 2 were read",
         id="3-lost-twice",
     ),
+    # A batch of more tasks than can be listed.
+    pytest.param(
+        plain(),
+        poll(numbers(SUCCEEDED=MAX_ROWS + 1)),
+        ("passed", True, "proved"),
+        "100001 of 100001 devices succeeded",
+        id="3-too-large-to-list-but-not-to-count",
+    ),
+    pytest.param(
+        plain(verify_versions=True),
+        poll(numbers(SUCCEEDED=MAX_ROWS + 1)),
+        ("inconclusive", True, "too_large"),
+        TOO_LARGE,
+        id="3-too-large-to-verify",
+    ),
+    pytest.param(
+        plain(verify_versions=True),
+        poll(numbers(SUCCEEDED=MAX_ROWS)),
+        ("pending", False, "unread"),
+        "reading all tasks before deciding",
+        id="3-as-large-as-can-be-listed",
+    ),
+    pytest.param(
+        plain(expected_devices=("d1",)),
+        poll(numbers(SUCCEEDED=MAX_ROWS + 1)),
+        ("inconclusive", True, "too_large"),
+        TOO_LARGE,
+        id="3-too-large-to-find-names",
+    ),
+    pytest.param(
+        plain(),
+        poll(batch("S", job_id="j2"), numbers(SUCCEEDED=MAX_ROWS + 1)),
+        ("inconclusive", True, "too_large"),
+        TOO_LARGE,
+        id="3-too-large-beside-another",
+    ),
     # Row 4: nothing to judge.
     pytest.param(
         plain(),
-        look(batch()),
+        poll(batch()),
         ("inconclusive", True, "nothing_to_judge"),
-        "there is no task, and nothing that could be judged",
+        "there is no task, so there is nothing to judge",
         id="4-no-task",
     ),
     pytest.param(
         plain(),
-        look(),
+        poll(),
         ("inconclusive", True, "nothing_to_judge"),
-        "there is no task, and nothing that could be judged",
+        "there is no task, so there is nothing to judge",
         id="4-no-batch",
     ),
     pytest.param(
         plain(),
-        look(fresh=False),
+        poll(fresh=False),
         ("pending", False, "starting"),
-        "no look has come to an end yet",
-        id="4-no-look",
+        "no poll has completed yet",
+        id="4-no-poll",
     ),
     pytest.param(
-        plain(accept_canceled=True),
-        look(batch("CC", status="CANCELED")),
+        plain(ignore_canceled=True),
+        poll(batch("CC", status="CANCELED")),
         ("inconclusive", True, "nothing_to_judge"),
-        "there is no task that was not canceled, and nothing that could be judged",
+        "all tasks were canceled, so there is nothing to judge",
         id="4-all-canceled",
     ),
     pytest.param(
         plain(start_grace=60.0),
-        look(batch()),
+        poll(batch()),
         ("pending", False, "starting"),
         "there is no task yet",
         id="4-in-grace",
     ),
     pytest.param(
         plain(),
-        look(batch(known=False)),
+        poll(batch(known=False)),
         ("inconclusive", True, "unknown_job"),
         UNKNOWN,
         id="4-unknown",
     ),
     pytest.param(
         plain(start_grace=60.0),
-        look(batch(known=False)),
+        poll(batch(known=False)),
         ("pending", False, "starting"),
         "the service does not know batch j1",
         id="4-unknown-in-grace",
     ),
     pytest.param(
         plain(allow_empty=True),
-        look(batch()),
+        poll(batch()),
         ("passed", True, "proved"),
-        "there is no task, which is allowed, and the rollout is finished",
+        "there is no task, which allow_empty permits, and the rollout is finished",
         id="4-allowed",
     ),
     pytest.param(
         plain(allow_empty=True),
-        look(batch(status="IN_PROGRESS")),
+        poll(batch(status="IN_PROGRESS")),
         ("pending", False, "starting"),
         "there is no task, and the rollout is not finished",
         id="4-allowed-but-open",
     ),
     pytest.param(
         plain(allow_empty=True),
-        look(batch(known=False)),
+        poll(batch(known=False)),
         ("inconclusive", True, "unknown_job"),
         UNKNOWN,
         id="4-allowed-but-unknown",
     ),
     pytest.param(
+        plain(allow_empty=True, ignore_canceled=True),
+        poll(batch("CC")),
+        ("inconclusive", True, "nothing_to_judge"),
+        "all tasks were canceled, so there is nothing to judge",
+        id="4-allowed-but-tasks-were-canceled",
+    ),
+    pytest.param(
+        plain(allow_empty=True),
+        poll(batch(status="CANCELED")),
+        ("inconclusive", True, "nothing_to_judge"),
+        "there is no task, so there is nothing to judge",
+        id="4-allowed-but-the-batch-was-canceled",
+    ),
+    pytest.param(
+        plain(allow_empty=True, min_devices=1),
+        poll(batch()),
+        ("inconclusive", True, "nothing_to_judge"),
+        "there is no task, so there is nothing to judge",
+        id="4-allowed-but-devices-are-required",
+    ),
+    pytest.param(
+        plain(allow_empty=True, start_grace=60.0),
+        poll(batch()),
+        ("pending", False, "starting"),
+        "there is no task yet",
+        id="4-allowed-but-in-grace",
+    ),
+    pytest.param(
+        plain(expected_devices=("d1",)),
+        poll(numbers(SUCCEEDED=0)),
+        ("pending", False, "unread"),
+        "reading all tasks before deciding",
+        id="4-no-task-by-numbers-that-are-not-devices",
+    ),
+    pytest.param(
         plain(),
-        look(batch("S", status="IN_PROGRESS", selection_type="DYNAMIC")),
+        poll(*(batch(job_id=job_id, status="IN_PROGRESS", all_listed=False) for job_id in ("j1", "j2"))),
+        ("pending", False, "unread"),
+        "reading all tasks before deciding",
+        id="4-no-task-by-numbers-of-two-batches",
+    ),
+    pytest.param(
+        plain(),
+        poll(batch(), fresh=False),
+        ("inconclusive", False, "nothing_to_judge"),
+        "there is no task, so there is nothing to judge",
+        id="4-an-earlier-poll-saw-none",
+    ),
+    pytest.param(
+        plain(),
+        poll(batch("S", status="IN_PROGRESS", selection_type="DYNAMIC")),
         ("inconclusive", True, "dynamic_batch"),
-        "a dynamic batch never ends; name the devices that it is meant to reach in expected_devices",
+        "a dynamic batch never ends; name the devices that it must reach in expected_devices",
         id="4-dynamic",
     ),
     # Row 5: failures above the bound. With max_pending the bound of row 6 is further away.
     pytest.param(
         plain(max_failed=1, max_pending=4),
-        look(batch("FFQQQQ", status="IN_PROGRESS")),
+        poll(batch("FFQQQQ", status="IN_PROGRESS")),
         ("failed", True, "too_many_failures"),
-        "2 of 6 devices failed (2 other), and no more than 1 may",
+        "2 of 2 finished devices failed (2 other); at most 1 may fail",
         id="5-number",
     ),
     pytest.param(
         plain(max_failed=0, max_pending=4),
-        look(batch("FQQQQ", status="IN_PROGRESS")),
+        poll(batch("FQQQQ", status="IN_PROGRESS")),
         ("failed", True, "too_many_failures"),
-        "1 of 5 devices failed (1 other), and none may",
+        "1 of 1 finished device failed (1 other); none may fail",
         id="5-none",
     ),
     pytest.param(
         plain(max_failed=2, max_pending=4),
-        look(batch("FFQQQQ", status="IN_PROGRESS")),
+        poll(batch("FFQQQQ", status="IN_PROGRESS")),
         ("pending", False, "unfinished"),
         "4 of 6 devices pending (4 offline)",
         id="5-number-not-met",
     ),
     pytest.param(
         plain(max_failed_percent=25, max_pending=4),
-        look(batch("SSFQQQ", status="IN_PROGRESS")),
+        poll(batch("SSFQQQ", status="IN_PROGRESS")),
         ("failed", True, "too_many_failures"),
-        "1 of 6 devices failed (1 other), and none may",
+        "1 of 3 finished devices failed (33.3 %, 1 other); at most 25 % may fail",
         id="5-share-of-executed",
     ),
     pytest.param(
         plain(max_failed_percent=25, max_pending=4),
-        look(batch("SSSFQQQQQ", status="IN_PROGRESS")),
+        poll(batch("SSSFQQQQQ", status="IN_PROGRESS")),
         ("pending", False, "unfinished"),
         "5 of 9 devices pending (5 offline)",
         id="5-share-not-met",
     ),
     pytest.param(
         plain(max_failed_percent=25, max_pending=9, min_executed=3),
-        look(batch("SFQQQQ", status="IN_PROGRESS")),
+        poll(batch("SFQQQQ", status="IN_PROGRESS")),
         ("pending", False, "unfinished"),
         "4 of 6 devices pending (4 offline)",
         id="5-sample-too-small",
     ),
     pytest.param(
         plain(max_failed_percent=25, max_pending=9, min_executed=3),
-        look(batch("SSFQQQ", status="IN_PROGRESS")),
+        poll(batch("SSFQQQ", status="IN_PROGRESS")),
         ("failed", True, "too_many_failures"),
-        "1 of 6 devices failed (1 other), and none may",
+        "1 of 3 finished devices failed (33.3 %, 1 other); at most 25 % may fail",
         id="5-sample-met",
     ),
     pytest.param(
         plain(max_failed=0, max_pending=9, min_executed=3),
-        look(batch("SFQQQQ", status="IN_PROGRESS")),
+        poll(batch("SFQQQQ", status="IN_PROGRESS")),
         ("pending", False, "unfinished"),
         "4 of 6 devices pending (4 offline)",
         id="5-sample-gates-a-number-too",
     ),
     pytest.param(
         plain(max_failed_percent=25, min_succeeded_percent=1, min_executed=50),
-        look(batch("SF")),
+        poll(batch("SF")),
         ("failed", True, "too_many_failures"),
-        "1 of 2 devices failed (1 other), and none may",
+        "1 of 2 finished devices failed (50.0 %, 1 other); at most 25 % may fail",
         id="5-no-larger-sample-will-come",
     ),
     pytest.param(
         plain(max_failed=0, max_pending=9),
-        look(batch("SCQQQQ", status="IN_PROGRESS")),
+        poll(batch("SCQQQQ", status="IN_PROGRESS")),
         ("failed", True, "too_many_failures"),
-        "1 of 6 devices failed (1 canceled), and none may",
+        "1 of 2 finished devices failed (1 canceled); none may fail",
         id="5-canceled-counts",
     ),
     pytest.param(
-        plain(max_failed=0, max_pending=9, accept_canceled=True),
-        look(batch("SCQQQQ", status="IN_PROGRESS")),
+        plain(max_failed=0, max_pending=9, ignore_canceled=True),
+        poll(batch("SCQQQQ", status="IN_PROGRESS")),
         ("passed", True, "proved"),
         "1 of 5 devices succeeded, 4 pending (4 offline), 1 canceled and not counted, as is allowed",
-        id="5-canceled-is-accepted",
+        id="5-canceled-is-ignored",
+    ),
+    pytest.param(
+        plain(max_failed_percent=10, min_executed=3, min_devices=3, start_grace=120.0),
+        poll(batch("SF")),
+        ("pending", False, "still_open"),
+        "new tasks may still appear; waiting until none has appeared for 2 min",
+        id="5-a-larger-sample-may-come",
+    ),
+    pytest.param(
+        plain(max_failed_percent=10, min_executed=3, min_devices=2, start_grace=120.0),
+        poll(batch("SF")),
+        ("failed", True, "too_many_failures"),
+        "1 of 2 finished devices failed (50.0 %, 1 other); at most 10 % may fail",
+        id="5-all-required-devices-are-the-sample",
+    ),
+    pytest.param(
+        plain(max_failed=0, max_failed_percent=50, max_pending=9),
+        poll(batch("SFQQ", status="IN_PROGRESS")),
+        ("failed", True, "too_many_failures"),
+        "1 of 2 finished devices failed (1 other); none may fail",
+        id="5-the-number-is-less-than-the-share",
     ),
     # Row 6: success out of reach.
     pytest.param(
         plain(min_succeeded_percent=100),
-        look(batch("SFQQ", status="IN_PROGRESS")),
+        poll(batch("SFQQ", status="IN_PROGRESS")),
         ("failed", True, "success_out_of_reach"),
-        "1 of 4 devices failed (1 other), and 4 must succeed",
+        "1 of 4 devices failed (1 other); 4 must succeed",
         id="6-all-must",
     ),
     pytest.param(
         plain(min_succeeded_percent=75),
-        look(batch("FFQQ", status="IN_PROGRESS")),
+        poll(batch("FFQQ", status="IN_PROGRESS")),
         ("failed", True, "success_out_of_reach"),
-        "2 of 4 devices failed (2 other), and 3 must succeed",
+        "2 of 4 devices failed (2 other); 3 must succeed",
         id="6-share",
     ),
     pytest.param(
         plain(min_succeeded_percent=75),
-        look(batch("FQQQ", status="IN_PROGRESS")),
+        poll(batch("FQQQ", status="IN_PROGRESS")),
         ("pending", False, "unfinished"),
         "3 of 4 devices pending (3 offline)",
         id="6-share-in-reach",
     ),
     pytest.param(
         plain(min_succeeded_percent=0),
-        look(batch("FF")),
+        poll(batch("FF")),
         ("failed", True, "success_out_of_reach"),
-        "2 of 2 devices failed (2 other), and 1 must succeed",
+        "2 of 2 devices failed (2 other); 1 must succeed",
         id="6-at-least-one",
     ),
     pytest.param(
         plain(min_devices=3),
-        look(batch("SS")),
+        poll(batch("SS")),
         ("failed", True, "too_few_devices"),
-        "2 devices had a task, and at least 3 should have had one",
+        "2 devices had a task; at least 3 must have one",
         id="6-too-few-devices",
     ),
     pytest.param(
         plain(min_devices=3),
-        look(batch("SS", status="IN_PROGRESS")),
+        poll(batch("SS", status="IN_PROGRESS")),
         ("pending", False, "still_open"),
-        "no task is unfinished, but the batch is, so that more may come",
+        "all tasks are finished, but the batch is not, so more may appear",
         id="6-too-few-devices-yet",
+    ),
+    pytest.param(
+        plain(min_devices=2, min_succeeded_percent=50),
+        poll(batch("SF")),
+        ("passed", True, "proved"),
+        "1 of 2 devices succeeded, 1 failed (1 other), as is allowed",
+        id="6-just-enough-devices",
+    ),
+    pytest.param(
+        plain(min_devices=1),
+        poll(batch(status="CANCELED")),
+        ("inconclusive", True, "nothing_to_judge"),
+        "there is no task, so there is nothing to judge",
+        id="6-no-device-at-all-is-row-4",
+    ),
+    pytest.param(
+        plain(min_devices=3, start_grace=120.0),
+        poll(batch("SS", utc_end_time=format_time(NOW - 120))),
+        ("failed", True, "too_few_devices"),
+        "2 devices had a task; at least 3 must have one",
+        id="6-too-few-devices-since-long",
+    ),
+    pytest.param(
+        plain(min_succeeded_percent=100, start_grace=120.0),
+        poll(batch("SF", status="IN_PROGRESS")),
+        ("failed", True, "success_out_of_reach"),
+        "1 of 2 devices failed (1 other); 2 must succeed",
+        id="6-whoever-comes-later-cannot-mend-it",
+    ),
+    pytest.param(
+        plain(min_succeeded_percent=90, start_grace=120.0),
+        poll(batch("SF", status="IN_PROGRESS")),
+        ("pending", False, "still_open"),
+        "all tasks are finished, but the batch is not, so more may appear",
+        id="6-those-who-come-later-may-mend-it",
+    ),
+    pytest.param(
+        plain(min_succeeded_percent=50, min_devices=4),
+        poll(batch("SFF", status="IN_PROGRESS")),
+        ("pending", False, "still_open"),
+        "all tasks are finished, but the batch is not, so more may appear",
+        id="6-the-missing-devices-may-succeed",
+    ),
+    pytest.param(
+        plain(min_succeeded_percent=50, min_devices=4),
+        poll(batch("FFF", status="IN_PROGRESS")),
+        ("failed", True, "success_out_of_reach"),
+        "3 of 3 devices failed (3 other); 2 must succeed",
+        id="6-the-missing-devices-are-too-few",
+    ),
+    pytest.param(
+        plain(min_succeeded_percent=75),
+        poll(batch("SSF", status="IN_PROGRESS")),
+        ("failed", True, "success_out_of_reach"),
+        "1 of 3 devices failed (1 other); 3 must succeed",
+        id="6-no-device-is-missing",
     ),
     # Row 7: canceled. Row 6 comes before it wherever it is known that nobody else comes.
     pytest.param(
         plain(start_grace=60.0, min_succeeded_percent=50),
-        look(batch("SCC", status="CANCELED")),
+        poll(batch("SCC", status="CANCELED")),
         ("failed", True, "batch_canceled"),
-        "a batch was canceled, 2 of 3 devices failed (2 canceled), and 2 must succeed",
+        "a batch was canceled, 2 of 3 devices failed (2 canceled); 2 must succeed",
         id="7-canceled",
     ),
     pytest.param(
         plain(start_grace=60.0, min_succeeded_percent=50),
-        look(batch("SCCQ", status="CANCELED")),
+        poll(batch("SCCQ", status="CANCELED")),
         ("pending", False, "unfinished"),
         "1 of 4 devices pending (1 offline)",
         id="7-something-unfinished",
     ),
     pytest.param(
         plain(start_grace=60.0, min_succeeded_percent=50),
-        look(batch("SCC", status="CANCELED"), batch(job_id="j2", status="IN_PROGRESS")),
+        poll(batch("SCC", status="CANCELED"), batch(job_id="j2", status="IN_PROGRESS")),
         ("pending", False, "still_open"),
-        "no task is unfinished, but the batch is, so that more may come",
+        "all tasks are finished, but the batch is not, so more may appear",
         id="7-the-other-batch-goes-on",
     ),
     pytest.param(
         plain(min_succeeded_percent=50),
-        look(batch("SC", status="CANCELED")),
+        poll(batch("SC", status="CANCELED")),
         ("passed", True, "proved"),
         "1 of 2 devices succeeded, 1 failed (1 canceled), as is allowed",
         id="7-success-met",
     ),
-    # Row 8: passed.
     pytest.param(
-        plain(), look(batch("SSS")), ("passed", True, "proved"), "3 of 3 devices succeeded", id="8-all-succeeded"
+        plain(start_grace=60.0, min_succeeded_percent=50, min_devices=4),
+        poll(batch("SCC", status="CANCELED")),
+        ("pending", False, "still_open"),
+        "new tasks may still appear; waiting until none has appeared for 1 min",
+        id="7-the-missing-device-may-succeed",
     ),
     pytest.param(
-        plain(), look(batch("S")), ("passed", True, "proved"), "1 of 1 device succeeded", id="8-one-succeeded"
+        plain(start_grace=60.0, min_succeeded_percent=50, min_devices=4),
+        poll(batch("CCC", status="CANCELED")),
+        ("failed", True, "batch_canceled"),
+        "a batch was canceled, 3 of 3 devices failed (3 canceled); 2 must succeed",
+        id="7-the-missing-device-is-too-few",
+    ),
+    pytest.param(
+        plain(start_grace=60.0, min_succeeded_percent=90, min_devices=4),
+        poll(batch("SSC", status="CANCELED")),
+        ("failed", True, "batch_canceled"),
+        "a batch was canceled, 1 of 3 devices failed (1 canceled); 3 must succeed",
+        id="7-the-missing-device-must-succeed-as-well",
+    ),
+    pytest.param(
+        plain(start_grace=60.0, min_succeeded_percent=75, min_devices=4),
+        poll(batch("SSCC", status="CANCELED")),
+        ("failed", True, "success_out_of_reach"),
+        "2 of 4 devices failed (2 canceled); 3 must succeed",
+        id="7-no-device-is-missing",
+    ),
+    pytest.param(
+        plain(start_grace=60.0, min_succeeded_percent=50, min_devices=1),
+        poll(batch("SSSCC", status="CANCELED")),
+        ("passed", True, "proved"),
+        "3 of 5 devices succeeded, 2 failed (2 canceled), as is allowed",
+        id="7-more-devices-than-there-must-be",
+    ),
+    pytest.param(
+        plain(start_grace=60.0, min_succeeded_percent=50),
+        poll(batch("SFF")),
+        ("pending", False, "still_open"),
+        "new tasks may still appear; waiting until none has appeared for 1 min",
+        id="7-the-same-without-a-cancellation",
+    ),
+    # Row 8: passed.
+    pytest.param(
+        plain(), poll(batch("SSS")), ("passed", True, "proved"), "3 of 3 devices succeeded", id="8-all-succeeded"
+    ),
+    pytest.param(
+        plain(), poll(batch("S")), ("passed", True, "proved"), "1 of 1 device succeeded", id="8-one-succeeded"
     ),
     pytest.param(
         plain(max_failed=1),
-        look(batch("SSF")),
+        poll(batch("SSF")),
         ("passed", True, "proved"),
         "2 of 3 devices succeeded, 1 failed (1 other), as is allowed",
         id="8-one-may-fail",
     ),
     pytest.param(
         plain(max_pending=1),
-        look(batch("SSN", status="IN_PROGRESS")),
+        poll(batch("SSN", status="IN_PROGRESS")),
         ("passed", True, "proved"),
         "2 of 3 devices succeeded, 1 pending (1 notified), as is allowed",
         id="8-one-may-be-unfinished",
     ),
     pytest.param(
         plain(max_pending=1),
-        look(batch("SSNN", status="IN_PROGRESS")),
+        poll(batch("SSNN", status="IN_PROGRESS")),
         ("pending", False, "unfinished"),
         "2 of 4 devices pending (2 notified)",
         id="8-but-not-two",
     ),
     pytest.param(
         plain(max_pending=1, max_pending_percent=10),
-        look(batch("SSN", status="IN_PROGRESS")),
+        poll(batch("SSN", status="IN_PROGRESS")),
         ("pending", False, "unfinished"),
         "1 of 3 devices pending (1 notified)",
         id="8-both-bounds-must-be-kept",
     ),
     pytest.param(
         plain(min_succeeded_percent=50),
-        look(batch("SSQ", status="IN_PROGRESS")),
+        poll(batch("SSQ", status="IN_PROGRESS")),
         ("pending", False, "unfinished"),
         "1 of 3 devices pending (1 offline)",
         id="8-enough-success-but-some-unfinished",
     ),
     pytest.param(
         plain(min_succeeded_percent=50),
-        look(batch("SF")),
+        poll(batch("SF")),
         ("passed", True, "proved"),
         "1 of 2 devices succeeded, 1 failed (1 other), as is allowed",
         id="8-a-share-of-its-own",
     ),
     pytest.param(
-        plain(accept_canceled=True),
-        look(batch("SC", status="CANCELED")),
+        plain(ignore_canceled=True),
+        poll(batch("SC", status="CANCELED")),
         ("passed", True, "proved"),
         "1 of 1 device succeeded, 1 canceled and not counted, as is allowed",
         id="8-canceled-left-out",
     ),
     pytest.param(
         plain(min_devices=2),
-        look(batch("S"), batch(task("d2"), job_id="j2")),
+        poll(batch("S"), batch(task("d2"), job_id="j2")),
         ("passed", True, "proved"),
         "2 of 2 devices succeeded",
         id="8-two-batches",
     ),
     pytest.param(
         plain(),
-        look(numbers(SUCCEEDED=5000)),
+        poll(numbers(SUCCEEDED=5000)),
         ("passed", True, "proved"),
         "5000 of 5000 devices succeeded",
         id="8-numbers",
@@ -454,68 +669,74 @@ ROWS = [
     # Row 10: what is left. Row 9 is below.
     pytest.param(
         plain(),
-        look(OPEN),
+        poll(OPEN),
         ("pending", False, "unfinished"),
         "2 of 4 devices pending (2 offline)",
         id="10-unfinished",
     ),
     pytest.param(
         plain(),
-        look(batch("SQ")),
+        poll(batch("SQ")),
         ("pending", False, "unfinished"),
         "1 of 2 devices pending (1 offline)",
         id="10-completed-with-an-open-task",
     ),
     pytest.param(
         plain(),
-        look(batch("SS", status="IN_PROGRESS")),
+        poll(batch("SS", status="IN_PROGRESS")),
         ("pending", False, "still_open"),
-        "no task is unfinished, but the batch is, so that more may come",
+        "all tasks are finished, but the batch is not, so more may appear",
         id="10-all-succeeded-so-far",
     ),
     pytest.param(
         plain(start_grace=120.0),
-        look(batch("SS")),
+        poll(batch("SS")),
         ("pending", False, "still_open"),
-        "more tasks may come until there was no new one for 2 min",
+        "new tasks may still appear; waiting until none has appeared for 2 min",
         id="10-more-may-come",
     ),
 ]
 
 
-@pytest.mark.parametrize(("policy", "facts", "expected", "sentence"), ROWS)
-def test_the_table(policy, facts, expected, sentence):
-    """After two looks, so that what has to be confirmed is."""
+@pytest.mark.parametrize(("policy", "facts", "expected", "message"), ROWS)
+def test_the_table(policy, facts, expected, message):
+    """After two polls, so that what has to be confirmed is."""
     verdict = settled(facts, policy)
     assert decided(verdict) == expected
-    assert verdict.reasons[0].sentence == sentence
+    assert verdict.reasons[0].message == message
 
 
-AT_ONCE = ("wrong_job", "api_error", "too_many_errors", "dynamic_batch")
+AT_ONCE = ("wrong_job", "api_error", "too_many_errors", "dynamic_batch", "too_large")
 
 
-@pytest.mark.parametrize(("policy", "facts", "expected", "sentence"), ROWS)
-def test_one_look_settles_only_what_no_other_look_can_change(policy, facts, expected, sentence):
+@pytest.mark.parametrize(("policy", "facts", "expected", "message"), ROWS)
+def test_one_poll_settles_only_what_no_other_poll_can_change(policy, facts, expected, message):
     verdict = judge(facts, policy)
     assert verdict.final is (expected[2] in AT_ONCE)
     assert verdict.final or verdict.verdict in ("pending", "inconclusive")
 
 
-def test_a_reason_tells_how_many_and_who():
+def test_a_reason_has_a_count_and_names():
     tasks = [task(f"d{number:02}", "FAILED", failure_class="flash") for number in range(12)]
-    (reason,) = settled(look(batch(*tasks)), plain()).reasons
+    (reason,) = settled(poll(batch(*tasks)), plain()).reasons
     assert (reason.number, len(reason.devices), reason.devices[0]) == (12, MAX_NAMES, "d00")
 
 
-def test_classes_are_told():
+def test_too_few_devices_are_those_that_had_a_task():
+    assert settled(poll(batch("SF")), plain(min_devices=3, max_failed=1)).reasons == (
+        Reason("too_few_devices", "2 devices had a task; at least 3 must have one", 2),
+    )
+
+
+def test_classes_are_in_the_message():
     tasks = [task(f"d{number}", "FAILED", failure_class=name) for number, name in enumerate(["download", "timeout"])]
-    verdict = settled(look(batch(*tasks, task("d9", "FAILED", failure_class="download"))), plain(max_failed=1))
-    assert verdict.reasons[0].sentence == "3 of 3 devices failed (2 download, 1 timeout), and no more than 1 may"
+    verdict = settled(poll(batch(*tasks, task("d9", "FAILED", failure_class="download"))), plain(max_failed=1))
+    assert verdict.reasons[0].message == "3 of 3 finished devices failed (2 download, 1 timeout); at most 1 may fail"
 
 
 # --- Precedence ------------------------------------------------------------------------------------------------------
 
-WRONG = plain(dest_version="3.0.0", start_grace=60.0)
+WRONG = plain(expected_version="3.0.0", start_grace=60.0)
 
 
 @pytest.mark.parametrize(
@@ -523,58 +744,100 @@ WRONG = plain(dest_version="3.0.0", start_grace=60.0)
     [
         pytest.param(
             WRONG,
-            look(batch("S"), error=ERROR, permanent=True),
+            poll(batch("S"), error=ERROR, permanent=True),
             ("failed", True, "wrong_job"),
             id="1 before 2, a batch that was learned of earlier",
         ),
-        pytest.param(WRONG, look(batch("S"), problems=("x",)), ("failed", True, "wrong_job"), id="1 before 3"),
-        pytest.param(WRONG, look(batch()), ("failed", True, "wrong_job"), id="1 before 4"),
+        pytest.param(WRONG, poll(batch("S"), problems=("x",)), ("failed", True, "wrong_job"), id="1 before 3"),
+        pytest.param(WRONG, poll(batch()), ("failed", True, "wrong_job"), id="1 before 4"),
         pytest.param(
             WRONG,
-            look(batch("S", selection_type="DYNAMIC")),
+            poll(batch("S", selection_type="DYNAMIC")),
             ("failed", True, "wrong_job"),
             id="1 before a dynamic batch",
         ),
         pytest.param(
             plain(),
-            look(batch("SS"), error=ERROR, problems=("x",), permanent=True),
+            poll(batch("SS"), error=ERROR, problems=("x",), permanent=True),
             ("inconclusive", True, "api_error"),
             id="2 before 3",
         ),
-        pytest.param(plain(), look(batch("SS"), error=ERROR), ("pending", False, "error"), id="2 before 8"),
-        pytest.param(plain(), look(batch("FF"), error=ERROR), ("pending", False, "error"), id="2 before 5 and 6"),
-        pytest.param(plain(), look(batch(), problems=("x",)), ("inconclusive", False, "incomplete"), id="3 before 4"),
+        pytest.param(plain(), poll(batch("SS"), error=ERROR), ("pending", False, "error"), id="2 before 8"),
+        pytest.param(plain(), poll(batch("FF"), error=ERROR), ("pending", False, "error"), id="2 before 5 and 6"),
+        pytest.param(plain(), poll(batch(), problems=("x",)), ("inconclusive", False, "incomplete"), id="3 before 4"),
         pytest.param(
             plain(max_failed=0),
-            look(batch("FF"), problems=("x",)),
+            poll(batch("FF"), problems=("x",)),
             ("inconclusive", False, "incomplete"),
             id="3 before 5",
         ),
         pytest.param(
-            plain(), look(batch("SS"), problems=("x",)), ("inconclusive", False, "incomplete"), id="3 before 8"
+            plain(), poll(batch("SS"), problems=("x",)), ("inconclusive", False, "incomplete"), id="3 before 8"
         ),
         pytest.param(
             plain(max_failed=0),
-            look(batch("FF"), batch(job_id="j2", known=False)),
+            poll(batch("FF"), batch(job_id="j2", known=False)),
             ("inconclusive", True, "unknown_job"),
             id="an unknown batch before 5",
         ),
         pytest.param(
             plain(max_failed=0),
-            look(batch("FF", status="IN_PROGRESS", selection_type="DYNAMIC")),
+            poll(batch("FF", status="IN_PROGRESS", selection_type="DYNAMIC")),
             ("inconclusive", True, "dynamic_batch"),
             id="a dynamic batch before 5",
         ),
-        pytest.param(plain(max_failed=0), look(batch("FF")), ("failed", True, "too_many_failures"), id="5 before 6"),
+        pytest.param(
+            plain(expected_version="3.0.0"),
+            poll(numbers(SUCCEEDED=MAX_ROWS + 1), batch("S", job_id="j2")),
+            ("failed", True, "wrong_job"),
+            id="1 before a batch that is too large",
+        ),
+        pytest.param(
+            plain(),
+            poll(numbers(SUCCEEDED=MAX_ROWS + 1), batch("S", job_id="j2"), error=ERROR),
+            ("pending", False, "error"),
+            id="2 before a batch that is too large",
+        ),
+        pytest.param(
+            plain(),
+            poll(numbers(SUCCEEDED=MAX_ROWS + 1), batch("S", job_id="j2"), problems=("x",)),
+            ("inconclusive", True, "too_large"),
+            id="a batch that is too large before 3",
+        ),
+        pytest.param(
+            plain(),
+            poll(batch("S", job_id="j2"), batch(known=False), problems=("x",)),
+            ("inconclusive", False, "incomplete"),
+            id="3 before an unknown batch",
+        ),
+        pytest.param(
+            plain(),
+            poll(batch(known=False), batch("S", job_id="j2", selection_type="DYNAMIC")),
+            ("inconclusive", True, "unknown_job"),
+            id="an unknown batch before a dynamic one",
+        ),
+        pytest.param(
+            plain(),
+            poll(batch(selection_type="DYNAMIC", status="IN_PROGRESS")),
+            ("inconclusive", True, "dynamic_batch"),
+            id="a dynamic batch before 4",
+        ),
+        pytest.param(plain(max_failed=0), poll(batch("FF")), ("failed", True, "too_many_failures"), id="5 before 6"),
+        pytest.param(
+            plain(max_failed=0, min_devices=3),
+            poll(batch("SF")),
+            ("failed", True, "too_many_failures"),
+            id="5 before too few devices",
+        ),
         pytest.param(
             plain(min_succeeded_percent=100),
-            look(batch("FC", status="CANCELED")),
+            poll(batch("FC", status="CANCELED")),
             ("failed", True, "success_out_of_reach"),
             id="6 before 7",
         ),
         pytest.param(
             plain(max_failed=0, min_succeeded_percent=50),
-            look(batch("SF")),
+            poll(batch("SF")),
             ("failed", True, "too_many_failures"),
             id="5 before 8",
         ),
@@ -595,8 +858,8 @@ def test_the_first_row_that_applies_decides(policy, facts, expected):
     ],
 )
 def test_at_the_deadline(content, expected):
-    """The last look comes at the deadline, and confirms what the one before saw."""
-    first, last = look(content, now=NOW), look(content, now=NOW + DEADLINE)
+    """The last poll comes at the deadline, and confirms what the one before saw."""
+    first, last = poll(content, now=NOW), poll(content, now=NOW + DEADLINE)
     assert decided(course(plain(), first, last)[-1]) == expected
 
 
@@ -604,35 +867,35 @@ def test_at_the_deadline(content, expected):
 
 
 def test_so_many_errors_in_a_row_are_tolerated():
-    verdicts = course(plain(tolerated_errors=2), *again(failed_look(), 3))
+    verdicts = course(plain(max_consecutive_errors=2), *again(failed_poll(), 3))
     assert [decided(verdict) for verdict in verdicts] == [
         ("pending", False, "error"),
         ("pending", False, "error"),
         ("inconclusive", True, "too_many_errors"),
     ]
-    assert verdicts[-1].reasons[0].sentence == f"3 looks in a row failed, the last one so: {SAID}"
+    assert verdicts[-1].reasons[0].message == f"3 consecutive polls failed; last error: {SAID}"
 
 
-def test_an_answer_begins_a_new_row_of_errors():
-    looks = [
-        failed_look(NOW),
-        failed_look(NOW + 1),
-        look(OPEN, now=NOW + 2),
-        failed_look(NOW + 3),
-        failed_look(NOW + 4),
+def test_a_successful_poll_resets_the_error_count():
+    snapshots = [
+        failed_poll(NOW),
+        failed_poll(NOW + 1),
+        poll(OPEN, now=NOW + 2),
+        failed_poll(NOW + 3),
+        failed_poll(NOW + 4),
     ]
-    assert [verdict.final for verdict in course(plain(tolerated_errors=2), *looks)] == [False] * 5
+    assert [verdict.final for verdict in course(plain(max_consecutive_errors=2), *snapshots)] == [False] * 5
 
 
 def test_an_error_at_the_deadline_ends_the_wait():
-    last = course(plain(), look(OPEN), failed_look(NOW + DEADLINE))[-1]
+    last = course(plain(), poll(OPEN), failed_poll(NOW + DEADLINE))[-1]
     assert (last.verdict, last.final, codes(last)) == ("timed_out", True, ["deadline", "error"])
-    assert last.reasons[0].sentence == "the rollout was not settled within 60 min"
+    assert last.reasons[0].message == "the rollout was not settled within 60 min"
 
 
 def test_so_many_gaps_in_a_row_are_tolerated():
-    gap = look(batch("SS"), problems=("the list was shorter than announced",))
-    verdicts = course(plain(tolerated_errors=2), *again(gap, 3))
+    gap = poll(batch("SS"), problems=("the list was shorter than announced",))
+    verdicts = course(plain(max_consecutive_errors=2), *again(gap, 3))
     assert [(verdict.verdict, verdict.final) for verdict in verdicts] == [
         ("inconclusive", False),
         ("inconclusive", False),
@@ -640,19 +903,19 @@ def test_so_many_gaps_in_a_row_are_tolerated():
     ]
 
 
-def test_a_whole_look_begins_a_new_row_of_gaps():
-    gap = look(OPEN, problems=("x",))
-    looks = [gap, gap, look(OPEN), gap, gap]
-    assert [verdict.final for verdict in course(plain(tolerated_errors=2), *looks)] == [False] * 5
+def test_a_complete_poll_resets_the_incomplete_count():
+    gap = poll(OPEN, problems=("x",))
+    snapshots = [gap, gap, poll(OPEN), gap, gap]
+    assert [verdict.final for verdict in course(plain(max_consecutive_errors=2), *snapshots)] == [False] * 5
 
 
 def test_a_gap_at_the_deadline_is_inconclusive():
-    last = course(plain(), look(OPEN), look(OPEN, now=NOW + DEADLINE, problems=("x",)))[-1]
+    last = course(plain(), poll(OPEN), poll(OPEN, now=NOW + DEADLINE, problems=("x",)))[-1]
     assert decided(last) == ("inconclusive", True, "incomplete")
 
 
-def test_a_gap_is_not_a_look_that_confirms():
-    whole, gap = look(batch("SS")), look(batch("SS"), problems=("x",))
+def test_an_incomplete_poll_confirms_nothing():
+    whole, gap = poll(batch("SS")), poll(batch("SS"), problems=("x",))
     assert [verdict.verdict for verdict in course(plain(), whole, gap, whole, whole)] == [
         "pending",
         "inconclusive",
@@ -661,23 +924,23 @@ def test_a_gap_is_not_a_look_that_confirms():
     ]
 
 
-def test_each_problem_is_told_once():
-    verdict = judge(look(batch(status="ODD"), problems=("x", "x")), plain())
-    assert [reason.sentence for reason in verdict.reasons] == [
+def test_each_problem_is_named_once():
+    verdict = judge(poll(batch(status="ODD"), problems=("x", "x")), plain())
+    assert [reason.message for reason in verdict.reasons] == [
         "x",
         "batch j1 is in the state ODD, which is not documented",
     ]
 
 
 def test_tasks_that_get_fewer_are_not_believed():
-    last = course(plain(), look(batch("SSQ", status="IN_PROGRESS")), look(batch("SS"), now=NOW + 15))[-1]
+    last = course(plain(), poll(batch("SSQ", status="IN_PROGRESS")), poll(batch("SS"), now=NOW + 15))[-1]
     assert decided(last) == ("inconclusive", False, "incomplete")
-    assert last.reasons[0].sentence == "batch j1 had 3 tasks and has 2 now"
+    assert last.reasons[0].message == "batch j1 had 3 tasks and has 2 now"
 
 
 def test_tasks_that_move_while_they_are_counted_are_waited_for():
-    first = look(numbers(SUCCEEDED=900, QUEUED=99, total=1000))
-    moved = look(numbers(SUCCEEDED=950, QUEUED=49, total=1000), now=NOW + 15)
+    first = poll(numbers(SUCCEEDED=900, QUEUED=99, total=1000))
+    moved = poll(numbers(SUCCEEDED=950, QUEUED=49, total=1000), now=NOW + 15)
     assert [decided(verdict) for verdict in course(plain(), first, moved, moved)] == [
         ("pending", False, "unfinished"),
         ("pending", False, "unfinished"),
@@ -689,8 +952,44 @@ def test_a_list_that_is_shorter_than_its_batch_is_not_whole():
     """Even if nobody says so: what was not read is in no state that could be judged."""
     first = batch("SSSSQ", total=10, status="IN_PROGRESS")
     second = batch("SSSSN", total=10, status="IN_PROGRESS")
-    verdicts = course(plain(max_pending=1), look(first), look(second, now=NOW + 15), look(first, now=NOW + 30))
+    verdicts = course(plain(max_pending=1), poll(first), poll(second, now=NOW + 15), poll(first, now=NOW + 30))
     assert "passed" not in [verdict.verdict for verdict in verdicts]
+
+
+def test_problem_that_comes_with_new_tasks_is_no_gap():
+    """What is not whole because the batch grows is whole once it has grown."""
+    looks = [
+        poll(batch("Q" * count, status="IN_PROGRESS"), problems=("x",) if count > 1 else ()) for count in (1, 2, 3)
+    ]
+    verdicts = course(plain(max_consecutive_errors=0), *looks, looks[-1])
+    assert [decided(verdict) for verdict in verdicts] == [
+        ("pending", False, "unfinished"),
+        ("inconclusive", False, "incomplete"),
+        ("inconclusive", False, "incomplete"),
+        ("inconclusive", True, "incomplete"),
+    ]
+    assert [verdict.history["incomplete"] for verdict in verdicts] == [0, 0, 0, 1]
+
+
+def test_tasks_of_a_finished_batch_do_not_move():
+    """So that one which is counted in no state is missing at once."""
+    finished, open_ = numbers(SUCCEEDED=900, total=1000), numbers(SUCCEEDED=900, QUEUED=1, total=1000)
+    missing = "100 of the 1000 tasks of batch j1 are in no documented state"
+    assert [reason.message for reason in judge(poll(finished), plain()).reasons] == [missing]
+    assert codes(judge(poll(open_), plain())) == ["unfinished"]
+
+
+def test_at_most_ten_problems_are_told():
+    problems = tuple(f"problem {number}" for number in range(MAX_NAMES + 1))
+    assert judge(poll(batch("S"), problems=problems), plain()).reasons == tuple(
+        Reason("incomplete", problem) for problem in problems[:-1]
+    )
+
+
+def test_at_most_ten_unknown_batches_are_named():
+    jobs = [batch(job_id=f"j{number}", known=False) for number in range(MAX_NAMES + 1)]
+    (reason,) = judge(poll(batch("S"), *jobs), plain(start_grace=60.0)).reasons
+    assert reason == Reason("starting", f"the service does not know batch {', '.join(f'j{n}' for n in range(10))}")
 
 
 # --- Confirmation ----------------------------------------------------------------------------------------------------
@@ -708,61 +1007,61 @@ def test_a_list_that_is_shorter_than_its_batch_is_not_whole():
 )
 def test_it_has_to_be_seen_so_often(confirmations, content, expected, meanwhile):
     policy = plain(confirmations=confirmations)
-    verdicts = course(policy, *again(look(content), confirmations))
+    verdicts = course(policy, *again(poll(content), confirmations))
     assert [verdict.verdict for verdict in verdicts] == [meanwhile] * (confirmations - 1) + [expected]
     assert [verdict.final for verdict in verdicts] == [False] * (confirmations - 1) + [True]
 
 
-def test_what_is_to_be_confirmed_is_told():
-    assert judge(look(batch("SF")), plain(confirmations=3)).reasons == (
-        Reason("confirming", "seen as failed in 1 of 3 looks in a row"),
-        Reason("too_many_failures", "1 of 2 devices failed (1 other), and none may", 1, ("d2",)),
+def test_the_unconfirmed_verdict_is_named():
+    assert judge(poll(batch("SF")), plain(confirmations=3)).reasons == (
+        Reason("confirming", "confirming failed: 1 of 3 polls"),
+        Reason("too_many_failures", "1 of 2 finished devices failed (1 other); none may fail", 1, ("d2",)),
     )
 
 
 def test_a_status_that_flaps_is_not_settled():
     well, ill, open_ = batch("SS"), batch("SF"), batch("SQ")
-    looks = [look(content, now=NOW + number) for number, content in enumerate([well, ill, well, open_, ill, well])]
-    assert [verdict.final for verdict in course(plain(), *looks)] == [False] * 6
+    snapshots = [poll(content, now=NOW + number) for number, content in enumerate([well, ill, well, open_, ill, well])]
+    assert [verdict.final for verdict in course(plain(), *snapshots)] == [False] * 6
 
 
-def test_a_look_that_is_not_fresh_confirms_nothing():
-    stale = look(batch("SS"), now=NOW + 15, fresh=False)
-    first, second = course(plain(), look(batch("SS")), stale)
+def test_a_snapshot_that_is_not_fresh_confirms_nothing():
+    stale = poll(batch("SS"), now=NOW + 15, fresh=False)
+    first, second = course(plain(), poll(batch("SS")), stale)
     assert (first.verdict, second.verdict, second.final) == ("pending", "pending", False)
-    assert second.history["times"] == 1
+    assert second.history["candidate_count"] == 1
 
 
 @pytest.mark.parametrize("letters", ["SS", "SF", "SQ", ""])
-def test_after_the_deadline_an_old_look_ends_it_all_the_same(letters):
-    last = look(batch(letters), now=NOW + DEADLINE, fresh=False)
-    verdict = course(plain(), look(batch(letters)), last)[-1]
+def test_an_old_snapshot_ends_the_gate_after_the_deadline(letters):
+    last = poll(batch(letters), now=NOW + DEADLINE, fresh=False)
+    verdict = course(plain(), poll(batch(letters)), last)[-1]
     assert verdict.final is True
     assert verdict.verdict == ("timed_out" if letters else "inconclusive")
 
 
 def test_under_another_policy_it_has_to_be_confirmed_anew():
-    first = judge(look(batch("SF")), plain(max_failed=1))
-    assert judge(look(batch("SF")), plain(max_failed=1), first.history).verdict == "passed"
-    assert judge(look(batch("SF")), plain(max_failed=2), first.history).verdict == "pending"
+    first = judge(poll(batch("SF")), plain(max_failed=1))
+    assert judge(poll(batch("SF")), plain(max_failed=1), first.history).verdict == "passed"
+    assert judge(poll(batch("SF")), plain(max_failed=2), first.history).verdict == "pending"
 
 
 def test_more_time_is_no_other_policy():
-    first = judge(look(batch("SS")), plain())
-    assert judge(look(batch("SS")), plain(wait_timeout=7200.0), first.history).verdict == "passed"
+    first = judge(poll(batch("SS")), plain())
+    assert judge(poll(batch("SS")), plain(wait_timeout=7200.0), first.history).verdict == "passed"
 
 
 def test_the_order_of_names_is_no_other_policy():
-    first = judge(look(batch("SS")), plain(expected_devices=("d1", "d2")))
-    assert judge(look(batch("SS")), plain(expected_devices=("d2", "d1")), first.history).verdict == "passed"
+    first = judge(poll(batch("SS")), plain(expected_devices=("d1", "d2")))
+    assert judge(poll(batch("SS")), plain(expected_devices=("d2", "d1")), first.history).verdict == "passed"
 
 
 # --- Deadline --------------------------------------------------------------------------------------------------------
 
 
-def test_the_deadline_is_so_long_after_the_first_look():
-    before, after = look(OPEN, now=NOW + DEADLINE - 0.1), look(OPEN, now=NOW + DEADLINE)
-    verdicts = course(plain(), look(OPEN), before, after)
+def test_the_deadline_counts_from_the_first_poll():
+    before, after = poll(OPEN, now=NOW + DEADLINE - 0.1), poll(OPEN, now=NOW + DEADLINE)
+    verdicts = course(plain(), poll(OPEN), before, after)
     assert [verdict.verdict for verdict in verdicts] == ["pending", "pending", "timed_out"]
     assert verdicts[-1].reasons == (
         Reason(
@@ -773,12 +1072,12 @@ def test_the_deadline_is_so_long_after_the_first_look():
 
 
 def test_it_goes_on_from_an_earlier_run():
-    history = read_history({"history": judge(look(OPEN), plain()).history}, ["j1"])
-    assert judge(look(OPEN, now=NOW + DEADLINE), plain(), history).verdict == "timed_out"
+    history = read_history({"history": judge(poll(OPEN), plain()).history}, ["j1"])
+    assert judge(poll(OPEN, now=NOW + DEADLINE), plain(), history).verdict == "timed_out"
 
 
 def test_what_was_not_confirmed_in_time_is_not_said():
-    first, last = look(batch("SQ", status="IN_PROGRESS")), look(batch("SS"), now=NOW + DEADLINE)
+    first, last = poll(batch("SQ", status="IN_PROGRESS")), poll(batch("SS"), now=NOW + DEADLINE)
     assert codes(course(plain(), first, last)[-1]) == ["deadline", "confirming"]
 
 
@@ -787,17 +1086,17 @@ def test_what_was_not_confirmed_in_time_is_not_said():
 
 def test_tasks_that_come_late_are_waited_for():
     policy = plain(start_grace=60.0)
-    looks = [look(batch(status="IN_PROGRESS"), now=NOW + second) for second in (0, 30, 59)]
-    assert {decided(verdict) for verdict in course(policy, *looks)} == {("pending", False, "starting")}
-    looks += [look(batch("SS"), now=NOW + second) for second in (70, 129, 130, 145)]
-    verdicts = [verdict.verdict for verdict in course(policy, *looks)]
+    snapshots = [poll(batch(status="IN_PROGRESS"), now=NOW + second) for second in (0, 30, 59)]
+    assert {decided(verdict) for verdict in course(policy, *snapshots)} == {("pending", False, "starting")}
+    snapshots += [poll(batch("SS"), now=NOW + second) for second in (70, 129, 130, 145)]
+    verdicts = [verdict.verdict for verdict in course(policy, *snapshots)]
     assert verdicts[3:] == ["pending", "pending", "pending", "passed"]
 
 
 def test_no_task_after_the_grace():
     policy = plain(start_grace=60.0)
-    looks = [look(batch(status="IN_PROGRESS"), now=NOW + second) for second in (0, 59.9, 60, 75)]
-    assert [(verdict.verdict, verdict.final) for verdict in course(policy, *looks)] == [
+    snapshots = [poll(batch(status="IN_PROGRESS"), now=NOW + second) for second in (0, 59.9, 60, 75)]
+    assert [(verdict.verdict, verdict.final) for verdict in course(policy, *snapshots)] == [
         ("pending", False),
         ("pending", False),
         ("inconclusive", False),
@@ -807,36 +1106,36 @@ def test_no_task_after_the_grace():
 
 def test_each_new_task_is_waited_for():
     policy = plain(start_grace=60.0, confirmations=1)
-    looks = [look(batch("S"), now=NOW), look(batch("SS"), now=NOW + 59)]
-    looks += [look(batch("SS"), now=NOW + second) for second in (118, 119)]
-    assert [verdict.verdict for verdict in course(policy, *looks)] == ["pending"] * 3 + ["passed"]
+    snapshots = [poll(batch("S"), now=NOW), poll(batch("SS"), now=NOW + 59)]
+    snapshots += [poll(batch("SS"), now=NOW + second) for second in (118, 119)]
+    assert [verdict.verdict for verdict in course(policy, *snapshots)] == ["pending"] * 3 + ["passed"]
 
 
 def test_a_batch_that_ended_long_ago_gets_no_new_task():
-    ended = look(batch("SS", utc_end_time=utc(NOW - 120)))
-    just = look(batch("SS", utc_end_time=utc(NOW - 119)))
+    ended = poll(batch("SS", utc_end_time=format_time(NOW - 120)))
+    just = poll(batch("SS", utc_end_time=format_time(NOW - 119)))
     policy = plain(start_grace=120.0, confirmations=1)
     assert [judge(facts, policy).verdict for facts in (ended, just)] == ["passed", "pending"]
 
 
 def test_all_of_several_batches_have_to_be_over_for_so_long():
     policy = plain(start_grace=120.0, confirmations=1)
-    ended = batch("SS", utc_end_time=utc(NOW - 999))
-    other = batch(task("d9"), job_id="j2", utc_end_time=utc(NOW - 10))
-    assert judge(look(ended, other), policy).verdict == "pending"
+    ended = batch("SS", utc_end_time=format_time(NOW - 999))
+    other = batch(task("d9"), job_id="j2", utc_end_time=format_time(NOW - 10))
+    assert judge(poll(ended, other), policy).verdict == "pending"
 
 
 def test_who_is_known_to_be_all_is_not_waited_for():
     policy = plain(start_grace=120.0, confirmations=1, min_devices=2)
-    assert judge(look(batch("SS")), policy).verdict == "passed"
-    assert judge(look(batch("S")), policy).verdict == "pending"
+    assert judge(poll(batch("SS")), policy).verdict == "passed"
+    assert judge(poll(batch("S")), policy).verdict == "pending"
     named = plain(start_grace=120.0, confirmations=1, expected_devices=("d1", "d2"))
-    assert judge(look(batch("SS")), named).verdict == "passed"
+    assert judge(poll(batch("SS")), named).verdict == "passed"
 
 
 def test_too_few_devices_is_said_after_the_grace_only():
     policy = plain(start_grace=120.0, confirmations=1, min_devices=3)
-    early, late = look(batch("SS")), look(batch("SS"), now=NOW + 120)
+    early, late = poll(batch("SS")), poll(batch("SS"), now=NOW + 120)
     assert [decided(verdict) for verdict in course(policy, early, late)] == [
         ("pending", False, "still_open"),
         ("failed", True, "too_few_devices"),
@@ -846,25 +1145,25 @@ def test_too_few_devices_is_said_after_the_grace_only():
 def test_a_share_of_those_who_came_first_means_nothing():
     """While more tasks may come, one device is no sample of the rollout."""
     policy = plain(start_grace=120.0, max_failed_percent=10, min_executed=50)
-    assert settled(look(batch("F", status="IN_PROGRESS")), policy).verdict == "pending"
+    assert settled(poll(batch("F", status="IN_PROGRESS")), policy).verdict == "pending"
 
 
 def test_a_dynamic_batch_is_judged_by_the_devices_that_are_expected():
     content = batch("SSQ", status="IN_PROGRESS", selection_type="DYNAMIC")
-    assert settled(look(content), plain(expected_devices=("d1", "d2"))).verdict == "passed"
-    assert settled(look(content), plain(expected_devices=("d1", "d3"))).verdict == "pending"
+    assert settled(poll(content), plain(expected_devices=("d1", "d2"))).verdict == "passed"
+    assert settled(poll(content), plain(expected_devices=("d1", "d3"))).verdict == "pending"
 
 
 def test_a_device_that_stays_offline_is_tolerated_or_ends_in_time():
     content = batch("SSSQ", status="IN_PROGRESS")
-    assert settled(look(content), plain(max_pending_percent=25)).verdict == "passed"
-    assert course(plain(), look(content), look(content, now=NOW + DEADLINE))[-1].verdict == "timed_out"
+    assert settled(poll(content), plain(max_pending_percent=25)).verdict == "passed"
+    assert course(plain(), poll(content), poll(content, now=NOW + DEADLINE))[-1].verdict == "timed_out"
 
 
 def test_unfinished_devices_that_are_tolerated_are_no_failures_that_are():
     """Nobody who lets a device be offline has said that it may fail."""
     content = batch("SSSF")
-    assert settled(look(content), plain(max_pending=1, max_failed=0)).verdict == "failed"
+    assert settled(poll(content), plain(max_pending=1, max_failed=0)).verdict == "failed"
 
 
 # --- Versions --------------------------------------------------------------------------------------------------------
@@ -873,29 +1172,29 @@ STRICT = Policy(start_grace=0.0)
 
 
 def test_success_on_the_old_version_is_a_failure():
-    verdict = settled(look(batch("SS")), STRICT, versions={**report(NEW, "d1"), **report(OLD, "d2")})
+    verdict = settled(poll(batch("SS")), STRICT, versions={**report(NEW, "d1"), **report(OLD, "d2")})
     assert decided(verdict) == ("failed", True, "too_many_failures")
     assert verdict.reasons[0] == Reason(
-        "too_many_failures", "1 of 2 devices failed (1 wrong version), and none may", 1, ("d2",)
+        "too_many_failures", "1 of 2 finished devices failed (1 wrong version); none may fail", 1, ("d2",)
     )
 
 
 def test_success_with_the_new_version_passes():
-    verdict = settled(look(batch("SS")), STRICT, versions=report(NEW, "d1", "d2"))
+    verdict = settled(poll(batch("SS")), STRICT, versions=report(NEW, "d1", "d2"))
     assert decided(verdict) == ("passed", True, "proved")
     assert verdict.reasons == (Reason("proved", "2 of 2 devices succeeded and reported the new version", 2),)
 
 
-def test_versions_are_asked_for_once_all_else_is_well():
-    assert judge(look(OPEN), STRICT).wants is None
-    assert judge(look(batch("SF")), STRICT).wants is None
-    wanting = judge(look(batch("SS")), STRICT)
-    assert (decided(wanting), wanting.wants) == (("pending", False, "unread"), "versions")
-    assert wanting.reasons[0].sentence == "the versions of the devices have to be read"
+def test_versions_are_needed_once_all_else_is_fine():
+    assert judge(poll(OPEN), STRICT).needs is None
+    assert judge(poll(batch("SF")), STRICT).needs is None
+    wanting = judge(poll(batch("SS")), STRICT)
+    assert (decided(wanting), wanting.needs) == (("pending", False, "unread"), "versions")
+    assert wanting.reasons[0].message == "reading the versions of the devices before deciding"
 
 
 def test_without_the_versions_it_never_passes():
-    verdicts = course(STRICT, *again(look(batch("SS")), 5))
+    verdicts = course(STRICT, *again(poll(batch("SS")), 5))
     assert {verdict.verdict for verdict in verdicts} == {"pending"}
 
 
@@ -908,38 +1207,74 @@ def test_without_the_versions_it_never_passes():
     ],
 )
 def test_a_device_whose_version_was_not_read_is_not_verified(versions):
-    verdict = settled(look(batch("SS")), STRICT, versions=versions)
+    verdict = settled(poll(batch("SS")), STRICT, versions=versions)
     assert (verdict.verdict, verdict.final) == ("pending", False)
 
 
 def test_a_device_that_reports_no_version_is_waited_for():
-    verdict = settled(look(batch("SS")), STRICT, versions={**report(NEW, "d1"), **report(None, "d2")})
+    verdict = settled(poll(batch("SS")), STRICT, versions={**report(NEW, "d1"), **report(None, "d2")})
     assert decided(verdict) == ("pending", False, "unproved")
     assert verdict.reasons[0] == Reason("unproved", f"1 device {_WAITING['unproved']}", 1, ("d2",))
 
 
 def test_one_device_without_a_version_may_be_tolerated():
     versions = {**report(NEW, "d1"), **report(None, "d2")}
-    assert settled(look(batch("SS")), STRICT._replace(max_pending=1), versions=versions).verdict == "passed"
+    assert settled(poll(batch("SS")), STRICT._replace(max_pending=1), versions=versions).verdict == "passed"
 
 
-def test_the_same_look_with_more_evidence_counts_once():
+def test_the_same_poll_with_more_evidence_counts_once():
     policy = STRICT._replace(confirmations=3)
-    verdicts = course(policy, *again(look(batch("SS")), 3), versions=report(NEW, "d1", "d2"))
-    assert [verdict.history["looks"] for verdict in verdicts] == [1, 2, 3]
+    verdicts = course(policy, *again(poll(batch("SS")), 3), versions=report(NEW, "d1", "d2"))
+    assert [verdict.history["polls"] for verdict in verdicts] == [1, 2, 3]
     assert [verdict.verdict for verdict in verdicts] == ["pending", "pending", "passed"]
 
 
 def test_numbers_have_to_be_listed_before_versions_can_be_read():
-    facts = look(numbers(SUCCEEDED=2))
-    assert judge(facts, STRICT).wants == "tasks"
-    assert judge(facts, STRICT).reasons[0].sentence == "all tasks have to be read"
+    facts = poll(numbers(SUCCEEDED=2))
+    assert judge(facts, STRICT).needs == "tasks"
+    assert judge(facts, STRICT).reasons[0].message == "reading all tasks before deciding"
     evidence = {"tasks": (batch("SS"),), "versions": report(NEW, "d1", "d2")}
     assert settled(facts, STRICT, **evidence).verdict == "passed"
 
 
-def test_nothing_is_asked_for_after_a_look_that_failed():
-    assert judge(look(batch("SS"), fresh=False), STRICT).wants is None
+def test_nothing_is_needed_after_a_failed_poll():
+    assert judge(poll(batch("SS"), fresh=False), STRICT).needs is None
+
+
+def test_devices_that_may_have_succeeded_count_as_finished():
+    """A share of those that have finished: nobody fails by it because the others report no version yet."""
+    policy = STRICT._replace(max_failed_percent=50.0)
+    verdict = settled(poll(batch("FS")), policy, versions=report(None, "d2"))
+    assert decided(verdict) == ("pending", False, "unproved")
+    verdict = settled(poll(batch("FFS")), policy, versions=report(None, "d3"))
+    assert decided(verdict) == ("failed", True, "too_many_failures")
+
+
+def test_devices_that_may_have_succeeded_save_a_canceled_batch():
+    policy = Policy(start_grace=60.0, min_succeeded_percent=50.0)
+    for letters, version, expected in (
+        ("SSCC", None, ("pending", False, "unproved")),
+        ("SSCC", OLD, ("failed", True, "batch_canceled")),
+        ("CSC", None, ("failed", True, "batch_canceled")),
+    ):
+        versions = {**report(NEW, "d1"), **report(version, "d2")}
+        assert decided(settled(poll(batch(letters, status="CANCELED"), versions=versions), policy)) == expected
+
+
+def test_expected_devices_whose_version_was_not_read_count_as_finished():
+    policy = plain(expected_devices=("d1", "d2"), max_failed_percent=50.0)
+    verdict = judge(poll(batch("F")), policy)
+    assert (codes(verdict), verdict.needs) == (["unread"], "versions")
+
+
+def test_versions_that_are_known_are_not_asked_for_again():
+    known = poll(batch("SS"), versions=report(NEW, "d1", "d2"))
+    assert (judge(known, STRICT).needs, codes(judge(known, STRICT))) == (None, ["confirming"])
+
+
+def test_without_verification_no_version_is_asked_for():
+    assert judge(poll(batch("SS")), plain()).needs is None
+    assert judge(poll(numbers(SUCCEEDED=2)), plain()).needs is None
 
 
 # --- Soak ------------------------------------------------------------------------------------------------------------
@@ -948,22 +1283,22 @@ SOAK = STRICT._replace(soak=600.0)
 
 
 def test_the_versions_are_read_again_after_the_soak():
-    looks = [look(batch("SS"), now=NOW + second) for second in (0, 15, 30, 599, 600)]
+    snapshots = [poll(batch("SS"), now=NOW + second) for second in (0, 15, 30, 599, 600)]
     history, wants, verdicts = None, [], []
-    for facts in looks:
-        wants.append(judge(facts, SOAK, history).wants)
+    for facts in snapshots:
+        wants.append(judge(facts, SOAK, history).needs)
         verdicts.append(judged(facts, SOAK, history, versions=report(NEW, "d1", "d2")))
         history = verdicts[-1].history
     assert wants == ["versions", "versions", None, None, "versions"]
     assert [codes(verdict)[0] for verdict in verdicts] == ["confirming", "soaking", "soaking", "soaking", "proved"]
-    assert verdicts[2].reasons[0].sentence == "all is well for 30 s, and watched for 9 min 30 s more"
+    assert verdicts[2].reasons[0].message == "healthy for 30 s; soaking for another 9 min 30 s"
 
 
 def test_a_device_that_falls_back_after_success_fails_the_rollout():
     well = {"versions": report(NEW, "d1", "d2")}
     ill = {"versions": {**report(NEW, "d1"), **report(OLD, "d2")}}
-    before = course(SOAK, look(batch("SS")), look(batch("SS"), now=NOW + 15), **well)[-1]
-    after = [look(batch("SS"), now=NOW + second) for second in (600, 615)]
+    before = course(SOAK, poll(batch("SS")), poll(batch("SS"), now=NOW + 15), **well)[-1]
+    after = [poll(batch("SS"), now=NOW + second) for second in (600, 615)]
     verdicts = course(SOAK, *after, history=before.history, **ill)
     assert [verdict.verdict for verdict in verdicts] == ["pending", "failed"]
 
@@ -971,18 +1306,25 @@ def test_a_device_that_falls_back_after_success_fails_the_rollout():
 def test_the_soak_begins_anew_when_something_was_not_well():
     policy = plain(soak=60.0)
     contents = [(0, "SS"), (30, "SQ"), (60, "SS"), (90, "SS"), (119, "SS"), (120, "SS")]
-    verdicts = course(policy, *(look(batch(letters), now=NOW + second) for second, letters in contents))
+    verdicts = course(policy, *(poll(batch(letters), now=NOW + second) for second, letters in contents))
     assert [verdict.verdict for verdict in verdicts] == ["pending"] * 5 + ["passed"]
 
 
 def test_the_soak_does_not_outlast_the_deadline():
     policy = plain(soak=7200.0)
-    looks = [look(batch("SS"), now=NOW + second) for second in (0, 15, DEADLINE)]
-    assert [verdict.verdict for verdict in course(policy, *looks)] == ["pending", "pending", "timed_out"]
+    snapshots = [poll(batch("SS"), now=NOW + second) for second in (0, 15, DEADLINE)]
+    assert [verdict.verdict for verdict in course(policy, *snapshots)] == ["pending", "pending", "timed_out"]
 
 
-def test_what_failed_is_not_watched():
-    assert settled(look(batch("FF")), SOAK).verdict == "failed"
+def test_rollout_that_failed_and_is_well_again_has_to_be_confirmed():
+    """By a run that goes on from one that ended; what confirmed the failure is no soak."""
+    verdicts = course(plain(soak=60.0), *again(poll(batch("SF")), 2), poll(batch("SS"), now=NOW + 30))
+    assert [verdict.verdict for verdict in verdicts] == ["pending", "failed", "pending"]
+    assert verdicts[-1].reasons == (Reason("confirming", "confirming passed: 1 of 2 polls"),)
+
+
+def test_a_failed_rollout_does_not_soak():
+    assert settled(poll(batch("FF")), SOAK).verdict == "failed"
 
 
 # --- Expected devices ------------------------------------------------------------------------------------------------
@@ -991,8 +1333,8 @@ NAMED = plain(expected_devices=("d1", "d2"))
 
 
 def test_who_has_no_task_has_to_prove_its_version():
-    verdict = judge(look(batch("S")), NAMED)
-    assert (decided(verdict), verdict.wants) == (("pending", False, "unread"), "versions")
+    verdict = judge(poll(batch("S")), NAMED)
+    assert (decided(verdict), verdict.needs) == (("pending", False, "unread"), "versions")
 
 
 @pytest.mark.parametrize(
@@ -1008,110 +1350,74 @@ def test_who_has_no_task_has_to_prove_its_version():
 )
 def test_an_expected_device_without_a_task(status, version, expected):
     evidence = {"versions": {**report(NEW, "d1"), **report(version, "d2")}}
-    assert decided(settled(look(batch("S", status=status)), NAMED, **evidence)) == expected
+    assert decided(settled(poll(batch("S", status=status)), NAMED, **evidence)) == expected
+
+
+def test_expected_device_without_a_task_is_not_late_while_its_version_is_unread():
+    """A batch that has just finished: what is not known is asked for, what is known is waited for."""
+    policy = NAMED._replace(start_grace=120.0)
+    assert judge(poll(batch("S")), policy).needs == "versions"
+    late = judge(poll(batch("S"), versions=report(OLD, "d2")), policy._replace(max_pending=1))
+    assert (codes(late), late.needs) == (["unproved"], None)
+    assert late.reasons[0] == Reason("unproved", f"1 device {_WAITING['no_task']}", 1, ("d2",))
+
+
+def test_numbers_about_more_devices_than_are_expected_are_read_in_full():
+    """One of the three may be a device that is not expected."""
+    assert judge(poll(numbers(SUCCEEDED=2, QUEUED=1)), NAMED).needs == "tasks"
+    assert judge(poll(numbers(SUCCEEDED=1, QUEUED=2)), NAMED).needs is None
+    assert judge(poll(numbers(SUCCEEDED=1, FAILED=1)), NAMED).needs == "tasks"
 
 
 def test_an_expected_device_whose_version_was_not_read_is_waited_for():
-    assert decided(settled(look(batch("S")), NAMED, versions=report(NEW, "d1"))) == ("pending", False, "unproved")
+    assert decided(settled(poll(batch("S")), NAMED, versions=report(NEW, "d1"))) == ("pending", False, "unproved")
 
 
 def test_an_expected_device_that_gets_no_task_may_be_tolerated():
     """Such as one that is offline, so that a dynamic batch does not know it yet."""
     policy = NAMED._replace(max_pending=1)
     evidence = {"versions": {**report(NEW, "d1"), **report(OLD, "d2")}}
-    assert settled(look(batch("S", status="IN_PROGRESS")), policy, **evidence).verdict == "passed"
+    assert settled(poll(batch("S", status="IN_PROGRESS")), policy, **evidence).verdict == "passed"
 
 
 def test_numbers_do_not_tell_whether_the_expected_devices_are_well():
-    facts = look(numbers(SUCCEEDED=2))
-    assert judge(facts, NAMED).wants == "tasks"
+    facts = poll(numbers(SUCCEEDED=2))
+    assert judge(facts, NAMED).needs == "tasks"
     assert settled(facts, NAMED, tasks=(batch("SS"),)).verdict == "passed"
     others = batch(task("d3"), task("d4"))
     assert settled(facts, NAMED, tasks=(others,), versions=report(OLD, "d1", "d2")).verdict == "failed"
 
 
 def test_numbers_do_not_fail_devices_that_may_not_be_meant():
-    facts = look(numbers(SUCCEEDED=2, FAILED=1))
-    assert judge(facts, NAMED).wants == "tasks"
+    facts = poll(numbers(SUCCEEDED=2, FAILED=1))
+    assert judge(facts, NAMED).needs == "tasks"
     content = batch("SSF")
     assert settled(facts, NAMED, tasks=(content,)).verdict == "passed"
 
 
 def test_that_it_may_be_empty_does_not_excuse_devices_that_are_expected():
     """All tasks that there are were canceled, and whether they were theirs is not known from numbers."""
-    policy = NAMED._replace(allow_empty=True, accept_canceled=True)
+    policy = NAMED._replace(allow_empty=True, ignore_canceled=True)
     for content in (numbers(CANCELED=1000), numbers(CANCELED=0)):
-        assert settled(look(content), policy).verdict != "passed"
+        assert settled(poll(content), policy).verdict != "passed"
 
 
 def test_that_it_may_be_empty_does_not_excuse_too_few_devices():
-    assert settled(look(batch()), plain(allow_empty=True, min_devices=5)).verdict != "passed"
+    assert settled(poll(batch()), plain(allow_empty=True, min_devices=5)).verdict != "passed"
 
 
 # --- Several batches -------------------------------------------------------------------------------------------------
 
 
 def test_a_device_counts_once_by_the_worst_of_its_tasks():
-    verdict = settled(look(batch("SS"), batch("F", job_id="j2")), plain())
+    verdict = settled(poll(batch("SS"), batch("F", job_id="j2")), plain())
     assert decided(verdict) == ("failed", True, "too_many_failures")
-    assert verdict.standing.total == 2
+    assert verdict.rollout.total == 2
 
 
 def test_numbers_of_several_batches_do_not_tell_how_many_devices_there_are():
     """The same devices may be in both of them."""
-    both = look(numbers(SUCCEEDED=500), numbers(SUCCEEDED=500)._replace(job_id="j2"))
+    both = poll(numbers(SUCCEEDED=500), numbers(SUCCEEDED=500)._replace(job_id="j2"))
     verdict = settled(both, plain(min_devices=1000))
     assert verdict.verdict != "passed"
-    assert verdict.wants == "tasks"
-
-
-# --- In the words of playbooks ---------------------------------------------------------------------------------------
-
-
-def test_a_verdict_in_the_words_of_playbooks():
-    verdict = judge(look(batch("SSFQ", status="IN_PROGRESS")), plain(max_failed=1, confirmations=1))
-    facts = as_facts(verdict)
-    assert {name: facts[name] for name in facts if name not in ("history", "by_status")} == {
-        "verdict": "pending",
-        "final": False,
-        "reasons": [
-            {
-                "code": "unfinished",
-                "sentence": "1 of 4 devices pending (1 offline)",
-                "count": 1,
-                "devices": ["d4"],
-            }
-        ],
-        "denominator": 4,
-        "counts": {"succeeded": 2, "verified": 0, "failed": 1, "pending": 1, "executed": 3, "canceled": 0},
-        "classes": {"failed": {"other": 1}, "pending": {"offline": 1}},
-        "wants": None,
-    }
-    assert {status: number for status, number in facts["by_status"].items() if number} == {
-        "SUCCEEDED": 2,
-        "FAILED": 1,
-        "QUEUED": 1,
-    }
-    assert read_history(facts, ["j1"]) == facts["history"] == verdict.history
-
-
-# --- Words -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "0 s"),
-        (0.4, "0 s"),
-        (-5, "0 s"),
-        (59.6, "1 min"),
-        (90, "1 min 30 s"),
-        (3600, "60 min"),
-        (7199, "119 min 59 s"),
-        (7200, "2 h"),
-        (7261, "2 h 1 min 1 s"),
-        (259200, "72 h"),
-    ],
-)
-def test_durations(seconds, words):
-    assert duration(seconds) == words
+    assert verdict.needs == "tasks"

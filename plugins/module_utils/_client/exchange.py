@@ -1,0 +1,96 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One attempt: signs a request, sends it, and reads the response."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Callable, NamedTuple
+
+from .._api.credentials import Credentials
+from .._api.envelope import Envelope
+from .._api.error_codes import is_clock_code, is_expiry_code, is_version_code
+from .._api.operations import Operation
+from .._api.platforms import Argument
+from .._api.request import ServiceConfig, build_request
+from .._credentials.refresh import RefreshableCredentials
+from .._errors import OtaError, Retry
+from .._http.transport import Transport
+from .clock import ServiceClock, Timestamp
+from .response import parse_response
+
+
+class Signing(NamedTuple):
+    """What a request was signed with."""
+
+    credentials: Credentials
+    timestamp: Timestamp
+    send_version: bool
+
+
+class Exchange:
+    """Makes attempts, and learns from refusals: the service's time, that credentials have expired, and that the service
+    requires the common parameters that its platform leaves out. Safe to use from threads.
+
+    ``now`` is a monotonic clock, in seconds; ``nonce`` returns a new one each time.
+    """
+
+    def __init__(
+        self,
+        service: ServiceConfig,
+        credentials: RefreshableCredentials,
+        transport: Transport,
+        clock: ServiceClock,
+        now: Callable[[], float],
+        nonce: Callable[[], object],
+    ) -> None:
+        self._service = service
+        self._credentials = credentials
+        self._transport = transport
+        self._clock = clock
+        self._now = now
+        self._nonce = nonce
+        self._version_required = threading.Event()
+
+    def attempt_call(self, operation: Operation, arguments: Mapping[str, Argument], timeout: float) -> Envelope:
+        """Send one request, with a nonce, a timestamp and a signature of its own, within ``timeout`` seconds.
+
+        :raises OtaError: no usable response; ``retry`` says whether another attempt may succeed.
+        """
+        deadline = self._now() + timeout
+        signing = Signing(self._credentials.current(timeout), self._clock.timestamp(), self._version_required.is_set())
+        request = build_request(
+            self._service,
+            operation,
+            arguments,
+            signing.credentials,
+            str(self._nonce()),
+            signing.timestamp.text,
+            signing.send_version,
+        )
+        sent = self._clock.wall()
+        # The credentials may have taken a part of the time.
+        left = max(0.001, deadline - self._now())
+        response = self._transport.send(request.method, request.url, left, request.headers)
+        self._clock.measure(response, sent)
+        confidential = (*signing.credentials.confidential(), request.signature)
+        try:
+            return parse_response(response, self._service.response_format, confidential)
+        except OtaError as error:
+            refusal = error
+        if is_clock_code(refusal.code):
+            raise self._clock.correct(refusal, response, signing.timestamp)
+        raise self._learn_from(refusal, signing, deadline)
+
+    def _learn_from(self, refusal: OtaError, signing: Signing, deadline: float) -> OtaError:
+        """The ``refusal``, to be retried once if the next attempt is signed with something else."""
+        if is_version_code(refusal.code) and self._service.omits_version and not signing.send_version:
+            self._version_required.set()
+            return refusal.but(retry=Retry.ONCE)
+        expired = is_expiry_code(refusal.code) and self._service.platform.sends_token
+        if expired and self._credentials.renew(signing.credentials, deadline - self._now()):
+            return refusal.but(retry=Retry.ONCE)
+        return refusal

@@ -1,0 +1,72 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""When one call tries again, and after which pause."""
+
+from __future__ import annotations
+
+import math
+from typing import Callable
+
+from .._errors import OtaError, Retry
+
+#: Upper bound of the first pause, in seconds; it doubles with each attempt, ...
+BACKOFF = 0.5
+
+#: ... up to this, unless the service requests a longer pause, ...
+MAX_BACKOFF = 8.0
+
+#: ... or up to this after throttling, because the rate limiter slows down as well.
+MAX_THROTTLE_BACKOFF = 2.0
+
+#: Longest pause that the service can request, in seconds.
+MAX_RETRY_AFTER = 60.0
+
+#: Start no attempt with less time left, in seconds: its timeout would mask the earlier error.
+MIN_ATTEMPT = 0.5
+
+
+class RetryPlan:
+    """The attempts of one call that started at ``start``.
+
+    ``timeout`` and ``retries`` are those of the service. Not counted are attempts that only had to be signed anew, and,
+    if there are any retries, those that were throttled.
+    """
+
+    def __init__(self, timeout: float, retries: int, start: float, jitter: Callable[[], float]) -> None:
+        self._retries = retries
+        self._jitter = jitter
+        self._deadline = start + timeout
+        self._failures = 0
+        self._repeated: set[str] = set()
+        #: No attempt starts at this time or later.
+        self.last_start = self._deadline - min(MIN_ATTEMPT, timeout / 20)
+
+    def time_limit(self, now: float) -> float:
+        """Seconds for the attempt that starts ``now``; one that hangs must leave time for another."""
+        return (self._deadline - now) / (1 if self._failures == self._retries else 2)
+
+    def pause_after(self, error: OtaError, attempt: int) -> float:
+        """Seconds to pause after the attempt with this number; infinite if there is to be no other."""
+        self._failures += error.retry is Retry.LATER
+        if self._failures > self._retries:
+            return math.inf
+        if error.retry is Retry.ONCE and error.code not in self._repeated:
+            self._repeated.add(error.code)
+            return 0.0
+        if error.retry is Retry.LATER:
+            return max(backoff(attempt, MAX_BACKOFF, self._jitter), requested_pause(error))
+        if error.retry is Retry.SLOWER and self._retries:
+            return max(backoff(attempt, MAX_THROTTLE_BACKOFF, self._jitter), requested_pause(error))
+        return math.inf
+
+
+def backoff(attempt: int, most: float, jitter: Callable[[], float]) -> float:
+    """A random pause that grows with the number of the attempt, up to ``most`` seconds."""
+    return jitter() * min(most, BACKOFF * 2.0 ** min(attempt - 1, 10))
+
+
+def requested_pause(error: OtaError) -> float:
+    """The pause that the service requests, up to :data:`MAX_RETRY_AFTER`."""
+    return min(error.retry_after or 0.0, MAX_RETRY_AFTER)

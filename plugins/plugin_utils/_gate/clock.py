@@ -1,0 +1,31 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The time of a gate, which a test replaces."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+
+class Clock:
+    """Where time comes from: ``wall`` in seconds since 1970, ``steady`` never runs backwards; ``jitter`` is 0 to 1."""
+
+    def __init__(
+        self,
+        wall: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._zero = wall() - steady()
+        self._steady = steady
+        self.sleep = sleep
+        self.jitter = jitter
+
+    def now(self) -> float:
+        """Seconds since 1970 on a clock that nobody sets back."""
+        return self._zero + self._steady()

@@ -1,0 +1,114 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The input of a rule, its outcome, and how an outcome is confirmed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+from .history import History, has_stopped_growing
+from .policy import Policy
+from .snapshot import Snapshot
+from .state import RolloutState
+from .wording import Reason, deadline_sentence, device_names, format_duration
+
+VerdictName = Literal["passed", "failed", "pending", "timed_out", "inconclusive"]
+Evidence = Literal["tasks", "versions"]
+
+PASSED: Final = "passed"
+FAILED: Final = "failed"
+PENDING: Final = "pending"
+TIMED_OUT: Final = "timed_out"
+INCONCLUSIVE: Final = "inconclusive"
+
+
+class Case(NamedTuple):
+    """The input of a rule."""
+
+    snapshot: Snapshot
+    policy: Policy
+    history: History
+    problems: Sequence[str]
+    rollout: RolloutState
+    no_more_tasks: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether all batches are finished."""
+        return self.snapshot.finished
+
+    @property
+    def canceled(self) -> bool:
+        """Whether any batch is canceled."""
+        return any((job.facts or {}).get("job_status") == "CANCELED" for job in self.snapshot.jobs)
+
+    @property
+    def in_start_grace(self) -> bool:
+        """Whether tasks may still appear."""
+        return self.snapshot.now < self.history.started + self.policy.start_grace
+
+    @property
+    def deadline_passed(self) -> bool:
+        """Whether the time is over."""
+        return self.snapshot.now >= self.history.started + self.policy.wait_timeout
+
+    @property
+    def device_total_known(self) -> bool:
+        """Whether it is known how many devices count."""
+        if self.policy.expected_devices is not None or has_stopped_growing(self.snapshot, self.policy, self.history):
+            return True
+        return self.finished and self.policy.min_devices is not None and self.rollout.total >= self.policy.min_devices
+
+
+class Outcome(NamedTuple):
+    """What a rule decides, and the candidate that waits for confirmation."""
+
+    verdict: VerdictName
+    final: bool
+    reasons: tuple[Reason, ...]
+    candidate: str = ""
+    candidate_count: int = 0
+    candidate_since: float = 0.0
+    needs: Evidence | None = None
+
+
+def pending_outcome(case: Case, *reasons: Reason, **kept: Any) -> Outcome:
+    """Not settled: pending, or timed out after the deadline."""
+    if not case.deadline_passed:
+        return Outcome(PENDING, False, reasons, **kept)
+    rollout = case.rollout
+    late = device_names(rollout.devices_in("pending"))
+    message = deadline_sentence(rollout, case.policy)
+    return Outcome(TIMED_OUT, True, (Reason("deadline", message, rollout.pending, late), *reasons), **kept)
+
+
+def confirm_verdict(case: Case, verdict: VerdictName, *reasons: Reason) -> Outcome:
+    """The verdict once enough consecutive polls confirm it; ``passed`` must last for the soak as well."""
+    history, policy = case.history, case.policy
+    is_candidate = history.candidate == verdict
+    count = (history.candidate_count if is_candidate else 0) + case.snapshot.fresh
+    since = history.candidate_since if is_candidate else case.snapshot.now
+    soaked = verdict != PASSED or case.snapshot.now >= since + policy.soak
+    if case.snapshot.fresh and count >= policy.confirmations and soaked:
+        return Outcome(verdict, True, reasons, verdict, count, since)
+    kept = {"candidate": verdict, "candidate_count": count, "candidate_since": since}
+    if verdict == PASSED:
+        reasons = ()  # a reader would take them for the verdict
+    if count < policy.confirmations:
+        what = f"confirming {verdict}: {count} of {policy.confirmations} polls"
+        return _not_confirmed(case, verdict, Reason("confirming", what), *reasons, **kept)
+    return _not_confirmed(case, verdict, soaking_reason(case, since), *reasons, **kept)
+
+
+def _not_confirmed(case: Case, verdict: VerdictName, *reasons: Reason, **kept: Any) -> Outcome:
+    if verdict == INCONCLUSIVE:
+        return Outcome(INCONCLUSIVE, case.deadline_passed, reasons[1:], **kept)
+    return pending_outcome(case, *reasons, **kept)
+
+
+def soaking_reason(case: Case, since: float) -> Reason:
+    healthy, left = case.snapshot.now - since, max(0.0, since + case.policy.soak - case.snapshot.now)
+    return Reason("soaking", f"healthy for {format_duration(healthy)}; soaking for another {format_duration(left)}")

@@ -1,0 +1,174 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._validation import (
+    check_number,
+    check_unicode,
+    invalid_option,
+    is_http_url,
+    is_local,
+    non_blank,
+    proxy_url,
+)
+
+
+def refusal(function, *arguments):
+    """The sentence by which ``function`` refuses its arguments."""
+    with pytest.raises(OtaError) as error:
+        function(*arguments)
+    assert error.value.code == "invalid_option"
+    return str(error.value).replace("No request was sent: ", "", 1)
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies_of_this_machine(monkeypatch):
+    for name in ("no_proxy", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def test_invalid_option_sends_no_request():
+    assert str(invalid_option("x is blank", "give x")) == "No request was sent: x is blank; give x."
+    assert invalid_option("x is blank", "give x", code="missing_x").code == "missing_x"
+
+
+# --- Numbers and names -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [0.001, 1, 10000])
+def test_bounds_of_a_number_are_inclusive(number):
+    check_number("max_qps", number, 0.001, 10000)
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (-1, "max_qps is -1; it must be between 0.001 and 10000."),
+        (0.0, "max_qps is 0.0; it must be between 0.001 and 10000."),
+        (10000.5, "max_qps is 10000.5; it must be between 0.001 and 10000."),
+        (float("nan"), "max_qps is nan; it must be between 0.001 and 10000."),
+        (float("inf"), "max_qps is inf; it must be between 0.001 and 10000."),
+        (10**400, "max_qps is 10000000000000000000; it must be between 0.001 and 10000."),
+    ],
+)
+def test_number_out_of_its_bounds_is_refused(number, sentence):
+    assert refusal(check_number, "max_qps", number, 0.001, 10000) == sentence
+
+
+@pytest.mark.parametrize("text", ["", "a", "客厅", "\U0001f600"])
+def test_unicode_is_accepted(text):
+    check_unicode("Name", text)
+
+
+def test_invalid_unicode_is_refused():
+    assert refusal(check_unicode, "Name", "caf\udce9") == (
+        "Name is not valid Unicode; check the file or variable it comes from."
+    )
+
+
+def test_entries_lose_surrounding_blanks():
+    assert non_blank("job_ids", ["*", "客厅", " a "]) == ["*", "客厅", "a"]
+
+
+@pytest.mark.parametrize(
+    ("entries", "sentence"),
+    [
+        ([], "job_ids is empty; name at least one in job_ids, or skip the task when there is none."),
+        (None, "job_ids is empty; name at least one in job_ids, or skip the task when there is none."),
+        (["a", " "], "entry 2 of job_ids is blank; check the variable it comes from."),
+        ([""], "entry 1 of job_ids is blank; check the variable it comes from."),
+    ],
+)
+def test_missing_and_blank_entries_are_refused(entries, sentence):
+    assert refusal(non_blank, "job_ids", entries) == sentence
+
+
+# --- URLs ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        (None, None),
+        (" ", None),
+        ("proxy.example.com:3128", "http://proxy.example.com:3128"),
+        ("http://proxy.example.com:3128/", "http://proxy.example.com:3128/"),
+        ("https://user:p%40ss%2F@[::1]:3128", "https://user:p%40ss%2F@[::1]:3128"),
+        ("socks5h://127.0.0.1:1080", "socks5h://127.0.0.1:1080"),
+    ],
+)
+def test_proxy_url(given, url):
+    assert proxy_url(given) == url
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "http://",
+        "ftp://proxy:21",
+        "http://user:hunter/2@proxy:1",
+        "http://user:hunter#2@proxy:1",
+        "http://user:hunter?2@proxy:1",
+        "http://user:hunter 2@proxy:1",
+        "http://proxy:port",
+        "http://[::1",
+    ],
+)
+def test_invalid_proxy_is_not_repeated(given):
+    assert refusal(proxy_url, given) == (
+        "proxy is not the URL of a proxy; write it like http://host:port or http://user:password@host:port, with"
+        " special characters of name and password percent-encoded, such as %40 for @, %2F for / and %23 for #."
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy", "local"),
+    [
+        ("http://127.0.0.1:8080", None, True),
+        ("http://127.9.9.9", None, True),
+        ("http://[::1]:8080", None, True),
+        ("http://LOCALHOST:1", None, True),
+        ("http://10.0.0.1", None, False),
+        ("http://localhost.example.com", None, False),
+        ("http://127.0.0.1:8080", "localhost:3128", True),
+        ("http://127.0.0.1:8080", "http://proxy.example.com:3128", False),
+        ("http://iot.example.com", "localhost:3128", False),
+    ],
+)
+def test_local_urls_stay_on_this_machine(url, proxy, local):
+    assert is_local(url, proxy) is local
+
+
+def test_proxy_of_the_environment_leaves_this_machine(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://proxy.example.com:3128")
+    assert not is_local("http://127.0.0.1:80", None)
+    assert is_local("http://127.0.0.1:80", "localhost:3128")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    assert is_local("http://127.0.0.1:80", None)
+
+
+def test_proxy_of_the_environment_for_all_schemes_leaves_this_machine(monkeypatch):
+    monkeypatch.setenv("all_proxy", "http://proxy.example.com:3128")
+    assert not is_local("http://127.0.0.1:80", None)
+
+
+@pytest.mark.parametrize(
+    ("uri", "usable"),
+    [
+        ("http://localhost:8080/path", True),
+        ("https://x.example.com", True),
+        ("ftp://x.example.com", False),
+        ("x.example.com", False),
+        ("https://", False),
+        ("https://x:0/", False),
+        ("https://x:port/", False),
+        ("https://[::1", False),
+    ],
+)
+def test_http_urls(uri, usable):
+    assert is_http_url(uri) is usable

@@ -1,0 +1,226 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.observer import Reading
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GateOptions
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.reporter import (
+    HEARTBEAT,
+    Reporter,
+    device_names_line,
+    progress_line,
+    verdict_line,
+)
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.snapshot import format_time
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
+from ansible_collections.iotfleet.ota.tests.unit.verdicts import NOW, batch, numbers, plain, poll, settled, task
+
+OPEN = batch("SSQQ", status="IN_PROGRESS")
+
+
+class Stage:
+    """A reporter with a clock that is moved by hand, and what it showed."""
+
+    def __init__(self, *job_ids, max_qps=10.0, wait=True, **policy):
+        self.seconds = 0.0
+        self.lines, self.warnings = [], []
+        self.policy = plain(wait_timeout=600, **policy)
+        options = GateOptions(job_ids or ("1",), self.policy, wait=wait, max_qps=max_qps)
+        clock = Clock(wall=lambda: NOW, steady=lambda: self.seconds)
+        self.reporter = Reporter(options, NOW, clock, self.lines.append, self.warnings.append)
+
+    def start(self, content=OPEN):
+        snapshot = poll(content)
+        self.reporter.start(snapshot, judge(snapshot, self.policy))
+
+    def verdict(self, content=OPEN):
+        return judge(poll(content), self.policy)
+
+
+# --- Start -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_start_says_which_clocks_apply():
+    stage = Stage("1", "2", soak=60)
+    stage.start(batch("SQ", status="IN_PROGRESS", timeout_in_minutes=2))
+    notes = ["the rollout must be settled by 2026-03-01T10:10:00Z", "batch j1: per-device time-out 2 min", "soak 1 min"]
+    assert stage.reporter.notes == notes
+    assert (stage.lines, stage.warnings) == ([f"batches 1, 2: {'; '.join(notes)}"], [])
+
+
+def test_a_single_poll_keeps_its_notes_to_itself():
+    stage = Stage(wait=False)
+    stage.start()
+    assert stage.reporter.notes == ["the rollout must be settled by 2026-03-01T10:10:00Z"]
+    assert (stage.lines, stage.warnings) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("facts", "options", "warning"),
+    [
+        pytest.param({}, {"soak": 600}, None, id="just in time"),
+        pytest.param(
+            {},
+            {"soak": 601},
+            "cannot be settled before the deadline: it takes at least 10 min 1 s, but wait_timeout is 10 min",
+            id="soak",
+        ),
+        pytest.param(
+            {"utc_schedule_time": format_time(NOW + 700)},
+            {},
+            "cannot be settled before the deadline: it takes at least 11 min 40 s, but wait_timeout is 10 min",
+            id="schedule",
+        ),
+        pytest.param(
+            {},
+            {"verify_versions": True, "max_qps": 0.01},
+            "cannot be settled before the deadline: it takes at least 13 min 20 s, but wait_timeout is 10 min",
+            id="versions of four devices, read twice",
+        ),
+        pytest.param({}, {"verify_versions": True, "max_qps": 0.0}, None, id="versions without a quota"),
+        pytest.param(
+            {"timeout_in_minutes": 5, "retry_count": 1, "retry_interval": 6},
+            {},
+            "may miss the deadline: if devices time out, it takes at least 11 min, but wait_timeout is 10 min",
+            id="retries",
+        ),
+    ],
+)
+def test_a_short_time_is_warned_of_once(facts, options, warning):
+    stage = Stage(**options)
+    stage.start(batch("SSQQ", status="IN_PROGRESS", **facts))
+    assert stage.warnings == ([f"batch 1 {warning}. Raise wait_timeout."] if warning else [])
+    assert stage.reporter.notes[-1] == (f"batch 1 {warning}" if warning else stage.reporter.notes[-1])
+
+
+# --- Progress --------------------------------------------------------------------------------------------------------
+
+
+def test_only_a_change_shows_a_line():
+    stage = Stage()
+    stage.reporter.progress(stage.verdict())
+    stage.seconds = 15
+    stage.reporter.progress(stage.verdict())
+    stage.reporter.progress(stage.verdict(batch("SSSQ", status="IN_PROGRESS")))
+    assert stage.lines == [
+        "batch 1: 2 succeeded, 0 failed, 2 pending (2 offline); 0 s of 10 min",
+        "batch 1: 3 succeeded, 0 failed, 1 pending (1 offline); 15 s of 10 min",
+    ]
+
+
+def test_a_heartbeat_repeats_the_last_line_after_a_minute():
+    stage = Stage()
+    stage.reporter.progress(stage.verdict())
+    for seconds in (HEARTBEAT - 1, HEARTBEAT, HEARTBEAT + 1):
+        stage.seconds = seconds
+        stage.reporter.heartbeat()
+    assert stage.lines[1:] == ["batch 1: 2 succeeded, 0 failed, 2 pending (2 offline); 1 min of 10 min"]
+
+
+def test_a_heartbeat_before_the_first_poll():
+    stage = Stage()
+    stage.seconds = HEARTBEAT
+    stage.reporter.heartbeat()
+    assert stage.lines == ["batch 1: still waiting for the first poll; 1 min of 10 min"]
+
+
+def test_a_heartbeat_while_versions_are_read():
+    stage = Stage()
+    stage.seconds = HEARTBEAT
+    stage.reporter.heartbeat(Reading(1412, 2900))
+    assert stage.lines == ["batch 1: still reading, 1,412 of 2,900; 1 min of 10 min"]
+    assert stage.reporter.until_heartbeat() == HEARTBEAT
+
+
+@pytest.mark.parametrize(
+    ("content", "devices", "line"),
+    [
+        pytest.param(
+            batch("SS"), 900, "all tasks succeeded; reading the versions of 900 devices, about 1 min 30 s", id="all"
+        ),
+        pytest.param(
+            batch("SF"), 900, "the bounds are kept; reading the versions of 900 devices, about 1 min 30 s", id="not all"
+        ),
+        pytest.param(batch("SS"), 99, None, id="not worth a line"),
+    ],
+)
+def test_reading_versions_is_announced(content, devices, line):
+    stage = Stage()
+    stage.reporter.announce_versions(stage.verdict(content).rollout, devices)
+    assert stage.lines == ([f"batch 1: {line}; 0 s of 10 min"] if line else [])
+
+
+def test_reading_tasks_is_announced():
+    stage = Stage()
+    stage.reporter.announce_tasks([numbers(SUCCEEDED=20_000)])
+    stage.reporter.announce_tasks([numbers(SUCCEEDED=9_000)])
+    assert stage.lines == ["batch 1: reading all 20,000 tasks before deciding, about 20 s; 0 s of 10 min"]
+
+
+# --- End -------------------------------------------------------------------------------------------------------------
+
+
+def test_the_end_names_failed_and_late_devices():
+    stage = Stage(max_failed=0, max_pending=9)
+    verdict = settled(poll(batch("SFQ", status="IN_PROGRESS")), stage.policy)
+    parts = stage.reporter.end(verdict, None)
+    assert parts == [
+        "failed: 1 of 2 finished devices failed (1 other); none may fail; 0 s of 10 min",
+        "failed (other): d2; waiting (offline): d3",
+    ]
+    assert stage.lines == [f"batch 1: {part}" for part in parts]
+    assert stage.reporter.message(parts) == f"batch 1: {'; '.join(parts)}."
+
+
+def test_the_end_says_why_the_last_poll_failed():
+    error = OtaError("the service is busy", code="ServiceUnavailable", hint="try again later", action="QueryOTAJob")
+    stage = Stage()
+    verdict = judge(poll(OPEN, now=NOW + 600), stage.policy, stage.verdict().history)
+    parts = stage.reporter.summary(verdict, error)
+    assert parts[1] == "the last poll failed: QueryOTAJob failed: the service is busy; try again later"
+    assert parts[2] == "late (offline): d3, d4"
+
+
+def test_a_rollout_that_passed_names_nobody():
+    stage = Stage(max_failed=1)
+    verdict = settled(poll(batch("SSF")), stage.policy)
+    assert [verdict.verdict, *stage.reporter.summary(verdict)] == [
+        "passed",
+        "passed: 2 of 3 devices succeeded, 1 failed (1 other), as is allowed; 0 s of 10 min",
+    ]
+
+
+def test_no_line_can_pretend_to_be_another():
+    stage = Stage(max_failed=0)
+    verdict = settled(poll(batch(task("d1\nok: [fleet]\x1b[32m", "FAILED"))), stage.policy)
+    stage.reporter.end(verdict, None)
+    assert not any(char in line for line in stage.lines for char in "\n\x1b")
+
+
+# --- Lines -----------------------------------------------------------------------------------------------------------
+
+
+def test_time_alone_is_no_progress():
+    soaking = [judge(poll(batch("S"), now=NOW + now), plain(soak=60), None) for now in (0, 10)]
+    history = settled(poll(batch("S")), plain(soak=60)).history
+    lines = {progress_line(judge(poll(batch("S"), now=NOW + now), plain(soak=60), history)) for now in (20, 40)}
+    assert lines == {"1 succeeded, 0 failed, 0 pending; healthy, and soaking"}
+    assert {progress_line(verdict) for verdict in soaking} == {
+        "1 succeeded, 0 failed, 0 pending; confirming passed: 1 of 2 polls"
+    }
+
+
+def test_a_verdict_line_holds_two_reasons_at_most():
+    problems = poll(batch("S"), problems=("a gap", "another", "a third"))
+    assert verdict_line(judge(problems, plain())) == "inconclusive: a gap; another"
+
+
+def test_names_of_devices_are_bounded():
+    tasks = [task(f"d{number:02}", "FAILED") for number in range(12)]
+    line = device_names_line(judge(poll(batch(*tasks)), plain()))
+    assert line == f"failed (other): {', '.join(f'd{number:02}' for number in range(10))} and 2 more"

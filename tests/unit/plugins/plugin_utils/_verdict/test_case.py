@@ -1,0 +1,234 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How a decision is confirmed, and the limits in time that all rules share."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.case import (
+    Case,
+    Outcome,
+    confirm_verdict,
+    pending_outcome,
+    soaking_reason,
+)
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import History, no_more_tasks
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.state import assess
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.wording import Reason
+from ansible_collections.iotfleet.ota.tests.unit.verdicts import NOW, batch, codes, course, numbers, plain, poll
+
+WELL = Reason("proved", "2 of 2 devices succeeded", 2)
+ILL = Reason("too_many_failures", "1 of 2 finished devices failed (1 other); none may fail", 1, ("d2",))
+ERROR = OtaError("the service is busy", code="ServiceUnavailable", hint="ask again later")
+LATE = "the rollout was not settled within 60 min"
+
+
+def case_of(facts, policy, **seen):
+    """What a rule looks at after a history that began at ``NOW`` and has ``seen`` what is given."""
+    history = History(NOW, last_growth=NOW)._replace(**seen)
+    done = no_more_tasks(facts, policy, history)
+    return Case(facts, policy, history, (), assess(facts, policy, {}, done), done)
+
+
+# --- What is known ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("after", "expected"), [(0, True), (59.9, True), (60, False), (61, False)])
+def test_start_grace_ends_after_its_seconds(after, expected):
+    assert case_of(poll(batch(), now=NOW + after), plain(start_grace=60.0)).in_start_grace is expected
+
+
+@pytest.mark.parametrize(("after", "expected"), [(0, False), (599.9, False), (600, True), (601, True)])
+def test_wait_timeout_is_inclusive(after, expected):
+    assert case_of(poll(batch(), now=NOW + after), plain(wait_timeout=600.0)).deadline_passed is expected
+
+
+@pytest.mark.parametrize(
+    ("statuses", "canceled", "finished"),
+    [
+        (("CANCELED", "COMPLETED"), True, True),
+        (("CANCELED", "IN_PROGRESS"), True, False),
+        (("COMPLETED", "COMPLETED"), False, True),
+        ((), False, False),
+    ],
+)
+def test_one_canceled_batch_is_enough_and_all_must_be_finished(statuses, canceled, finished):
+    jobs = [batch(job_id=f"j{number}", status=status) for number, status in enumerate(statuses)]
+    case = case_of(poll(*jobs), plain())
+    assert (case.canceled, case.finished) == (canceled, finished)
+    case = case_of(poll(batch(job_id="j9", known=False), *jobs), plain())
+    assert (case.canceled, case.finished) == (canceled, False)
+
+
+@pytest.mark.parametrize(
+    ("policy", "content", "expected"),
+    [
+        pytest.param(plain(start_grace=60.0), batch("SS"), False, id="nothing says so"),
+        pytest.param(plain(start_grace=60.0, min_devices=2), batch("SS"), True, id="as many as there must be"),
+        pytest.param(plain(start_grace=60.0, min_devices=3), batch("SS"), False, id="fewer than there must be"),
+        pytest.param(plain(start_grace=60.0, min_devices=1), batch("SS"), True, id="more than there must be"),
+        pytest.param(
+            plain(start_grace=60.0, min_devices=2), batch("SS", status="IN_PROGRESS"), False, id="an open batch"
+        ),
+        pytest.param(
+            plain(start_grace=60.0, expected_devices=("d1",)), batch("SS", status="IN_PROGRESS"), True, id="names"
+        ),
+        pytest.param(plain(), batch("SS", status="IN_PROGRESS"), True, id="no new task for as long as the grace"),
+    ],
+)
+def test_device_total_is_known(policy, content, expected):
+    assert case_of(poll(content), policy).device_total_known is expected
+
+
+def test_growth_ends_after_the_start_grace():
+    policy = plain(start_grace=60.0)
+    content = batch("SS", status="IN_PROGRESS")
+    seen = [case_of(poll(content, now=NOW + after), policy).device_total_known for after in (59.9, 60)]
+    assert seen == [False, True]
+
+
+# --- Confirmation ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("verdict", "seen", "expected"),
+    [
+        pytest.param(
+            "failed",
+            {},
+            Outcome("pending", False, (Reason("confirming", "confirming failed: 1 of 3 polls"), ILL), "failed", 1, NOW),
+            id="for the first time",
+        ),
+        pytest.param(
+            "failed",
+            {"candidate": "failed", "candidate_count": 1, "candidate_since": NOW - 9},
+            Outcome(
+                "pending", False, (Reason("confirming", "confirming failed: 2 of 3 polls"), ILL), "failed", 2, NOW - 9
+            ),
+            id="once more",
+        ),
+        pytest.param(
+            "failed",
+            {"candidate": "failed", "candidate_count": 2, "candidate_since": NOW - 9},
+            Outcome("failed", True, (ILL,), "failed", 3, NOW - 9),
+            id="as often as it must be seen",
+        ),
+        pytest.param(
+            "failed",
+            {"candidate": "passed", "candidate_count": 2, "candidate_since": NOW - 9},
+            Outcome("pending", False, (Reason("confirming", "confirming failed: 1 of 3 polls"), ILL), "failed", 1, NOW),
+            id="after another verdict",
+        ),
+        pytest.param(
+            "passed",
+            {},
+            Outcome("pending", False, (Reason("confirming", "confirming passed: 1 of 3 polls"),), "passed", 1, NOW),
+            id="passed, which is not told before it is",
+        ),
+        pytest.param(
+            "inconclusive",
+            {},
+            Outcome("inconclusive", False, (ILL,), "inconclusive", 1, NOW),
+            id="inconclusive, which is told at once",
+        ),
+    ],
+)
+def test_confirmations_count_consecutive_polls(verdict, seen, expected):
+    case = case_of(poll(batch("SF")), plain(confirmations=3), **seen)
+    assert confirm_verdict(case, verdict, WELL if verdict == "passed" else ILL) == expected
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"),
+    [
+        (NOW - 60, Outcome("passed", True, (WELL,), "passed", 3, NOW - 60)),
+        (
+            NOW - 59,
+            Outcome(
+                "pending",
+                False,
+                (Reason("soaking", "healthy for 59 s; soaking for another 1 s"),),
+                "passed",
+                3,
+                NOW - 59,
+            ),
+        ),
+    ],
+)
+def test_soak_is_inclusive(since, expected):
+    seen = {"candidate": "passed", "candidate_count": 2, "candidate_since": since}
+    assert confirm_verdict(case_of(poll(batch("SS")), plain(soak=60.0), **seen), "passed", WELL) == expected
+
+
+def test_soak_is_for_rollouts_that_pass():
+    seen = {"candidate": "failed", "candidate_count": 1, "candidate_since": NOW - 1}
+    outcome = confirm_verdict(case_of(poll(batch("SF")), plain(soak=60.0), **seen), "failed", ILL)
+    assert outcome == Outcome("failed", True, (ILL,), "failed", 2, NOW - 1)
+
+
+def test_soak_left_is_never_negative():
+    case = case_of(poll(batch("SS"), now=NOW + 90), plain(soak=60.0))
+    assert soaking_reason(case, NOW) == Reason("soaking", "healthy for 1 min 30 s; soaking for another 0 s")
+
+
+@pytest.mark.parametrize(("verdict", "reason"), [("failed", ILL), ("inconclusive", ILL), ("passed", WELL)])
+def test_poll_that_is_not_fresh_settles_nothing(verdict, reason):
+    """Not even what was seen often enough and for long enough before."""
+    seen = {"candidate": verdict, "candidate_count": 2, "candidate_since": NOW - 60}
+    outcome = confirm_verdict(case_of(poll(batch("SF"), fresh=False), plain(soak=60.0), **seen), verdict, reason)
+    assert (outcome.final, outcome.candidate, outcome.candidate_count) == (False, verdict, 2)
+
+
+def test_soak_is_not_ended_by_a_poll_that_failed():
+    policy = plain(soak=60.0)
+    looks = [poll(batch("SS"), now=NOW + second) for second in (0, 15)]
+    stale = poll(batch("SS"), now=NOW + 60, fresh=False)
+    last = course(policy, *looks, stale)[-1]
+    assert (last.verdict, last.reasons) == (
+        "pending",
+        (Reason("soaking", "healthy for 1 min; soaking for another 0 s"),),
+    )
+    assert course(policy, *looks, stale, poll(batch("SS"), now=NOW + 75))[-1].verdict == "passed"
+
+
+def test_error_keeps_what_was_confirmed_before():
+    looks = [poll(batch("SS")), poll(batch("SS"), now=NOW + 15, error=ERROR, fresh=False)]
+    verdicts = course(plain(), *looks, poll(batch("SS"), now=NOW + 30))
+    assert [codes(verdict) for verdict in verdicts] == [["confirming"], ["error"], ["proved"]]
+    kept = [verdicts[1].history[name] for name in ("candidate", "candidate_count", "candidate_since")]
+    assert kept == ["passed", 1, NOW]
+
+
+def test_reading_more_keeps_what_was_confirmed_before():
+    policy = plain(verify_versions=True)
+    first = judge(poll(numbers(SUCCEEDED=2)), policy).history
+    seen = {**first, "candidate": "passed", "candidate_count": 1, "candidate_since": NOW}
+    verdict = judge(poll(numbers(SUCCEEDED=2)), policy, seen)
+    kept = [verdict.history[name] for name in ("candidate", "candidate_count", "candidate_since")]
+    assert (codes(verdict), kept) == (["unread"], ["passed", 1, NOW])
+
+
+# --- Deadline --------------------------------------------------------------------------------------------------------
+
+
+def test_pending_outcome_before_and_at_the_deadline():
+    reason = Reason("unfinished", "1 of 2 devices pending (1 offline)", 1, ("d2",))
+    early, late = (
+        pending_outcome(case_of(poll(batch("SQ"), now=NOW + after), plain()), reason, candidate="passed")
+        for after in (3599, 3600)
+    )
+    assert early == Outcome("pending", False, (reason,), "passed")
+    message = f"{LATE}, 1 of 2 devices pending (1 offline)"
+    assert late == Outcome("timed_out", True, (Reason("deadline", message, 1, ("d2",)), reason), "passed")
+
+
+def test_nothing_to_judge_is_final_at_the_deadline_even_if_seen_once():
+    case = case_of(poll(batch(), now=NOW + 3600), plain())
+    reason = Reason("nothing_to_judge", "there is no task, so there is nothing to judge")
+    assert confirm_verdict(case, "inconclusive", reason) == Outcome(
+        "inconclusive", True, (reason,), "inconclusive", 1, NOW + 3600
+    )
