@@ -2,10 +2,10 @@
 // GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 // SPDX-License-Identifier: GPL-3.0-or-later
 
-// As rollout/gate.groovy, which both pipelines load. Plugins: Copy Artifact, Credentials Binding, JUnit.
+// To be saved as rollout/gate.groovy, which both pipelines load. Plugins: Copy Artifact, Credentials Binding, JUnit.
 // Credentials: ota-access-key, a user name with password.
 
-// Runs the gate that rollout/<name>.yml describes, and publishes its reports. True only if the rollout passed.
+// Runs the gate that rollout/<name>.yml configures, and publishes its reports. Returns true only if the rollout passed.
 boolean passes(String name, String batch, boolean once = false) {
   sh 'rm -rf reports'
   if (once) {

@@ -18,6 +18,7 @@ from .wire import parse_timestamp
 API_VERSION = "2018-01-20"
 NONCE_LIFE = 31 * 60  # seconds
 _TUYA_COMMON = ("Action", "AccessKeyId", "SignatureMethod", "SignatureNonce", "Timestamp", "Signature")
+_VERSION = ("Format", "Version", "SignatureVersion")
 _RPC_COMMON = ("Version", *_TUYA_COMMON[:3], "SignatureVersion", *_TUYA_COMMON[3:])
 _ACS3_COMMON = ("x-acs-version", "x-acs-action", "x-acs-date", "x-acs-signature-nonce", "x-acs-content-sha256")
 
@@ -59,12 +60,16 @@ def action_of(request: Request) -> str:
     return request.headers.get("x-acs-action", "") if request.acs3 else dict(request.pairs).get("Action", "")
 
 
-def read_claim(request: Request, dialect: str) -> Claim:
-    """The common parameters, present and of a known kind."""
+def read_claim(request: Request, dialect: str, require_version: bool = False) -> Claim:
+    """The common parameters, present and of a known kind.
+
+    ``require_version`` refuses requests in the RPC style without those that Tuya's examples leave out.
+    """
     if request.acs3 and dialect == "alibaba":
         return _acs3_claim(request)
     params = dict(request.pairs)
-    for name in _TUYA_COMMON if dialect == "tuya" else _RPC_COMMON:
+    common = _TUYA_COMMON if dialect == "tuya" else _RPC_COMMON
+    for name in (*_VERSION, *common) if require_version else common:
         if not params.get(name):
             raise missing(name)
     for name, expected in (("Version", API_VERSION), ("SignatureMethod", "HMAC-SHA1"), ("SignatureVersion", "1.0")):

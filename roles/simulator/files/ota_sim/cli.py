@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The command line: reads its input, serves until told to stop, and leaves quietly."""
+"""The command line: reads its input, serves until it is stopped, and exits quietly."""
 
 from __future__ import annotations
 
@@ -65,13 +65,13 @@ def parser() -> argparse.ArgumentParser:
     add("--scenario", type=Path, metavar="FILE.json", help="the fleet and its rollouts; default: a built-in world")
     add("--access-key", type=_access_key, action="append", default=[], metavar="ID:SECRET")
     add("--dialect", choices=DIALECTS, help="overrides the scenario's")
-    add("--qps", type=_number(0), help="calls a second for each operation; 0 = no limit; overrides the scenario's")
-    add("--latency-ms", type=_number(0), default=0, help="time each answer of the API takes at least")
+    add("--qps", type=_number(0), help="calls per second of each operation; 0 = no limit; overrides the scenario's")
+    add("--latency-ms", type=_number(0), default=0, help="minimum time that each response takes")
     add("--time-scale", type=_number(0), default=1, help="speed of the rollout clock; 0 = it stands still")
-    add("--window-minutes", type=_number(0), default=15, help="how far a timestamp may be off")
+    add("--window-minutes", type=_number(0), default=15, help="maximum number of minutes that a timestamp may be off")
     add("--tls-cert", type=Path, metavar="FILE", help="serve HTTPS with this certificate (PEM)")
     add("--tls-key", type=Path, metavar="FILE", help="the certificate's private key (PEM)")
-    add("--idle-exit", type=_number(0), default=600, help="leave after so many seconds without requests; 0 = never")
+    add("--idle-exit", type=_number(0), default=600, help="seconds without a request after which it exits; 0 = never")
     return options
 
 
@@ -112,7 +112,7 @@ def _listen(service: Service, args: argparse.Namespace) -> Server:
     try:
         return Server(service, args.port, tls)
     except OSError as error:
-        raise InputError(f"Cannot listen on port {args.port}: {error.strerror}; take another port, or 0.") from error
+        raise InputError(f"Cannot listen on port {args.port}: {error.strerror}; choose another port, or 0.") from error
 
 
 def write_port(path: Path, port: int) -> None:
@@ -135,19 +135,19 @@ def _leave(_number: int, _frame: Any) -> None:
 
 
 def _serve(server: Server, idle_exit: float) -> None:
-    """Serve until told to stop, or until nobody has asked anything for so many seconds."""
+    """Serve until stopped, or until ``idle_exit`` seconds have passed without a request."""
     for number in (signal.SIGTERM, signal.SIGINT):  # from here on a thread must end before its socket is closed
         signal.signal(number, lambda _number, _frame: server.service.stopped.set())
     server.start()
     while not server.service.stopped.wait(0.1):
         if idle_exit and time.monotonic() - server.last_request > idle_exit:
             break
-    time.sleep(0.05)  # lets the answer to the stop call get out
+    time.sleep(0.05)  # lets the response to the stop call get out
     server.shutdown()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the program; answers its exit code."""
+    """Run the program; returns its exit code."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
     try:

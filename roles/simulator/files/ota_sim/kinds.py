@@ -61,6 +61,7 @@ TOP = {
     "access_keys": _LIST,
     "instance_id": _TEXT,
     "qps": _SECONDS,
+    "require_version": _FLAG,
     "seed": _WHOLE,
     **dict.fromkeys(WORLD_KEYS, _LIST),
 }

@@ -103,6 +103,7 @@ class Scenario:
     access_keys: tuple[AccessKey, ...]
     instance_id: str
     qps: float
+    require_version: bool
     seed: int
     products: tuple[Product, ...]
     firmwares: tuple[Firmware, ...]
@@ -227,6 +228,7 @@ def parse(raw: Any) -> Scenario:
         access_keys=_access_keys(fields.get("access_keys", ())),
         instance_id=fields.get("instance_id", ""),
         qps=fields.get("qps", 10),
+        require_version=fields.get("require_version", False),
         seed=fields.get("seed", 1),
         products=_products(fields.get("products"), used),
         firmwares=firmwares,

@@ -149,7 +149,7 @@ class Service:
     def _authenticate(self, request: checks.Request, now: float) -> None:
         """Refuse who may not call at all, in the service's order."""
         try:
-            claim = checks.read_claim(request, self.scenario.dialect)
+            claim = checks.read_claim(request, self.scenario.dialect, self.scenario.require_version)
             key = checks.check_key(claim, self.keys)
             checks.check_time(claim, now, self.settings.window)
             checks.check_signature(request, claim, key.secret)
