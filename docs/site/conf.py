@@ -35,7 +35,7 @@ html_show_sphinx = False
 html_copy_source = False
 html_use_index = False
 
-#: The labels of Ansible's documentation that pages refer to. A reference to anything else that is not here is an error.
+#: Labels of Ansible's documentation that the pages reference. Any other unknown reference is an error.
 ANSIBLE = "https://docs.ansible.com/ansible/latest/"
 OUTSIDE = {
     "action_plugins": "plugins/action.html",
