@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Jobs as AWX runs them: a playbook of a project in ansible-runner, with the credential, the answers of the survey and
-what the jobs before handed on.
+what earlier jobs published.
 """
 
 from __future__ import annotations
@@ -26,12 +26,10 @@ from .conftest import ROOT
 KIT = ROOT / "docs" / "examples" / "awx"
 #: What AWX 24.6 sets, apart from the time-out.
 SETTINGS = {"suppress_ansible_output": True, "suppress_output_file": True}
-#: So much of a result is kept in an event.
+#: Maximum length of a result in an event.
 MAX_EVENT_RES = "700000"
-#: What a gate hands on by set_stats.
-ARTIFACTS = {
-    f"rollout_gate_{name}" for name in ("verdict", "final", "reasons", "sentence", "counts", "denominator", "reports")
-}
+#: The artifacts that a gate sets with set_stats.
+ARTIFACTS = {f"rollout_gate_{name}" for name in ("verdict", "final", "reasons", "message", "counts", "reports")}
 #: The gate as fast as it can be.
 FAST = {
     "rollout_gate_wait_timeout": 60,
@@ -65,7 +63,6 @@ class Job:
     code: int = -1
     #: Each event with the moment at which it came.
     events: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
-    seconds: float = 0.0
 
     @property
     def artifacts(self) -> dict[str, Any]:
@@ -114,7 +111,7 @@ def prepare(
 
 
 def environment(credential: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a job, in which the credential is all that tells of the service."""
+    """The environment of a job, in which only the credential names the service."""
     own = {name: os.environ[name] for name in ("ANSIBLE_COLLECTIONS_PATH", "PYTHONPATH") if name in os.environ}
     # As in an execution environment, whose Python comes first.
     path = os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
@@ -133,10 +130,9 @@ def run_job(
     hosts: Mapping[str, Mapping[str, Any]] | None = None,
     cancel: Callable[[Job], bool] = lambda job: False,
 ) -> Job:
-    """Run a playbook of a project; ``cancel`` tells, from what has come so far, whether somebody cancels it."""
+    """Run a playbook of a project; ``cancel`` decides, from its events so far, whether somebody cancels it."""
     prepare(folder, extra_vars, arguments, timeout, project, hosts)
     job = Job()
-    began = time.monotonic()
     run = ansible_runner.run(
         private_data_dir=str(folder),
         playbook=playbook,
@@ -148,7 +144,6 @@ def run_job(
         event_handler=lambda event: job.events.append((time.monotonic(), event)),
         cancel_callback=lambda: cancel(job),
     )
-    job.seconds = time.monotonic() - began
     job.status, job.code = run.status, run.rc
     return job
 
@@ -183,10 +178,10 @@ def is_valid(question: Mapping[str, Any], value: Any) -> bool:
 def node_variables(
     template: Mapping[str, Any], artifacts: Sequence[Mapping[str, Any]], workflow: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The extra variables of a job in a workflow, of which the later win: those of its template, what the jobs before
-    handed on, and the answers that the workflow was started with.
+    """The extra variables of a job in a workflow, of which the later win: those of its template, what earlier jobs
+    published, and the answers that the workflow was started with.
     """
     merged = dict(template)
-    for handed_on in artifacts:
-        merged.update(handed_on)
+    for published in artifacts:
+        merged.update(published)
     return {**merged, **workflow}

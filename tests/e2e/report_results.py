@@ -6,23 +6,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import pathlib
+import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .conftest import run_play
 
 SUFFIXES = {"json": "json", "markdown": "md", "junit": "xml", "html": "html"}
-
-# Answers what a file holds, as the gate would, so that Ansible treats it as the result of a task.
-MODULE = """#!/usr/bin/python
-import json
-from ansible.module_utils.basic import AnsibleModule
-module = AnsibleModule({"path": {"type": "path", "required": True}})
-with open(module.params["path"], encoding="utf-8") as file:
-    module.exit_json(**json.load(file))
-"""
 
 # Names and texts that mean something in HTML, XML, Markdown or Jinja, or cannot be written at all.
 ODD = [
@@ -70,39 +64,39 @@ def device(name: str, state: str = "succeeded", **changes: Any) -> dict[str, Any
     }
 
 
-def result(verdict: str, devices: list[dict[str, Any]], code: str, sentence: str, **changes: Any) -> dict[str, Any]:
+def result(verdict: str, devices: list[dict[str, Any]], code: str, message: str, **changes: Any) -> dict[str, Any]:
     """A result of the gate about these devices."""
     states = {
         state: [each for each in devices if each["state"] == state] for state in ("succeeded", "failed", "pending")
     }
     counts = {state: len(members) for state, members in states.items()}
     total = sum(counts.values())
-    classes: dict[str, dict[str, int]] = {"failed": {}, "pending": {}}
-    for state, names in classes.items():
+    by_class: dict[str, dict[str, int]] = {"failed": {}, "pending": {}}
+    for state, names in by_class.items():
         for each in states[state]:
             names[each["class"]] = names.get(each["class"], 0) + 1
     subject = states["failed" if verdict == "failed" else "pending"]
     return {
         "verdict": verdict,
-        "msg": f"job HvKuBpuk3rdk6E92CPQN020001: {verdict}: {sentence}; 7 min of 30 min.",
+        "msg": f"batch HvKuBpuk3rdk6E92CPQN020001: {verdict}: {message}; 7 min of 30 min.",
         "final": verdict != "pending",
         "reasons": [
             {
                 "code": code,
-                "sentence": sentence,
+                "message": message,
                 "count": len(subject),
                 "devices": [each["device_name"] for each in subject[:10]],
             }
         ],
-        "denominator": total,
         "counts": {
+            "total": total,
             **counts,
             "verified": counts["succeeded"] if verdict == "passed" else 0,
             "executed": counts["succeeded"] + counts["failed"],
             "canceled": 0,
         },
         "by_status": {"QUEUED": counts["pending"], "SUCCEEDED": counts["succeeded"], "FAILED": counts["failed"]},
-        "classes": classes,
+        "by_class": by_class,
         "jobs": [
             {
                 "job_id": "HvKuBpuk3rdk6E92CPQN020001",
@@ -115,10 +109,10 @@ def result(verdict: str, devices: list[dict[str, Any]], code: str, sentence: str
                 "utc_create": "2026-03-01T10:00:00.000Z",
             }
         ],
-        "failures": states["failed"][:1000],
-        "laggards": states["pending"][:1000],
+        "failed_devices": states["failed"][:1000],
+        "pending_devices": states["pending"][:1000],
         "devices": devices if len(devices) <= 1000 else [],
-        "polls": [
+        "timeline": [
             {"seconds": 0.0, "succeeded": 0, "failed": 0, "pending": total},
             {
                 "seconds": 95.2,
@@ -138,20 +132,20 @@ def result(verdict: str, devices: list[dict[str, Any]], code: str, sentence: str
         "started": "2026-03-01T10:10:02Z",
         "ended": "2026-03-01T10:17:02Z",
         "deadline": "2026-03-01T10:40:02Z",
-        "elapsed": 420.0,
-        "looks": 29,
+        "elapsed_seconds": 420.0,
+        "polls": 29,
         "policy": {
             "min_succeeded_percent": None,
             "max_failed": 1,
             "max_failed_percent": None,
             "min_executed": 1,
             "max_pending": None,
-            "verify_versions": True,
+            "versions": {"verify": True, "module_name": "default"},
             "confirmations": 2,
             "soak": 0.0,
             "wait_timeout": 1800.0,
         },
-        "history": {"version": 1, "looks": []},
+        "history": {"version": 1, "polls": 29},
         **changes,
     }
 
@@ -175,9 +169,9 @@ def results() -> dict[str, dict[str, Any]]:
         {"seconds": 15.0 * n, "succeeded": n, "failed": n // 50, "pending": 1200 - n - n // 50} for n in range(1000)
     ]
     nothing = {
-        "polls": [{"seconds": 0.0, "succeeded": 0, "failed": 0, "pending": 0}],
-        "elapsed": 0.0,
-        "looks": 1,
+        "timeline": [{"seconds": 0.0, "succeeded": 0, "failed": 0, "pending": 0}],
+        "elapsed_seconds": 0.0,
+        "polls": 1,
         "jobs": [],
     }
     failure = {
@@ -200,7 +194,7 @@ def results() -> dict[str, dict[str, Any]]:
             "passed", [device(name) for name in lamps[:12]], "proved", "All 12 devices succeeded and report 2.0.0"
         ),
         "tolerated": result(
-            "passed", tolerated, "proved", "1 of 3 devices succeeded, 1 failed and 1 is pending as may"
+            "passed", tolerated, "proved", "1 of 3 devices succeeded, 1 failed and 1 is pending, as the bounds allow"
         ),
         "failed": result(
             "failed",
@@ -212,33 +206,37 @@ def results() -> dict[str, dict[str, Any]]:
             ]
             + [device("lamp-0013", "pending")],
             "too_many_failures",
-            "3 of 13 devices failed (2 download, 1 timeout), and no more than 1 may",
+            "3 of 13 devices failed (2 download, 1 timeout); at most 1 may fail",
         ),
         "odd": result("failed", odd, "too_many_failures", f"{len(ODD)} failed: {' '.join(ODD)}"),
         "timed_out": result(
-            "timed_out", fleet, "deadline", "80 of 1200 devices are still open at the deadline", polls=many
+            "timed_out", fleet, "deadline", "80 of 1200 devices are still open at the deadline", timeline=many
         ),
         "pending": result("pending", tolerated, "unfinished", "1 of 3 devices is still open"),
         "inconclusive": result("inconclusive", [], "api_error", failure["message"], failure=failure, **nothing),
         "empty": result(
-            "inconclusive", [], "nothing_to_judge", "The batches have no task", polls=[], jobs=[], elapsed=0.0
+            "inconclusive",
+            [],
+            "nothing_to_judge",
+            "The batches have no task",
+            timeline=[],
+            jobs=[],
+            elapsed_seconds=0.0,
         ),
-        "one_look": result(
+        "one_poll": result(
             "passed",
             [device("light1")],
             "proved",
             "The one device succeeded",
-            polls=[{"seconds": 0.0, "succeeded": 1, "failed": 0, "pending": 0}],
-            elapsed=0.0,
-            looks=1,
+            timeline=[{"seconds": 0.0, "succeeded": 1, "failed": 0, "pending": 0}],
+            elapsed_seconds=0.0,
+            polls=1,
         ),
     }
 
 
-def write_reports(folder: pathlib.Path, given: Mapping[str, Any], formats: Sequence[str] = tuple(SUFFIXES)) -> None:
+def write_reports(folder: pathlib.Path, given: Mapping[str, Any], formats: Sequence[str]) -> None:
     """Write the reports of each result into a folder of its name."""
-    (folder / "library").mkdir()
-    (folder / "library" / "given_result.py").write_text(MODULE, encoding="utf-8")
     tasks: list[dict[str, Any]] = []
     for name, content in given.items():
         (folder / name).mkdir()
@@ -256,3 +254,16 @@ def write_reports(folder: pathlib.Path, given: Mapping[str, Any], formats: Seque
         ]
     run = run_play(folder, tasks)
     assert run.code == 0, run.output
+
+
+def shared_reports(base: pathlib.Path) -> pathlib.Path:
+    """Return the folder with all reports, which the first of pytest's workers to ask for it writes."""
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = root / "reports"
+    with (root / "reports.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            unfinished = pathlib.Path(tempfile.mkdtemp(dir=root))
+            write_reports(unfinished, results(), [*SUFFIXES, "dotenv"])
+            unfinished.rename(folder)
+    return folder

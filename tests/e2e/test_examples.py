@@ -89,6 +89,7 @@ INVENTORY = {"canary": ["light1", "light2"], "lamps": LAMPS}
 
 #: What other tests take from a document and run, as far as it can run here.
 ELSEWHERE = {
+    ("accounts.rst", "text"): "test_accounts.py",
     ("awx.rst", "text"): "test_awx_runner.py",
     ("awx.rst", "yaml"): "test_awx_runner.py",
     ("events.rst", "console"): "test_event_source.py",
@@ -147,6 +148,9 @@ def blocks_of(path: pathlib.Path) -> Iterator[tuple[int, str, str]]:
             if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "EXAMPLES":
                 yield node.lineno, "yaml", ast.literal_eval(node.value)
         return
+    if path.suffix == ".yml":
+        yield 1, "yaml", yaml.safe_load(text)["EXAMPLES"]
+        return
     if path.suffix == ".md":
         pattern = r"^([ ]*)```(?P<language>.*)\n(?P<text>(?:.*\n)*?)\1```$"
     else:
@@ -156,8 +160,12 @@ def blocks_of(path: pathlib.Path) -> Iterator[tuple[int, str, str]]:
         yield text.count("\n", 0, match.start()) + 1, match["language"] or "text", textwrap.dedent(match["text"])
 
 
+#: Plugins, and the files beside those whose documentation is not in the code.
+PLUGINS = ("plugins/[mft]*/*.py", "plugins/[mft]*/*.yml")
+
+
 def examples() -> list[Example]:
-    patterns = ("README.md", "docs/docsite/rst/*.rst", "roles/*/README.md", "plugins/[mft]*/*.py")
+    patterns = ("README.md", "docs/docsite/rst/*.rst", "roles/*/README.md", *PLUGINS)
     paths = sorted(path for pattern in patterns for path in ROOT.glob(pattern))
     return [Example(str(path.relative_to(ROOT)), *block) for path in paths for block in blocks_of(path)]
 
@@ -244,7 +252,6 @@ class Place:
             command,
             cwd=cwd or self.at(document),
             env=environment,
-            timeout=240,
         )
         return Run(done.returncode, done.stdout)
 
@@ -302,7 +309,7 @@ class Place:
                 time.sleep(0.05)
             if port.exists():
                 request = urllib.request.Request(f"http://127.0.0.1:{port.read_text().strip()}/_sim/stop", b"{}")
-                with urllib.request.urlopen(request, timeout=10):
+                with urllib.request.urlopen(request, timeout=300):
                     pass
             return run.result()
 
@@ -397,9 +404,10 @@ def test_examples_are_found():
         path for pattern in ("README.md", "docs/docsite/rst/*.rst", "roles/*/README.md") for path in ROOT.glob(pattern)
     }
     marks = sum(len(re.findall(r"^```\w|^\.\. code|^(?!\.\.).*::$", path.read_text(), re.MULTILINE)) for path in found)
-    assert len([example for example in examples() if not example.document.endswith(".py")]) == marks
-    plugins = {path.stem for path in ROOT.glob("plugins/[mft]*/*.py") if "EXAMPLES" in path.read_text()}
-    assert {pathlib.Path(example.document).stem for example in EXAMPLES if example.document.endswith(".py")} == plugins
+    assert len([example for example in examples() if not example.document.startswith("plugins/")]) == marks
+    plugins = {path.stem for pattern in PLUGINS for path in ROOT.glob(pattern) if "EXAMPLES" in path.read_text()}
+    found_in = {pathlib.Path(example.document) for example in EXAMPLES}
+    assert {path.stem for path in found_in if path.parts[0] == "plugins"} == plugins
     assert {"ota_job_info", "rollout_verdict", "rollout_passed"} <= plugins
 
 

@@ -18,7 +18,7 @@ import yaml
 from ansible_builder.cli import parse_args
 
 from .conftest import REHEARSAL, ROOT, execute, simulator
-from .galaxy import VERSION, build_artifact, galaxy
+from .distribution import VERSION, build_artifact
 
 EXAMPLE = ROOT / "docs" / "examples" / "execution-environment"
 NEEDED = ["requests>=2.25.0", "xmltodict>=0.12.0"]
@@ -50,23 +50,23 @@ def context(tmp_path_factory) -> pathlib.Path:
     """The build context of the example."""
     folder = tmp_path_factory.mktemp("image") / "example"
     shutil.copytree(EXAMPLE, folder)
+    build_artifact(folder)
     run("ansible-builder", "create", "--output-filename", "Containerfile", folder=folder)
     return folder / "context"
 
 
 @pytest.fixture(scope="module")
 def collections(context, tmp_path_factory) -> pathlib.Path:
-    """The collections as the Galaxy stage of the build installs them, from a Galaxy on this machine."""
+    """The collections as the Galaxy stage of the build installs them, from the artifact in its context."""
     folder = tmp_path_factory.mktemp("collections")
     command = ("ansible-galaxy", "collection", "install", "-r", "requirements.yml", "--collections-path", folder)
-    with galaxy(build_artifact(tmp_path_factory.mktemp("artifact"))) as hub:
-        own = {
-            "ANSIBLE_GALAXY_SERVER": hub,
-            "ANSIBLE_COLLECTIONS_PATH": str(folder),
-            "PYTHONPATH": "",
-            "HOME": str(folder),
-        }
-        run(*command, folder=context / "_build", **own)
+    own = {
+        "ANSIBLE_GALAXY_SERVER": "http://127.0.0.1:1",  # nothing is asked from Galaxy
+        "ANSIBLE_COLLECTIONS_PATH": str(folder),
+        "PYTHONPATH": "",
+        "HOME": str(folder),
+    }
+    run(*command, folder=context / "_build", **own)
     return folder
 
 
@@ -85,7 +85,7 @@ def test_containerfile(context):
     assert any("/output/scripts/introspect.py introspect " in line for line in lines)
     assert "USER 1000" in lines
     galaxy_file = yaml.safe_load((context / "_build" / "requirements.yml").read_text(encoding="utf-8"))
-    assert galaxy_file == {"collections": [{"name": "iotfleet.ota", "version": VERSION}]}
+    assert galaxy_file == {"collections": [{"name": f"artifacts/iotfleet-ota-{VERSION}.tar.gz", "type": "file"}]}
 
 
 def test_optional_parts(tmp_path):
@@ -95,8 +95,9 @@ def test_optional_parts(tmp_path):
     text, uncommented = re.subn(
         r"^( *)# ?(?= *(- |\w+:))", r"\1", definition.read_text(encoding="utf-8"), flags=re.MULTILINE
     )
-    assert uncommented == 10
+    assert uncommented == 9
     definition.write_text(text, encoding="utf-8")
+    (tmp_path / "example" / f"iotfleet-ota-{VERSION}.tar.gz").touch()
     (tmp_path / "example" / "company-ca.pem").write_text("a certificate", encoding="utf-8")
     run("ansible-builder", "create", "--output-filename", "Containerfile", folder=tmp_path / "example")
     context = tmp_path / "example" / "context"
@@ -131,7 +132,7 @@ def test_what_is_installed_runs_the_gate(context, collections, tmp_path):
         "HOME": str(tmp_path),
     }
     run(scripts / "check_ansible", python, folder=tmp_path, **image)
-    variables = {"job_ids": "183415776190000002", "min_devices": 5, "dest_version": "1.2.0", "wait_interval": 0.5}
+    variables = {"job_ids": "183415776190000002", "min_devices": 5, "expected_version": "1.2.0", "wait_interval": 0.5}
     options = [f"--extra-vars=rollout_gate_{name}={value}" for name, value in variables.items()]
     with simulator(tmp_path, {**REHEARSAL, "access_keys": [KEY]}, "--time-scale", "20") as service:
         access = {"ALIBABA_CLOUD_ACCESS_KEY_ID": KEY["id"], "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEY["secret"]}

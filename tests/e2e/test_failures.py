@@ -56,31 +56,31 @@ FAILURES: dict[str, tuple[dict[str, Any] | None, dict[str, Any], str, list[str]]
         None,
         {"access_key_id": "{{ omit }}"},
         "missing_credentials",
-        ["Nothing was asked: access_key_id is missing", "ALIBABA_CLOUD_ACCESS_KEY_ID"],
+        ["No request was sent: access_key_id is missing", "ALIBABA_CLOUD_ACCESS_KEY_ID"],
     ),
     "missing_secret": (
         None,
         {"access_key_secret": "{{ omit }}"},
         "missing_credentials",
-        ["Nothing was asked: access_key_secret is missing", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"],
+        ["No request was sent: access_key_secret is missing", "ALIBABA_CLOUD_ACCESS_KEY_SECRET"],
     ),
     "no_profile": (
         None,
         {"credentials_source": "profile", "profile": "nowhere"},
         "missing_credentials",
-        ['Nothing was asked: there is no profile "nowhere" in ', ".aliyun/config.json or "],
+        ['No request was sent: there is no profile "nowhere" in ', ".aliyun/config.json or "],
     ),
     "no_uri": (
         None,
         {"credentials_source": "credentials_uri"},
         "missing_credentials",
-        ["credentials_source is credentials_uri, and nothing is configured there", "ALIBABA_CLOUD_CREDENTIALS_URI"],
+        ["credentials_source is credentials_uri, but nothing is configured there", "ALIBABA_CLOUD_CREDENTIALS_URI"],
     ),
     "style_of_another": (
         None,
         {"platform": "tuya", "signature_method": "ACS3-HMAC-SHA256"},
         "invalid_option",
-        ["platform tuya is not documented to know signature_method ACS3-HMAC-SHA256", "auto"],
+        ["platform tuya does not document signature_method ACS3-HMAC-SHA256", "auto"],
     ),
     "no_endpoint": (
         None,
@@ -110,20 +110,20 @@ FAILURES: dict[str, tuple[dict[str, Any] | None, dict[str, Any], str, list[str]]
         {"fault": "clock_skew", "seconds": 3600, "times": 1},
         {},
         "InvalidTimeStamp.Expired",
-        ["in 2 attempts: ", "although the request bore the service's own time", "set the clock"],
+        ["after 2 attempts: ", "although the request carried the service's own time", "set the clock"],
     ),
     "token": (
         {"fault": "token_expired"},
         {},
         "InvalidSecurityToken.Expired",
-        ["InvalidSecurityToken.Expired", "ask for new temporary credentials"],
+        ["InvalidSecurityToken.Expired", "request new temporary credentials"],
     ),
     "permission": ({"fault": "no_permission"}, {}, "NoPermission", ["NoPermission (HTTP 403)", "administrator"]),
     "throttled": (
         {"fault": "throttling", "status": 429},
         {"retries": 1, "timeout": 1},
         "Throttling.User",
-        [" attempts: the service refused it with Throttling.User (HTTP 429)", "lower max_qps"],
+        [" attempts: the service refused the request with Throttling.User (HTTP 429)", "lower max_qps"],
     ),
     "unknown_host": (
         None,
@@ -135,7 +135,7 @@ FAILURES: dict[str, tuple[dict[str, Any] | None, dict[str, Any], str, list[str]]
         None,
         {"endpoint": "http://127.0.0.1:{{ closed_port }}"},
         "connection_refused",
-        ["refuses connections", "check host and port of endpoint"],
+        ["refused the connection", "check host and port of endpoint"],
     ),
     "certificate": (
         None,
@@ -147,45 +147,45 @@ FAILURES: dict[str, tuple[dict[str, Any] | None, dict[str, Any], str, list[str]]
         {"fault": "hang"},
         {"timeout": 0.5},
         "timeout",
-        ["gave no whole answer in time", "raise timeout"],
+        ["did not send a complete response in time", "raise timeout"],
     ),
     "trickle": (
         {"fault": "trickle", "bytes_per_second": 10},
         {"timeout": 0.5},
         "timeout",
-        ["gave no whole answer in time"],
+        ["did not send a complete response in time"],
     ),
     "html": (
         {"fault": "html", "status": 200},
         {},
-        "html_answer",
-        ["the answer is a web page", "check endpoint and proxy"],
+        "html_response",
+        ["the response is a web page", "check endpoint and proxy"],
     ),
     "bad_gateway": (
         {"fault": "html", "status": 502},
         {"retries": 1},
         "http_502",
-        ["in 2 attempts: the answer is HTTP 502 without a word of the service", "ask again later"],
+        ["after 2 attempts: the response is HTTP 502 without an error code of the service", "try again later"],
     ),
-    "cut": ({"fault": "cut_body"}, {}, "cut_answer", ["the answer ends in the middle", "ask again"]),
-    "empty": ({"fault": "empty_body"}, {}, "empty_answer", ["the answer is empty", "ask again"]),
+    "cut": ({"fault": "cut_body"}, {}, "cut_response", ["the response is truncated", "try again"]),
+    "empty": ({"fault": "empty_body"}, {}, "empty_response", ["the response is empty", "try again"]),
     "format": (
         {"fault": "wrong_format"},
         {},
-        "xml_answer",
-        ["the answer is XML although JSON was asked for", "set response_format to xml"],
+        "xml_response",
+        ["the response is XML although JSON was requested", "set response_format to xml"],
     ),
     "redirect": (
         {"fault": "redirect", "location": "{{ elsewhere }}"},
         {},
         "redirect",
-        ["a redirect to https://elsewhere.example.com (HTTP 302)", "give the final address in endpoint"],
+        ["a redirect to https://elsewhere.example.com (HTTP 302)", "set endpoint to the final URL"],
     ),
     "not_a_success": (
         {"fault": "business_error", "code": "iot.system.SystemException", "message": "系统异常"},
         {},
         "iot.system.SystemException",
-        ['iot.system.SystemException (HTTP 200) and says "系统异常"', "ask again later"],
+        ['iot.system.SystemException (HTTP 200) and says "系统异常"', "try again later"],
     ),
     "echo": (
         {"fault": "business_error", "code": "Odd", "message": "{{ given_echo }}"},
@@ -197,31 +197,31 @@ FAILURES: dict[str, tuple[dict[str, Any] | None, dict[str, Any], str, list[str]]
         {"fault": "http_error", "status": 500, "code": "InternalError"},
         {"retries": 1},
         "InternalError",
-        ["in 2 attempts: the service refused it with InternalError (HTTP 500)", "ask again later"],
+        ["after 2 attempts: the service refused the request with InternalError (HTTP 500)", "try again later"],
     ),
     "reset": (
         {"fault": "reset_before"},
         {},
         "connection_broken",
-        ["broke before the answer was whole", "check the network"],
+        ["broke before the response was complete", "check the network"],
     ),
     "reset_in_the_middle": (
         {"fault": "reset_middle"},
         {},
         "connection_broken",
-        ["broke before the answer was whole", "check the network"],
+        ["broke before the response was complete", "check the network"],
     ),
     "endless": (
         {"fault": "endless_body"},
-        {"timeout": 20},
-        "endless_answer",
-        ["the answer is longer than 16 MiB", "check endpoint and proxy"],
+        {"timeout": 300},
+        "endless_response",
+        ["the response is longer than 16 MiB", "check endpoint and proxy"],
     ),
     "no_word_of_success": (
         {"fault": "no_success"},
         {},
         "no_success",
-        ["does not say whether it is a success", "check endpoint"],
+        ["does not say whether the call succeeded", "check endpoint"],
     ),
     "no_requests": (
         None,
@@ -283,8 +283,11 @@ def failing_tasks(url: str, module: str):
 
 
 def set_faults(url: str, faults: list[dict[str, Any]]) -> dict[str, Any]:
-    call = {"url": f"{url}/_sim/faults", "method": "POST", "body_format": "json", "body": {"faults": faults}}
-    return {"name": "Set faults", "ansible.builtin.uri": call, "no_log": True}
+    return {
+        "name": "Set faults",
+        "post_json": {"url": f"{url}/_sim/faults", "body": {"faults": faults}},
+        "no_log": True,
+    }
 
 
 @pytest.fixture(scope="session")

@@ -72,16 +72,16 @@ def test_a_rollout_with_odd_names_passes(folder, place):
     run, result = gate(folder, place, {"job_id": "good", "min_devices": 4}, "-vvvv")
     assert (result["verdict"], result["counts"]["verified"]) == ("passed", 4)
     assert sorted(device["device_name"] for device in result["devices"]) == sorted(ODD)
-    assert "job good: passed: 4 of 4 devices succeeded and reported the new version" in run.output
+    assert "batch good: passed: 4 of 4 devices succeeded and reported the new version" in run.output
 
 
 def test_anything_else_fails_the_task_with_its_reason(folder, place):
     cases = [
         ({"job_id": "bad"}, "failed", "failed (verify): d-2"),
         ({"job_id": "late", "wait_timeout": 3}, "timed_out", "late (offline): d-5"),
-        ({"job_id": "empty", "start_grace": 1}, "inconclusive", "there is no task, and nothing that could be judged"),
+        ({"job_id": "empty", "start_grace": 1}, "inconclusive", "there is no task, so there is nothing to judge"),
         ({"job_id": "nobody", "start_grace": 1}, "inconclusive", "the service does not know batch nobody"),
-        ({"job_id": "good", "dest_version": "3.0"}, "failed", 'and "3.0" was expected'),
+        ({"job_id": "good", "expected_version": "3.0"}, "failed", 'has the dest_version "2.0"; expected "3.0"'),
     ]
     each = [{**options, "mode": mode} for options, _verdict, _word in cases for mode in ("enforce", "report")]
     _run, results = gates(folder, place, each)
@@ -92,7 +92,7 @@ def test_anything_else_fails_the_task_with_its_reason(folder, place):
         assert "\n" not in enforced["msg"]
 
 
-def test_a_single_look_that_is_not_settled_fails_nothing(folder, place):
+def test_a_single_poll_that_is_not_settled_fails_nothing(folder, place):
     result = gate(folder, place, {"job_id": "late", "wait": False})[1]
     assert (result["verdict"], result.get("failed", False)) == ("pending", False)
 
@@ -118,62 +118,60 @@ def test_the_keyword_environment_counts_also_in_check_mode(folder, place):
     assert run.results["gate"]["verdict"] == "pending"
 
 
-def test_an_option_that_cannot_be_used_is_said(folder, place):
+def test_invalid_options_are_reported(folder, place):
     cases = [
         ({}, "missing required arguments: job_ids"),
         ({"job_ids": []}, "job_ids is empty"),
         ({"job_ids": ["1", " "]}, "entry 2 of job_ids is blank"),
         ({"job_id": "1", "max_failed": "some"}, "max_failed"),
-        ({"job_id": "1", "max_failed_percent": 101}, "max_failed_percent is 101.0; give a number from 0 to 100"),
-        ({"job_id": "1", "wait_timeout": 0}, "wait_timeout is 0.0; give a number from 1 to"),
-        ({"job_id": "1", "wait_interval": 0}, "wait_interval is 0.0; give a number from 0.5 to"),
+        ({"job_id": "1", "max_failed_percent": 101}, "max_failed_percent is 101.0; it must be between 0 and 100"),
+        ({"job_id": "1", "wait_timeout": 0}, "wait_timeout is 0.0; it must be between 1 and"),
+        ({"job_id": "1", "wait_interval": 0}, "wait_interval is 0.0; it must be between 0.5 and"),
         ({"job_id": "1", "expected_devices": []}, "expected_devices is empty"),
         ({"job_id": "1", "expected_devices": ["d"], "min_devices": 1}, "min_devices is given together with"),
-        ({"job_id": "1", "previous": {"some": "thing"}}, "previous is not what an earlier run of the gate left"),
+        ({"job_id": "1", "previous": {"some": "thing"}}, "previous is not the result of an earlier run of this gate"),
         ({"job_id": "1", "mode": "maybe"}, "value of mode must be one of: enforce, report, got: maybe"),
         ({"job_id": "1", "jobid": "2"}, "jobid"),
         ({"job_id": "1", "platform": "tuya", "endpoint": ""}, "platform tuya has no endpoint of its own"),
     ]
-    _run, results = gates(folder, place, [options for options, _sentence in cases], "-vvvv")
-    for result, (_options, sentence) in zip(results, cases):
+    _run, results = gates(folder, place, [options for options, _message in cases], "-vvvv")
+    for result, (_options, message) in zip(results, cases):
         assert result["failed"]
-        assert sentence in result["msg"]
+        assert message in result["msg"]
         assert "\n" not in result["msg"]
         assert "verdict" not in result
         assert result["failure"]["hint"]
 
 
 def test_a_wrong_key_ends_it_at_once(folder, place):
-    began = time.monotonic()
+    place.control("stats", {"reset": True})
     result = gate(folder, place, {"job_id": "good", "access_key_secret": "canary-wrong"}, "-vvvv")[1]
     assert (result["verdict"], result["failure"]["code"]) == ("inconclusive", "SignatureDoesNotMatch")
-    assert time.monotonic() - began < 10
+    assert place.stats()["requests"] == {"QueryOTAJob": 1}
 
 
 @pytest.mark.parametrize("fault", ["hang", "trickle"])
 def test_whatever_the_network_does_it_ends_by_its_deadline(folder, place, fault):
+    """A request alone would have a day."""
     place.control("faults", {"faults": [{"fault": fault}]})
-    began = time.monotonic()
     try:
-        result = gate(folder, place, {"job_id": "good", "wait_timeout": 4}, "-vvvv")[1]
+        result = gate(folder, place, {"job_id": "good", "wait_timeout": 4, "timeout": 86400}, "-vvvv")[1]
     finally:
         place.control("faults", {"faults": []})
     assert result["verdict"] in ("timed_out", "inconclusive")
-    assert result["elapsed"] <= 4.1
-    assert time.monotonic() - began < 4 + 20  # a playbook takes a while to start
 
 
-def test_a_network_that_is_cut_while_it_waits_is_outlived_or_said(folder, place, tmp_path):
+def test_a_network_cut_while_it_waits_is_survived_or_reported(folder, place, tmp_path):
     with simulator(tmp_path, WORLD) as dying:
         with playbook(
-            tmp_path, dying, {"job_id": "late", "wait_timeout": 6, "retries": 0, "tolerated_errors": 99}
+            tmp_path, dying, {"job_id": "late", "wait_timeout": 6, "retries": 0, "max_consecutive_errors": 99}
         ) as process:
             lines = iter(process.stdout.readline, "")
             next(line for line in lines if "1 pending (1 offline)" in line)
             dying.control("stop", {})
             output = "".join(lines)
         assert process.wait() == 2
-    assert "refuses connections" in output
+    assert "refused the connection" in output
     assert "timed out: the rollout was not settled within 6 s" in output
     assert "Traceback" not in output
 
@@ -202,63 +200,70 @@ def playbook(folder: pathlib.Path, place: Simulator, options: Mapping[str, Any])
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def test_lines_come_as_things_happen(place, tmp_path):
-    with playbook(tmp_path, place, {"job_id": "late", "wait_timeout": 6}) as process:
-        seen = {}
-        for line in process.stdout:
-            seen.setdefault(line.split(";")[0].strip(), time.monotonic())
-    first = seen["job late: 0 succeeded, 0 failed, 1 pending (1 offline)"]
-    last = next(moment for line, moment in seen.items() if "timed out" in line)
-    assert last - first > 4
+def test_lines_come_as_things_happen(tmp_path):
+    """The rollout stands still until a line that tells of it has been read."""
+    options = {"job_id": "good", "min_devices": 4}
+    with (
+        simulator(tmp_path, WORLD, "--time-scale", "0") as still,
+        playbook(tmp_path, still, options) as process,
+    ):
+        lines = iter(process.stdout.readline, "")
+        next(line for line in lines if "batch good: 0 succeeded, 0 failed, 4 pending" in line)
+        still.control("clock", {"advance": 60})
+        output = "".join(lines)
+        assert process.wait() == 0
+    assert "batch good: passed: 4 of 4 devices succeeded" in output
 
 
 def test_ctrl_c_ends_it_at_once(place, tmp_path):
+    """It hangs in a request, which would have a day."""
+    place.control("stats", {"reset": True})
     place.control("faults", {"faults": [{"fault": "hang", "skip": 4}]})
     try:
-        with playbook(tmp_path, place, {"job_id": "late"}) as process:
+        with playbook(tmp_path, place, {"job_id": "late", "wait_timeout": 86400, "timeout": 86400}) as process:
             next(line for line in process.stdout if "1 pending" in line)
-            time.sleep(2)  # now it hangs in a request
-            began = time.monotonic()
+            while "hang" not in place.stats()["faults"]:
+                time.sleep(0.1)
             os.killpg(process.pid, signal.SIGINT)
             output = process.stdout.read()
-            assert process.wait(timeout=20) != 0
+            assert process.wait() != 0
     finally:
         place.control("faults", {"faults": []})
-    assert time.monotonic() - began < 3
     assert "Traceback" not in output
     assert "canary" not in output
 
 
-def test_lines_are_live_events_of_ansible_runner(place, tmp_path):
+def test_lines_are_live_events_of_ansible_runner(tmp_path):
+    """The rollout stands still until an event tells of it."""
     project = tmp_path / "project"
     project.mkdir()
-    play = {
-        "hosts": "localhost",
-        "connection": "local",
-        "gather_facts": False,
-        "tasks": [{GATE: {"endpoint": place.url, "wait_interval": 1, "wait_timeout": 5, "job_id": "late", **KEY}}],
-    }
-    (project / "gate.yml").write_text(yaml.safe_dump([play]))
     events = []
-    variables = {name: os.environ[name] for name in ("ANSIBLE_COLLECTIONS_PATH", "PATH")}
-    run = ansible_runner.run(
-        private_data_dir=str(tmp_path),
-        playbook="gate.yml",
-        inventory="localhost,",
-        envvars=variables,
-        quiet=True,
-        event_handler=lambda event: events.append((time.monotonic(), event)) or True,
-    )
+    with simulator(tmp_path, WORLD, "--time-scale", "0") as still:
+        options = {"endpoint": still.url, "wait_interval": 1, "job_id": "bad", "min_devices": 2, **KEY}
+        play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [{GATE: options}]}
+        (project / "gate.yml").write_text(yaml.safe_dump([play]))
+
+        def handle(event):
+            events.append(event)
+            if event["event"] == "verbose" and "batch bad: 0 succeeded, 0 failed, 2 pending" in event["stdout"]:
+                still.control("clock", {"set": 600})
+            return True
+
+        run = ansible_runner.run(
+            private_data_dir=str(tmp_path),
+            playbook="gate.yml",
+            inventory="localhost,",
+            envvars={name: os.environ[name] for name in ("ANSIBLE_COLLECTIONS_PATH", "PATH")},
+            quiet=True,
+            event_handler=handle,
+        )
     assert (run.status, run.rc) == ("failed", 2)
-    told = [(moment, event) for moment, event in events if "job late: " in event.get("stdout", "")]
-    live = [moment for moment, event in told if event["event"] == "verbose"]
-    assert live[-1] - live[0] > 3
-    result = next(event for _moment, event in events if event["event"] == "runner_on_failed")["event_data"]["res"]
-    assert result["verdict"] == "timed_out"
-    assert "canary" not in json.dumps([event for _moment, event in events])
+    result = next(event for event in events if event["event"] == "runner_on_failed")["event_data"]["res"]
+    assert result["verdict"] == "failed"
+    assert "canary" not in json.dumps(events)
 
 
-def test_a_missing_library_is_said(folder, place, tmp_path, monkeypatch):
+def test_a_missing_library_is_reported(folder, place, tmp_path, monkeypatch):
     (tmp_path / "requests.py").write_text("raise ImportError\n")
     task = {GATE: {"endpoint": place.url, **KEY, "job_id": "late"}, "register": "gate"}
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

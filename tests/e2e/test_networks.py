@@ -27,7 +27,7 @@ GATE = "iotfleet.ota.ota_rollout_gate"
 INFO = "iotfleet.ota.ota_job_info"
 KEY = {"access_key_id": "net-id", "access_key_secret": "canary-secret", "security_token": "canary-token"}
 USER, PASSWORD = "fleet user", "cänary/p@ss:w%rd#1"
-AT_ONCE = {"confirmations": 1, "tolerated_errors": 0, "wait_interval": 0.5}
+AT_ONCE = {"confirmations": 1, "max_consecutive_errors": 0, "wait_interval": 0.5}
 WORLD = {
     "access_keys": [{"id": "net-id", "secret": "canary-secret", "security_token": "canary-token"}],
     "firmwares": [{"firmware_id": "f1", "product_key": "k1", "src_version": "1.0", "dest_version": "2.0"}],
@@ -243,8 +243,10 @@ def test_a_proxy_by_option(place, closed_port):
     for scheme, way in ways(place).items():
         assert_works(results, scheme)
         assert proxy.passed(*way) >= before[scheme] + 2  # one connection of each plugin at the least
-        assert_fails(results, f"{scheme}_wrong", "proxy_authentication", "wants a user name and a password", "HTTP 407")
-        assert_fails(results, f"{scheme}_down", "proxy_failed", f"the proxy 127.0.0.1:{closed_port}", "refuses")
+        assert_fails(
+            results, f"{scheme}_wrong", "proxy_authentication", "requires a user name and a password", "HTTP 407"
+        )
+        assert_fails(results, f"{scheme}_down", "proxy_failed", f"the proxy 127.0.0.1:{closed_port}", "refused")
     assert_fails(results, "https_nobody", "proxy_authentication", "write them like http://user:password@host:port")
     assert proxy.refused() >= refused + 6
     assert_fails(results, "nothing_behind", "proxy_failed", f"on the way to 127.0.0.1:{closed_port}")

@@ -27,7 +27,7 @@ from .pipelines import (
     OTHER_WORDS,
     Site,
     check_schema,
-    looks,
+    poll_count,
     published,
     run_script,
     saying,
@@ -228,7 +228,7 @@ def test_only_the_word_passed_goes_on(tmp_path, moving, verdict):
     github = GitHub(tmp_path, saying(moving, tmp_path, verdict), variables, {"fleet": {}})
     results = github.run("rollout.yml", canary_batch=CANARY)
     assert results == {"canary": "success", "approve": "skipped", "fleet": "skipped", "release": "skipped"}
-    assert github.run("rollout-once.yml") == {"look": "success", "release": "skipped"}
+    assert github.run("rollout-once.yml") == {"poll": "success", "release": "skipped"}
 
 
 @pytest.mark.parametrize(
@@ -276,19 +276,19 @@ def test_the_batch_of_the_canary_is_not_that_of_the_fleet(tmp_path, moving):
 
 def test_nothing_runs_without_a_rollout(tmp_path, moving):
     github = GitHub(tmp_path, moving, VARIABLES)
-    assert github.run("rollout-once.yml") == {"look": "skipped", "release": "skipped"}
+    assert github.run("rollout-once.yml") == {"poll": "skipped", "release": "skipped"}
 
 
-def test_looks_of_a_schedule(tmp_path):
+def test_polls_of_a_schedule(tmp_path):
     with site(tmp_path, "--time-scale", "0") as still:
         github = GitHub(tmp_path, still, {**VARIABLES, "OTA_WATCHED_BATCH": HEALTHY})
         github.caches[f"rollout-fleet-{HEALTHY}0-9-1"] = "the report of another batch"
         reports = tmp_path / "artifacts" / "rollout-fleet-1"
-        assert github.run("rollout-once.yml") == {"look": "success", "release": "skipped"}, github.output
+        assert github.run("rollout-once.yml") == {"poll": "success", "release": "skipped"}, github.output
         assert published(reports, "fleet") == "pending"
         still.service.control("clock", {"advance": 30})
-        assert github.run("rollout-once.yml") == {"look": "success", "release": "success"}, github.output
+        assert github.run("rollout-once.yml") == {"poll": "success", "release": "success"}, github.output
         assert published(reports, "fleet") == "passed"
-        assert looks(reports / "fleet.json") == 2
+        assert poll_count(reports / "fleet.json") == 2
         assert "The fleet is on version 1.2.0." in github.output
         assert [*github.caches][1:] == [f"rollout-fleet-{HEALTHY}-1-1", f"rollout-fleet-{HEALTHY}-2-1"]

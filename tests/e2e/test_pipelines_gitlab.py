@@ -28,7 +28,7 @@ from .pipelines import (
     OTHER_WORDS,
     Site,
     check_schema,
-    looks,
+    poll_count,
     published,
     run_script,
     saying,
@@ -186,7 +186,7 @@ def test_only_the_word_passed_goes_on(tmp_path, moving, verdict):
     gitlab = GitLab(tmp_path, saying(moving, tmp_path, verdict))
     states = gitlab.run("web", {"fleet": {"OTA_FLEET_BATCH": FLEET}}, OTA_CANARY_BATCH=CANARY)
     assert states == {"canary": "success", "fleet": "failed", "release": "skipped"}
-    assert gitlab.run("schedule", OTA_FLEET_BATCH=FLEET) == {"look": "success", "release": "warning"}
+    assert gitlab.run("schedule", OTA_FLEET_BATCH=FLEET) == {"poll": "success", "release": "warning"}
     assert "is on version" not in gitlab.output
 
 
@@ -197,20 +197,20 @@ def test_people_start_the_fleet(tmp_path, moving):
     assert states == {"canary": "success", "fleet": "success", "release": "success"}
 
 
-def test_looks_of_a_schedule(tmp_path):
+def test_polls_of_a_schedule(tmp_path):
     with site(tmp_path, "--time-scale", "0") as still:
         gitlab = GitLab(tmp_path, still)
-        reports = tmp_path / "artifacts" / "look" / "reports"
-        assert gitlab.run("schedule", OTA_FLEET_BATCH=HEALTHY) == {"look": "success", "release": "warning"}, (
+        reports = tmp_path / "artifacts" / "poll" / "reports"
+        assert gitlab.run("schedule", OTA_FLEET_BATCH=HEALTHY) == {"poll": "success", "release": "warning"}, (
             gitlab.output
         )
         assert published(reports, "fleet") == "pending"
         still.service.control("clock", {"advance": 30})
-        assert gitlab.run("schedule", OTA_FLEET_BATCH=HEALTHY) == {"look": "success", "release": "success"}, (
+        assert gitlab.run("schedule", OTA_FLEET_BATCH=HEALTHY) == {"poll": "success", "release": "success"}, (
             gitlab.output
         )
         assert published(reports, "fleet") == "passed"
-        assert looks(reports / "fleet.json") == 2
+        assert poll_count(reports / "fleet.json") == 2
         assert "The fleet is on version 1.2.0." in gitlab.output
         # Another batch has another cache, so that the report is not refused.
         assert [path.name for path in (tmp_path / "caches").iterdir()] == [f"rollout-fleet-{HEALTHY}"]

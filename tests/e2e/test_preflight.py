@@ -35,9 +35,10 @@ INPUTS = {
     "job_id": "canary",
     "product_key": "k1",
     "device_names": "客厅, d-1",
-    "firmware_id": "f1",
-    "dest_version": "2.0",
-    "job_type": "UPGRADE_FIRMWARE",
+    "expected_product_key": "k1",
+    "expected_firmware_id": "f1",
+    "expected_version": "2.0",
+    "expected_job_type": "UPGRADE_FIRMWARE",
 }
 
 
@@ -50,13 +51,12 @@ def fly(folder: pathlib.Path, url: str, cases: dict[str, dict[str, Any]]) -> Run
     for name, case in cases.items():
         faults = case.get("faults", [])
         if faults != before:
-            call = {"url": f"{url}/_sim/faults", "method": "POST", "body_format": "json", "body": {"faults": faults}}
-            tasks.append({"ansible.builtin.uri": call})
+            tasks.append({"post_json": {"url": f"{url}/_sim/faults", "body": {"faults": faults}}})
             before = faults
         connection = {"module_defaults": {"group/iotfleet.ota.ota": case["connection"]}} if "connection" in case else {}
         if case.get("module"):
-            asked = {**INPUTS, "device_names": ["d-1"]}
-            tasks.append({"iotfleet.ota.ota_preflight_info": asked, **connection, "register": name})
+            options = {**INPUTS, "device_names": ["d-1"]}
+            tasks.append({"iotfleet.ota.ota_preflight_info": options, **connection, "register": name})
             continue
         inputs = {f"rollout_preflight_{key}": value for key, value in {**INPUTS, **case.get("inputs", {})}.items()}
         include = {"ansible.builtin.include_role": {"name": "iotfleet.ota.rollout_preflight"}, "vars": inputs}
@@ -88,13 +88,13 @@ def failed(run: Run, case: str) -> list[str]:
 
 
 def found(run: Run, case: str) -> dict[str, Any]:
-    """What the module answered."""
+    """The result of the module."""
     result = run.results[case]
     return result if "checks" in result else result["msg"]["found"]
 
 
 def stats(run: Run) -> dict[str, Any]:
-    """What was handed on."""
+    """The published variables."""
     return json.loads(re.search(r"CUSTOM STATS: \**\s*RUN: (.*)", run.output).group(1))
 
 
@@ -126,7 +126,7 @@ def test_the_role(tmp_path):
             "wrong_key": {"connection": {**here, "access_key_secret": "wrong"}, "module": True},
             "dead": {"connection": {**here, "endpoint": f"http://127.0.0.1:{closed_port}"}},
             "unknown": {"inputs": {"job_id": "nobody", "device_names": "nobody"}},
-            "other_job": {"inputs": {"dest_version": "3.0", "job_type": "VERIFY_FIRMWARE"}},
+            "other_job": {"inputs": {"expected_version": "3.0", "expected_job_type": "VERIFY_FIRMWARE"}},
         }
         run = fly(tmp_path, place.url, cases)
 
@@ -135,33 +135,33 @@ def test_the_role(tmp_path):
     well = found(run, "well")
     assert (well["ok"], all(check["ok"] for check in well["checks"])) == (True, True)
     assert abs(well["clock_offset"]) < 5
-    assert '"ok      QueryOTAJob may be asked"' in run.output
-    assert '"ok      device 客厅 of product k1 is known"' in run.output
-    assert '"skipped no job_type is given that the batch could be compared with"' in run.output
+    assert '"ok      QueryOTAJob is allowed"' in run.output
+    assert '"ok      device 客厅 of product k1 exists"' in run.output
+    assert '"skipped no expected_job_type is given to compare with the batch"' in run.output
 
     for action, name in ACTIONS.items():
         assert failed(run, action) == [name]
-    assert re.search(r'"FAILED  QueryOTAJob may not be asked \(request id [\w-]+\); let the account', run.output)
+    assert re.search(r'"FAILED  QueryOTAJob is denied \(request ID [\w-]+\); ask the account', run.output)
     said = run.results["QueryOTAJob"]["msg"]["said"]
-    assert said.startswith("1 of 15 checks failed: QueryOTAJob may not be asked (")
+    assert said.startswith("1 of 15 checks failed: QueryOTAJob is denied (")
 
     assert failed(run, "clock") == ["clock"]
     assert found(run, "clock")["clock_offset"] == pytest.approx(3600, abs=5)
     assert failed(run, "instance") == failed(run, "no_instance") == ["iot_instance"]
     assert failed(run, "wrong_key") == ["access_key"]
     assert failed(run, "dead") == failed(run, "portal") == ["endpoint"]
-    assert f"127.0.0.1:{closed_port} refuses connections; check host and port" in run.results["dead"]["msg"]["said"]
+    assert f"127.0.0.1:{closed_port} refused the connection; check host and port" in run.results["dead"]["msg"]["said"]
     assert failed(run, "unknown") == ["job", "device"]
     assert failed(run, "other_job") == ["job_dest_version", "job_type"]
 
-    handed_on = stats(run)  # by the last case
-    assert handed_on["rollout_preflight_ok"] is False
-    assert handed_on["rollout_preflight_failed"] == ["job_dest_version", "job_type"]
-    assert handed_on["rollout_preflight_sentence"] == run.results["other_job"]["msg"]["said"]
-    assert handed_on["rollout_preflight_sentence"] == (
-        "2 of 15 checks failed: batch canary has the dest_version 2.0, and 3.0 was expected; check job_id and"
-        " dest_version: another batch may be meant. batch canary has the job_type UPGRADE_FIRMWARE, and VERIFY_FIRMWARE"
-        " was expected; check job_id and job_type: another batch may be meant."
+    published = stats(run)  # by the last case
+    assert published["rollout_preflight_ok"] is False
+    assert published["rollout_preflight_failed"] == ["job_dest_version", "job_type"]
+    assert published["rollout_preflight_message"] == run.results["other_job"]["msg"]["said"]
+    assert published["rollout_preflight_message"] == (
+        "2 of 15 checks failed: batch canary has the dest_version 2.0; expected 3.0; check job_id and expected_version:"
+        " another batch may be meant. batch canary has the job_type UPGRADE_FIRMWARE; expected VERIFY_FIRMWARE; check"
+        " job_id and expected_job_type: another batch may be meant."
     )
 
 
@@ -169,6 +169,6 @@ def test_options_that_cannot_be_used(tmp_path):
     run = fly(tmp_path, "", {"nothing": {"inputs": dict.fromkeys(INPUTS, "")}})
     said = run.results["nothing"]["msg"]["said"]
     assert "neither job_id nor product_key with device_names is given" in said
-    handed_on = stats(run)
-    assert (handed_on["rollout_preflight_ok"], handed_on["rollout_preflight_failed"]) == (False, ["not_checked"])
-    assert (handed_on["rollout_preflight_sentence"], handed_on["rollout_preflight_clock_offset"]) == (said, None)
+    published = stats(run)
+    assert (published["rollout_preflight_ok"], published["rollout_preflight_failed"]) == (False, ["not_checked"])
+    assert (published["rollout_preflight_message"], published["rollout_preflight_clock_offset"]) == (said, None)

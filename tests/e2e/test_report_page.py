@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from .conftest import needs
-from .report_results import results, write_reports
+from .report_results import results, shared_reports
 
 RESULTS = results()
 SIZES = {"phone": (390, 844), "desk": (1280, 800)}
@@ -65,9 +65,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def reports(browser, tmp_path_factory) -> pathlib.Path:
     """A folder with the page of each result."""
-    folder = tmp_path_factory.mktemp("pages")
-    write_reports(folder, RESULTS, ["html"])
-    return folder
+    return shared_reports(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -116,7 +114,7 @@ def test_page(page, reports, name):
     assert page.title().endswith(f"Rollout <{name}> & more")
 
 
-@pytest.mark.parametrize("name", [name for name in RESULTS if RESULTS[name]["denominator"]])
+@pytest.mark.parametrize("name", [name for name in RESULTS if RESULTS[name]["counts"]["total"]])
 def test_chart(page, reports, name):
     show(page, reports, name)
     chart = page.get_by_role("img", name="Devices by state over time")
@@ -125,8 +123,10 @@ def test_chart(page, reports, name):
     assert box["width"] > 250
     assert box["height"] > 150
     areas = page.locator(".plot .area").evaluate_all("areas => areas.map(area => area.getBBox().height)")
-    last, top = RESULTS[name]["polls"][-1], max(sum(poll.values()) - poll["seconds"] for poll in RESULTS[name]["polls"])
-    heights = [top, max(p["succeeded"] + p["failed"] for p in RESULTS[name]["polls"]), last["succeeded"]]
+    timeline = RESULTS[name]["timeline"]
+    top = max(sum(entry.values()) - entry["seconds"] for entry in timeline)
+    ended = max(entry["succeeded"] + entry["failed"] for entry in timeline)
+    heights = [top, ended, timeline[-1]["succeeded"]]
     assert areas == pytest.approx([200 * height / top for height in heights], abs=0.2)
     # The legend tells the areas apart by their pattern as well.
     fills = page.locator("figcaption rect").evaluate_all("all => all.map(e => getComputedStyle(e).fill)")
@@ -141,7 +141,7 @@ def test_contrast_is_measured(page, reports):
 
 def test_odd_names_are_text(page, reports):
     show(page, reports, "odd")
-    names = page.locator("#failures + .scroll tbody th").all_inner_texts()
+    names = page.locator("#failed-devices + .scroll tbody th").all_inner_texts()
     assert names[:6] == ["<script>alert(1)</script>", "{{ 7*7 }}", "{% raw %}", "客厅", "(blank)", "(blank)"]
 
 
@@ -159,6 +159,6 @@ def test_tables_are_reached_with_the_keyboard(page, reports):
 def test_print(page, reports, tmp_path):
     show(page, reports, "timed_out")
     page.emulate_media(media="print")
-    assert page.locator("#laggards + .scroll").evaluate("e => e.scrollHeight <= e.clientHeight + 1")
+    assert page.locator("#pending-devices + .scroll").evaluate("e => e.scrollHeight <= e.clientHeight + 1")
     page.pdf(path=tmp_path / "report.pdf", format="A4")
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
