@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 NOX := .venv/bin/nox
-REPORT := .nox/report.json
 MATRIX := .nox/matrix.json
 
 .DEFAULT_GOAL := help
@@ -16,22 +15,22 @@ demo: $(NOX) ## Rehearse a rollout and its gate against a simulated service
 	@$(NOX) --session demo
 
 test: $(NOX) ## Run what continuous integration runs; SESSIONS="lint units" runs only these
-	@rm -f $(REPORT); $(NOX) --report $(REPORT) $(if $(SESSIONS),--session $(SESSIONS)); \
-	status=$$?; .venv/bin/python tests/tooling/summary.py $(REPORT); exit $$status
+	@.venv/bin/python tests/tooling/side_by_side.py $(SESSIONS); status=$$?; \
+	.venv/bin/python tests/tooling/summary.py .nox/reports/*.json; exit $$status
 
 docs: $(NOX) ## Build the documentation site, site/index.html
 	@$(NOX) --session docs
 
-proof: $(NOX) ## Look for a rollout that fools the gate among 1,000,000, for an hour or more; SEED=7 replays one
+proof: $(NOX) ## Search 1,000,000 simulated rollouts for one that fools the gate, an hour or more; SEED=7 replays one
 	@$(NOX) --session proof -- $(if $(SEED),--seed $(SEED) --verbose,--rollouts 1000000)
 
-matrix: $(NOX) ## Try each ansible-core on each Python that is here, some 45 minutes long, and note it in README.md
+matrix: $(NOX) ## Test each ansible-core with each Python found here, about 45 minutes, and record it in README.md
 	@rm -f $(MATRIX); $(NOX) --session matrix --report $(MATRIX); .venv/bin/python tests/tooling/matrix.py $(MATRIX)
 
-release-check: $(NOX) ## Check all that a release needs, from the built artifact to the changelog
+release-check: $(NOX) ## Check everything that a release needs, from the built artifact to the changelog
 	@$(NOX) --session docs build release_check
 
-bench: $(NOX) ## Measure, some 25 minutes long; PARTS="single growth fleet quota" measures only these
+bench: $(NOX) ## Run the benchmarks, about 25 minutes; PARTS="single growth fleet quota" runs only these
 	@$(NOX) --session bench $(if $(PARTS),-- $(PARTS))
 
 format: $(NOX) ## Format the Python code and apply the linter's safe fixes
