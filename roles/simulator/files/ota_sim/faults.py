@@ -156,8 +156,8 @@ class Faults:
         return rule
 
 
-def refusal(rule: Rule) -> ApiError | None:
-    """The refusal that the rule stands for, if it is one."""
+def refuse(rule: Rule) -> None:
+    """:raises ApiError: the rule stands for a refusal."""
     name = rule.name
     if name == "throttling":
         error = ApiError(rule.get("code", "Throttling.User"), "Request was denied due to user flow control.")
@@ -166,18 +166,19 @@ def refusal(rule: Rule) -> ApiError | None:
             error.headers["Retry-After"] = str(rule.fields["retry_after"])
         if "x_acs_retry_after" in rule.fields:
             error.headers["x-acs-retry-after"] = str(rule.fields["x_acs_retry_after"])
-        return error
+        raise error
     if name == "http_error":
         text = "The request has failed due to a temporary failure of the server."
-        return ApiError(rule.get("code", "ServiceUnavailable"), text, rule.get("status", 503))
+        raise ApiError(rule.get("code", "ServiceUnavailable"), text, rule.get("status", 503))
     if name == "business_error":
-        return business(rule.get("code", "iot.system.SystemException"), rule.get("message", "system exception"))
+        raise business(rule.get("code", "iot.system.SystemException"), rule.get("message", "system exception"))
     fixed = {
         "nonce_used": ("SignatureNonceUsed", "Specified signature nonce was used already.", 400),
         "token_expired": ("InvalidSecurityToken.Expired", "Specified SecurityToken is expired.", 400),
         "no_permission": ("NoPermission", "You are not authorized to do this action.", 403),
     }
-    return ApiError(*fixed[name]) if name in fixed else None
+    if name in fixed:
+        raise ApiError(*fixed[name])
 
 
 def spoil(rule: Rule | None, answer: dict[str, Any]) -> dict[str, Any]:

@@ -127,9 +127,8 @@ class Service:
             self._authenticate(request, now)
             with self.lock:
                 fault = self.faults.strike(action)
-            refused = faults.refusal(fault) if fault else None
-            if refused:
-                raise refused
+            if fault:
+                faults.refuse(fault)
             status, answer, root = 200, self._answer(action, request, fault), f"{action}Response"
         except ApiError as error:
             status, answer, headers = error.status, _error_answer(error), error.headers
