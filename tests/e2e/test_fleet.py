@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -79,11 +80,14 @@ def test_playbooks_at_once_share_the_quota(start, tmp_path):
         folder.mkdir()
         return run_play(folder, [question(NAMES[number * PER_PLAY : (number + 1) * PER_PLAY])], defaults=defaults)
 
+    # However far apart a busy machine starts them, so many requests of theirs are throttled.
+    service.control("faults", {"faults": [{"fault": "throttling", "times": 8}]})
     with ThreadPoolExecutor() as pool:
         runs = list(pool.map(play, range(4)))
     assert [run.results["answer"]["summary"]["found"] for run in runs] == [PER_PLAY] * 4
     stats = service.stats()
-    assert stats["requests"]["ListOTAUnfinishedTaskByDevice"] == 4 * PER_PLAY + stats["throttled"]
+    assert stats["faults"] == {"throttling": 8}
+    assert stats["requests"]["ListOTAUnfinishedTaskByDevice"] == 4 * PER_PLAY + 8 + stats["throttled"]
 
 
 def test_a_wrong_key_is_not_tried_on_every_device(start, tmp_path):
@@ -102,7 +106,7 @@ def test_a_clock_that_is_off_is_reported_once(start, tmp_path):
     answer = run.results["answer"]
     assert answer["summary"]["devices"] == 1000
     (warning,) = answer["warnings"]
-    assert warning.startswith("The clock of the machine that runs the module is 3600 s ahead of the service's; ")
+    assert re.match(r"The clock of the machine that runs the module is 3[56]\d\d s ahead of the service's; ", warning)
     assert "canary" not in run.output
 
 

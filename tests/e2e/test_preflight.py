@@ -134,7 +134,7 @@ def test_the_role(tmp_path):
         assert (failed(run, name), run.results[name]["msg"]["said"]) == ([], "")
     well = found(run, "well")
     assert (well["ok"], all(check["ok"] for check in well["checks"])) == (True, True)
-    assert abs(well["clock_offset"]) < 5
+    assert abs(well["clock_offset"]) < 60
     assert '"ok      QueryOTAJob is allowed"' in run.output
     assert '"ok      device 客厅 of product k1 exists"' in run.output
     assert '"skipped no expected_job_type is given to compare with the batch"' in run.output
@@ -146,7 +146,7 @@ def test_the_role(tmp_path):
     assert said.startswith("1 of 15 checks failed: QueryOTAJob is denied (")
 
     assert failed(run, "clock") == ["clock"]
-    assert found(run, "clock")["clock_offset"] == pytest.approx(3600, abs=5)
+    assert found(run, "clock")["clock_offset"] == pytest.approx(3600, abs=60)
     assert failed(run, "instance") == failed(run, "no_instance") == ["iot_instance"]
     assert failed(run, "wrong_key") == ["access_key"]
     assert failed(run, "dead") == failed(run, "portal") == ["endpoint"]
