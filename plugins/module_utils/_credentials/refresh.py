@@ -11,7 +11,7 @@ import time
 from typing import Callable
 
 from .._api.credentials import Credentials
-from .._errors import OtaError
+from .._errors import CanceledError, OtaError
 from .._http.workers import WorkerPool
 from .provider import FETCH_TIMEOUT, CredentialsProvider, FetchContext, Fetcher, StaticKey, credentials_error
 
@@ -41,6 +41,7 @@ class RefreshableCredentials:
         self._workers = WorkerPool()
         self._guard = threading.Lock()
         self._tries = 0
+        self._cancels = 0
         self._failure: OtaError | None = None
         self._not_before = 0.0
         self._held: Credentials | None = None
@@ -71,9 +72,10 @@ class RefreshableCredentials:
         """Credentials that are valid now, and newer ones than before where those are about to expire.
 
         :raises OtaError: there are none within ``limit`` seconds. As long as the old ones are valid, a renewal that
-        fails is no error.
+            fails is no error.
+        :raises CanceledError: :meth:`cancel` was called meanwhile.
         """
-        tries, held = self._tries, self._held
+        tries, cancels, held = self._tries, self._cancels, self._held
         if held is not None and not self._is_due(held):
             return held
         # A caller that has valid ones need not wait for another's renewal.
@@ -83,6 +85,8 @@ class RefreshableCredentials:
                 raise self._late_error()
             return usable
         try:
+            if self._cancels != cancels:
+                raise CanceledError  # who waited for a canceled fetch does not start another
             if self._held is not None and not self._is_due(self._held):
                 return self._held
             if self._tries != tries and self._failure is not None:
@@ -116,6 +120,7 @@ class RefreshableCredentials:
 
     def cancel(self) -> None:
         """End all waiting for credentials at once."""
+        self._cancels += 1
         self._workers.cancel()
 
     def _valid_ones(self) -> Credentials | None:

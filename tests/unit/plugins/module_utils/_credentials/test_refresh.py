@@ -286,6 +286,30 @@ def test_valid_credentials_are_used_during_a_renewal():
     assert world.current() == "idslow"
 
 
+class Guard:
+    """A lock that counts the threads that wait for it."""
+
+    def __init__(self, lock):
+        self.lock = lock
+        self.waiting = threading.Semaphore(0)
+
+    def acquire(self, timeout):
+        self.waiting.release()
+        return self.lock.acquire(timeout=timeout)
+
+    def release(self):
+        self.lock.release()
+
+
+def waiting_for_guard(world, number):
+    """Threads that wait for the credentials that another one fetches, and their results."""
+    guard = world.credentials._guard = Guard(world.credentials._guard)
+    threads, results = side_by_side(number, world.credentials.current)
+    for _number in range(number):
+        assert guard.waiting.acquire(timeout=WATCHDOG)
+    return threads, results
+
+
 def test_failed_renewal_fails_all_waiting_threads_once():
     begun, done = threading.Event(), threading.Event()
 
@@ -297,25 +321,7 @@ def test_failed_renewal_fails_all_waiting_threads_once():
     world = World(slow)
     first, results = side_by_side(1, world.credentials.current)
     begun.wait(WATCHDOG)
-    waiting = threading.Semaphore(0)
-
-    class Guard:
-        """The lock, which counts the threads that wait for it."""
-
-        def __init__(self, lock):
-            self.lock = lock
-
-        def acquire(self, timeout):
-            waiting.release()
-            return self.lock.acquire(timeout=timeout)
-
-        def release(self):
-            self.lock.release()
-
-    world.credentials._guard = Guard(world.credentials._guard)
-    others, more = side_by_side(3, world.credentials.current)
-    for _number in range(3):
-        assert waiting.acquire(timeout=WATCHDOG)
+    others, more = waiting_for_guard(world, 3)
     done.set()
     join([*first, *others])
     assert [error.cause for error in (*results, *more)] == ["no answer"] * 4
@@ -357,3 +363,21 @@ def test_cancel_ends_the_waiting():
     join(threads)
     done.set()
     assert [type(result) for result in results] == [CanceledError]
+
+
+def test_cancel_ends_the_waiting_for_another_threads_fetch():
+    begun, done = threading.Event(), threading.Event()
+
+    def slow():
+        begun.set()
+        done.wait(WATCHDOG)
+
+    world = World(slow)
+    first, results = side_by_side(1, world.credentials.current)
+    begun.wait(WATCHDOG)
+    others, more = waiting_for_guard(world, 3)
+    world.credentials.cancel()
+    join([*first, *others])
+    done.set()
+    assert [type(result) for result in (*results, *more)] == [CanceledError] * 4
+    assert world.provider.fetched == 1
