@@ -146,21 +146,21 @@ failure:
   returned: failure
 """
 
-from typing import Any
+from typing import Any, cast
 
 from ..module_utils._ansible.argspec import PREFLIGHT
-from ..module_utils._ansible.info_module import Options, Result, run_info_module
+from ..module_utils._ansible.info_module import Options, run_info_module
 from ..module_utils._ansible.inputs import preflight_inputs
 from ..module_utils._api.platforms import PLATFORMS
 from ..module_utils._client.client import Client
-from ..module_utils._queries.preflight import CHECKS, Findings, Probe
+from ..module_utils._queries.preflight import CHECKS, Findings, PreflightInputs, Probe
 
 
-def inputs(options: Options) -> list[Result]:
-    return [preflight_inputs(options)]
+def inputs(options: Options) -> list[PreflightInputs]:
+    return [cast(PreflightInputs, preflight_inputs(options))]
 
 
-def query(client: Client, options: Options, selected: Result) -> Findings:
+def query(client: Client, options: Options, selected: PreflightInputs) -> Findings:
     instance = options["iot_instance_id"] if PLATFORMS[options["platform"]].sends_region else None
     return Probe(client, selected, instance).call_all()
 

@@ -21,7 +21,6 @@ from .argspec import full_argument_spec, proxy_passwords
 from .connection import create_client, read_service
 
 Options = Mapping[str, Any]
-Result = dict[str, Any]
 E = TypeVar("E")
 T = TypeVar("T")
 

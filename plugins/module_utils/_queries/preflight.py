@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Callable, NamedTuple
+from typing import Callable, NamedTuple, TypedDict
 
 from .._api.error_codes import FailureTopic, failure_topic
 from .._api.operations import (
@@ -34,6 +34,18 @@ AFFECTS_ALL = (FailureTopic.NETWORK, FailureTopic.KEY, FailureTopic.CLOCK, Failu
 # --- Calls -----------------------------------------------------------------------------------------------------------
 
 
+class PreflightInputs(TypedDict):
+    """The options of a preflight: what selects a batch and a device, and what is expected of the batch."""
+
+    job_id: str | None
+    product_key: str | None
+    device_names: list[str] | None
+    expected_product_key: str | None
+    expected_firmware_id: str | None
+    expected_version: str | None
+    expected_job_type: str | None
+
+
 class Call(NamedTuple):
     """How the call of an operation ended. It was not made if an argument is ``missing`` or an earlier call rules it
     out (``skipped``).
@@ -57,7 +69,7 @@ class Call(NamedTuple):
 class Findings(NamedTuple):
     """What a probe learned. ``calls`` are in the order in which they were made, by operation."""
 
-    inputs: Mapping[str, Any]
+    inputs: PreflightInputs
     instance_id: str | None = None
     calls: Mapping[str, Call] = {}
     job: JobFacts | None = None
@@ -79,19 +91,19 @@ class Findings(NamedTuple):
 class Probe:
     """Calls each operation once for something small, and keeps what it learned.
 
-    ``inputs`` are the options of the module, ``instance_id`` is the instance that each request names. What the inputs
-    leave out of device and package is taken from the batch.
+    ``instance_id`` is the instance that each request names. What the inputs leave out of device and package is taken
+    from the batch.
     """
 
-    def __init__(self, client: Client, inputs: Mapping[str, Any], instance_id: str | None = None) -> None:
+    def __init__(self, client: Client, inputs: PreflightInputs, instance_id: str | None = None) -> None:
         self._client = client
         self._inputs = inputs
         self._instance_id = instance_id
         self._calls: dict[str, Call] = {}
         self._job: JobFacts | None = None
-        self._product_key: str | None = inputs["product_key"] or inputs["expected_product_key"]
-        self._firmware_id: str | None = inputs["expected_firmware_id"]
-        self._device_name: str | None = next(iter(inputs["device_names"] or ()), None)
+        self._product_key = inputs["product_key"] or inputs["expected_product_key"]
+        self._firmware_id = inputs["expected_firmware_id"]
+        self._device_name = next(iter(inputs["device_names"] or ()), None)
         self._device_known: bool | None = None
 
     def call_all(self) -> Findings:
@@ -237,7 +249,7 @@ def check_job(findings: Findings) -> Check:
 
 def check_expectation(findings: Findings, option: str) -> Check:
     fact = EXPECTATIONS[option]
-    name, expected = f"job_{fact.replace('job_', '')}", findings.inputs[option]
+    name, expected = f"job_{fact.replace('job_', '')}", findings.inputs.get(option)
     job, job_id = findings.known_job, findings.inputs["job_id"]
     if not expected:
         return Check(name, None, f"no {option} is given to compare with the batch")

@@ -7,13 +7,53 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, TypedDict, Union
 
 from ...module_utils._api.operations import TASK_STATUSES
+from .._verdict.case import VerdictName
 from .._verdict.snapshot import JobSnapshot, format_time
 from .gate import Poll
 
-Event = dict[str, Any]
+
+class BatchEvent(TypedDict, total=False):
+    """A batch was polled for the first time, or has changed."""
+
+    type: Literal["batch"]
+    job_id: str
+    found: bool
+    finished: bool
+    job_status: str | None
+    job_type: str | None
+    product_key: str | None
+    firmware_id: str | None
+    dest_version: str | None
+    total: int
+    by_status: dict[str, int]
+    previous: str | None
+    seconds: float
+    time: str
+
+
+class VerdictEvent(TypedDict, total=False):
+    """The rollout was judged for the first time, or its verdict has changed."""
+
+    type: Literal["verdict"]
+    job_ids: list[str]
+    verdict: VerdictName
+    final: bool
+    reason: str
+    reasons: list[dict[str, Any]]
+    counts: dict[str, int]
+    by_class: dict[str, dict[str, int]]
+    msg: str
+    failure: dict[str, Any] | None
+    previous: VerdictName | None
+    seconds: float
+    time: str
+
+
+Event = Union[BatchEvent, VerdictEvent]
+
 #: The code of the reason of a poll that is not believed.
 INCOMPLETE = "incomplete"
 
@@ -23,23 +63,24 @@ class ChangeDetector:
 
     def __init__(self, job_ids: Sequence[str]) -> None:
         self._job_ids = list(job_ids)
-        self._jobs: dict[str, Event] = {}
-        self._verdict: Event | None = None
+        self._jobs: dict[str, BatchEvent] = {}
+        self._verdict: VerdictEvent | None = None
 
     def events(self, poll: Poll) -> list[Event]:
         """The events of ``poll``: first of the batches, then of the verdict, each with all that is known of it."""
-        when = {"seconds": poll.seconds, "time": format_time(poll.snapshot.now)}
+        time = format_time(poll.snapshot.now)
         events: list[Event] = []
         for job in poll.snapshot.jobs if _is_believed(poll) else ():
-            fields, before = _job_event(job), self._jobs.get(job.job_id)
-            if fields != before:
-                events.append({**fields, "previous": before and before["job_status"], **when})
-                self._jobs[job.job_id] = fields
-        fields, before = _verdict_event(poll), self._verdict
-        if before is None or _compared_part(fields) != _compared_part(before):
-            previous = before and before["verdict"]
-            events.append({**fields, "job_ids": list(self._job_ids), "previous": previous, **when})
-            self._verdict = fields
+            batch, before = _batch_event(job), self._jobs.get(job.job_id)
+            if batch != before:
+                status = before["job_status"] if before else None
+                events.append({**batch, "previous": status, "seconds": poll.seconds, "time": time})
+                self._jobs[job.job_id] = batch
+        verdict, earlier = _verdict_event(poll, self._job_ids), self._verdict
+        if earlier is None or _compared_part(verdict) != _compared_part(earlier):
+            previous = earlier["verdict"] if earlier else None
+            events.append({**verdict, "previous": previous, "seconds": poll.seconds, "time": time})
+            self._verdict = verdict
         return events
 
 
@@ -49,36 +90,45 @@ def _is_believed(poll: Poll) -> bool:
     return snapshot.fresh and snapshot.error is None and poll.verdict.reasons[0].code != INCOMPLETE
 
 
-def _job_event(job: JobSnapshot) -> Event:
+def _batch_event(job: JobSnapshot) -> BatchEvent:
     facts = job.facts or {}
     return {
         "type": "batch",
         "job_id": job.job_id,
         "found": job.facts is not None,
         "finished": job.finished,
-        **{name: facts.get(name) for name in ("job_status", "job_type", "product_key", "firmware_id", "dest_version")},
+        "job_status": facts.get("job_status"),
+        "job_type": facts.get("job_type"),
+        "product_key": facts.get("product_key"),
+        "firmware_id": facts.get("firmware_id"),
+        "dest_version": facts.get("dest_version"),
         "total": job.total,
         "by_status": {**dict.fromkeys(TASK_STATUSES, 0), **job.counts},
     }
 
 
-def _verdict_event(poll: Poll) -> Event:
+def _verdict_event(poll: Poll, job_ids: Sequence[str]) -> VerdictEvent:
     result, error = poll.verdict.to_result(), poll.snapshot.error
     return {
         "type": "verdict",
-        **{name: result[name] for name in ("verdict", "final", "reasons", "counts", "by_class")},
-        "reason": result["reasons"][0]["code"],
+        "job_ids": list(job_ids),
+        "verdict": poll.verdict.verdict,
+        "final": poll.verdict.final,
+        "reason": poll.verdict.reasons[0].code,
+        "reasons": result["reasons"],
+        "counts": result["counts"],
+        "by_class": result["by_class"],
         "msg": poll.msg,
         "failure": error.failure() if error else None,
     }
 
 
-def _compared_part(verdict: Event) -> Event:
+def _compared_part(verdict: VerdictEvent) -> dict[str, Any]:
     """The part of an event that makes a change: no texts, which hold times and numbers of polls, not how many versions
     were read, and no numbers that are not believed.
     """
     codes = {reason["code"] for reason in verdict["reasons"]}
-    compared = {"verdict": verdict["verdict"], "final": verdict["final"], "codes": codes}
+    compared: dict[str, Any] = {"verdict": verdict["verdict"], "final": verdict["final"], "codes": codes}
     if verdict["reason"] == INCOMPLETE:
         return compared
     counts = {name: number for name, number in verdict["counts"].items() if name != "verified"}

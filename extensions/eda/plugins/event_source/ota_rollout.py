@@ -273,7 +273,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import CanceledError, OtaError
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.workers import WorkerPool
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.events import ChangeDetector
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.events import ChangeDetector, Event
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Gate
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import (
     EVENT_SOURCE,
@@ -282,8 +282,6 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import 
 )
 
 logger = logging.getLogger("iotfleet.ota.ota_rollout")
-
-Event = dict[str, Any]
 
 #: Name of the thread in which a gate runs.
 THREAD = "ota_rollout"
