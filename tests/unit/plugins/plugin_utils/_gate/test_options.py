@@ -1,0 +1,87 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec import ENVIRONMENT, validate_options
+from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.connection import read_service
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import (
+    EVENT_SOURCE,
+    GATE,
+    GateOptions,
+    read_gate_options,
+)
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import new_history
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import Policy
+
+HISTORY = {**new_history(1_772_359_200.0), "job_ids": ["1"]}
+
+
+@pytest.fixture(autouse=True)
+def _no_options_of_this_machine(monkeypatch):
+    for variables in ENVIRONMENT.values():
+        for name in variables:
+            monkeypatch.delenv(name, raising=False)
+
+
+def read(spec=GATE, **given):
+    options = validate_options(spec, {"job_ids": ["1"], **given}, lambda secrets: None)
+    return read_gate_options({"wait": True, "previous": None, **options}, read_service(options))
+
+
+def test_defaults_are_those_of_the_policy():
+    scope = "alibaba https://iot.cn-shanghai.aliyuncs.com/ - default"
+    assert read() == GateOptions(job_ids=["1"], policy=Policy(scope=scope))
+
+
+def test_defaults_of_the_event_source_outlive_an_outage():
+    assert read(EVENT_SOURCE).policy == read().policy._replace(max_consecutive_errors=1000)
+
+
+def test_batch_that_is_named_twice_counts_once():
+    assert read(job_ids=["2", " 1 ", "2"]).job_ids == ["2", "1"]
+
+
+def test_versions_say_which_module_proves_what():
+    options = read(versions={"verify": False, "module_name": " mcu "}, iot_instance_id="iot-1")
+    assert (options.module_name, options.policy.verify_versions) == ("mcu", False)
+    assert options.policy.scope == "alibaba https://iot.cn-shanghai.aliyuncs.com/ iot-1 mcu"
+
+
+@pytest.mark.parametrize("previous", [HISTORY, {"verdict": "pending", "history": HISTORY}])
+def test_previous_run_continues(previous):
+    options = read(previous=previous)
+    assert (options.history, options.previous) == (HISTORY, previous)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"job_ids": []}, "job_ids is empty; name at least one in job_ids, or skip the task when there is none"),
+        ({"job_ids": ["1", " "]}, "entry 2 of job_ids is blank; check the variable it comes from"),
+        (
+            {"versions": {"module_name": " "}},
+            "entry 1 of versions.module_name is blank; check the variable it comes from",
+        ),
+        ({"wait_interval": 0.4}, "wait_interval is 0.4; it must be between 0.5 and 86400"),
+        ({"wait_interval": 86401}, "wait_interval is 86401.0; it must be between 0.5 and 86400"),
+        ({"max_failed": -1}, "max_failed is -1; it must be between 0 and 1000000"),
+        (
+            {"job_ids": ["2"], "previous": HISTORY},
+            "previous is about batch 1; give the result of an earlier run for the same job_ids, or leave it out",
+        ),
+    ],
+)
+def test_invalid_option_is_refused(given, sentence):
+    with pytest.raises(OtaError) as error:
+        read(**given)
+    assert f"{error.value.cause}; {error.value.hint}" == sentence
+    assert error.value.code == "invalid_option"
+
+
+@pytest.mark.parametrize("seconds", [0.5, 86400])
+def test_bounds_of_wait_interval_are_inclusive(seconds):
+    assert read(wait_interval=seconds).wait_interval == seconds
