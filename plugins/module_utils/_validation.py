@@ -80,6 +80,16 @@ def proxy_url(proxy: str | None) -> str | None:
     return url
 
 
+def non_blank_text(name: str, text: str) -> str:
+    """The ``text`` of the option ``name``, without surrounding blanks.
+
+    :raises OtaError: it is blank.
+    """
+    if not text.strip():
+        raise invalid_option(f"{name} is blank", "check the variable it comes from")
+    return text.strip()
+
+
 def non_blank(name: str, entries: Sequence[str] | None) -> list[str]:
     """The ``entries`` of the option ``name``, without surrounding blanks.
 

@@ -235,11 +235,11 @@ from ..module_utils._api.operations import JOB_STATUSES, LIST_OTA_JOB_BY_DEVICE
 from ..module_utils._api.platforms import Argument
 from ..module_utils._client.client import Client
 from ..module_utils._queries.devices import DeviceRows, read_device_rows
-from ..module_utils._validation import non_blank
+from ..module_utils._validation import non_blank_text
 
 
 def inputs(options: Options) -> list[dict[str, Argument]]:
-    non_blank("firmware_id", [options["firmware_id"]])
+    non_blank_text("firmware_id", options["firmware_id"])
     return device_selectors(options)
 
 

@@ -280,11 +280,11 @@ failure:
 from ..module_utils._ansible.info_module import Options, run_info_module
 from ..module_utils._api.operations import TASK_STATUSES
 from ..module_utils._queries.jobs import TaskQuery, merge_listings, plan_queries, run_query
-from ..module_utils._validation import invalid_option, non_blank
+from ..module_utils._validation import invalid_option, non_blank, non_blank_text
 
 
 def inputs(options: Options) -> list[TaskQuery]:
-    (job_id,) = non_blank("job_id", [options["job_id"]])
+    job_id = non_blank_text("job_id", options["job_id"])
     statuses, names = options["task_statuses"], options["device_names"]
     if options["counts_only"] and (statuses is not None or names is not None):
         raise invalid_option(

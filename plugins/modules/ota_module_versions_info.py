@@ -167,12 +167,12 @@ from ..module_utils._api.operations import LIST_OTA_MODULE_VERSIONS_BY_DEVICE
 from ..module_utils._api.platforms import Argument
 from ..module_utils._client.client import Client
 from ..module_utils._queries.devices import DeviceRows, device_facts, name_device, read_device_rows
-from ..module_utils._validation import non_blank
+from ..module_utils._validation import non_blank_text
 
 
 def inputs(options: Options) -> list[dict[str, Argument]]:
     if options["module_name"] is not None:
-        non_blank("module_name", [options["module_name"]])
+        non_blank_text("module_name", options["module_name"])
     return device_selectors(options)
 
 

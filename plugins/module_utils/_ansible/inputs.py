@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._api.platforms import Argument
-from .._validation import invalid_option, non_blank
+from .._validation import invalid_option, non_blank, non_blank_text
 from .argspec import PREFLIGHT
 
 
@@ -51,7 +51,7 @@ def preflight_inputs(options: Mapping[str, Any]) -> dict[str, Any]:
         if name == "device_names" and options[name] is not None:
             inputs[name] = non_blank(name, options[name])
         elif options[name] is not None:
-            (inputs[name],) = non_blank(name, [options[name]])
+            inputs[name] = non_blank_text(name, options[name])
     if not inputs["job_id"] and not (inputs["product_key"] and inputs["device_names"]):
         raise invalid_option(
             "neither job_id nor product_key with device_names is given",

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...module_utils._api.request import ServiceConfig
-from ...module_utils._validation import check_number, non_blank
+from ...module_utils._validation import check_number, non_blank, non_blank_text
 from .._verdict.history import read_history
 from .._verdict.policy import Policy, read_policy
 
@@ -78,7 +78,7 @@ def read_gate_options(options: Mapping[str, Any], service: ServiceConfig) -> Gat
     """
     job_ids = list(dict.fromkeys(non_blank("job_ids", options["job_ids"])))
     versions = options["versions"]
-    (module_name,) = non_blank("versions.module_name", [versions["module_name"]])
+    module_name = non_blank_text("versions.module_name", versions["module_name"])
     scope = service.scope(module_name)
     policy = read_policy({**options, "verify_versions": versions["verify"], "scope": scope})
     check_number("wait_interval", options["wait_interval"], 0.5, 86400)

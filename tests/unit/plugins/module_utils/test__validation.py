@@ -13,6 +13,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._validation import (
     is_http_url,
     is_local,
     non_blank,
+    non_blank_text,
     proxy_url,
 )
 
@@ -86,6 +87,15 @@ def test_entries_lose_surrounding_blanks():
 )
 def test_missing_and_blank_entries_are_refused(entries, sentence):
     assert refusal(non_blank, "job_ids", entries) == sentence
+
+
+def test_text_loses_surrounding_blanks():
+    assert non_blank_text("job_id", " 客厅 * ") == "客厅 *"
+
+
+@pytest.mark.parametrize("text", ["", " \t"])
+def test_blank_text_is_refused(text):
+    assert refusal(non_blank_text, "job_id", text) == "job_id is blank; check the variable it comes from."
 
 
 # --- URLs ------------------------------------------------------------------------------------------------------------

@@ -244,7 +244,7 @@ def test_signed_url_is_masked(ask):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"job_id": " "}, "entry 1 of job_id is blank"),
+        ({"job_id": " "}, "job_id is blank"),
         ({"task_statuses": []}, "task_statuses is empty"),
         ({"device_names": []}, "device_names is empty"),
         ({"device_names": ["a", " "]}, "entry 2 of device_names is blank"),

@@ -115,7 +115,7 @@ def test_failure_keeps_what_was_read(ask):
     [
         ({}, "no device is named"),
         ({"product_key": "k", "device_names": []}, "device_names is empty"),
-        ({"iot_ids": ["1"], "module_name": " "}, "entry 1 of module_name is blank"),
+        ({"iot_ids": ["1"], "module_name": " "}, "module_name is blank"),
         ({"iot_ids": ["1"], "product_key": "k"}, "either by iot_ids, or by product_key"),
     ],
 )

@@ -54,7 +54,7 @@ def test_no_instance_is_sent_to_tuya(ask):
         ({"product_key": "k"}, "neither job_id nor product_key with device_names is given"),
         ({"device_names": ["a"]}, "neither job_id nor product_key with device_names is given"),
         ({"expected_product_key": "k", "device_names": ["a"]}, "neither job_id nor product_key with device_names is"),
-        ({"job_id": " "}, "entry 1 of job_id is blank"),
+        ({"job_id": " "}, "job_id is blank"),
         ({"product_key": "k", "device_names": []}, "device_names is empty"),
         ({"job_id": "1", "endpoint": "http://iot.example.com"}, "endpoint is plain http to iot.example.com"),
     ],

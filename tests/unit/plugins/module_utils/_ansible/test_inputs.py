@@ -103,5 +103,5 @@ def test_preflight_inputs_that_select_nothing(given):
 
 def test_preflight_inputs_that_are_blank():
     assert refusal(preflight_inputs, {**NOTHING, "job_id": "1", "expected_version": " "}) == (
-        "entry 1 of expected_version is blank; check the variable it comes from."
+        "expected_version is blank; check the variable it comes from."
     )

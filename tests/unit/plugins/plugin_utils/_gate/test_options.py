@@ -64,7 +64,7 @@ def test_previous_run_continues(previous):
         ({"job_ids": ["1", " "]}, "entry 2 of job_ids is blank; check the variable it comes from"),
         (
             {"versions": {"module_name": " "}},
-            "entry 1 of versions.module_name is blank; check the variable it comes from",
+            "versions.module_name is blank; check the variable it comes from",
         ),
         ({"wait_interval": 0.4}, "wait_interval is 0.4; it must be between 0.5 and 86400"),
         ({"wait_interval": 86401}, "wait_interval is 86401.0; it must be between 0.5 and 86400"),
