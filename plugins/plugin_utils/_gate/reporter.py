@@ -73,7 +73,7 @@ class Reporter:
         least, given = format_duration(end - self._started), format_duration(self._policy.wait_timeout)
         warning = f"{self._subject} {what} {least}, but wait_timeout is {given}"
         self.notes.append(warning)
-        self._warn(f"{warning}. Raise wait_timeout.")
+        self._warn(printable(f"{warning}. Raise wait_timeout."))
 
     # --- Progress ----------------------------------------------------------------------------------------------------
 

@@ -202,6 +202,15 @@ def test_no_line_can_pretend_to_be_another():
     assert not any(char in line for line in stage.lines for char in "\n\x1b")
 
 
+def test_a_warning_is_one_printable_line():
+    stage = Stage("1\n\x1b[32mok: [fleet]", soak=601)
+    stage.start()
+    (warning,) = stage.warnings
+    assert warning.startswith(
+        "batch 1\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}[32mok: [fleet] cannot be settled"
+    )
+
+
 # --- Lines -----------------------------------------------------------------------------------------------------------
 
 
