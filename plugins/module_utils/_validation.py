@@ -25,9 +25,7 @@ def check_unicode(name: str, text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise OtaError(
-            f"{name} is not valid Unicode", code="invalid_option", hint="check the file or variable it comes from"
-        ) from None
+        raise invalid_option(f"{name} is not valid Unicode", "check the file or variable it comes from") from None
 
 
 def check_number(name: str, number: float, least: float, most: float) -> None:

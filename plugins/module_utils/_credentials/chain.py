@@ -12,7 +12,7 @@ from typing import Any, Callable, NamedTuple
 
 from .._api.credentials import Credentials
 from .._errors import OtaError
-from .._validation import is_http_url
+from .._validation import invalid_option, is_http_url
 from .metadata import CredentialsUri, InstanceRole
 from .profiles import DEFAULT, ProfileFile, fetcher_of, read_cli_config, read_ini_file
 from .provider import CredentialsProvider, FetchContext, Fetcher, StaticKey, validate_credentials
@@ -243,17 +243,17 @@ def resolve_provider(
     source = settings.get_option("credentials_source") or "auto"
     if keys_only:
         _check_keys_only(settings, source)
-    for kind in KEY_PROVIDERS if keys_only else PROVIDERS:
-        if source in ("auto", kind.name):
-            provider = _find_provider(kind, settings, explicit=source != "auto")
-            if provider is not None:
-                if settings.get_option("profile") and kind is not ProfileProvider:
-                    warn(
-                        f'The profile "{settings.get_option("profile")}" is ignored, because the credentials come from'
-                        f" {provider.origin}. Set credentials_source to profile to use it."
-                    )
-                return provider
-    raise _not_configured_error(source, keys_only)
+    kinds = [kind for kind in (KEY_PROVIDERS if keys_only else PROVIDERS) if source in ("auto", kind.name)]
+    providers = (_find_provider(kind, settings, explicit=source != "auto") for kind in kinds)
+    provider = next((provider for provider in providers if provider is not None), None)
+    if provider is None:
+        raise _not_configured_error(source, keys_only)
+    if settings.get_option("profile") and not isinstance(provider, ProfileProvider):
+        warn(
+            f'The profile "{settings.get_option("profile")}" is ignored, because the credentials come from'
+            f" {provider.origin}. Set credentials_source to profile to use it."
+        )
+    return provider
 
 
 def _find_provider(kind: type[_ConfiguredProvider], settings: Settings, explicit: bool) -> CredentialsProvider | None:
@@ -306,10 +306,9 @@ def _check_keys_only(settings: Settings, source: str) -> None:
     """:raises OtaError: anything but a key is configured."""
     for name, given in (("credentials_source", source), ("profile", settings.get_option("profile"))):
         if given and given not in ("auto", *(kind.name for kind in KEY_PROVIDERS)):
-            raise OtaError(
+            raise invalid_option(
                 f"{name} is {given}, but this platform is documented to support access keys only",
-                code="invalid_option",
-                hint=f"leave {name} out and {_GIVE_KEY}",
+                f"leave {name} out and {_GIVE_KEY}",
             )
 
 

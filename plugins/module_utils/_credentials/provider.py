@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from .._api.credentials import Credentials
 from .._errors import OtaError, Retry
-from .._validation import check_unicode
+from .._validation import check_unicode, invalid_option
 
 #: Seconds to fetch credentials, including every request that it takes.
 FETCH_TIMEOUT = 20.0
@@ -111,10 +111,9 @@ def validate_credentials(names: tuple[str, str, str], credentials: Credentials) 
             raise credentials_error(f"{name} is missing", "check the service that issues them", transient=False)
         check_unicode(name, part)
         if not (part.isascii() and part.isprintable()):
-            raise OtaError(
+            raise invalid_option(
                 f"{name} contains a character that no key has, such as a line break",
-                code="invalid_option",
-                hint="check the file or variable it comes from",
+                "check the file or variable it comes from",
             )
     return credentials
 

@@ -16,6 +16,7 @@ from ...module_utils._api.operations import FINISHED_JOB_STATUSES, JOB_STATUSES,
 from ...module_utils._errors import OtaError
 from ...module_utils._queries.devices import DeviceKey, device_key
 from ...module_utils._queries.jobs import EXPECTATIONS, JobFacts, TaskFacts
+from ...module_utils._validation import invalid_option
 from .policy import Policy
 
 #: Times at or after this are invalid, in seconds since 1970.
@@ -162,10 +163,9 @@ def snapshot_from_results(results: Any, module_name: str) -> Snapshot:
             problems=tuple(problems),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise OtaError(
+        raise invalid_option(
             "the input is not a set of results of this collection's modules",
-            code="invalid_option",
-            hint="give jobs, as many complete results of ota_job_tasks_info as tasks, and the devices of"
+            "give jobs, as many complete results of ota_job_tasks_info as tasks, and the devices of"
             " ota_module_versions_info as versions",
         ) from None
 
