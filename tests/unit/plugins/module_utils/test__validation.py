@@ -26,13 +26,6 @@ def refusal(function, *arguments):
     return str(error.value).replace("No request was sent: ", "", 1)
 
 
-@pytest.fixture(autouse=True)
-def _no_proxies_of_this_machine(monkeypatch):
-    for name in ("no_proxy", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
 def test_invalid_option_sends_no_request():
     assert str(invalid_option("x is blank", "give x")) == "No request was sent: x is blank; give x."
     assert invalid_option("x is blank", "give x", code="missing_x").code == "missing_x"

@@ -23,14 +23,6 @@ OPTIONS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_of_this_machine(monkeypatch):
-    for name in ("ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_SECURITY_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    for name in ("OTA_PLATFORM", "OTA_ENDPOINT", "ALIBABA_CLOUD_REGION_ID", "ALICLOUD_REGION"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture
 def ask(monkeypatch):
     """Run a module with its options against responses; its result and the requests that it sent."""

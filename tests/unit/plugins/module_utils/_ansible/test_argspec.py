@@ -20,13 +20,6 @@ OPTIONS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _no_proxies_of_this_machine(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
 def test_secret_options_are_not_logged():
     marked = {name for name, spec in argspec.CREDENTIALS.items() if spec.get("no_log")}
     assert marked == {"access_key_secret", "security_token"}

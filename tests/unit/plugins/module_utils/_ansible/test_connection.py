@@ -27,13 +27,6 @@ OPTIONS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _no_proxies_of_this_machine(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
 def test_options_reach_the_client(monkeypatch):
     conversation = Conversation(success(Data={"JobId": "1"}))
     places = []
@@ -189,8 +182,6 @@ def test_plain_http_to_another_machine_is_refused(given, host):
 
 
 def test_plain_http_through_a_proxy_of_the_environment_is_refused(monkeypatch):
-    for name in ("no_proxy", "NO_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "HTTP_PROXY"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", "http://proxy.example.com:3128")
     assert "endpoint is plain http to 127.0.0.1" in refusal(endpoint_url, options(endpoint="http://127.0.0.1:80"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -296,8 +287,6 @@ def test_signature_method_that_tuya_does_not_document():
 def home(tmp_path, monkeypatch):
     """A home of its own, in which a profile can be written."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("ALIBABA_CLOUD_ACCESS_KEY_ID", "ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALICLOUD_ACCESS_KEY"):
-        monkeypatch.delenv(name, raising=False)
     (tmp_path / ".aliyun").mkdir()
 
     def write(**profile):

@@ -45,8 +45,6 @@ def failure(fetcher):
 def _a_proxy_that_must_not_be_used(monkeypatch):
     for name in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.mark.parametrize("role", ["ota", ""])

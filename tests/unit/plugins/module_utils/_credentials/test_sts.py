@@ -24,12 +24,6 @@ CONTEXT = FetchContext("the place")
 pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_of_this_machine(monkeypatch):
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture
 def sts(monkeypatch):
     """What STS is asked; its answers are to be put into the list."""

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec import ENVIRONMENT, validate_options
+from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec import validate_options
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.connection import read_service
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import (
@@ -18,13 +18,6 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history impo
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import Policy
 
 HISTORY = {**new_history(1_772_359_200.0), "job_ids": ["1"]}
-
-
-@pytest.fixture(autouse=True)
-def _no_options_of_this_machine(monkeypatch):
-    for variables in ENVIRONMENT.values():
-        for name in variables:
-            monkeypatch.delenv(name, raising=False)
 
 
 def read(spec=GATE, **given):

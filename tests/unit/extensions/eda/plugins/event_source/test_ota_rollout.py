@@ -30,12 +30,6 @@ KEY = {"access_key_id": "key-id", "access_key_secret": "canary-secret"}
 ARGS = {**KEY, "endpoint": "https://iot.example.com", "job_ids": ["1"], "wait_interval": 2, "min_devices": 5}
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_of_this_machine(monkeypatch):
-    for name in [name for name in os.environ if name.startswith(("ALIBABA_", "ALICLOUD_", "OTA_"))]:
-        monkeypatch.delenv(name)
-
-
 @pytest.fixture
 def serve(monkeypatch):
     """Put a simulated service, on its own clock, behind the source."""

@@ -1,0 +1,20 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What all unit tests share."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+NETWORK = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "requests_ca_bundle", "curl_ca_bundle")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch):
+    for name in tuple(os.environ):
+        if name.startswith(("ALIBABA_", "ALICLOUD_", "OTA_")) or name.lower() in NETWORK:
+            monkeypatch.delenv(name)
