@@ -20,7 +20,11 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy impor
 HISTORY = {**new_history(1_772_359_200.0), "job_ids": ["1"]}
 
 
-def read(spec=GATE, **given):
+def read(**given):
+    return read_by(GATE, given)
+
+
+def read_by(spec, given):
     options = validate_options(spec, {"job_ids": ["1"], **given}, lambda secrets: None)
     return read_gate_options({"wait": True, "previous": None, **options}, read_service(options))
 
@@ -31,7 +35,7 @@ def test_defaults_are_those_of_the_policy():
 
 
 def test_defaults_of_the_event_source_outlive_an_outage():
-    assert read(EVENT_SOURCE).policy == read().policy._replace(max_consecutive_errors=1000)
+    assert read_by(EVENT_SOURCE, {}).policy == read().policy._replace(max_consecutive_errors=1000)
 
 
 def test_batch_that_is_named_twice_counts_once():
