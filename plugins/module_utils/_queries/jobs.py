@@ -19,6 +19,7 @@ from .._api.operations import (
     LIST_OTA_TASK_BY_NAMES,
     MAX_DEVICE_NAMES,
     MAX_ROWS,
+    QUERY_OTA_FIRMWARE,
     QUERY_OTA_JOB,
     TASK_STATUSES,
 )
@@ -48,15 +49,19 @@ class JobFacts(TypedDict, total=False):
     job_type: str | None
     product_key: str | None
     firmware_id: str | None
+    src_versions: list[str]
     dest_version: str | None
     selection_type: str | None
     maximum_per_minute: int | None
     timeout_in_minutes: int | None
     retry_count: int | None
     retry_interval: int | None
+    need_push: bool | None
+    utc_create: str | None
     utc_start_time: str | None
     utc_end_time: str | None
     utc_schedule_time: str | None
+    utc_schedule_finish_time: str | None
 
 
 class TaskFacts(TypedDict, total=False):
@@ -67,8 +72,12 @@ class TaskFacts(TypedDict, total=False):
     task_status: str | None
     product_key: str | None
     device_name: str | None
+    iot_id: str | None
+    src_version: str | None
+    dest_version: str | None
     progress: str | None
     task_desc: str | None
+    utc_create: str | None
     utc_modified: str | None
     progress_percent: float | None
     failure_class: FailureClass | None
@@ -117,6 +126,16 @@ def read_job(client: Client, job_id: str) -> JobFacts:
     job = facts or {**no_facts(QUERY_OTA_JOB), "job_id": job_id}
     finished = job["job_status"] in FINISHED_JOB_STATUSES
     return cast(JobFacts, {**job, "found": facts is not None, "finished": finished})
+
+
+def read_module(client: Client, firmware_id: str) -> str | None:
+    """The module that a package is for; ``None`` if the package is not known or names none.
+
+    :raises OtaError: no usable response.
+    """
+    facts = client.get(QUERY_OTA_FIRMWARE, firmware_id=firmware_id)
+    name = facts["module_name"] if facts else None
+    return name.strip() or None if isinstance(name, str) else None
 
 
 class TaskQuery(NamedTuple):

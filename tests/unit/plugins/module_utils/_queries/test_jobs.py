@@ -4,16 +4,30 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import TASK_STATUSES
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.envelope import decode_body, read_object, read_rows
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import (
+    LIST_OTA_TASK_BY_JOB,
+    QUERY_OTA_FIRMWARE,
+    QUERY_OTA_JOB,
+    TASK_STATUSES,
+)
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.jobs import (
+    JobFacts,
+    TaskFacts,
     TaskListing,
     TaskQuery,
     classify_failure,
     merge_listings,
     parse_percent,
     plan_queries,
+    read_module,
 )
+from ansible_collections.iotfleet.ota.tests.unit.fakes import refused, response, success
+from ansible_collections.iotfleet.ota.tests.unit.plugins.module_utils._client.conversations import World
 
 ZERO = dict.fromkeys(TASK_STATUSES, 0)
 
@@ -196,3 +210,88 @@ def test_class_of_a_failure(description, name):
 @pytest.mark.parametrize("status", ["SUCCEEDED", "CANCELED", "QUEUED", None, "ODD"])
 def test_tasks_that_have_not_failed_have_no_class(status):
     assert classify_failure(status, "-1") is None
+
+
+# --- Facts -----------------------------------------------------------------------------------------------------------
+
+
+def test_facts_about_a_batch_are_all_read():
+    envelope = decode_body(json.dumps({"Success": True, "Data": {"JobId": "1"}}).encode(), "json")
+    given = {"found", "finished"}
+    assert JobFacts.__annotations__.keys() - given <= read_object(QUERY_OTA_JOB, envelope).keys()
+
+
+def test_facts_about_a_task_are_all_read():
+    row = {"taskId": "7", "iotId": "i-1", "srcVersion": "1.0", "destVersion": "2.0", "utcCreate": "2026-01-02"}
+    body = json.dumps({"Success": True, "Data": {"SimpleOTATaskInfo": [row]}}).encode()
+    (facts,) = read_rows(LIST_OTA_TASK_BY_JOB, decode_body(body, "json"))
+    meanings = {"progress_percent", "failure_class"}
+    assert TaskFacts.__annotations__.keys() - meanings <= facts.keys()
+    names = ("task_id", "iot_id", "src_version", "dest_version", "utc_create")
+    assert tuple(facts[name] for name in names) == ("7", "i-1", "1.0", "2.0", "2026-01-02")
+
+
+# --- The module of a package -----------------------------------------------------------------------------------------
+
+LINK = "https://bucket.example.com/f.bin"
+
+
+def package(**fields):
+    return success(FirmwareInfo={"FirmwareId": "f1", "FirmwareUrl": LINK, "MultiFiles": [{"Url": LINK}], **fields})
+
+
+def package_in_xml(fields):
+    links = f"<FirmwareUrl>{LINK}</FirmwareUrl><MultiFiles><Url>{LINK}</Url></MultiFiles>"
+    info = f"<FirmwareInfo><FirmwareId>f1</FirmwareId>{fields}{links}</FirmwareInfo>"
+    return response(f"<QueryOTAFirmwareResponse><Success>true</Success>{info}</QueryOTAFirmwareResponse>")
+
+
+@pytest.mark.parametrize("platform", ["alibaba", "tuya"])
+@pytest.mark.parametrize(
+    ("answer", "response_format", "module"),
+    [
+        (package(ModuleName="ble"), "json", "ble"),
+        (package(moduleName=" ble "), "json", "ble"),
+        (package(), "json", None),
+        (package(ModuleName=""), "json", None),
+        (package(ModuleName=None), "json", None),
+        (package(ModuleName=["ble"]), "json", None),
+        (success(firmwareInfo={"firmwareId": "f1", "moduleName": "ble"}), "json", "ble"),
+        (success(), "json", None),
+        (success(FirmwareInfo={}), "json", None),
+        (success(Data={"FirmwareId": "f1", "ModuleName": "ble"}), "json", None),
+        (refused("iot.firmware.FirmwareNotFound"), "json", None),
+        (refused("iot.ota.FirmwareNotFound"), "json", None),
+        (refused("Iot.Firmware.InvalidFirmwareId"), "json", None),
+        (package_in_xml("<ModuleName>ble</ModuleName>"), "xml", "ble"),
+        (package_in_xml("<ModuleName/>"), "xml", None),
+        (package_in_xml(""), "xml", None),
+    ],
+)
+def test_module_of_a_package(platform, answer, response_format, module):
+    world = World(answer, platform=platform, response_format=response_format)
+    assert read_module(world.client, "f1") == module
+    (request,) = world.conversation.finish()
+    assert (request.params["Action"], request.params["FirmwareId"]) == ("QueryOTAFirmware", "f1")
+
+
+def test_module_of_another_package_is_no_answer():
+    answers = [success(FirmwareInfo={"FirmwareId": "f2", "ModuleName": "ble"})] * 2
+    world = World(*answers)
+    error = world.error(lambda: read_module(world.client, "f1"))
+    assert error.code == "wrong_response"
+
+
+@pytest.mark.parametrize("answer", [package(), package_in_xml("")])
+def test_links_to_a_package_are_no_facts(answer):
+    response_format = "xml" if answer.body.startswith(b"<") else "json"
+    facts = World(answer, response_format=response_format).client.get(QUERY_OTA_FIRMWARE, firmware_id="f1")
+    assert facts.keys() == {"firmware_id", "module_name", "product_key", "src_version", "dest_version"}
+    assert LINK not in str(facts)
+
+
+def test_failure_of_a_package_shows_no_link():
+    answer = refused("Odd", f"cannot read {LINK}?Expires=1&auth_key=x")
+    with pytest.raises(OtaError) as error:
+        read_module(World(answer).client, "f1")
+    assert error.value.detail == "cannot read ***"
