@@ -36,7 +36,7 @@ EXPECTATIONS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-FailureClass = Literal["upgrade", "download", "verify", "flash", "superseded", "timeout", "wrong_version", "other"]
+FailureClass = Literal["upgrade", "download", "verify", "flash", "timeout", "wrong_version", "other"]
 
 
 class JobFacts(TypedDict, total=False):
@@ -83,38 +83,53 @@ class TaskFacts(TypedDict, total=False):
     failure_class: FailureClass | None
 
 
-#: The class of a failure by the service's description of the task: the step code that a device reports, else words.
-#: The vendors document the codes -1 to -4, but neither that a description holds one nor any text, so all of this is a
-#: guess, and what nothing fits is ``other``.
-FAILURE_CLASSES: tuple[tuple[FailureClass, str], ...] = (
-    ("upgrade", r"(?<![\w.-])-1(?!\.?\w)"),
-    ("download", r"(?<![\w.-])-2(?!\.?\w)"),
-    ("verify", r"(?<![\w.-])-3(?!\.?\w)"),
-    ("flash", r"(?<![\w.-])-4(?!\.?\w)"),
-    ("superseded", r"supersed|overw?rit|another (?:batch|job|task|update|upgrade)|覆盖"),
-    ("timeout", r"time[ -]?out|timed out|超时"),
-    ("download", r"download|下载"),
-    ("verify", r"verif|checksum|digest|md5|sha256|校验"),
-    ("flash", r"flash|burn|烧"),
-    ("wrong_version", r"version|版本"),
+#: What the vendors document as descriptions of a failed task, compared as a whole and without regard to letter case.
+#: All other words are a device's own, in any language, so that nothing can be concluded from them.
+FAILURE_TEXTS: Mapping[str, FailureClass] = MappingProxyType(
+    {"report version is not conform": "wrong_version", "timeout": "timeout"}
 )
+
+#: The step codes by which a device reports a failure. Their meaning is documented, but not where a task has them.
+STEP_CODES: Mapping[str, FailureClass] = MappingProxyType(
+    {"-1": "upgrade", "-2": "download", "-3": "verify", "-4": "flash"}
+)
+
+#: A step code in other words; not a part of a number, a date or a name.
+_STEP_CODE = r"(?<![\w.-])-[1-4](?!\.?\w)"
 
 
 def parse_percent(text: str | None) -> float | None:
     """A progress such as ``50.00`` as a number; ``None`` where it is none, or negative, as a device's step code is."""
+    number = _number(text)
+    return number if number is not None and number >= 0 else None
+
+
+def _number(text: str | None) -> float | None:
     try:
         number = float(text or "")
-    except ValueError:
+    except (TypeError, ValueError):  # the service may send anything
         return None
-    return number if math.isfinite(number) and number >= 0 else None
+    return number if math.isfinite(number) else None
 
 
-def classify_failure(status: str | None, description: str | None) -> FailureClass | None:
-    """Why a task failed, as a class of ``FAILURE_CLASSES`` or ``other``; ``None`` where it has not."""
+def classify_failure(status: str | None, description: str | None, progress: str | None) -> FailureClass | None:
+    """Why a task failed: the documented text, else a step code in its description, else one in place of its progress,
+    else ``other``. ``None`` where it has not failed.
+    """
     if status != "FAILED":
         return None
-    found = (name for name, pattern in FAILURE_CLASSES if re.search(pattern, description or "", re.IGNORECASE))
-    return next(found, "other")
+    words = description if isinstance(description, str) else ""
+    documented = FAILURE_TEXTS.get(words.strip().casefold())
+    if documented:
+        return documented
+    codes = set(re.findall(_STEP_CODE, words)) or {_step_of(progress)}
+    return STEP_CODES.get(codes.pop(), "other") if len(codes) == 1 else "other"
+
+
+def _step_of(progress: str | None) -> str:
+    """A progress such as ``-2.00`` as a step code; empty where it is no whole number."""
+    number = _number(progress)
+    return f"{number:.0f}" if number is not None and number.is_integer() else ""
 
 
 def read_job(client: Client, job_id: str) -> JobFacts:
@@ -208,7 +223,7 @@ def interpret_tasks(rows: Sequence[dict[str, Any]]) -> list[TaskFacts]:
 def _meaning_of(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "progress_percent": parse_percent(row["progress"]),
-        "failure_class": classify_failure(row["task_status"], row["task_desc"]),
+        "failure_class": classify_failure(row["task_status"], row["task_desc"], row["progress"]),
     }
 
 

@@ -21,6 +21,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._queries.jobs import 
     TaskListing,
     TaskQuery,
     classify_failure,
+    interpret_tasks,
     merge_listings,
     parse_percent,
     plan_queries,
@@ -180,36 +181,72 @@ def test_progress_is_a_number_or_none(text, number):
 
 
 @pytest.mark.parametrize(
-    ("description", "name"),
+    ("description", "progress", "name"),
     [
-        ("-1: the upgrade failed", "upgrade"),
-        ("-2: the download failed", "download"),
-        ('{"step":"-3","desc":"x"}', "verify"),
-        ("step=-4", "flash"),
-        ("timeout: the device did not finish in time", "timeout"),
-        ("the device reports version 1.0", "wrong_version"),
-        ("the device is being upgraded by another batch: 1", "superseded"),
-        ("overwritten", "superseded"),
-        ("固件下载失败", "download"),
-        ("download of version 2.0 failed", "download"),
-        ("固件版本校验失败", "verify"),
-        ("the step code is -2.", "download"),
-        ("the device is busy with another update", "superseded"),
-        ("升级超时", "timeout"),
-        ("-12", "other"),
-        ("model a-1b", "other"),
-        ("1.0-2.0", "other"),
-        ("", "other"),
-        (None, "other"),
+        # What the vendors document.
+        ("report version is not conform", "0.00", "wrong_version"),
+        (" Report version is not conform\n", "0.00", "wrong_version"),
+        ("timeout", "40.00", "timeout"),
+        (" TIMEOUT ", None, "timeout"),
+        ("timeout", "-2.00", "timeout"),
+        ("", "0.00", "other"),
+        ("success", "100.00", "other"),
+        ("test task desc", "0.00", "other"),
+        ("OTA升级失败", "-1", "upgrade"),
+        ("OTA update has failed. No firmware information is available.", "-1", "upgrade"),
+        # Step codes in the description.
+        ("-1", "0.00", "upgrade"),
+        ("-1: the upgrade failed", None, "upgrade"),
+        ("-2: the download failed", None, "download"),
+        ('{"step":"-3","desc":"x"}', None, "verify"),
+        ("step=-4", None, "flash"),
+        ("the step code is -2.", None, "download"),
+        ("-2, again -2", None, "download"),
+        ("-2", "-3", "download"),
+        ("-1 after -2", "-3", "other"),
+        # Step codes in place of the progress.
+        ("x", "-1", "upgrade"),
+        ("x", "-2.00", "download"),
+        (None, " -3.0 ", "verify"),
+        ("", "-4", "flash"),
+        ("", "-2.5", "other"),
+        ("", "-5", "other"),
+        ("", "2", "other"),
+        ("", "-inf", "other"),
+        ("", None, "other"),
+        # Words alone mean nothing.
+        ("timeout: the device did not finish in time", None, "other"),
+        ("timed out", None, "other"),
+        ("the device reports version 1.0", None, "other"),
+        ("the download failed", None, "other"),
+        ("sha256 mismatch", None, "other"),
+        ("not enough space to flash", None, "other"),
+        ("overwritten by another batch", None, "other"),
+        ("固件下载失败", None, "other"),
+        ("升级超时", None, "other"),
+        # What only looks like a step code.
+        ("-12", None, "other"),
+        ("-1.5 V", None, "other"),
+        ("model a-1b", None, "other"),
+        ("1.0-2.0", None, "other"),
+        ("on 2026-1-3", None, "other"),
+        # What a service should not send.
+        (None, None, "other"),
+        ({"step": "-1"}, ["-1"], "other"),
     ],
 )
-def test_class_of_a_failure(description, name):
-    assert classify_failure("FAILED", description) == name
+def test_class_of_a_failure(description, progress, name):
+    assert classify_failure("FAILED", description, progress) == name
 
 
 @pytest.mark.parametrize("status", ["SUCCEEDED", "CANCELED", "QUEUED", None, "ODD"])
 def test_tasks_that_have_not_failed_have_no_class(status):
-    assert classify_failure(status, "-1") is None
+    assert classify_failure(status, "timeout", "-1") is None
+
+
+def test_meaning_of_a_row():
+    (task,) = interpret_tasks([{"task_status": "FAILED", "task_desc": "no space", "progress": "-4.00"}])
+    assert (task["failure_class"], task["progress_percent"]) == ("flash", None)
 
 
 # --- Facts -----------------------------------------------------------------------------------------------------------
