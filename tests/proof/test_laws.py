@@ -18,9 +18,9 @@ from itertools import combinations_with_replacement
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import JOB_STATUSES, TASK_STATUSES
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import read_history
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy, read_policy
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import JobSnapshot, Snapshot
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import read_history
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     NEW,
