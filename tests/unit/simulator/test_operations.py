@@ -153,7 +153,10 @@ def test_list_ota_unfinished_task_by_device(caller):
     assert unfinished(caller, **D1, TaskStatusList__1="QUEUED", TaskStatusList__2="IN_PROGRESS") == ["IN_PROGRESS"]
     caller.at(20)
     assert unfinished(caller, **D1) == []
-    assert caller.call("ListOTAUnfinishedTaskByDevice", **D1, TaskStatus="SUCCEEDED")["Code"] == "iot.firmware.InvalidTaskStatus"
+    assert (
+        caller.call("ListOTAUnfinishedTaskByDevice", **D1, TaskStatus="SUCCEEDED")["Code"]
+        == "iot.firmware.InvalidTaskStatus"
+    )
 
 
 def test_iot_id_wins_over_names(caller):
@@ -175,6 +178,15 @@ def test_list_ota_task_by_job(caller):
     assert (counted["Total"], len(counted["Data"]["SimpleOTATaskInfo"])) == (4, 1)
     failed = caller.call("ListOTATaskByJob", JobId="900")["Data"]["SimpleOTATaskInfo"][0]
     assert failed["TaskDesc"] == "-1: upgrade failed"
+
+
+@pytest.mark.parametrize(("step", "progress"), [(-1, "-1"), (-2, "-2"), (-3, "-3"), (-4, "-4")])
+def test_a_step_code_may_stand_in_progress(make_caller, step, progress):
+    entry = {"name": "d-1", "course": "fails", "step": step, "step_in_progress": True, "desc": "no luck"}
+    caller = make_caller({"jobs": [{"job_id": "1", "firmware_id": "f1", "devices": [entry]}]})
+    caller.at(20)
+    (row,) = caller.call("ListOTATaskByJob", JobId="1")["Data"]["SimpleOTATaskInfo"]
+    assert (row["TaskStatus"], row["Progress"], row["TaskDesc"]) == ("FAILED", progress, "no luck")
 
 
 def test_named_devices_switch_paging_off(caller):

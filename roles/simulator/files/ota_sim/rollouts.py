@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from .lives import Life
 from .model import Firmware, Job
-from .timelines import FINISHED, FOREVER, Plan, place_at, restarted, shown_at
+from .timelines import FINISHED, FOREVER, Plan, cut_short, place_at, restarted, shown_at
 
 
 class JobView(NamedTuple):
@@ -72,8 +72,18 @@ class Rollout:
         self.canceled = FOREVER if job.canceled_after is None else self.created + job.canceled_after
         self.tasks: list[Task] = []
         self._numbers: dict[str, list[int]] = {}
+        self._interrupted = False  # whether the cancel ended what would have gone on
         self._all_alike = True  # whether all tasks come together, and none goes
         self._number = int.from_bytes(hashlib.blake2b(job.job_id.encode(), digest_size=8).digest(), "big") % 10**11
+
+    def cut_short(self, plan: Plan, life: Life) -> Plan:
+        """What the cancel of the batch leaves of a plan."""
+        if self.canceled == FOREVER:
+            return plan
+        left = cut_short(plan, self.canceled, self.job.dynamic)
+        gone_before = not life.tasks_stay and life.end <= self.canceled
+        self._interrupted = self._interrupted or (left != plan and not gone_before and bool(left.steps))
+        return left
 
     def add(self, life: Life, src_version: str, plan: Plan) -> None:
         """Give the device one more task."""
@@ -98,7 +108,7 @@ class Rollout:
         """When no task is unfinished any more, nor one to come; never for a dynamic batch."""
         if self.job.dynamic:
             return FOREVER
-        quiet = max(self.start, self.tasks_from)
+        quiet = max(self.start, self.tasks_from, self.canceled if self._interrupted else -FOREVER)
         for task in self.tasks:
             last = task.plan.steps[-1]
             quiet = max(quiet, min(last.at if last.status in FINISHED else FOREVER, task.gone))

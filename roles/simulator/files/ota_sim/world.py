@@ -14,7 +14,7 @@ from .courses import Batch, Course, chance_of, plan_task
 from .lives import DeviceKey, Life, Lives
 from .model import Firmware, Job, Scenario
 from .rollouts import JobView, Rollout, TaskView
-from .timelines import FOREVER, cut_short, frozen, version_at
+from .timelines import FOREVER, frozen, version_at
 
 
 class _Turn(NamedTuple):
@@ -167,8 +167,8 @@ class World:
         if done or src == firmware.dest_version:
             return
         plan = plan_task(turn.course, self._batch(turn, src))
-        plan = cut_short(plan, rollout.canceled, rollout.job.dynamic) if rollout.canceled < FOREVER else plan
         plan = frozen(plan, life.end) if life.end < FOREVER else plan
+        plan = rollout.cut_short(plan, life)
         if not plan.steps:
             return
         if not (turn.same_task and rollout.restart(life, plan)):
