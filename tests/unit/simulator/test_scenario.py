@@ -10,7 +10,9 @@ import copy
 import json
 
 import pytest
-from ota_sim import problems, scenario
+from ota_sim import kinds, problems, scenario
+from ota_sim.courses import COURSES
+from ota_sim.faults import FAULT_KEYS
 
 BASE = {
     "access_keys": [{"id": "a", "secret": "hush"}],
@@ -213,3 +215,11 @@ def test_nothing_odd_happens_unless_it_is_asked_for():
         None,
     )
     assert dict(job.devices)["d"].again == ()
+
+
+def test_the_readme_names_every_key():
+    readme = (scenario.BUILT_IN.parents[2] / "README.md").read_text(encoding="utf-8")
+    objects = (kinds.TOP, kinds.KEY, kinds.PRODUCT, kinds.FIRMWARE, kinds.DEVICE, kinds.JOB, kinds.ENTRY, kinds.AGAIN)
+    words = {word for known in (*objects, kinds.COURSE, COURSES, FAULT_KEYS) for word in known}
+    words |= {key for keys in FAULT_KEYS.values() for key in keys}
+    assert [word for word in sorted(words) if f"`{word}`" not in readme] == []

@@ -132,6 +132,23 @@ def test_no_task_comes_after_a_cancel():
     assert rows(built, 70) == [(0, "FAILED", 8)]
 
 
+@pytest.mark.parametrize(("course", "last"), [("succeeds", "SUCCEEDED"), ("fails", "FAILED"), ("busy", "FAILED")])
+def test_lists_may_show_a_task_long_after_its_batch_is_completed(course, last):
+    entry = {"name": "d", "course": course, "listed_after": 30}
+    built = world(entry, {"name": "e", "jitter": 0})
+    found = []
+    for t in (20, 29.9, 30):
+        count = built.task_page_at("100", t, (), 0, 0)[0]
+        names = [task.device for task in built.tasks_of_names_at("100", t, ["d"])]
+        own = sum(task.job.job_id == "100" for task in built.device_tasks_at(KEY, t))
+        found.append((built.job_at("100", t).status, count, names, own))
+    assert found == [("COMPLETED", 1, [], 0), ("COMPLETED", 1, [], 0), ("COMPLETED", 2, ["d"], 1)]
+    assert [(task.device, task.status, task.created) for task in built.tasks_at("100", 30)] == [
+        ("d", last, 0),
+        ("e", "SUCCEEDED", 0),
+    ]
+
+
 # Retries
 
 RETRIES = {"retry_count": 2, "retry_interval": 1}

@@ -40,7 +40,7 @@ COURSES = (
     "reports_wrong_version",
 )
 
-_PACE = ("notified_after", "started_after", "finished_after", "jitter")
+_PACE = ("notified_after", "started_after", "finished_after", "jitter", "listed_after")
 _SUCCESS = (*_PACE, "reported_after")
 COURSE_KEYS: Mapping[str, tuple[str, ...]] = {
     "succeeds": _SUCCESS,
@@ -52,7 +52,7 @@ COURSE_KEYS: Mapping[str, tuple[str, ...]] = {
     "falls_back": (*_SUCCESS, "fell_back_after"),
     "already_on_target": (),
     "needs_confirmation": (*_SUCCESS, "confirmed_after"),
-    "busy": ("busy_with", "desc"),
+    "busy": ("busy_with", "desc", "listed_after"),
     "canceled": (*_PACE, "canceled_after", "desc"),
     "reports_wrong_version": (*_PACE, "version", "status", "desc"),
 }

@@ -135,6 +135,7 @@ COURSE = {
     "finished_after": _SECONDS,
     "jitter": _SHARE,
     "reported_after": _SECONDS,
+    "listed_after": _SECONDS,
     "step": _one_of(*STEP_TEXTS),
     "step_in_progress": _FLAG,
     "failed_attempts": _POSITIVE,

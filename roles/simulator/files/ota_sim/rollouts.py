@@ -46,14 +46,19 @@ class TaskView(NamedTuple):
 
 
 class Task(NamedTuple):
-    """One task; ``gone`` is when it vanishes with its device."""
+    """One task; it is ``listed`` from some time on, until it is ``gone`` with its device."""
 
     number: int
     life: Life
     src_version: str
     plan: Plan
     times: tuple[float, ...]
+    listed: float
     gone: float
+
+    def is_listed_at(self, t: float) -> bool:
+        """Whether lists show it."""
+        return self.listed <= t < self.gone
 
     def status_at(self, t: float) -> str:
         """Its status, once it exists."""
@@ -85,13 +90,14 @@ class Rollout:
         self._interrupted = self._interrupted or (left != plan and not gone_before and bool(left.steps))
         return left
 
-    def add(self, life: Life, src_version: str, plan: Plan) -> None:
-        """Give the device one more task."""
+    def add(self, life: Life, src_version: str, plan: Plan, listed_after: float) -> None:
+        """Give the device one more task, which lists show so many seconds after it came into being."""
         times = tuple(step.at for step in plan.steps)
+        listed = times[0] + listed_after
         gone = FOREVER if life.tasks_stay else life.end
-        self._all_alike = self._all_alike and times[0] == self.tasks_from and gone == FOREVER
+        self._all_alike = self._all_alike and listed == self.tasks_from and gone == FOREVER
         self._numbers.setdefault(life.key[1], []).append(len(self.tasks))
-        self.tasks.append(Task(len(self.tasks), life, src_version, plan, times, gone))
+        self.tasks.append(Task(len(self.tasks), life, src_version, plan, times, listed, gone))
 
     def restart(self, life: Life, again: Plan) -> bool:
         """Upgrade the device's latest task again; false if it has none."""
@@ -152,7 +158,7 @@ class Rollout:
         """The tasks that a list shows, of these statuses (all if none is given), in its order."""
         if t < self.tasks_from:
             return []
-        tasks = self.tasks if self._all_alike else [task for task in self.tasks if task.times[0] <= t < task.gone]
+        tasks = self.tasks if self._all_alike else [task for task in self.tasks if task.is_listed_at(t)]
         if statuses:
             tasks = [task for task in tasks if task.status_at(t) in statuses]
         if self.job.newest_tasks_first:
@@ -163,4 +169,4 @@ class Rollout:
         """The tasks that a list of these devices shows, in their order."""
         numbers = [number for name in dict.fromkeys(names) for number in self._numbers.get(name, ())]
         shown = [self.tasks[number] for number in numbers]
-        return [task for task in shown if task.times[0] <= t < task.gone]
+        return [task for task in shown if task.is_listed_at(t)]

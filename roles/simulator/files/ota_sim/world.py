@@ -140,7 +140,7 @@ class World:
         found = []
         for rollout, number in reversed(self._tasks_of.get(key, ())):
             task = rollout.tasks[number]
-            if task.life is life and task.times[0] <= t < task.gone:
+            if task.life is life and task.is_listed_at(t):
                 found.append((rollout, number))
         return found
 
@@ -172,7 +172,7 @@ class World:
         if not plan.steps:
             return
         if not (turn.same_task and rollout.restart(life, plan)):
-            rollout.add(life, src, plan)
+            rollout.add(life, src, plan, turn.course.options.get("listed_after", 0))
             self._tasks_of.setdefault(life.key, []).append((rollout, len(rollout.tasks) - 1))
         reports.extend(plan.reports)
         reports.sort(key=lambda report: report.at)
