@@ -307,7 +307,7 @@ def test_batch_is_not_the_expected_one(option, value, name, others):
 def test_package_is_not_the_expected_one():
     checks = preflight(world(), {**EVERYTHING, "expected_firmware_id": "f9"})
     assert failed(checks) == ["permission_list_ota_job_by_device", "job_firmware_id"]
-    assert checks["permission_list_ota_job_by_device"].code == "iot.ota.FirmwareNotFound"
+    assert checks["permission_list_ota_job_by_device"].code == "iot.firmware.FirmwareNotFound"
     assert "failed" in checks["permission_list_ota_job_by_device"].message
 
 
