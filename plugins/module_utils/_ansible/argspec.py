@@ -87,6 +87,7 @@ PREFLIGHT: dict[str, dict[str, Any]] = {
     "expected_firmware_id": {"type": "str"},
     "expected_version": {"type": "str"},
     "expected_job_type": {"type": "str", "choices": ["UPGRADE_FIRMWARE", "VERIFY_FIRMWARE"]},
+    "expected_module_name": {"type": "str"},
 }
 
 
