@@ -65,7 +65,7 @@ def fly(folder: pathlib.Path, url: str, cases: dict[str, dict[str, Any]]) -> Run
         said = {"ansible.builtin.set_fact": {"said": "{{ ansible_failed_result.msg }}"}}
         block = {"block": [{"ansible.builtin.set_fact": {"said": ""}}, include], "rescue": [said]}
         tasks.append({**block, **connection, "ignore_errors": False})
-        tell = {"said": "{{ said }}", "found": "{{ rollout_preflight_result }}"}
+        tell = {"said": "{{ said }}", "found": "{{ rollout_preflight_result | default({}) }}"}
         tasks.append({"ansible.builtin.debug": {"msg": tell}, "register": name})
     (folder / "ansible.cfg").write_text("[defaults]\nshow_custom_stats = true\n[connection]\npipelining = true\n")
     defaults = {
