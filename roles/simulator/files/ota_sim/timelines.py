@@ -72,6 +72,8 @@ def progress_at(steps: Sequence[Step], place: int, t: float) -> float:
 def shown_at(steps: Sequence[Step], place: int, t: float) -> Step:
     """The step at ``place`` as it looks at ``t``: with the last progress that was reported, and since when."""
     step = steps[place]
+    if step.status != "IN_PROGRESS":
+        return step
     exact = progress_at(steps, place, t)
     reported = exact - exact % _PROGRESS_STEP
     if reported <= step.progress:
