@@ -96,7 +96,7 @@ class Rollout:
             return plan
         left = cut_short(plan, self.canceled, self.job.dynamic)
         gone_before = not life.tasks_stay and life.end <= self.canceled
-        self._interrupted = self._interrupted or (left != plan and not gone_before and bool(left.steps))
+        self._interrupted = self._interrupted or (left != plan and not gone_before)
         return left
 
     def add(self, life: Life, src_version: str, plan: Plan, listed_after: float) -> None:
