@@ -28,7 +28,7 @@ T = TypeVar("T")
 PAGE_SIZE = LIST_OTA_TASK_BY_JOB.page_size
 #: List the tasks of a batch up to this many: nine requests, with its state and its first page.
 MAX_LISTED = 7 * PAGE_SIZE
-#: So many devices that fail in a row have met a failure of the service and none of their own; fewer if none was read.
+#: So many devices that fail in a row have met a failure of the service and none of their own; fewer if they are all.
 MAX_FAILED = 10
 MIN_FAILED = 3
 #: From the end of a task's life to its start: a task that moves on while others are counted is then missed, which
@@ -116,8 +116,9 @@ class Observer:
         """Whether the other devices would meet the same, by the ``error`` and by how many have ``failed`` in a row."""
         if error.affects_all or failed >= MAX_FAILED:
             return True
-        is_own = failure_topic(error.code, error.http_status) is FailureTopic.OTHER
-        return not self._keys_read and (not is_own or failed >= MIN_FAILED)
+        if failed < self._keys_to_read:
+            return False
+        return failed >= MIN_FAILED or failure_topic(error.code, error.http_status) is not FailureTopic.OTHER
 
     def _read_each(self, query: Callable[[Q], T], items: Sequence[Q]) -> list[T]:
         results, failure = self._client.map(query, items)
