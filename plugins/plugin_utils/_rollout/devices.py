@@ -183,21 +183,6 @@ def proof_key(key: DeviceKey, report: DeviceReport, job: JobSnapshot, policy: Po
     return "\t".join((*key, report.iot_id or "", module_of(job, policy) or "", job.target or ""))
 
 
-def proofs(snapshot: Snapshot, policy: Policy) -> dict[str, float]:
-    """The devices that report the version of a batch now, as later polls need them to notice one that falls back."""
-    return {
-        proof_key(key, report, job, policy): snapshot.now
-        for key, report in (snapshot.versions or {}).items()
-        for job in snapshot.jobs
-        if job.product_key in ("", key[0]) and _reports_target(report, job, policy)
-    }
-
-
-def _reports_target(report: DeviceReport, job: JobSnapshot, policy: Policy) -> bool:
-    version = reported_version(report, job, policy)
-    return version is not None and is_target(version, job.target, sources_of(None, job), policy.version_match)
-
-
 def module_of(job: JobSnapshot, policy: Policy) -> str | None:
     """The module that proves success in a batch: its own, or the expected one where the batch does not tell."""
     return job.module_name or policy.module_name

@@ -8,12 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ...module_utils._queries.devices import DeviceKey
 from ...module_utils._queries.jobs import TaskFacts
 from .batches import Relation, task_key
-from .devices import Device, Kept, Memory, State, task_device, task_identity, to_text, vanished
+from .devices import (
+    Device,
+    Kept,
+    Memory,
+    State,
+    proof_key,
+    reported_version,
+    sources_of,
+    task_device,
+    task_identity,
+    to_text,
+    vanished,
+)
 from .policy import Policy
 from .snapshot import JobSnapshot, Snapshot
 from .times import parse_time
+from .versions import is_target
 
 #: What tells devices of a rollout apart: product, name or what stands for it, and the IotId of one that was replaced.
 Identity = tuple[str, str, str]
@@ -145,6 +159,29 @@ def missing_tasks(job: JobSnapshot, known: Kept) -> int:
     if not known or not job.all_listed:
         return 0
     return len(known.keys() - {task_identity(task) for task in job.tasks})
+
+
+def proofs(snapshot: Snapshot, policy: Policy) -> dict[str, float]:
+    """The devices that report the version of a batch now, as later polls need them to notice one that falls back."""
+    found = {}
+    for job in snapshot.jobs if snapshot.versions else ():
+        sources = _sources_by_device(job)
+        for key, report in (snapshot.versions or {}).items():
+            replaced = sources.get(key) or sources_of(None, job)
+            version = reported_version(report, job, policy)
+            if job.product_key not in ("", key[0]) or version is None:
+                continue
+            if is_target(version, job.target, replaced, policy.version_match):
+                found[proof_key(key, report, job, policy)] = snapshot.now
+    return found
+
+
+def _sources_by_device(job: JobSnapshot) -> Mapping[DeviceKey, set[str]]:
+    """The versions that the tasks of each device replace."""
+    sources: dict[DeviceKey, set[str]] = {}
+    for task in job.tasks:
+        sources.setdefault(task_key(task, job), set()).update(sources_of(task, job))
+    return sources
 
 
 def listed_tasks(job: JobSnapshot) -> dict[str, list[str]]:

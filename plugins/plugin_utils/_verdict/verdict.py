@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ...module_utils._api.operations import MAX_ROWS
-from .._rollout.devices import proofs, task_changes
+from .._rollout.devices import task_changes
 from .._rollout.policy import Policy, needs_modules
 from .._rollout.snapshot import Snapshot, snapshot_problems
 from .._rollout.state import RolloutState, assess
-from .._rollout.tasks import missing_tasks
+from .._rollout.tasks import missing_tasks, proofs
 from .case import Case, Evidence, VerdictName
 from .history import History, load_history, no_more_tasks, shorten_history, update_history
 from .rules import RULES
