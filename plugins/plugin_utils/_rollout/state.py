@@ -17,7 +17,7 @@ from .devices import Device, Memory, State, waiting_for
 from .expected import device_without_task, expected_keys
 from .policy import Policy
 from .snapshot import JobSnapshot, Snapshot
-from .tasks import Identity, job_devices, rollout_devices, sort_key
+from .tasks import Identity, by_last_stage, job_devices, rollout_devices, sort_key
 
 
 class JobCounts(NamedTuple):
@@ -88,9 +88,9 @@ def assess(snapshot: Snapshot, policy: Policy, memory: Memory, no_more_tasks: bo
     for job in snapshot.jobs:
         for status, number in job.counts.items():
             by_status[status] = by_status.get(status, 0) + number
-    by_job = job_devices(snapshot, policy, memory)
     relations = relate_batches(snapshot.jobs, policy)
-    found = rollout_devices(by_job, relations)
+    by_job = by_last_stage(job_devices(snapshot, policy, memory), relations)
+    found = rollout_devices(by_job.values())
     if not all(job.all_listed for job in snapshot.jobs):
         return _count_tasks(snapshot, policy, by_status, by_job, list(found.values()))
     if policy.expected_devices is None:

@@ -41,17 +41,30 @@ def job_devices(snapshot: Snapshot, policy: Policy, memory: Memory) -> dict[str,
     return {job.job_id: _devices_of(job, replaced, snapshot, policy, memory) for job in snapshot.jobs}
 
 
-def rollout_devices(
+def by_last_stage(
     by_job: Mapping[str, Mapping[Identity, Device]], relations: Iterable[Relation]
-) -> dict[Identity, Device]:
-    """The devices of all batches: each by its worst task, but by the later of two stages of a chain."""
-    stages = [(relation.earlier.job_id, relation.later.job_id) for relation in relations if relation.is_chain]
+) -> dict[str, dict[Identity, Device]]:
+    """The same devices, each by the later of two stages of a chain where it is in both."""
+    stages: dict[str, list[str]] = {}
+    for relation in relations:
+        if relation.is_chain:
+            stages.setdefault(relation.earlier.job_id, []).append(relation.later.job_id)
+    decided: dict[str, dict[Identity, Device]] = {}
+
+    def decide(job_id: str) -> dict[Identity, Device]:
+        if job_id not in decided:
+            later = rollout_devices([decide(after) for after in stages.get(job_id, ())])
+            decided[job_id] = {identity: later.get(identity, device) for identity, device in by_job[job_id].items()}
+        return decided[job_id]
+
+    return {job_id: decide(job_id) for job_id in by_job}
+
+
+def rollout_devices(batches: Iterable[Mapping[Identity, Device]]) -> dict[Identity, Device]:
+    """The devices of several batches, each by its worst task."""
     worst: dict[Identity, Device] = {}
-    for job_id, devices in by_job.items():
-        later = [by_job[after] for before, after in stages if before == job_id]
+    for devices in batches:
         for identity, device in devices.items():
-            if any(identity in others for others in later):
-                continue
             known = worst.get(identity)
             worst[identity] = device if known is None else worst_device((known, device))
     return worst
