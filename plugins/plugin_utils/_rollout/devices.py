@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, Union
 
 from ...module_utils._api.operations import UNFINISHED_TASK_STATUSES
@@ -33,7 +35,8 @@ DeviceClass = Union[
 Kept = Mapping[str, Sequence[Any]]
 
 
-class Memory(NamedTuple):
+@dataclass(frozen=True)
+class Memory:
     """What earlier polls have learned of tasks and devices; times are in seconds since 1970.
 
     ``task_changes`` say when each task whose time counts last changed: by its ID, its fingerprint and the time.
@@ -41,9 +44,19 @@ class Memory(NamedTuple):
     that have reported the version of a batch: by :func:`proof_key`, the time.
     """
 
-    task_changes: Mapping[str, Sequence[Any]] = {}
-    tasks: Mapping[str, Kept] = {}
-    on_target: Mapping[str, float] = {}
+    task_changes: Kept = field(default_factory=dict)
+    tasks: Mapping[str, Kept] = field(default_factory=dict)
+    on_target: Mapping[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def last_states(self) -> Mapping[DeviceKey, str]:
+        """In which state a task of each device was seen last."""
+        states: dict[DeviceKey, str] = {}
+        for kept in self.tasks.values():
+            for product_key, device_name, status, _iot_id in kept.values():
+                key = (product_key, device_name)
+                states[key] = min(status, states.get(key, status))
+        return states
 
 
 class Device(NamedTuple):

@@ -98,10 +98,9 @@ def _is_on_target(version: str, job: JobSnapshot, policy: Policy) -> bool:
 
 def _unknown_device(device: Device, memory: Memory, no_more_tasks: bool) -> Device:
     """An expected device that the service does not know: deleted if it ever had a task, else never there."""
-    for tasks in memory.tasks.values():
-        for product, name, status, *_rest in tasks.values():
-            if (product, name) == device.key:
-                return vanished(device._replace(task_status=status), "the service does not know the device")
+    status = memory.last_states.get(device.key)
+    if status is not None:
+        return vanished(device._replace(task_status=status), "the service does not know the device")
     return device._replace(state="failed" if no_more_tasks else "pending")
 
 
