@@ -80,9 +80,10 @@ def _severity(device: Device) -> tuple[int, tuple[str, ...]]:
 
 
 def sort_key(device: Device) -> tuple[str, ...]:
-    """The order of devices in results: by name."""
-    parts = (device.device_name, device.product_key, device.task_id, device.job_id, device.task_status, device.detail)
-    return tuple(str(part or "") for part in parts)
+    """The order of devices in results: by name. The rest tells tasks apart that have no ID."""
+    names = (device.device_name, device.product_key, device.task_id, device.job_id, device.iot_id)
+    facts = (device.task_status, device.detail, device.since, device.progress_percent)
+    return tuple(str(part or "") for part in (*names, *facts))
 
 
 # --- One batch -------------------------------------------------------------------------------------------------------
@@ -154,11 +155,12 @@ def _vanished_devices(
     job: JobSnapshot, devices: Mapping[Identity, Device], policy: Policy, memory: Memory
 ) -> Iterator[tuple[Identity, Device]]:
     """The devices that had a task in a batch and have none there any more."""
-    listed = {task_identity(task) for task in job.tasks}
-    for task_id, (product, name, status, iot_id) in memory.tasks.get(job.job_id, {}).items():
+    kept = memory.tasks.get(job.job_id, {})
+    for task_id in sorted(kept.keys() - {task_identity(task) for task in job.tasks}):
+        product, name, status, iot_id = kept[task_id]
         identity: Identity = (product, name or f"\t{task_id}", "")
         known = devices.get(identity)
-        if task_id in listed or (status == "CANCELED" and policy.ignore_canceled):
+        if status == "CANCELED" and policy.ignore_canceled:
             continue
         if known is not None and (not iot_id or not known.iot_id or iot_id == known.iot_id):
             continue
