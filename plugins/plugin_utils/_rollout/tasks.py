@@ -145,10 +145,11 @@ def _replaced_devices(jobs: Sequence[JobSnapshot]) -> dict[tuple[str, str], str]
     if several:
         for job in jobs:
             for task in job.tasks:
-                key, created = task_key(task, job), parse_time(task.get("utc_create"))
-                if key in several and task.get("iot_id") and created is not None:
-                    several[key].append((created, str(task["iot_id"])))
-    return {key: max(found)[1] for key, found in several.items() if found}
+                iot_id, key = to_text(task.get("iot_id")), task_key(task, job)
+                if iot_id and key in several:
+                    created = parse_time(task.get("utc_create"))
+                    several[key].append((-1.0 if created is None else created, iot_id))
+    return {key: max(found)[1] for key, found in several.items() if min(found)[0] >= 0}
 
 
 def _vanished_devices(
