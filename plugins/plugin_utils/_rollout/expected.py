@@ -48,7 +48,7 @@ def ambiguous_devices(jobs: Sequence[JobSnapshot], policy: Policy) -> list[Expec
 def foreign_devices(jobs: Sequence[JobSnapshot], policy: Policy) -> list[ExpectedDevice]:
     """The expected devices of products that no batch is for."""
     products = _products_of(jobs)
-    if not products or any(job.facts is None for job in jobs):
+    if not products or not all(job.product_key for job in jobs):
         return []
     return [device for device in policy.expected_devices or () if device.product_key not in (None, *products)]
 
