@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Union
@@ -138,12 +138,12 @@ def _with_report(
     device: Device, task: TaskFacts, job: JobSnapshot, snapshot: Snapshot, policy: Policy, memory: Memory
 ) -> Device:
     """The same device with what it reports, which decides only whether a task has really succeeded."""
-    report = (snapshot.versions or {}).get(device.key)
+    report, sources = (snapshot.versions or {}).get(device.key), sources_of(task, job)
     if report is not None:
-        device = device._replace(version=reported_version(report, job, policy))
+        device = device._replace(version=reported_version(report, job, sources, policy))
     if report is None or device.state != "succeeded" or not policy.verify_versions:
         return device
-    return prove_device(device, report, job, sources_of(task, job), snapshot, policy, memory)
+    return prove_device(device, report, job, sources, snapshot, policy, memory)
 
 
 def prove_device(
@@ -201,19 +201,20 @@ def module_of(job: JobSnapshot, policy: Policy) -> str | None:
     return job.module_name or policy.module_name
 
 
-def reported_version(report: DeviceReport, job: JobSnapshot, policy: Policy) -> str | None:
+def reported_version(report: DeviceReport, job: JobSnapshot, sources: Collection[str], policy: Policy) -> str | None:
     """The version that a device reports for the module of a batch; ``None`` if it reports none.
 
-    Where the module is not known, it is the version of all modules of the device, if they have but one, or of any if
-    none of them is on the version of the batch.
+    Where the module is not known, it is the version of any if all modules of the device are on the version of the
+    batch, or none of them. One that the batch replaces, one of ``sources``, is then the likeliest.
     """
     module_name = module_of(job, policy)
     if module_name is not None:
         return report.versions.get(module_name) or None
     versions = [version for _name, version in sorted(report.versions.items()) if version]
-    if len(set(versions)) > 1 and any(is_target(v, job.target, (), policy.version_match) for v in versions):
+    proofs = {is_target(version, job.target, sources, policy.version_match) for version in versions}
+    if len(proofs) > 1:
         return None
-    return next(iter(versions), None)
+    return next((version for version in versions if version in sources), next(iter(versions), None))
 
 
 def sources_of(task: TaskFacts | None, job: JobSnapshot) -> Sequence[str]:

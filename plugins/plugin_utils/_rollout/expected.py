@@ -75,7 +75,7 @@ def device_without_task(
         return _unknown_device(device, memory, no_more_tasks)
     device = device._replace(iot_id=report.iot_id)
     jobs = _last_stages(key, snapshot.jobs, relations)
-    versions = [reported_version(report, job, policy) if module_of(job, policy) else None for job in jobs]
+    versions = [reported_version(report, job, (), policy) if module_of(job, policy) else None for job in jobs]
     device = device._replace(version=next(iter(versions), None))
     on_target = [version is not None and _is_on_target(version, job, policy) for version, job in zip(versions, jobs)]
     if jobs and all(on_target):

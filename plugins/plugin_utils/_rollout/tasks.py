@@ -184,7 +184,7 @@ def proofs(snapshot: Snapshot, policy: Policy) -> dict[str, float]:
         sources = _sources_by_device(job)
         for key, report in (snapshot.versions or {}).items():
             replaced = sources.get(key) or sources_of(None, job)
-            version = reported_version(report, job, policy)
+            version = reported_version(report, job, replaced, policy)
             if job.product_key not in ("", key[0]) or version is None:
                 continue
             if is_target(version, job.target, replaced, policy.version_match):
