@@ -10,9 +10,10 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from ...module_utils._queries.devices import DeviceKey, DeviceReport, device_key
+from ...module_utils._queries.devices import DeviceKey, DeviceReport
 from ...module_utils._queries.jobs import JobFacts
 from ...module_utils._validation import invalid_option
+from .devices import to_text
 from .snapshot import JobSnapshot, Snapshot
 from .times import MAX_TIME
 
@@ -39,7 +40,7 @@ def snapshot_from_results(results: Any) -> Snapshot:
             versions=_reports(results.get("versions")),
             problems=tuple(problems),
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
         raise invalid_option(
             "the input is not a set of results of this collection's modules",
             "give jobs, as many complete results of ota_job_tasks_info as tasks, and the devices of"
@@ -71,7 +72,7 @@ def _job_snapshot(facts: Mapping[str, Any], result: Mapping[str, Any]) -> JobSna
         total,
         result["tasks"],
         all_listed,
-        facts.get("module_name"),
+        to_text(facts.get("module_name")),
     )
 
 
@@ -79,6 +80,11 @@ def _reports(devices: Any) -> dict[DeviceKey, DeviceReport] | None:
     if devices is None:
         return None
     return {
-        device_key(device): DeviceReport(dict(device["versions"]), device["found"], device.get("iot_id"))
+        (to_text(device["product_key"]) or "", to_text(device["device_name"]) or ""): _report(device)
         for device in devices
     }
+
+
+def _report(device: Mapping[str, Any]) -> DeviceReport:
+    versions = {str(name): to_text(version) for name, version in dict(device["versions"]).items()}
+    return DeviceReport(versions, bool(device["found"]), to_text(device.get("iot_id")))
