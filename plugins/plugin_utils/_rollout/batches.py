@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from ...module_utils._queries.devices import DeviceKey
 from ...module_utils._queries.jobs import TaskFacts
-from .devices import module_of, sources_of, to_text
+from .devices import module_of, sources_of
 from .policy import Policy
-from .snapshot import JobSnapshot
+from .snapshot import JobSnapshot, to_text
 
 
 class Relation(NamedTuple):

@@ -15,7 +15,7 @@ from ...module_utils._api.operations import UNFINISHED_TASK_STATUSES
 from ...module_utils._queries.devices import DeviceKey, DeviceReport
 from ...module_utils._queries.jobs import FailureClass, TaskFacts
 from .policy import Policy
-from .snapshot import JobSnapshot, Snapshot, all_notified_at, positive_int
+from .snapshot import JobSnapshot, Snapshot, all_notified_at, positive_int, to_text
 from .times import format_time, parse_time
 from .versions import is_target
 
@@ -224,11 +224,6 @@ def sources_of(task: TaskFacts | None, job: JobSnapshot) -> Sequence[str]:
         return (source,)
     sources = (job.facts or {}).get("src_versions")
     return [str(text) for text in sources if text] if isinstance(sources, list) else ()
-
-
-def to_text(value: Any) -> str | None:
-    """A fact of an undocumented type is kept as it came, but what is compared and sorted here must be text."""
-    return value if value is None or isinstance(value, str) else str(value)
 
 
 # --- States ----------------------------------------------------------------------------------------------------------

@@ -21,11 +21,10 @@ from .devices import (
     sources_of,
     task_device,
     task_identity,
-    to_text,
     vanished,
 )
 from .policy import Policy
-from .snapshot import JobSnapshot, Snapshot
+from .snapshot import JobSnapshot, Snapshot, to_text
 from .times import parse_time
 from .versions import is_target
 
