@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import Device
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import Device, Memory
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.state import assess
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.wording import (
     class_counts,
@@ -20,7 +20,7 @@ from ansible_collections.iotfleet.ota.tests.unit.verdicts import batch, plain, p
 
 
 def rollout_of(letters):
-    return assess(poll(batch(letters)), plain(ignore_canceled=True), {}, True)
+    return assess(poll(batch(letters)), plain(ignore_canceled=True), Memory(), True)
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,16 @@ def test_proof_tells_all_that_did_not_succeed(letters, sentence):
 @pytest.mark.parametrize(
     ("options", "allowed", "end"),
     [
-        ({"max_failed": 1}, 1, "(2 other); at most 1 may fail"),
-        ({"max_failed": 0}, 0, "(2 other); none may fail"),
-        ({"max_failed_percent": 50}, 1, "(66.7 %, 2 other); at most 50 % may fail"),
-        ({"max_failed_percent": 0}, 0, "(66.7 %, 2 other); none may fail"),
-        ({"max_failed_percent": 50, "max_failed": 2}, 1, "(66.7 %, 2 other); at most 50 % may fail"),
-        ({"max_failed_percent": 50, "max_failed": 1}, 1, "(2 other); at most 1 may fail"),
+        ({"max_failed": 1}, 1, "(2 other); at most 1 may fail (max_failed)"),
+        ({"max_failed": 0}, 0, "(2 other); none may fail (max_failed)"),
+        ({"max_failed_percent": 50}, 1, "(66.7 %, 2 other); at most 50 % may fail (max_failed_percent)"),
+        ({"max_failed_percent": 0}, 0, "(66.7 %, 2 other); none may fail (max_failed_percent)"),
+        (
+            {"max_failed_percent": 50, "max_failed": 2},
+            1,
+            "(66.7 %, 2 other); at most 50 % may fail (max_failed_percent)",
+        ),
+        ({"max_failed_percent": 50, "max_failed": 1}, 1, "(2 other); at most 1 may fail (max_failed)"),
     ],
 )
 def test_failures_are_a_share_where_a_share_decides(options, allowed, end):
