@@ -38,11 +38,11 @@ LETTERS = {
 def plain(**options: Any) -> Policy:
     """A policy that waits for nothing but confirmation, and takes the tasks' states as proof."""
     if options.get("expected_devices") is not None:
-        options["expected_devices"] = expected(*options["expected_devices"])
+        options["expected_devices"] = devices_named(*options["expected_devices"])
     return Policy(**{"start_grace": 0.0, "verify_versions": False, **options})
 
 
-def expected(*devices: str | tuple[str | None, str]) -> tuple[ExpectedDevice, ...]:
+def devices_named(*devices: str | tuple[str | None, str]) -> tuple[ExpectedDevice, ...]:
     """Devices that must be reached, each by its name or by its product and name."""
     return tuple(
         ExpectedDevice(None, device) if isinstance(device, str) else ExpectedDevice(*device) for device in devices

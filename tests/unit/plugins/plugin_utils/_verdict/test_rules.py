@@ -1266,3 +1266,101 @@ def test_numbers_of_several_batches_do_not_tell_how_many_devices_there_are():
     verdict = settled(both, plain(min_devices=1000))
     assert verdict.verdict != "passed"
     assert verdict.needs == "tasks"
+
+
+@pytest.mark.parametrize("history", [(), ("j1",), ("j1", "j2")])
+def test_empty_batch_is_judged_by_its_own_past(history):
+    """A batch that had tasks, all of which are gone, has begun."""
+    first = [batch(task(f"d{job_id}"), job_id=job_id) for job_id in history]
+    earlier = course(plain(ignore_vanished=True), poll(batch("SS", job_id="j3"), *first)) if first else []
+    looks = again(poll(batch("SS", job_id="j3"), batch(), batch(job_id="j2"), now=NOW + 15), 2)
+    before = earlier[-1].history if earlier else None
+    last = course(plain(ignore_vanished=True), *looks, history=before)[-1]
+    missing = [job_id for job_id in ("j1", "j2") if job_id not in history]
+    message = f"batch {missing[0]} has no task; check its targets, or set allow_empty" if missing else None
+    assert (codes(last), message) == (["empty_batch"], last.reasons[0].message) if missing else (["proved"], None)
+
+
+# --- When batches begin ----------------------------------------------------------------------------------------------
+
+
+def scheduled(second, *tasks, **facts):
+    return batch(*tasks, utc_schedule_time=format_time(NOW + second), **facts)
+
+
+@pytest.mark.parametrize(
+    ("job", "code"),
+    [
+        pytest.param(scheduled(100, job_id="j2", status="PLANNED"), "not_started", id="planned"),
+        pytest.param(scheduled(100, job_id="j2", status="IN_PROGRESS"), "empty_batch", id="empty"),
+    ],
+)
+def test_batch_must_have_begun_the_grace_after_its_schedule(job, code):
+    looks = [poll(batch("S"), job, now=NOW + second) for second in (0, 100, 159, 160, 175)]
+    verdicts = course(plain(start_grace=60.0), *looks)
+    assert [decided(verdict) for verdict in verdicts] == [
+        *[("pending", False, "not_started")] * 3,
+        ("inconclusive", False, code),
+        ("inconclusive", True, code),
+    ]
+
+
+def test_batch_without_a_schedule_must_have_begun_the_grace_after_the_first_poll():
+    looks = [poll(batch("S"), batch(job_id="j2", status="PLANNED"), now=NOW + second) for second in (0, 59, 60, 75)]
+    verdicts = course(plain(start_grace=60.0), *looks)
+    assert [verdict.verdict for verdict in verdicts] == ["pending", "pending", "inconclusive", "inconclusive"]
+
+
+def test_schedule_is_one_by_the_clock_of_the_service():
+    """Which is an hour ahead of ours; results tell the time as ours does."""
+    job = scheduled(3700, job_id="j2", status="PLANNED")
+    looks = [poll(batch("S"), job, now=NOW + second, clock_offset=3600.0) for second in (0, 159, 160)]
+    verdicts = course(plain(start_grace=60.0), *looks)
+    assert [verdict.verdict for verdict in verdicts] == ["pending", "pending", "inconclusive"]
+    assert verdicts[0].reasons[0].message == "batch j2 has not begun; it is scheduled for 2026-03-01T10:01:40Z"
+
+
+def test_scheduled_batch_without_tasks_is_waited_for_alone():
+    looks = [poll(scheduled(100, status="PLANNED"), now=NOW + second) for second in (0, 159, 160, 175)]
+    verdicts = course(plain(start_grace=60.0), *looks)
+    assert [codes(verdict) for verdict in verdicts] == [["starting"], ["starting"], *[["nothing_to_judge"]] * 2]
+
+
+def test_batch_that_never_begins_ends_with_the_deadline():
+    job = scheduled(9999, job_id="j2", status="PLANNED")
+    last = course(plain(), poll(batch("S"), job), poll(batch("S"), job, now=NOW + DEADLINE))[-1]
+    assert (last.verdict, last.final, codes(last)) == ("timed_out", True, ["deadline", "not_started"])
+
+
+def test_tasks_of_a_scheduled_batch_are_waited_for_in_spite_of_what_is_tolerated():
+    policy = plain(max_pending_percent=100)
+    job = scheduled(50, task("d9", "QUEUED"), job_id="j2", status="PLANNED")
+    begun = batch(task("d9", "QUEUED"), job_id="j2", status="IN_PROGRESS")
+    looks = [poll(batch("S"), job), poll(batch("S"), begun, now=NOW + 60), poll(batch("S"), begun, now=NOW + 75)]
+    assert [codes(verdict) for verdict in course(policy, *looks)] == [["not_started"], ["confirming"], ["proved"]]
+
+
+# --- Law -------------------------------------------------------------------------------------------------------------
+
+GOOD_TO_BAD = ("passed", "pending", "timed_out", "inconclusive", "failed")
+
+
+@pytest.mark.parametrize("percent", [1, 50, 75, 100])
+def test_failure_in_place_of_a_success_never_improves_a_verdict(percent):
+    """At the deadline as well as before it, where all batches are finished or not."""
+    policy = plain(min_succeeded_percent=percent)
+    for after in (0, DEADLINE):
+        for status in ("COMPLETED", "IN_PROGRESS"):
+            for rest in ("", "S", "SS", "SF", "Q", "SQ"):
+                well, ill = (
+                    course(policy, *again(poll(batch(f"{one}{rest}", status=status)), 2, max(15, after)))[-1].verdict
+                    for one in "SF"
+                )
+                assert GOOD_TO_BAD.index(ill) >= GOOD_TO_BAD.index(well), (after, status, rest)
+
+
+def test_failure_in_place_of_a_late_device_may_settle_a_rollout():
+    """The share that must succeed tolerates devices that failed, and none that is late."""
+    policy = plain(min_succeeded_percent=50)
+    late, failed = (course(policy, *again(poll(batch(letters)), 2, DEADLINE))[-1].verdict for letters in ("SSQ", "SSF"))
+    assert (late, failed) == ("timed_out", "passed")
