@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import format_time
@@ -98,6 +100,21 @@ def test_batches_whose_module_is_not_known_are_named():
         "the module of batch j1, j3 is not known, so the versions of 2 devices prove nothing;"
     )
     assert (reason.number, reason.devices) == (2, ("d1", "d9"))
+
+
+def test_device_of_a_batch_whose_module_is_known_is_waited_for():
+    """It reports nothing for that yet, as before it restarts, whatever is not known of another batch."""
+    jobs = [batch("S"), batch(task("d9"), job_id="j2", module_name=None)]
+    versions = {**report(NEW, "d9"), **modules(wifi="5")}
+    assert decided(settled(poll(*jobs, versions=versions), STRICT)) == ("pending", False, "unproved")
+    named = STRICT._replace(expected_devices=devices_named(("p2", "d1"), ("p2", "d2"), (PRODUCT, "d9")))
+    versions = {
+        **report(NEW, "d9"),
+        ("p2", "d1"): DeviceReport({"default": NEW}),
+        ("p2", "d2"): DeviceReport({"w": "5"}),
+    }
+    tasks = batch(task("d1", product_key="p2"), product_key="p2")
+    assert decided(settled(poll(tasks, jobs[1], versions=versions), named)) == ("pending", False, "unproved")
 
 
 def test_expected_device_without_a_task_is_not_proved_by_a_module_that_is_not_known():
@@ -383,6 +400,13 @@ def test_rollout_of_which_all_devices_vanished_is_nothing_to_judge():
     assert early.reasons == (Reason("starting", "all devices so far have vanished"),)
 
 
+def test_rollout_of_which_all_devices_vanished_or_were_canceled_is_nothing_to_judge():
+    policy = plain(ignore_vanished=True, ignore_canceled=True)
+    looks = [poll(batch("SC")), *again(poll(batch(task("d2", "CANCELED")), now=NOW + 15), 2)]
+    (reason,) = course(policy, *looks)[-1].reasons
+    assert reason.message == "all devices were canceled or have vanished, so there is nothing to judge"
+
+
 # --- Versions that match ---------------------------------------------------------------------------------------------
 
 
@@ -420,3 +444,57 @@ def test_later_stage_of_a_chain_decides():
         versions = {**report(version, "d1"), **report(NEW, "d2")}
         for jobs in ((first, second), (second, first)):
             assert settled(poll(*jobs, versions=versions), STRICT).verdict == expected
+
+
+def test_last_of_three_stages_decides():
+    """Also for a device that is in the first and the last of them alone."""
+    stages = [
+        stage("j1", NEW, task("d1"), task("d2")),
+        stage("j2", "3.0.0", task("d1", task_id="t8"), src_versions=[NEW]),
+        stage("j3", "4.0.0", task("d1", task_id="t9"), task("d2", task_id="t10"), src_versions=["3.0.0"]),
+    ]
+    for jobs in permutations(stages):
+        for version, expected in (("4.0.0", "passed"), (OLD, "failed")):
+            assert settled(poll(*jobs, versions=report(version, "d1", "d2")), STRICT).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [("FAILED", "failed"), ("SUCCEEDED", "passed"), ("QUEUED", "pending"), ("CANCELED", "inconclusive")],
+)
+def test_later_stage_that_was_canceled_hides_no_failure(first, expected):
+    policy = STRICT._replace(ignore_canceled=True)
+    jobs = [
+        stage("j1", NEW, task("d1", first)),
+        stage("j2", "3.0.0", task("d1", "CANCELED", task_id="t9"), src_versions=[NEW]),
+    ]
+    assert settled(poll(*jobs, versions=report(NEW, "d1")), policy).verdict == expected
+    assert settled(poll(*jobs, versions=report(NEW, "d1")), STRICT).verdict == "failed"
+
+
+@pytest.mark.parametrize(("version", "expected"), [(OLD, "failed"), ("3.0.0", "inconclusive"), (NEW, "passed")])
+def test_later_stage_that_was_canceled_too_late_is_no_failure_of_the_earlier_one(version, expected):
+    policy = STRICT._replace(ignore_canceled=True)
+    jobs = [
+        stage("j1", NEW, task("d1")),
+        stage("j2", "3.0.0", task("d1", "CANCELED", task_id="t9"), src_versions=[NEW]),
+    ]
+    assert settled(poll(*jobs, versions=report(version, "d1")), policy).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "version", "expected", "without"),
+    [
+        ("FAILED", OLD, "failed", "failed"),
+        ("SUCCEEDED", OLD, "failed", "failed"),
+        ("SUCCEEDED", NEW, "inconclusive", "passed"),
+        ("SUCCEEDED", "3.0.0", "inconclusive", "passed"),
+    ],
+)
+def test_later_stage_whose_task_is_gone_hides_no_failure(first, version, expected, without):
+    later = stage("j2", "3.0.0", task("d1", task_id="t9"), src_versions=[NEW])
+    one, gone = stage("j1", NEW, task("d1", first), task("d2")), stage("j2", "3.0.0", src_versions=[NEW])
+    versions = {**report(version, "d1"), **report(NEW, "d2")}
+    looks = [poll(one, later), *again(poll(one, gone, now=NOW + 15, versions=versions), 2)]
+    assert course(STRICT, *looks)[-1].verdict == expected
+    assert course(STRICT._replace(ignore_vanished=True), *looks)[-1].verdict == without

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import MAX_ROWS
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import format_time
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import read_history
@@ -1044,7 +1045,9 @@ def test_without_the_versions_it_never_passes():
     [
         pytest.param({}, id="of no device"),
         pytest.param(report(NEW, "d1"), id="of one device"),
-        pytest.param({("p2", "d1"): NEW, ("p2", "d2"): NEW}, id="of another product's devices"),
+        pytest.param(
+            {("p2", name): DeviceReport({"default": NEW}) for name in ("d1", "d2")}, id="of another product's devices"
+        ),
     ],
 )
 def test_a_device_whose_version_was_not_read_is_not_verified(versions):
