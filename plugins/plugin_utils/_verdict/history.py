@@ -190,12 +190,16 @@ def service_time_at(snapshot: Snapshot, history: History) -> float | None:
 
 def move_history(history: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """The history with all times of this machine later by ``seconds``."""
+
+    def moved(moment: float) -> float:
+        return max(0.0, moment + seconds)
+
     times = ("started", "last_poll", "candidate_since", "last_growth")
     return {
         **history,
-        **{name: max(0.0, history[name] + seconds) for name in times},
-        "task_changes": {task: [state, since + seconds] for task, (state, since) in history["task_changes"].items()},
-        "on_target": {proof: moment + seconds for proof, moment in history["on_target"].items()},
+        **{name: moved(history[name]) for name in times},
+        "task_changes": {task: [state, moved(since)] for task, (state, since) in history["task_changes"].items()},
+        "on_target": {proof: moved(moment) for proof, moment in history["on_target"].items()},
     }
 
 

@@ -481,7 +481,19 @@ def test_moved_history_has_all_times_later():
 
 
 def test_moved_history_has_no_time_before_1970():
-    assert [move_history(new_history(5.0), seconds)["started"] for seconds in (-5.0, -6.0)] == [0.0, 0.0]
+    history = {**new_history(5.0), "task_changes": {"t": ["QUEUED None", 5.0]}, "on_target": {"p": 5.0}}
+    for seconds in (-5.0, -6.0):
+        moved = move_history(history, seconds)
+        assert [moved["started"], moved["task_changes"]["t"][1], moved["on_target"]["p"]] == [0.0, 0.0, 0.0]
+        assert read_history(moved, ["j1"]) == moved
+
+
+def test_time_of_a_task_that_was_never_set_is_none_before_1970():
+    """By the clock of this machine, from which the service's differs."""
+    waiting = task("d1", "QUEUED", utc_modified="1970-01-01T00:00:00Z")
+    history = judge(poll(batch(waiting, status="IN_PROGRESS"), clock_offset=30.0), plain()).history
+    assert history["task_changes"] == {"t-d1": ["QUEUED None", 0.0]}
+    assert read_history(history, ["j1"]) == history
 
 
 def test_time_of_the_service_is_kept():
