@@ -90,12 +90,8 @@ def _name_of(device: ExpectedDevice) -> str:
 
 
 def _names_of(devices: Sequence[ExpectedDevice]) -> str:
-    names = [
-        f"{device.device_name} ({device.product_key})" if device.product_key else device.device_name
-        for device in devices
-    ]
-    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return f"{', '.join(name[:100] for name in names[:MAX_NAMES])}{more}"
+    names = ", ".join(_name_of(device)[:100] for device in devices[:MAX_NAMES])
+    return f"{names} and {len(devices) - MAX_NAMES} more" if len(devices) > MAX_NAMES else names
 
 
 def rule_conflicting_batches(case: Case) -> Outcome | None:
