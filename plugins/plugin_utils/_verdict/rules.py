@@ -138,21 +138,28 @@ def rule_unbegun_batch(case: Case) -> Outcome | None:
     if waiting:
         return pending_outcome(case, Reason("not_started", _unbegun_sentence(waiting[0], case)))
     for job in unbegun:
-        sentence = _unbegun_sentence(job, case)
         if not case.policy.allow_empty or job.canceled:
-            code = "not_started" if job.planned else "empty_batch"
-            remedy = "check the batch, or leave it out" if job.planned else "check its targets, or set allow_empty"
-            return confirm_verdict(case, INCONCLUSIVE, Reason(code, f"{sentence}; {remedy}"))
+            return confirm_verdict(case, INCONCLUSIVE, _unbegun_reason(job, case))
         if not job.finished:
-            return pending_outcome(case, Reason("not_started", sentence))
+            return pending_outcome(case, Reason("not_started", _unbegun_sentence(job, case)))
     return None
 
 
+def _unbegun_reason(job: JobSnapshot, case: Case) -> Reason:
+    if job.planned:
+        return Reason("not_started", f"{_planned_sentence(job, case)}; check the batch, or leave it out")
+    return Reason("empty_batch", f"batch {job.job_id} has no task; check its targets, or set allow_empty")
+
+
 def _unbegun_sentence(job: JobSnapshot, case: Case) -> str:
+    return _planned_sentence(job, case) if job.planned else f"batch {job.job_id} has no task"
+
+
+def _planned_sentence(job: JobSnapshot, case: Case) -> str:
     scheduled = case.snapshot.job_time(job, "utc_schedule_time")
-    if job.planned and scheduled is not None:
-        return f"batch {job.job_id} has not begun; it is scheduled for {format_time(scheduled)}"
-    return f"batch {job.job_id} has not begun" if job.planned else f"batch {job.job_id} has no task"
+    if scheduled is None:
+        return f"batch {job.job_id} has not begun"
+    return f"batch {job.job_id} has not begun; it is scheduled for {format_time(scheduled)}"
 
 
 def rule_passed(case: Case) -> Outcome | None:
