@@ -55,8 +55,9 @@ options:
       - Of several tasks that a device has in one batch, the latest decides. A device with tasks in several batches
         counts once, by the worst of these. If a batch was repeated, give only the repetition.
       - Batches may be for several modules and products. Each is judged by the versions of its own module.
-      - Batches that bring the same devices to different versions of one module are V(inconclusive), unless one of them
-        plainly begins where the other ends. The later one then decides for the devices in both.
+      - With O(versions.verify), batches that bring the same devices to different versions of one module are
+        V(inconclusive), unless one of them plainly begins where the other ends. The later one then decides for the
+        devices in both.
     type: list
     elements: str
     required: true
@@ -126,7 +127,8 @@ options:
             C(QueryOTAFirmware), or else from one of its open tasks. Only if neither shows it, this option is taken for
             it, and RV(notes) says so.
           - If nothing shows it and this option is not given, a device counts only if all modules that it reports are on
-            the new version. RV(notes) says that too. The verdict is V(inconclusive) if that is all that is missing.
+            the new version, and an expected device without a task stays pending. RV(notes) says that too. The verdict
+            is V(inconclusive) if that is all that is missing.
         type: str
       match:
         description:
