@@ -262,12 +262,10 @@ def rule_pending(case: Case) -> Outcome:
         if waiting:
             why = next((f": {device.detail}" for device in waiting if device.detail), "")
             message = f"{count_things(len(waiting), 'device')} {what}{why[:300]}"
-            return pending_outcome(
-                case, Reason(_WAITING_CODES.get(name, "unproved"), message, len(waiting), device_names(waiting))
-            )
+            return pending_outcome(case, Reason(_WAITING_CODES[name], message, len(waiting), device_names(waiting)))
     if rollout.pending:
-        message = f"{share_of(rollout.pending, rollout)} pending{class_counts(rollout, 'pending')}"
-        return pending_outcome(case, Reason("unfinished", message, rollout.pending, device_names(unfinished)))
+        late = f"{share_of(rollout.pending, rollout)} pending{class_counts(rollout, 'pending')}"
+        return pending_outcome(case, Reason("unfinished", late, rollout.pending, device_names(unfinished)))
     if case.finished:
         quiet = format_duration(case.policy.start_grace)
         return pending_outcome(
@@ -278,7 +276,12 @@ def rule_pending(case: Case) -> Outcome:
     )
 
 
-_WAITING_CODES = {"awaiting_version": "awaiting_version", "vanished": "vanished"}
+_WAITING_CODES = {
+    "unproved": "unproved",
+    "awaiting_version": "awaiting_version",
+    "no_task": "unproved",
+    "vanished": "vanished",
+}
 
 
 Rule = Callable[[Case], Optional[Outcome]]
