@@ -147,21 +147,28 @@ def rule_unbegun_batch(case: Case) -> Outcome | None:
     if waiting:
         return pending_outcome(case, Reason("not_started", _unbegun_sentence(waiting[0], case)))
     for job in unbegun:
-        sentence = _unbegun_sentence(job, case)
         if not case.policy.allow_empty or job.canceled:
-            code = "not_started" if job.planned else "empty_batch"
-            remedy = "check the batch, or leave it out" if job.planned else "check its targets, or set allow_empty"
-            return confirm_verdict(case, INCONCLUSIVE, Reason(code, f"{sentence}; {remedy}"))
+            return confirm_verdict(case, INCONCLUSIVE, _unbegun_reason(job, case))
         if not job.finished:
-            return pending_outcome(case, Reason("not_started", sentence))
+            return pending_outcome(case, Reason("not_started", _unbegun_sentence(job, case)))
     return None
 
 
+def _unbegun_reason(job: JobSnapshot, case: Case) -> Reason:
+    if job.planned:
+        return Reason("not_started", f"{_planned_sentence(job, case)}; check the batch, or leave it out")
+    return Reason("empty_batch", f"batch {job.job_id} has no task; check its targets, or set allow_empty")
+
+
 def _unbegun_sentence(job: JobSnapshot, case: Case) -> str:
+    return _planned_sentence(job, case) if job.planned else f"batch {job.job_id} has no task"
+
+
+def _planned_sentence(job: JobSnapshot, case: Case) -> str:
     scheduled = case.snapshot.job_time(job, "utc_schedule_time")
-    if job.planned and scheduled is not None:
-        return f"batch {job.job_id} has not begun; it is scheduled for {format_time(scheduled)}"
-    return f"batch {job.job_id} has not begun" if job.planned else f"batch {job.job_id} has no task"
+    if scheduled is None:
+        return f"batch {job.job_id} has not begun"
+    return f"batch {job.job_id} has not begun; it is scheduled for {format_time(scheduled)}"
 
 
 def rule_passed(case: Case) -> Outcome | None:
@@ -265,12 +272,10 @@ def rule_pending(case: Case) -> Outcome:
         if waiting:
             why = next((f": {device.detail}" for device in waiting if device.detail), "")
             message = f"{count_things(len(waiting), 'device')} {what}{why[:300]}"
-            return pending_outcome(
-                case, Reason(_WAITING_CODES.get(name, "unproved"), message, len(waiting), device_names(waiting))
-            )
+            return pending_outcome(case, Reason(_WAITING_CODES[name], message, len(waiting), device_names(waiting)))
     if rollout.pending:
-        message = f"{share_of(rollout.pending, rollout)} pending{class_counts(rollout, 'pending')}"
-        return pending_outcome(case, Reason("unfinished", message, rollout.pending, device_names(unfinished)))
+        late = f"{share_of(rollout.pending, rollout)} pending{class_counts(rollout, 'pending')}"
+        return pending_outcome(case, Reason("unfinished", late, rollout.pending, device_names(unfinished)))
     if case.finished:
         quiet = format_duration(case.policy.start_grace)
         return pending_outcome(
@@ -281,7 +286,12 @@ def rule_pending(case: Case) -> Outcome:
     )
 
 
-_WAITING_CODES = {"awaiting_version": "awaiting_version", "vanished": "vanished"}
+_WAITING_CODES = {
+    "unproved": "unproved",
+    "awaiting_version": "awaiting_version",
+    "no_task": "unproved",
+    "vanished": "vanished",
+}
 
 
 Rule = Callable[[Case], Optional[Outcome]]
