@@ -85,6 +85,10 @@ def rule_unclear_devices(case: Case) -> Outcome | None:
     return None
 
 
+def _name_of(device: ExpectedDevice) -> str:
+    return f"{device.device_name} ({device.product_key})" if device.product_key else device.device_name
+
+
 def _names_of(devices: Sequence[ExpectedDevice]) -> str:
     names = ", ".join(_name_of(device)[:100] for device in devices[:MAX_NAMES])
     return f"{names} and {len(devices) - MAX_NAMES} more" if len(devices) > MAX_NAMES else names
