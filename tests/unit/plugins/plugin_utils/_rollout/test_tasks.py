@@ -134,7 +134,8 @@ def test_tasks_without_a_device_count_by_their_ids():
 def test_tasks_without_a_device_and_an_id_all_count():
     """They cannot be distinguished, but each is one."""
     tasks = [task("d1", "FAILED", device_name="", task_id=None) for _number in range(3)]
-    assert [device.state for device in devices_of(batch(*tasks)).values()] == ["failed"] * 3
+    found = devices_of(batch(*tasks), batch(*tasks, job_id="j2"))
+    assert [device.state for device in rollout_devices(found.values()).values()] == ["failed"] * 6
 
 
 def test_each_batch_has_its_own_devices():
