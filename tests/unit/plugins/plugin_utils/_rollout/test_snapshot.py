@@ -40,6 +40,9 @@ D1 = (ExpectedDevice(None, "d1"),)
     ("content", "policy", "expected"),
     [
         pytest.param(batch("SFCQNIA", status="IN_PROGRESS"), Policy(), [], id="none"),
+        pytest.param(
+            batch(), Policy(expected_version="9", expected_firmware_id="9"), [], id="none: it can be compared"
+        ),
         pytest.param(batch(known=False), Policy(expected_version=NEW), [], id="an unknown batch is another matter"),
         pytest.param(
             batch(counts={"ODD": 1}, all_listed=False),
