@@ -77,7 +77,7 @@ def test_an_event_says_all_that_is_known():
         "final": False,
         "reason": "unfinished",
         "reasons": [reason],
-        "counts": {"total": 1, "succeeded": 0, "verified": 0, "failed": 0, "pending": 1, "executed": 0, "canceled": 0},
+        "counts": {"total": 1, "succeeded": 0, "verified": 0, "failed": 0, "pending": 1, "executed": 0, "canceled": 0, "ignored": 0},
         "by_class": {"failed": {}, "pending": {"offline": 1}},
         "msg": "batch 1: pending: 1 of 1 device pending (1 offline); 0 s of 60 min; waiting (offline): 客厅.",
         "failure": None,

@@ -170,7 +170,7 @@ def test_the_end_names_failed_and_late_devices():
     verdict = settled(poll(batch("SFQ", status="IN_PROGRESS")), stage.policy)
     parts = stage.reporter.end(verdict, None)
     assert parts == [
-        "failed: 1 of 2 finished devices failed (1 other); none may fail; 0 s of 10 min",
+        "failed: 1 of 2 finished devices failed (1 other); none may fail (max_failed); 0 s of 10 min",
         "failed (other): d2; waiting (offline): d3",
     ]
     assert stage.lines == [f"batch 1: {part}" for part in parts]
