@@ -28,8 +28,9 @@ T = TypeVar("T")
 PAGE_SIZE = LIST_OTA_TASK_BY_JOB.page_size
 #: List the tasks of a batch up to this many: nine requests, with its state and its first page.
 MAX_LISTED = 7 * PAGE_SIZE
-#: This many devices that all fail have met a failure of the service and none of their own.
+#: If all of at least so many devices fail, or so many before any is read, it is a failure of the service.
 MIN_FAILED = 3
+ENOUGH_FAILED = 20
 #: From the end of a task's life to its start: a task that moves on while others are counted is then missed, which
 #: shows, and never counted twice.
 _FINAL_FIRST = ("SUCCEEDED", "FAILED", "CANCELED", *TASK_STATUSES[3::-1])
@@ -104,7 +105,8 @@ class Observer:
             report = read_report(self._client, key)
         except OtaError as error:
             failures.append(error)
-            if _affects_all(error) or (not self._keys_read and len(failures) >= MIN_FAILED):
+            enough = max(MIN_FAILED, min(self._keys_to_read, ENOUGH_FAILED))
+            if _affects_all(error) or (not self._keys_read and len(failures) >= enough):
                 raise
             return DeviceReport(failure=str(error).rstrip("."))
         self._keys_read.append(key)  # a number would lose counts, because several threads read at the same time
