@@ -75,7 +75,7 @@ class Gate:
         self._learned = False
         self._reports: Mapping[DeviceKey, DeviceReport] | None = None  # those that were read last
         self._last_error: OtaError | None = None  # kept after the deadline has passed, which is no error of its own
-        self._observer = Observer(client, options.job_ids, needs_modules(options.policy), self._clock.now)
+        self._observer = Observer(client, options.job_ids, needs_modules(options.policy), self._clock)
         self._reporter = Reporter(options, self._started, self._clock, show, warn)
         self._timeline = Timeline(options.previous.get("timeline"), self._started)
 
@@ -91,7 +91,7 @@ class Gate:
 
     def _resume(self) -> None:
         """Count the time since the earlier run, once it is known: the service's clock says it best."""
-        earlier, offset = self._earlier, self._client.clock_offset
+        earlier, offset = self._earlier, self._observer.clock_offset
         if earlier is None or (offset is None and not self._learned):
             return
         now = self._clock.now()

@@ -316,6 +316,19 @@ def test_polls_of_scheduled_runs_continue():
     assert (late["verdict"], late["final"]) == ("timed_out", True)
 
 
+# --- Clocks -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [-3600, -100, 100, 3600])
+def test_a_clock_that_is_set_meanwhile_shortens_no_grace(seconds):
+    rollout = Rollout(batch(FIVE))
+    polls = rollout.polls("1", wait_interval=10)
+    first = next(polls)
+    rollout.ahead += seconds
+    *_others, last = polls
+    assert (first.verdict.verdict, last.verdict.verdict, last.seconds) == ("pending", "passed", 130.0)
+
+
 # --- Results ----------------------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.paging import Listing
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.observer import (
     MAX_LISTED,
     PAGE_SIZE,
@@ -25,7 +26,8 @@ def fleet(count, **course):
 
 
 def observer_of(rollout, *job_ids, client=None):
-    return Observer(client or rollout.client(), job_ids or ("1",), "default", rollout.clock.wall)
+    clock = Clock(rollout.wall, rollout.clock.monotonic)
+    return Observer(client or rollout.client(), job_ids or ("1",), False, clock)
 
 
 def requests_of(rollout):
