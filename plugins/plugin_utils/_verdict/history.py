@@ -181,6 +181,13 @@ def gap_since(history: Mapping[str, Any], now: float, service_now: float | None)
     return float(max(0.0, gap))
 
 
+def service_time_after(snapshot: Snapshot, history: History) -> float | None:
+    """The service's time of a poll after ``history``; while the service does not tell it, it goes on with ours."""
+    if snapshot.service_now is not None or history.service_time is None:
+        return snapshot.service_now
+    return history.service_time + max(0.0, snapshot.now - history.last_poll)
+
+
 def move_history(history: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """The history with all times of this machine later by ``seconds``."""
     times = ("started", "last_poll", "candidate_since", "last_growth")
