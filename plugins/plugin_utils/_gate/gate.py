@@ -19,9 +19,9 @@ from ...module_utils._queries.devices import DeviceKey, DeviceReport
 from .._rollout.policy import needs_modules
 from .._rollout.snapshot import Snapshot
 from .._verdict.case import PASSED
-from .._verdict.history import gap_since, move_history, new_history
 from .._verdict.verdict import Verdict, judge
 from .clock import Clock
+from .limits import TimeLimits
 from .observer import Observer
 from .options import GateOptions
 from .reporter import Reporter
@@ -67,43 +67,19 @@ class Gate:
         self._options = options
         self._clock = clock or Clock()
         self._run = run or WorkerPool().run
-        self._began = self._clock.now()
-        self._snapshot = Snapshot(self._began)
-        self._earlier = options.history  # until it is known how long ago it ended
-        earlier = options.history or new_history(self._began)
-        self._start_at(move_history(earlier, self._began - earlier["last_poll"]))
+        self._limits = TimeLimits(options, self._clock)
+        self._snapshot = Snapshot(self._clock.now())
         self._learned = False
         self._reports: Mapping[DeviceKey, DeviceReport] | None = None  # those that were read last
         self._last_error: OtaError | None = None  # kept after the deadline has passed, which is no error of its own
         self._observer = Observer(client, options.job_ids, needs_modules(options.policy), self._clock)
-        self._reporter = Reporter(options, self._started, self._clock, show, warn)
-        self._timeline = Timeline(options.previous.get("timeline"), self._started)
-
-    def _start_at(self, history: Mapping[str, Any]) -> None:
-        """Go on from ``history``, which says when the rollout's time began."""
-        self._history = history
-        # A clock that was set back must not move the deadline.
-        self._started = min(float(history["started"]), self._clock.now())
-        self._deadline = self._started + self._options.policy.wait_timeout
-        # A single poll may come after the deadline of the runs before it.
-        alone = self._clock.now() + self._options.policy.wait_timeout
-        self._end = self._deadline if self._options.wait else alone
-
-    def _resume(self) -> None:
-        """Count the time since the earlier run, once it is known: the service's clock says it best."""
-        earlier, offset = self._earlier, self._observer.clock_offset
-        if earlier is None or (offset is None and not self._learned):
-            return
-        now = self._clock.now()
-        gap = gap_since(earlier, now, None if offset is None else now + offset)
-        self._earlier = None
-        self._start_at(move_history(self._history, -max(0.0, gap - (now - self._began))))
-        self._reporter.started = self._timeline.started = self._started
+        self._reporter = Reporter(options, self._limits.started, self._clock, show, warn)
+        self._timeline = Timeline(options.previous.get("timeline"), self._limits.started)
 
     def run(self) -> dict[str, Any]:
         """Take all :meth:`polls`; what the action returns."""
         (last,) = deque(self.polls(), maxlen=1)
-        result = build_result(last.snapshot, last.verdict, self._options, self._started, self._last_error)
+        result = build_result(last.snapshot, last.verdict, self._options, self._limits.started, self._last_error)
         notes = [*self._reporter.notes, *last.verdict.notes]
         return {"msg": last.msg, **result, "timeline": self._timeline.entries, "notes": notes}
 
@@ -127,17 +103,17 @@ class Gate:
             self._reporter.progress(verdict)
             yield self._as_poll(verdict, self._reporter.summary(verdict))
             pause = self._next_pause(self._clock.now() - began)
-            if self._clock.now() + pause + MIN_POLL > self._deadline:
-                self._sleep_for(self._deadline - self._clock.now())
-                self._snapshot = self._snapshot.expired(max(self._clock.now(), self._deadline))
-                yield self._final_poll(judge(self._snapshot, self._options.policy, self._history))
+            if self._clock.now() + pause + MIN_POLL > self._limits.deadline:
+                self._sleep_for(self._limits.deadline - self._clock.now())
+                self._snapshot = self._expired()
+                yield self._final_poll(self._judge())
                 return
             self._sleep_for(pause)
 
     def _next_pause(self, last_poll: float) -> float:
         """Seconds until the next poll, after one that took ``last_poll``."""
         pause = self._options.wait_interval * (1 - JITTER + 2 * JITTER * self._clock.jitter())
-        left = self._deadline - self._clock.now()
+        left = self._limits.deadline - self._clock.now()
         reserve = MIN_POLL + 2 * last_poll
         return max(MIN_POLL, min(pause, left - reserve, left / 2))  # half, so that a last change can be confirmed
 
@@ -157,54 +133,59 @@ class Gate:
             verdict = self._judge()
         if verdict.final and verdict.verdict != PASSED:
             verdict = self._explain(verdict)
-        self._history = verdict.history
+        self._limits.history = verdict.history
         return verdict
 
     def _judge(self) -> Verdict:
-        return judge(self._snapshot, self._options.policy, self._history)
+        return judge(self._snapshot, self._options.policy, self._limits.history)
 
     def _refresh_snapshot(self, read: Callable[[], Snapshot]) -> None:
         """Take over what ``read`` finds, or why it finds nothing. It is canceled when the time is over."""
-        left = self._end - self._clock.now()
         try:
-            if left <= 0:
-                raise TimeoutError
-            self._snapshot = self._run(read, left, self._show_heartbeat)
+            self._snapshot = self._run_in_time(read)
             self._reports = self._snapshot.versions or self._reports
             self._learned = True
             self._last_error = None
         except TimeoutError:
             self._client.cancel()
             self._last_error = self._client.last_failure or self._last_error
-            # What was read before proves nothing any more, but explains what is late.
-            self._snapshot = self._snapshot._replace(versions=self._snapshot.versions or self._reports)
-            self._snapshot = self._snapshot.expired(max(self._clock.now(), self._deadline))
+            self._snapshot = self._expired()
         except OtaError as error:
             self._last_error = error
             permanent = _is_permanent(error, self._learned)
             self._snapshot = self._snapshot._replace(
                 now=self._clock.now(), error=error, permanent=permanent, fresh=False
             )
-        self._resume()
+        self._limits.resume(self._observer.clock_offset, self._learned)
+        self._reporter.started = self._timeline.started = self._limits.started
+
+    def _run_in_time(self, read: Callable[[], Snapshot]) -> Snapshot:
+        """What ``read`` finds.
+
+        :raises TimeoutError: the time is over.
+        """
+        left = self._limits.left()
+        if left <= 0:
+            raise TimeoutError
+        found: Snapshot = self._run(read, left, self._show_heartbeat)
+        return found
+
+    def _expired(self) -> Snapshot:
+        """The snapshot after the deadline. What was read before proves nothing any more, but explains what is late."""
+        snapshot = self._snapshot._replace(versions=self._snapshot.versions or self._reports)
+        return snapshot.expired(max(self._clock.now(), self._limits.deadline))
 
     def _explain(self, verdict: Verdict) -> Verdict:
         """The same verdict with what helps to act on it: what the devices report, and what keeps them busy."""
-        if self._snapshot.error or self._clock.now() + MIN_POLL > self._end:
+        if self._snapshot.error or self._limits.left() < MIN_POLL:
             return verdict
-        left = [device for device in verdict.rollout.devices if device.state in ("failed", "pending")]
-        unread = [device.key for device in left if device.key not in (self._snapshot.versions or {})]
-        suspects = [device.key for device in left if device.may_be_busy][:MAX_BUSY]
-        unread = list(dict.fromkeys(unread))[:MAX_EXPLAINED]
+        unread, suspects = _to_explain(verdict, self._snapshot)
         try:
-            snapshot = self._run(
-                lambda: self._observer.explain(self._snapshot, unread, suspects),
-                self._end - self._clock.now(),
-                self._show_heartbeat,
-            )
+            snapshot = self._run_in_time(lambda: self._observer.explain(self._snapshot, unread, suspects))
         except TimeoutError:  # the verdict stands, and only lacks an explanation
             self._client.cancel()
             return verdict
-        explained = judge(snapshot, self._options.policy, self._history)
+        explained = judge(snapshot, self._options.policy, self._limits.history)
         if explained.verdict != verdict.verdict or explained.rollout.total != verdict.rollout.total:
             return verdict
         return verdict._replace(rollout=explained.rollout)
@@ -225,8 +206,16 @@ class Gate:
         return self._as_poll(verdict, self._reporter.end(verdict, last_error))
 
     def _as_poll(self, verdict: Verdict, parts: list[str]) -> Poll:
-        seconds = round(self._snapshot.now - self._started, 1)
+        seconds = round(self._snapshot.now - self._limits.started, 1)
         return Poll(self._snapshot, verdict, seconds, self._reporter.message(parts))
+
+
+def _to_explain(verdict: Verdict, snapshot: Snapshot) -> tuple[list[DeviceKey], list[DeviceKey]]:
+    """The failed and pending devices whose versions are not known, and those that another batch may keep busy."""
+    left = [device for device in verdict.rollout.devices if device.state in ("failed", "pending")]
+    unread = [device.key for device in left if device.key not in (snapshot.versions or {})]
+    suspects = [device.key for device in left if device.may_be_busy]
+    return list(dict.fromkeys(unread))[:MAX_EXPLAINED], suspects[:MAX_BUSY]
 
 
 def _is_permanent(error: OtaError, learned: bool) -> bool:

@@ -1,0 +1,57 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Since when and until when a rollout is gated, over all runs that continue each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._verdict.history import gap_since, move_history, new_history
+from .clock import Clock
+from .options import GateOptions
+
+
+class TimeLimits:
+    """When the rollout's time began, and when it is over, in seconds since 1970 by this machine.
+
+    ``history`` is what earlier polls have learned. ``deadline`` is when the rollout must be settled, and ``end`` is
+    when the last request of this run must have ended.
+    """
+
+    def __init__(self, options: GateOptions, clock: Clock) -> None:
+        self._options = options
+        self._clock = clock
+        self._began = clock.now()
+        self._earlier = options.history  # until it is known how long ago it ended
+        earlier = options.history or new_history(self._began)
+        self._start_at(move_history(earlier, self._began - earlier["last_poll"]))
+
+    def _start_at(self, history: Mapping[str, Any]) -> None:
+        self.history = history
+        now, timeout = self._clock.now(), self._options.policy.wait_timeout
+        # A clock that was set back must not move the deadline.
+        self.started = min(float(history["started"]), now)
+        self.deadline = self.started + timeout
+        # A single poll may come after the deadline of the runs before it.
+        self.end = self.deadline if self._options.wait else now + timeout
+
+    def resume(self, clock_offset: float | None, learned: bool) -> None:
+        """Count the time since the earlier run, once it is known.
+
+        The service's clock, which is ahead by ``clock_offset``, says it best. Once this run has ``learned`` anything
+        without being told that time, the clocks of the machines must do.
+        """
+        earlier = self._earlier
+        if earlier is None or (clock_offset is None and not learned):
+            return
+        now = self._clock.now()
+        gap = gap_since(earlier, now, None if clock_offset is None else now + clock_offset)
+        self._earlier = None
+        self._start_at(move_history(self.history, -max(0.0, gap - (now - self._began))))
+
+    def left(self) -> float:
+        """Seconds until the end."""
+        return self.end - self._clock.now()
