@@ -13,6 +13,11 @@ from .._verdict.history import gap_since, move_history, new_history
 from .clock import Clock
 from .options import GateOptions
 
+#: The pause between two polls varies by up to this fraction, so that gates that started together drift apart.
+JITTER = 0.1
+#: Start no poll with less time left, in seconds.
+MIN_POLL = 0.5
+
 
 class TimeLimits:
     """When the rollout's time began, and when it is over, in seconds since 1970 by this machine.
@@ -55,3 +60,14 @@ class TimeLimits:
     def left(self) -> float:
         """Seconds until the end."""
         return self.end - self._clock.now()
+
+    def expiry(self) -> float:
+        """The time after the deadline."""
+        return max(self._clock.now(), self.deadline)
+
+    def next_pause(self, last_poll: float) -> float:
+        """Seconds until the next poll, after one that took ``last_poll``."""
+        pause = self._options.wait_interval * (1 - JITTER + 2 * JITTER * self._clock.jitter())
+        left = self.deadline - self._clock.now()
+        reserve = MIN_POLL + 2 * last_poll
+        return max(MIN_POLL, min(pause, left - reserve, left / 2))  # half, so that a last change can be confirmed

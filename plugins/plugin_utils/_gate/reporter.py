@@ -109,6 +109,13 @@ class Reporter:
         """Seconds until the next heartbeat, never quite zero."""
         return max(MIN_WAIT, self._last_shown + HEARTBEAT - self._clock.now())
 
+    def sleep(self, seconds: float) -> None:
+        """Wait until the next poll."""
+        until = self._clock.now() + seconds
+        while (left := until - self._clock.now()) > 0:
+            self._clock.sleep(min(left, self.until_heartbeat()))
+            self.heartbeat()
+
     def announce_tasks(self, jobs: Sequence[JobSnapshot]) -> None:
         """Say how long reading all tasks takes, if that is long."""
         tasks = sum(job.total for job in jobs)
