@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from ...module_utils._errors import OtaError
 from .._rollout.devices import State
 from .._rollout.snapshot import JobSnapshot, Snapshot
-from .._rollout.state import RolloutState
+from .._rollout.state import JobCounts, RolloutState
 from .._rollout.times import format_time
 from .._verdict.case import PASSED, TIMED_OUT
 from .._verdict.verdict import Verdict
@@ -51,6 +51,7 @@ class Reporter:
         self._warn = warn
         self._subject = f"batch{'es' if len(options.job_ids) > 1 else ''} {', '.join(options.job_ids)}"
         self._last_line, self._last_shown = "", clock.now()
+        self._job_lines: Sequence[str] = ()
 
     # --- Start -------------------------------------------------------------------------------------------------------
 
@@ -90,10 +91,14 @@ class Reporter:
     # --- Progress ----------------------------------------------------------------------------------------------------
 
     def progress(self, verdict: Verdict) -> None:
-        """Show a line if anything changed."""
+        """Show a line if anything changed, and one for each of several batches that did."""
         line = progress_line(verdict)
         if line != self._last_line:
             self._show_progress(line)
+        earlier, self._job_lines = self._job_lines, job_lines(verdict)
+        for job_line in self._job_lines:
+            if job_line not in earlier:
+                self._show_line(job_line)
 
     def heartbeat(self, reading: Reading | None = None) -> None:
         """Show a line if none was shown for a while."""
@@ -147,7 +152,7 @@ class Reporter:
     def end(self, verdict: Verdict, last_error: OtaError | None) -> list[str]:
         """Show the :meth:`summary`, and return it."""
         parts = self.summary(verdict, last_error)
-        for part in (*parts, *verdict.notes):
+        for part in (*parts, *job_lines(verdict), *verdict.notes):
             self._show_line(part)
         return parts
 
@@ -176,6 +181,18 @@ def progress_line(verdict: Verdict) -> str:
         return line
     # What the clock alone changes between polls is no news.
     return f"{line}; {'healthy, and soaking' if reason.code == 'soaking' else reason.message}"
+
+
+def job_lines(verdict: Verdict) -> list[str]:
+    """How many devices of each batch are in which state, one line each if there are several."""
+    by_job = verdict.rollout.by_job
+    return [] if len(by_job) < 2 else [f"batch {job_id}: {_counts_text(counts)}" for job_id, counts in by_job.items()]
+
+
+def _counts_text(counts: JobCounts) -> str:
+    canceled = f", {counts.canceled} canceled" if counts.canceled else ""
+    states = f"{counts.succeeded} succeeded, {counts.failed} failed, {counts.pending} pending{canceled}"
+    return f"{count_things(counts.devices, 'device')}, {states}"
 
 
 def verdict_line(verdict: Verdict) -> str:
