@@ -359,9 +359,7 @@ def test_an_unknown_job_is_waited_for_and_then_said():
     assert (result["verdict"], result["reasons"][0]["code"]) == ("inconclusive", "unknown_job")
     assert 120 <= result["elapsed_seconds"] <= 200
     counts = {"devices": 0, "succeeded": 0, "failed": 0, "pending": 0, "canceled": 0}
-    assert result["jobs"] == [
-        {"job_id": "7", "found": False, "finished": False, "module_name": None, "counts": counts}
-    ]
+    assert result["jobs"] == [{"job_id": "7", "found": False, "finished": False, "module_name": None, "counts": counts}]
 
 
 def test_the_timeline_stays_short():
