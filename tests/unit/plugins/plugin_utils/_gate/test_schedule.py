@@ -64,6 +64,26 @@ def open_batch(**facts):
             600.0,
             id="retries without a time-out",
         ),
+        pytest.param(
+            {"utc_schedule_finish_time": format_time(LATER)},
+            f"scheduled to end at {format_time(LATER)}",
+            NOW,
+            0.0,
+            id="end",
+        ),
+        pytest.param({"utc_schedule_finish_time": format_time(NOW)}, None, NOW, 0.0, id="end that is over"),
+        pytest.param({"utc_schedule_finish_time": "soon"}, None, NOW, 0.0, id="end that is no time"),
+        pytest.param(
+            {
+                "utc_schedule_time": format_time(NOW + 60),
+                "utc_schedule_finish_time": format_time(LATER),
+                "timeout_in_minutes": 2,
+            },
+            f"starts at {format_time(NOW + 60)}, per-device time-out 2 min, scheduled to end at {format_time(LATER)}",
+            NOW + 60,
+            120.0,
+            id="in the order in which they come",
+        ),
         pytest.param({"maximum_per_minute": "x", "timeout_in_minutes": -1}, None, NOW, 0.0, id="no numbers"),
     ],
 )
@@ -91,3 +111,16 @@ def test_the_slowest_batch_decides():
 
 def test_an_unknown_batch_sets_no_clock():
     assert estimate_schedule(poll(batch(known=False)), plain(), NOW) == (NOW, 0.0, [])
+
+
+@pytest.mark.parametrize("ahead", [-3600.0, 0.0, 3600.0])
+def test_times_of_the_service_are_told_by_the_clock_of_the_machine(ahead):
+    times = {"utc_schedule_time": NOW + 600, "utc_schedule_finish_time": NOW + 1200, "utc_start_time": NOW}
+    facts = {name: format_time(moment + ahead) for name, moment in times.items()}
+    snapshot = poll(open_batch(maximum_per_minute=4, **facts), clock_offset=ahead)
+    schedule = estimate_schedule(snapshot, plain(), NOW)
+    assert schedule.all_notified == NOW + 600
+    assert schedule.sentences == [
+        f"batch j1: starts at {format_time(NOW + 600)}, rate limit 4 devices a minute, last device notified at"
+        f" {format_time(NOW + 60)}, scheduled to end at {format_time(NOW + 1200)}"
+    ]
