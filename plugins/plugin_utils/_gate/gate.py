@@ -94,7 +94,7 @@ class Gate:
             if verdict.final or not self._options.wait:
                 yield self._final_poll(verdict)
                 return
-            self._reporter.progress(verdict)
+            self._reporter.progress(verdict, self._snapshot.jobs)
             yield self._as_poll(verdict, self._reporter.summary(verdict))
             took = self._clock.now() - began
             self._prepare_end(verdict)
@@ -185,7 +185,7 @@ class Gate:
         self._timeline.add_poll(self._snapshot, verdict, last=True)
         # The error of the snapshot is among the reasons already.
         last_error = None if self._snapshot.error else self._last_error
-        return self._as_poll(verdict, self._reporter.end(verdict, last_error))
+        return self._as_poll(verdict, self._reporter.end(verdict, last_error, self._snapshot.jobs))
 
     def _as_poll(self, verdict: Verdict, parts: list[str]) -> Poll:
         seconds = round(self._snapshot.now - self._limits.started, 1)

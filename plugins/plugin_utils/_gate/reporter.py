@@ -51,7 +51,7 @@ class Reporter:
         self._warn = warn
         self._subject = f"batch{'es' if len(options.job_ids) > 1 else ''} {', '.join(options.job_ids)}"
         self._last_line, self._last_shown = "", clock.now()
-        self._job_lines: Sequence[str] = ()
+        self._batch_lines: Sequence[str] = ()
 
     # --- Start -------------------------------------------------------------------------------------------------------
 
@@ -90,15 +90,15 @@ class Reporter:
 
     # --- Progress ----------------------------------------------------------------------------------------------------
 
-    def progress(self, verdict: Verdict) -> None:
-        """Show a line if anything changed, and one for each of several batches that did."""
+    def progress(self, verdict: Verdict, jobs: Sequence[JobSnapshot] = ()) -> None:
+        """Show a line if anything changed, and one for each of several ``jobs`` that did."""
         line = progress_line(verdict)
         if line != self._last_line:
             self._show_progress(line)
-        earlier, self._job_lines = self._job_lines, job_lines(verdict)
-        for job_line in self._job_lines:
-            if job_line not in earlier:
-                self._show_line(job_line)
+        earlier, self._batch_lines = self._batch_lines, batch_lines(verdict.rollout, jobs)
+        for batch_line in self._batch_lines:
+            if batch_line not in earlier:
+                self._show_line(batch_line)
 
     def heartbeat(self, reading: Reading | None = None) -> None:
         """Show a line if none was shown for a while."""
@@ -149,10 +149,10 @@ class Reporter:
         names = device_names_line(verdict) if verdict.verdict != PASSED else ""
         return [*parts, names] if names else parts
 
-    def end(self, verdict: Verdict, last_error: OtaError | None) -> list[str]:
-        """Show the :meth:`summary`, and return it."""
+    def end(self, verdict: Verdict, last_error: OtaError | None, jobs: Sequence[JobSnapshot] = ()) -> list[str]:
+        """Show the :meth:`summary` and where each of the ``jobs`` is, and return the summary."""
         parts = self.summary(verdict, last_error)
-        for part in (*parts, *job_lines(verdict), *verdict.notes):
+        for part in (*parts, *batch_lines(verdict.rollout, jobs), *verdict.notes):
             self._show_line(part)
         return parts
 
@@ -183,22 +183,22 @@ def progress_line(verdict: Verdict) -> str:
     return f"{line}; {'healthy, and soaking' if reason.code == 'soaking' else reason.message}"
 
 
-def job_lines(verdict: Verdict) -> list[str]:
-    """How many devices of each batch are in which state, one line each if there are several."""
-    by_job = verdict.rollout.by_job
-    return [] if len(by_job) < 2 else [f"batch {job_id}: {_counts_text(counts)}" for job_id, counts in by_job.items()]
-
-
-def _counts_text(counts: JobCounts) -> str:
-    canceled = f", {counts.canceled} canceled" if counts.canceled else ""
-    states = f"{counts.succeeded} succeeded, {counts.failed} failed, {counts.pending} pending{canceled}"
-    return f"{count_things(counts.devices, 'device')}, {states}"
-
-
 def verdict_line(verdict: Verdict) -> str:
     """The verdict and its reasons, as one sentence without a full stop."""
     reasons = [reason.message for reason in verdict.reasons[:2] if reason.code != "unfinished" or not verdict.final]
     return f"{verdict.verdict.replace('_', ' ')}: {'; '.join(reasons)}"
+
+
+def batch_lines(rollout: RolloutState, jobs: Sequence[JobSnapshot]) -> list[str]:
+    """How many devices of each batch are in which state; nothing for a single batch, where the verdict says so."""
+    return [_batch_line(job, rollout.by_job[job.job_id]) for job in jobs] if len(jobs) > 1 else []
+
+
+def _batch_line(job: JobSnapshot, counts: JobCounts) -> str:
+    module = f" ({job.module_name})" if job.module_name else ""
+    states = f"{counts.succeeded} succeeded, {counts.failed} failed, {counts.pending} pending"
+    canceled = f", {counts.canceled} canceled and not counted" if counts.canceled else ""
+    return f"batch {job.job_id}{module}: {count_things(counts.devices, 'device')}, {states}{canceled}"
 
 
 def device_names_line(verdict: Verdict) -> str:

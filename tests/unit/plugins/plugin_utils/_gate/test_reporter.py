@@ -12,8 +12,8 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import 
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.reporter import (
     HEARTBEAT,
     Reporter,
+    batch_lines,
     device_names_line,
-    job_lines,
     progress_line,
     verdict_line,
 )
@@ -157,14 +157,14 @@ TWO = (batch("SQ", status="IN_PROGRESS"), batch(task("x1", "QUEUED"), job_id="j2
 def test_each_of_several_batches_that_changes_shows_a_line():
     stage = Stage("j1", "j2")
     for one in (TWO[0], TWO[0], batch("SS")):
-        stage.reporter.progress(judge(poll(one, TWO[1]), stage.policy))
+        stage.reporter.progress(judge(poll(one, TWO[1]), stage.policy), (one, TWO[1]))
     said = [line.removeprefix("batches j1, j2: ") for line in stage.lines]
     assert said == [
         "1 succeeded, 0 failed, 2 pending (2 offline); 0 s of 10 min",
-        "batch j1: 2 devices, 1 succeeded, 0 failed, 1 pending",
-        "batch j2: 1 device, 0 succeeded, 0 failed, 1 pending",
+        "batch j1 (default): 2 devices, 1 succeeded, 0 failed, 1 pending",
+        "batch j2 (default): 1 device, 0 succeeded, 0 failed, 1 pending",
         "2 succeeded, 0 failed, 1 pending (1 offline); 0 s of 10 min",
-        "batch j1: 2 devices, 2 succeeded, 0 failed, 0 pending",
+        "batch j1 (default): 2 devices, 2 succeeded, 0 failed, 0 pending",
     ]
 
 
@@ -172,18 +172,9 @@ def test_a_change_between_batches_shows_their_lines_alone():
     stage = Stage("j1", "j2")
     for one, other in (("SQ", "QUEUED"), ("QQ", "SUCCEEDED")):
         content = batch(one, status="IN_PROGRESS"), batch(task("x1", other), job_id="j2", status="IN_PROGRESS")
-        stage.reporter.progress(judge(poll(*content), stage.policy))
+        stage.reporter.progress(judge(poll(*content), stage.policy), content)
     assert len(stage.lines) == 5
-    assert stage.lines[3].endswith("batch j1: 2 devices, 0 succeeded, 0 failed, 2 pending")
-
-
-def test_a_single_batch_has_no_line_of_its_own():
-    assert job_lines(Stage().verdict()) == []
-
-
-def test_canceled_devices_of_a_batch_are_told_where_they_do_not_count():
-    verdict = judge(poll(batch("SC"), TWO[1]), plain(ignore_canceled=True))
-    assert job_lines(verdict)[0] == "batch j1: 2 devices, 1 succeeded, 0 failed, 0 pending, 1 canceled"
+    assert stage.lines[3].endswith("batch j1 (default): 2 devices, 0 succeeded, 0 failed, 2 pending")
 
 
 def test_a_heartbeat_repeats_the_last_line_after_a_minute():
@@ -263,15 +254,15 @@ def test_the_end_names_failed_and_late_devices():
     assert stage.reporter.message(parts) == f"batch 1: {'; '.join(parts)}."
 
 
-def test_the_end_shows_each_of_several_batches_and_what_was_assumed():
+def test_what_was_assumed_is_shown_last():
     stage = Stage("j1", "j2", verify_versions=True)
     unknown = TWO[1]._replace(module_name=None)
     verdict = judge(poll(TWO[0], unknown), stage.policy)
-    parts = stage.reporter.end(verdict, None)
+    parts = stage.reporter.end(verdict, None, (TWO[0], unknown))
     assert verdict.notes[0].startswith("the module of batch j2 is not known: ")
     assert [line.removeprefix("batches j1, j2: ") for line in stage.lines] == [
         *parts,
-        "batch j1: 2 devices, 1 succeeded, 0 failed, 1 pending",
+        "batch j1 (default): 2 devices, 1 succeeded, 0 failed, 1 pending",
         "batch j2: 1 device, 0 succeeded, 0 failed, 1 pending",
         *verdict.notes,
     ]
@@ -333,3 +324,28 @@ def test_names_of_devices_are_bounded():
     tasks = [task(f"d{number:02}", "FAILED") for number in range(12)]
     line = device_names_line(judge(poll(batch(*tasks)), plain()))
     assert line == f"failed (other): {', '.join(f'd{number:02}' for number in range(10))} and 2 more"
+
+
+def test_the_end_shows_each_of_several_batches():
+    stage = Stage("1", "2", ignore_canceled=True, max_failed=1)
+    failed = task("e2", "FAILED")
+    jobs = (batch("SS", job_id="1", module_name=None), batch(task("e1"), failed, task("e3", "CANCELED"), job_id="2"))
+    stage.reporter.end(settled(poll(*jobs), stage.policy), None, jobs)
+    assert stage.lines[1:] == [
+        "batches 1, 2: batch 1: 2 devices, 2 succeeded, 0 failed, 0 pending",
+        "batches 1, 2: batch 2 (default): 3 devices, 1 succeeded, 1 failed, 0 pending, 1 canceled and not counted",
+    ]
+
+
+def test_a_device_in_two_batches_is_shown_in_each():
+    jobs = (batch("S", job_id="1"), batch("F", job_id="2", module_name="mcu"))
+    verdict = judge(poll(*jobs), plain())
+    assert verdict.rollout.total == 1
+    assert batch_lines(verdict.rollout, jobs) == [
+        "batch 1 (default): 1 device, 1 succeeded, 0 failed, 0 pending",
+        "batch 2 (mcu): 1 device, 0 succeeded, 1 failed, 0 pending",
+    ]
+
+
+def test_a_single_batch_has_no_line_of_its_own():
+    assert batch_lines(judge(poll(OPEN), plain()).rollout, (OPEN,)) == []
