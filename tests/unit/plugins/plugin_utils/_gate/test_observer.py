@@ -449,6 +449,11 @@ def test_one_or_two_devices_that_all_fail_say_nothing_of_the_service(count):
     assert read_by(failing(1, 2), count) == [WORDS] * count
 
 
+def test_versions_come_with_the_moment_at_which_they_were_read():
+    snapshot = observing(Fleet()).read_versions(Snapshot(0.0, clock_offset=3.0), keys_of(1))
+    assert (snapshot.now, snapshot.clock_offset) == (1000.0, 7.0)
+
+
 def test_a_list_that_stays_incomplete_is_about_one_device():
     assert read_by(failing(1, error=odd("incomplete_listing", None)), 1) == [WORDS]
 
