@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Callable, Optional
 
+from ...module_utils._api.operations import QUERY_OTA_FIRMWARE
 from .._rollout.devices import module_of
 from .._rollout.policy import MAX_DEVICES
 from .._rollout.snapshot import JobSnapshot
@@ -62,8 +63,10 @@ def rule_nothing_to_judge(case: Case) -> Outcome | None:
         so_far = "all tasks so far were canceled" if case.rollout.canceled else "there is no task yet"
         return pending_outcome(case, Reason("starting", so_far))
     named = case.policy.expected_devices is not None or case.policy.min_devices is not None
-    if not case.policy.allow_empty or named or case.canceled or any(case.rollout.by_status.values()):
+    had_tasks = any(case.rollout.by_status.values()) or case.rollout.ignored
+    if not case.policy.allow_empty or named or case.canceled or had_tasks:
         message = "all tasks were canceled" if case.rollout.canceled else "there is no task"
+        message = "all devices have vanished" if case.rollout.ignored else message
         return confirm_verdict(
             case, INCONCLUSIVE, Reason("nothing_to_judge", f"{message}, so there is nothing to judge")
         )
@@ -132,6 +135,8 @@ def _confirm_failed(case: Case, code: str, message: str) -> Outcome:
 def rule_unbegun_batch(case: Case) -> Outcome | None:
     """Each batch must have begun and be accounted for, whatever the others say."""
     unbegun = case.unbegun_jobs
+    if case.rollout.unproved_expected and any(job.finished for job in unbegun):
+        return _need_evidence(case, "versions")  # a device that is on the new version already gets no task
     waiting = [job for job in unbegun if case.may_still_begin(job)]
     if waiting:
         return pending_outcome(case, Reason("not_started", _unbegun_sentence(waiting[0], case)))
@@ -214,8 +219,8 @@ def rule_unknown_module(case: Case) -> Outcome | None:
         return None
     message = (
         f"the module of batch {', '.join(unknown[:MAX_NAMES])} is not known, so the versions of"
-        f" {count_things(len(unclear), 'device')} prove nothing; allow QueryOTAFirmware for this access key, or name"
-        " the module in versions.module_name"
+        f" {count_things(len(unclear), 'device')} prove nothing; allow {QUERY_OTA_FIRMWARE.action} for this access key,"
+        " or name the module in versions.module_name"
     )
     return confirm_verdict(case, INCONCLUSIVE, Reason("unknown_module", message, len(unclear), device_names(unclear)))
 

@@ -138,7 +138,7 @@ def test_input_that_is_not_a_result_is_refused(facts):
     ("policy", "sentence"),
     [
         ({"max_failed": -1}, "max_failed is -1; it must be between 0 and 1000000."),
-        ({"expected_devices": [7]}, "entry 1 of expected_devices is not text; write it in quotes."),
+        ({"expected_devices": [7]}, "entry 1 of expected_devices is the number 7, and YAML may have changed what "),
         ("strict", "the policy is not a dictionary; choose from allow_empty, confirmations, "),
         ({"max_failures": 1}, "the policy has no option max_failures; choose from allow_empty, "),
         ({"verify_versions": False}, "the policy has no option verify_versions; choose from "),

@@ -12,7 +12,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaErr
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.observer import (
-    ENOUGH_FAILED,
+    MAX_FAILED,
     MAX_LISTED,
     PAGE_SIZE,
     Observer,
@@ -472,38 +472,54 @@ def test_three_of_three_devices_that_fail_are_a_failure_of_the_poll():
 
 def test_the_first_devices_do_not_speak_for_the_others():
     assert read_by(failing(1, 2, 3), 4) == [WORDS] * 3 + [None]
-    assert read_by(failing(*range(1, ENOUGH_FAILED)), 30) == [WORDS] * 19 + [None] * 11
+    assert read_by(failing(*range(1, MAX_FAILED)), 30) == [WORDS] * 9 + [None] * 21
 
 
-def test_so_many_failures_before_any_device_is_read_end_the_poll():
-    client = failing(*range(1, 30))
+def test_the_last_devices_do_not_speak_for_the_others():
+    assert read_by(failing(2, 3, 4, 5), 5) == [None] + [WORDS] * 4
+
+
+@pytest.mark.parametrize("first", [1, 5])
+def test_so_many_failures_in_a_row_end_the_poll(first):
+    client = failing(*range(first, 30))
     with pytest.raises(OtaError):
         read_by(client, 30)
-    assert len(client.asked) == ENOUGH_FAILED == 20
+    assert len(client.asked) == first - 1 + MAX_FAILED == first + 9
 
 
-def test_no_number_of_failures_ends_the_poll_once_a_device_is_read():
-    assert read_by(failing(*range(2, 31)), 30) == [None] + [WORDS] * 29
+def test_a_device_that_is_read_ends_the_row():
+    numbers = [number for number in range(1, 31) if number % MAX_FAILED]
+    assert read_by(failing(*numbers), 30).count(WORDS) == 27
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        pytest.param(odd("unknown_host", None), id="network"),
-        pytest.param(odd("html_response", 200), id="no answer of the service"),
-        pytest.param(odd("Forbidden.RAM", 403), id="permission"),
-        pytest.param(odd("SignatureDoesNotMatch", 400), id="key"),
-        pytest.param(odd("InvalidTimeStamp.Expired", 400), id="clock"),
-        pytest.param(odd("iot.Sre.IotInstanceNotFound", 200), id="instance"),
-        pytest.param(odd("Throttling.User", 400, retry=Retry.SLOWER), id="throttling"),
-        pytest.param(odd("InvalidApi.NotFound", 404, affects_all=True), id="not offered"),
-    ],
-)
-def test_what_any_other_device_would_meet_ends_the_poll_at_once(error):
-    client = failing(2, error=error)
+GENERAL = [
+    pytest.param(odd("unknown_host", None), id="network"),
+    pytest.param(odd("html_response", 200), id="no answer of the service"),
+    pytest.param(odd("Forbidden.RAM", 403), id="permission"),
+    pytest.param(odd("SignatureDoesNotMatch", 400), id="key"),
+    pytest.param(odd("InvalidTimeStamp.Expired", 400), id="clock"),
+    pytest.param(odd("iot.Sre.IotInstanceNotFound", 200), id="instance"),
+]
+
+
+@pytest.mark.parametrize("error", GENERAL)
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_is_not_about_devices_ends_the_poll_if_none_can_be_read(error, count):
     with pytest.raises(OtaError) as caught:
+        read_by(failing(1, 2, error=error), count)
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("error", [*GENERAL, pytest.param(odd("Throttling.User", retry=Retry.SLOWER), id="throttling")])
+def test_what_only_one_of_several_devices_meets_is_about_that_device(error):
+    assert read_by(failing(2, error=error), 3) == [None, WORDS, None]
+
+
+def test_what_any_other_device_would_meet_ends_the_poll_at_once():
+    client = failing(2, error=odd("Forbidden.RAM", 403, affects_all=True))
+    with pytest.raises(OtaError):
         read_by(client, 3)
-    assert (caught.value, client.asked) == (error, ["d1", "d2"])
+    assert client.asked == ["d1", "d2"]
 
 
 def test_a_failed_reading_leaves_no_number_of_devices():
@@ -545,7 +561,7 @@ def test_nothing_is_read_where_nothing_is_to_be_explained():
 
 
 def test_versions_that_cannot_be_read_explain_nothing_and_spoil_nothing():
-    client = failing(1, error=odd("Forbidden.RAM", 403))
+    client = failing(1, error=odd("Forbidden.RAM", 403, affects_all=True))
     assert observing(client).explain(Snapshot(5.0), [D1], [D2]) == Snapshot(5.0, busy={D2: "busy-d2"})
 
 

@@ -17,6 +17,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import 
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import ExpectedDevice, Policy
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import new_history
 
+NUMBER = "is the number 7, and YAML may have changed what was written; write it in quotes"
 HISTORY = {**new_history(1_772_359_200.0), "job_ids": ["1"]}
 
 
@@ -85,7 +86,8 @@ def test_previous_run_continues(previous):
             "versions.module_name is blank; check the variable it comes from",
         ),
         ({"versions": {"grace": 86401}}, "versions.grace is 86401.0; it must be between 0 and 86400"),
-        ({"expected_devices": ["d-1", 7]}, "entry 2 of expected_devices is not text; write it in quotes"),
+        ({"expected_devices": ["d-1", 7]}, f"entry 2 of expected_devices {NUMBER}"),
+        ({"versions": {"module_name": 7}}, f"versions.module_name {NUMBER}"),
         (
             {"expected_devices": [{"device_name": "d-1"}]},
             "entry 1 of expected_devices is not a device; give a name, or product_key and device_name",
