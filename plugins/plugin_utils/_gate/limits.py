@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._verdict.history import gap_since, move_history, new_history
+from .._verdict.history import anchor_start, gap_since, move_history, new_history
 from .clock import Clock
 from .options import GateOptions
 
@@ -53,9 +53,10 @@ class TimeLimits:
         if earlier is None or (clock_offset is None and not learned):
             return
         now = self._clock.now()
-        gap = gap_since(earlier, now, None if clock_offset is None else now + clock_offset)
+        service_now = None if clock_offset is None else now + clock_offset
+        pause = gap_since(earlier, now, service_now) - (now - self._began)
         self._earlier = None
-        self._start_at(move_history(self.history, -max(0.0, gap - (now - self._began))))
+        self._start_at(anchor_start(move_history(self.history, -max(0.0, pause)), now, service_now))
 
     def left(self) -> float:
         """Seconds until the end."""

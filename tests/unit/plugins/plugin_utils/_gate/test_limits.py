@@ -156,6 +156,24 @@ def test_a_gate_that_waits_has_no_time_after_the_deadline():
     assert limits.left() < 0
 
 
+@pytest.mark.parametrize(
+    ("began", "age"),
+    [
+        pytest.param(None, 398, id="not known"),
+        pytest.param(NOW - 3600, 4048, id="earlier"),
+        pytest.param(NOW + 49, 399, id="a second earlier"),
+        pytest.param(NOW + 51, 398, id="a second later"),
+        pytest.param(NOW + 9999, 398, id="much later"),
+    ],
+)
+def test_the_start_is_where_the_service_s_clock_says_but_never_later(began, age):
+    stage = Stage(NOW + 400, {**EARLIER, "service_started": began})
+    stage.limits.resume(50.0, True)
+    assert stage.ages == (age, 328, 298)
+    assert stage.limits.history["last_growth"] == NOW + 22
+    assert stage.limits.started == NOW + 400 - age
+
+
 # --- Scheduled looks -------------------------------------------------------------------------------------------------
 
 #: How far the clocks of the machines are ahead, on which one look after the other is taken.
@@ -202,19 +220,31 @@ def test_confirmations_are_all_counted(aheads):
 @machines
 def test_a_start_grace_is_never_shorter(aheads):
     looks = list(look_again(Rollout(batch(FIVE)), 31, aheads, start_grace=90, confirmations=1))
-    assert (looks[-1][0], looks[-1][1]["verdict"]) == (4 * 31, "passed")
+    assert (looks[-1][0], looks[-1][1]["verdict"]) == (3 * 31, "passed")
 
 
 @machines
 def test_a_start_grace_without_a_task_is_never_shorter(aheads):
     looks = list(look_again(Rollout(batch()), 31, aheads, start_grace=90, confirmations=1))
-    assert (looks[-1][0], looks[-1][1]["reasons"][0]["code"]) == (4 * 31, "nothing_to_judge")
+    assert (looks[-1][0], looks[-1][1]["reasons"][0]["code"]) == (3 * 31, "nothing_to_judge")
 
 
 @machines
 def test_the_deadline_comes_and_never_too_early(aheads):
     looks = list(look_again(Rollout(batch(OFFLINE)), 31, aheads, wait_timeout=120))
-    assert (looks[-1][0], looks[-1][1]["verdict"]) == (5 * 31, "timed_out")
+    assert (looks[-1][0], looks[-1][1]["verdict"]) == (4 * 31, "timed_out")
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 5, 60])
+def test_many_looks_do_not_put_off_the_deadline(every):
+    looks = list(look_again(Rollout(batch(OFFLINE)), every, [0], wait_timeout=120))
+    assert looks[-1][1]["verdict"] == "timed_out"
+    assert 120 <= looks[-1][0] < 122 + every
+
+
+def test_a_start_that_is_told_again_changes_no_growth():
+    looks = list(look_again(Rollout(batch(FIVE, OFFLINE)), 60, [0], wait_timeout=200, max_pending=1, soak=9999))
+    assert {result["history"]["last_growth"] - result["history"]["started"] for _elapsed, result in looks} == {0.0}
 
 
 @machines
