@@ -182,6 +182,13 @@ def gap_since(history: Mapping[str, Any], now: float, service_now: float | None)
     return float(max(0.0, gap))
 
 
+def service_time_at(snapshot: Snapshot, history: History) -> float | None:
+    """The service's time of this poll; where it is not told, that of the last poll and what has passed since then."""
+    if snapshot.service_now is not None or history.service_time is None:
+        return snapshot.service_now
+    return history.service_time + max(0.0, snapshot.now - history.last_poll)
+
+
 def anchor_start(history: Mapping[str, Any], now: float, service_now: float | None) -> dict[str, Any]:
     """The history with its start where the service's clock says it was, in favour of later.
 
@@ -200,13 +207,6 @@ def service_start_of(snapshot: Snapshot, history: History) -> float | None:
     if history.service_started is not None or snapshot.service_now is None:
         return history.service_started
     return max(0.0, snapshot.service_now - (snapshot.now - history.started))
-
-
-def service_time_after(snapshot: Snapshot, history: History) -> float | None:
-    """The service's time of a poll after ``history``; while the service does not tell it, it goes on with ours."""
-    if snapshot.service_now is not None or history.service_time is None:
-        return snapshot.service_now
-    return history.service_time + max(0.0, snapshot.now - history.last_poll)
 
 
 def move_history(history: Mapping[str, Any], seconds: float) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from .history import (
     load_history,
     no_more_tasks,
     service_start_of,
-    service_time_after,
+    service_time_at,
     shorten_history,
     update_history,
 )
@@ -96,7 +96,7 @@ def judge(snapshot: Snapshot, policy: Policy, previous: Mapping[str, Any] | None
     outcome = next(outcome for outcome in (rule(case) for rule in RULES) if outcome)
     after = history._replace(
         last_poll=max(history.last_poll, snapshot.now),
-        service_time=service_time_after(snapshot, history),
+        service_time=service_time_at(snapshot, history),
         service_started=service_start_of(snapshot, history),
         task_changes=task_changes(snapshot, history.task_changes),
         on_target={**history.on_target, **proofs(snapshot, policy)},
