@@ -323,9 +323,9 @@ EXAMPLES = r"""
       - HvKuBpuk3rdk6E92CPQN020003
     expected_devices:
       - product_key: a19mzPZ0001
-        device_name: hall
+        device_name: light1
       - product_key: a19mzPZ0002
-        device_name: hall
+        device_name: light1
 
 - name: Poll a rollout of three days once, in a job that is scheduled every hour
   iotfleet.ota.ota_rollout_gate:
