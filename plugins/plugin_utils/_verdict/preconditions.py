@@ -85,13 +85,13 @@ def rule_unclear_devices(case: Case) -> Outcome | None:
     return None
 
 
+def _name_of(device: ExpectedDevice) -> str:
+    return f"{device.device_name} ({device.product_key})" if device.product_key else device.device_name
+
+
 def _names_of(devices: Sequence[ExpectedDevice]) -> str:
-    names = [
-        f"{device.device_name} ({device.product_key})" if device.product_key else device.device_name
-        for device in devices
-    ]
-    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return f"{', '.join(name[:100] for name in names[:MAX_NAMES])}{more}"
+    names = ", ".join(_name_of(device)[:100] for device in devices[:MAX_NAMES])
+    return f"{names} and {len(devices) - MAX_NAMES} more" if len(devices) > MAX_NAMES else names
 
 
 def rule_conflicting_batches(case: Case) -> Outcome | None:
