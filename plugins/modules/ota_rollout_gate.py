@@ -113,7 +113,8 @@ options:
         description:
           - Count a device as succeeded only if it also reports the new version for the module of the batch. A device
             that reports another version has failed, see O(versions.grace).
-          - A device whose version cannot be read is pending, with the service's words, and does not stop the gate.
+          - A device whose version cannot be read is pending, with the service's words, and does not stop the gate. If
+            many in a row cannot be read, or all, the poll has failed.
           - This takes one request for each device, O(confirmations) times, at a rate of at most O(max_qps), and starts
             only when everything else is fine. Turn it off for fleets that are too large for that. The state
             C(SUCCEEDED) alone is then the proof.
@@ -323,9 +324,9 @@ EXAMPLES = r"""
       - HvKuBpuk3rdk6E92CPQN020003
     expected_devices:
       - product_key: a19mzPZ0001
-        device_name: hall
+        device_name: light1
       - product_key: a19mzPZ0002
-        device_name: hall
+        device_name: light1
 
 - name: Poll a rollout of three days once, in a job that is scheduled every hour
   iotfleet.ota.ota_rollout_gate:
@@ -510,8 +511,9 @@ jobs:
       sample: default
     counts:
       description:
-        - The devices of the batch by their state. A device with tasks in several batches is in each of them. With
-          O(expected_devices), only these devices.
+        - The devices of the batch by their state. A device with tasks in several batches is in each of them, in the
+          state by which it counts if one of these batches is a later stage of another. With O(expected_devices), only
+          these devices. Without those that O(ignore_vanished) leaves out.
         - If the tasks of the batch were not listed, its tasks.
       type: dict
       returned: always
