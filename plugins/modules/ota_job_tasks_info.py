@@ -158,10 +158,15 @@ tasks:
       sample: "-2: the download failed"
     failure_class:
       description:
-        - The class of a failure, V(upgrade), V(download), V(verify), V(flash), V(timeout), V(wrong_version),
-          V(superseded) by another batch, or V(other); V(null) for a task that has not failed.
-        - The class is guessed from a step code in RV(tasks[].task_desc), V(-1) to V(-4), or from words there. The
-          vendors do not document that text, so read it before acting on the class.
+        - The class of a failure, V(upgrade), V(download), V(verify), V(flash), V(timeout), V(wrong_version), or
+          V(other); V(null) for a task that has not failed.
+        - V(wrong_version) and V(timeout) are documented. They are the texts V(report version is not conform) and
+          V(timeout) in RV(tasks[].task_desc).
+        - V(upgrade), V(download), V(verify) and V(flash) are the step codes V(-1) to V(-4) that a device reports. Their
+          meaning is documented, but not where a task has them, so it is a guess to look for them in
+          RV(tasks[].task_desc) and then in RV(tasks[].progress).
+        - Everything else is V(other), because each maker of devices words RV(tasks[].task_desc) differently. Read it
+          then.
       type: str
       returned: always
       sample: download

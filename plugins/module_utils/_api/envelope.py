@@ -23,8 +23,6 @@ ENVELOPE = (
     *typed_fields(Kind.INTEGER, "Total CurrentPage PageCount"),
 )
 
-DATA = "Data"
-
 #: Deepest nesting that is read; no documented response comes near it.
 _MAX_DEPTH = 50
 
@@ -52,8 +50,8 @@ class Envelope(NamedTuple):
     page_count: int | None
 
 
-def decode_body(body: bytes, response_format: str) -> Envelope:
-    """Read a response in the requested format, ``json`` or ``xml``.
+def decode_body(body: bytes, response_format: str, data: str = "Data") -> Envelope:
+    """Read a response in the requested format, ``json`` or ``xml``, with its data in the field ``data``.
 
     :raises OtaError: the body is no such response. The codes are ``empty_response``, ``html_response``,
         ``xml_response``, ``json_response``, ``cut_response`` and ``unreadable_response``.
@@ -79,7 +77,7 @@ def decode_body(body: bytes, response_format: str) -> Envelope:
         raise unreadable_error("it is not an object")
     if _is_deeper(content, _MAX_DEPTH):
         raise unreadable_error("it is nested too deep")
-    return _read_envelope(content)
+    return _read_envelope(content, data)
 
 
 def _sniff_format(text: bytes) -> str:
@@ -135,7 +133,7 @@ def _is_deeper(node: Any, levels: int) -> bool:
     return levels == 0 or any(_is_deeper(item, levels - 1) for item in inner)
 
 
-def _read_envelope(content: Mapping[str, Any]) -> Envelope:
+def _read_envelope(content: Mapping[str, Any], data: str) -> Envelope:
     found = by_lower_name(content)
     facts = {field.name: read_field(field, found.get(field.key)) for field in ENVELOPE}
     for name in ("total", "current_page", "page_count"):
@@ -149,7 +147,7 @@ def _read_envelope(content: Mapping[str, Any]) -> Envelope:
         code=facts["code"] or "",
         message=facts["error_message"] or facts["message"] or "",
         request_id=facts["request_id"] or None,
-        data=found.get(DATA.lower()),
+        data=found.get(data.lower()),
         total=facts["total"],
         page=facts["current_page"],
         page_count=facts["page_count"],
@@ -165,7 +163,7 @@ def read_object(operation: Operation, envelope: Envelope) -> dict[str, Any] | No
         return None
     if not isinstance(envelope.data, dict):
         raise unreadable_error("its data is not an object")
-    return read_fields(operation.fields, envelope.data)
+    return read_fields(operation.fields, envelope.data, operation.keeps_others)
 
 
 def read_rows(operation: Operation, envelope: Envelope) -> list[dict[str, Any]]:
@@ -176,7 +174,7 @@ def read_rows(operation: Operation, envelope: Envelope) -> list[dict[str, Any]]:
     rows = unwrap_list(envelope.data, operation.wrapper)
     if not all(isinstance(row, dict) for row in rows):
         raise unreadable_error(f"its {operation.wrapper} is not a list of objects")
-    facts = [read_fields(operation.fields, row) for row in rows]
+    facts = [read_fields(operation.fields, row, operation.keeps_others) for row in rows]
     if not all(isinstance(row[operation.identity], (str, type(None))) for row in facts):
         raise unreadable_error(f"its {operation.identity} is not text")
     return facts

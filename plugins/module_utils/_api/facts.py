@@ -18,11 +18,13 @@ from .operations import SPELLINGS, Field, Kind, Operation, snake_case
 from .redaction import mask_signed_links
 
 
-def read_fields(fields: tuple[Field, ...], content: Mapping[str, Any]) -> dict[str, Any]:
-    """Each of ``fields`` as a fact, ``None`` where it is missing, and whatever else ``content`` holds in snake case."""
+def read_fields(fields: tuple[Field, ...], content: Mapping[str, Any], keeps_others: bool = True) -> dict[str, Any]:
+    """Each of ``fields`` as a fact, ``None`` where it is missing, and whatever else ``content`` holds in snake case,
+    unless only ``fields`` are wanted.
+    """
     found = by_lower_name(content)
     facts = {field.name: read_field(field, found.pop(field.key, None)) for field in fields}
-    if found:  # what is not documented
+    if found and keeps_others:  # what is not documented
         for wire, value in content.items():
             if wire.lower() in found:
                 facts.setdefault(snake_case(wire), _snake_keys(value))

@@ -87,9 +87,10 @@ class Operation:
     ``wrapper`` is the list inside the data of a response; without one the data is a single object. ``page_size`` is the
     largest page that can be requested, 0 where the operation does not page. ``identity`` is the fact that identifies an
     object or a row. ``not_found`` matches the codes of objects that do not exist; it is a pattern, because the vendors
-    document no code for an unknown job, and leaves out a wrong package, product, instance or account. ``must_match``
-    are the facts of each row that must equal the arguments, where both have them. ``reports_total`` is off where it is
-    not documented what the announced number of rows counts.
+    do not document which code an unknown job has, and leaves out a wrong package, product, instance or account.
+    ``must_match`` are the facts of each row that must equal the arguments, where both have them. ``reports_total`` is
+    off where it is not documented what the announced number of rows counts. ``data`` is the field of a response that
+    holds the data. ``keeps_others`` is off where no other fields than ``fields`` may become facts.
     """
 
     action: str
@@ -101,6 +102,8 @@ class Operation:
     page_size: int = 0
     must_match: tuple[str, ...] = ()
     reports_total: bool = True
+    data: str = "Data"
+    keeps_others: bool = True
 
     def is_not_found(self, code: str) -> bool:
         """Whether ``code`` is one of ``not_found``."""
@@ -121,9 +124,11 @@ _DEVICE = {"iot_id": "IotId", "product_key": "ProductKey", "device_name": "Devic
 
 _PAGE = {"page": "CurrentPage", "page_size": "PageSize"}
 
-_NO_JOB = _absent("job(?:id)?")
+_NO_JOB = _absent("job(?:id)?", "InvalidOTAJobId", "NullOTAJobId")
 
 _NO_DEVICE = _absent("device(?:id|name)?|iotid", "InvalidIoTId")
+
+_NO_FIRMWARE = _absent("firmware(?:id)?", "InvalidFirmwareId")
 
 QUERY_OTA_JOB = Operation(
     action="QueryOTAJob",
@@ -144,6 +149,16 @@ QUERY_OTA_JOB = Operation(
         _TAGS,
         *typed_fields(Kind.TEXT, "UtcCreate UtcModified UtcStartTime UtcEndTime UtcScheduleTime UtcScheduleFinishTime"),
     ),
+)
+
+QUERY_OTA_FIRMWARE = Operation(
+    action="QueryOTAFirmware",
+    parameters=MappingProxyType({"firmware_id": "FirmwareId"}),
+    identity="firmware_id",
+    not_found=_NO_FIRMWARE,
+    data="FirmwareInfo",
+    keeps_others=False,  # FirmwareUrl, MultiFiles.Url: whoever has such a link can download the package
+    fields=typed_fields(Kind.TEXT, "FirmwareId ModuleName ProductKey SrcVersion DestVersion"),
 )
 
 LIST_OTA_JOB_BY_DEVICE = Operation(

@@ -37,15 +37,20 @@ def mask_text(text: str, known: tuple[str, ...] = (), limit: int = 300) -> str:
 def mask_signed_links(value: Any) -> Any:
     """``value`` with ``***`` for each link that may be signed; a text that is nothing but such a link is ``None``."""
     if isinstance(value, str):
-        if "=" not in value and "%" not in value and "@" not in value:
-            return value
-        parts = [_LINK_MASK if _is_signed_link(part) else part for part in _LINK_ENDS.split(value)]
-        return None if "".join(parts).strip() == _LINK_MASK else "".join(parts)
+        masked = mask_links(value)
+        return None if masked != value and masked.strip() == _LINK_MASK else masked
     if isinstance(value, list):
         return [mask_signed_links(item) for item in value]
     if isinstance(value, dict):
         return {name: mask_signed_links(item) for name, item in value.items()}
     return value
+
+
+def mask_links(text: str) -> str:
+    """``text`` with ``***`` for each link that may be signed."""
+    if "=" not in text and "%" not in text and "@" not in text:
+        return text
+    return "".join(_LINK_MASK if _is_signed_link(part) else part for part in _LINK_ENDS.split(text))
 
 
 _LINK_MASK = "***"

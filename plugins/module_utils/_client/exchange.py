@@ -78,7 +78,7 @@ class Exchange:
         self._clock.measure(response, sent)
         confidential = (*signing.credentials.confidential(), request.signature)
         try:
-            return parse_response(response, self._service.response_format, confidential)
+            return parse_response(response, self._service.response_format, confidential, operation.data)
         except OtaError as error:
             refusal = error
         if is_clock_code(refusal.code):

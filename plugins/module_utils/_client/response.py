@@ -16,27 +16,30 @@ from urllib.parse import urlsplit
 from .._api.envelope import Envelope, decode_body
 from .._api.error_codes import lookup_error_code
 from .._api.platforms import Argument
-from .._api.redaction import mask_text
+from .._api.redaction import mask_links, mask_text
 from .._errors import OtaError, Retry
 from .._http.transport import Response
 
 
-def parse_response(response: Response, response_format: str, confidential: tuple[str, ...]) -> Envelope:
-    """The envelope of a success. ``confidential`` is what no text of an error repeats.
+def parse_response(
+    response: Response, response_format: str, confidential: tuple[str, ...], data: str = "Data"
+) -> Envelope:
+    """The envelope of a success, with its data in the field ``data``. ``confidential`` is what no text of an error
+    repeats.
 
     :raises OtaError: the response is not from the service, or refuses the request.
     """
     if 300 <= response.status < 400:
         raise _redirect_error(response)
-    envelope = _decode_envelope(response, response_format)
+    envelope = _decode_envelope(response, response_format, data)
     if envelope.success is True and response.status < 400:
         return envelope
     raise _service_error(envelope, response, confidential)
 
 
-def _decode_envelope(response: Response, response_format: str) -> Envelope:
+def _decode_envelope(response: Response, response_format: str, data: str) -> Envelope:
     try:
-        return decode_body(response.body, response_format)
+        return decode_body(response.body, response_format, data)
     except OtaError as error:
         unreadable = error.but(http_status=response.status)
     if response.status < 400:
@@ -73,7 +76,7 @@ def _service_error(envelope: Envelope, response: Response, confidential: tuple[s
         return _no_envelope_error(response)
     meaning = lookup_error_code(envelope.code, response.status)
     code = _safe_identifier(envelope.code, confidential) or "no_code"
-    detail = mask_text(envelope.message, confidential) if meaning.quote else ""
+    detail = mask_text(mask_links(envelope.message), confidential) if meaning.quote else ""
     return OtaError(
         f"the service refused the request {f'with {code}' if envelope.code else 'without a code'}"
         f" (HTTP {response.status})" + (f' and says "{detail}"' if detail else ""),

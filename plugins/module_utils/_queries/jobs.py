@@ -19,6 +19,7 @@ from .._api.operations import (
     LIST_OTA_TASK_BY_NAMES,
     MAX_DEVICE_NAMES,
     MAX_ROWS,
+    QUERY_OTA_FIRMWARE,
     QUERY_OTA_JOB,
     TASK_STATUSES,
 )
@@ -35,7 +36,7 @@ EXPECTATIONS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-FailureClass = Literal["upgrade", "download", "verify", "flash", "superseded", "timeout", "wrong_version", "other"]
+FailureClass = Literal["upgrade", "download", "verify", "flash", "timeout", "wrong_version", "other"]
 
 
 class JobFacts(TypedDict, total=False):
@@ -48,15 +49,19 @@ class JobFacts(TypedDict, total=False):
     job_type: str | None
     product_key: str | None
     firmware_id: str | None
+    src_versions: list[str]
     dest_version: str | None
     selection_type: str | None
     maximum_per_minute: int | None
     timeout_in_minutes: int | None
     retry_count: int | None
     retry_interval: int | None
+    need_push: bool | None
+    utc_create: str | None
     utc_start_time: str | None
     utc_end_time: str | None
     utc_schedule_time: str | None
+    utc_schedule_finish_time: str | None
 
 
 class TaskFacts(TypedDict, total=False):
@@ -67,45 +72,64 @@ class TaskFacts(TypedDict, total=False):
     task_status: str | None
     product_key: str | None
     device_name: str | None
+    iot_id: str | None
+    src_version: str | None
+    dest_version: str | None
     progress: str | None
     task_desc: str | None
+    utc_create: str | None
     utc_modified: str | None
     progress_percent: float | None
     failure_class: FailureClass | None
 
 
-#: The class of a failure by the service's description of the task: the step code that a device reports, else words.
-#: The vendors document the codes -1 to -4, but neither that a description holds one nor any text, so all of this is a
-#: guess, and what nothing fits is ``other``.
-FAILURE_CLASSES: tuple[tuple[FailureClass, str], ...] = (
-    ("upgrade", r"(?<![\w.-])-1(?!\.?\w)"),
-    ("download", r"(?<![\w.-])-2(?!\.?\w)"),
-    ("verify", r"(?<![\w.-])-3(?!\.?\w)"),
-    ("flash", r"(?<![\w.-])-4(?!\.?\w)"),
-    ("superseded", r"supersed|overw?rit|another (?:batch|job|task|update|upgrade)|覆盖"),
-    ("timeout", r"time[ -]?out|timed out|超时"),
-    ("download", r"download|下载"),
-    ("verify", r"verif|checksum|digest|md5|sha256|校验"),
-    ("flash", r"flash|burn|烧"),
-    ("wrong_version", r"version|版本"),
+#: What the vendors document as descriptions of a failed task, compared as a whole and without regard to letter case.
+#: All other words are a device's own, in any language, so that nothing can be concluded from them.
+FAILURE_TEXTS: Mapping[str, FailureClass] = MappingProxyType(
+    {"report version is not conform": "wrong_version", "timeout": "timeout"}
 )
+
+#: The step codes by which a device reports a failure. Their meaning is documented, but not where a task has them.
+STEP_CODES: Mapping[str, FailureClass] = MappingProxyType(
+    {"-1": "upgrade", "-2": "download", "-3": "verify", "-4": "flash"}
+)
+
+#: A step code in other words; not a part of a number, a date or a name.
+_STEP_CODE = r"(?<![\w.-])-[1-4](?!\.?\w)"
 
 
 def parse_percent(text: str | None) -> float | None:
     """A progress such as ``50.00`` as a number; ``None`` where it is none, or negative, as a device's step code is."""
+    number = _number(text)
+    return number if number is not None and number >= 0 else None
+
+
+def _number(text: str | None) -> float | None:
     try:
         number = float(text or "")
-    except ValueError:
+    except (TypeError, ValueError):  # the service may send anything
         return None
-    return number if math.isfinite(number) and number >= 0 else None
+    return number if math.isfinite(number) else None
 
 
-def classify_failure(status: str | None, description: str | None) -> FailureClass | None:
-    """Why a task failed, as a class of ``FAILURE_CLASSES`` or ``other``; ``None`` where it has not."""
+def classify_failure(status: str | None, description: str | None, progress: str | None) -> FailureClass | None:
+    """Why a task failed: the documented text, else a step code in its description, else one in place of its progress,
+    else ``other``. ``None`` where it has not failed.
+    """
     if status != "FAILED":
         return None
-    found = (name for name, pattern in FAILURE_CLASSES if re.search(pattern, description or "", re.IGNORECASE))
-    return next(found, "other")
+    words = description if isinstance(description, str) else ""
+    documented = FAILURE_TEXTS.get(words.strip().casefold())
+    if documented:
+        return documented
+    codes = set(re.findall(_STEP_CODE, words)) or {_step_of(progress)}
+    return STEP_CODES.get(codes.pop(), "other") if len(codes) == 1 else "other"
+
+
+def _step_of(progress: str | None) -> str:
+    """A progress such as ``-2.00`` as a step code; empty where it is no whole number."""
+    number = _number(progress)
+    return f"{number:.0f}" if number is not None and number.is_integer() else ""
 
 
 def read_job(client: Client, job_id: str) -> JobFacts:
@@ -117,6 +141,16 @@ def read_job(client: Client, job_id: str) -> JobFacts:
     job = facts or {**no_facts(QUERY_OTA_JOB), "job_id": job_id}
     finished = job["job_status"] in FINISHED_JOB_STATUSES
     return cast(JobFacts, {**job, "found": facts is not None, "finished": finished})
+
+
+def read_module(client: Client, firmware_id: str) -> str | None:
+    """The module that a package is for; ``None`` if the package is not known or names none.
+
+    :raises OtaError: no usable response.
+    """
+    facts = client.get(QUERY_OTA_FIRMWARE, firmware_id=firmware_id)
+    name = facts["module_name"] if facts else None
+    return name.strip() or None if isinstance(name, str) else None
 
 
 class TaskQuery(NamedTuple):
@@ -189,7 +223,7 @@ def interpret_tasks(rows: Sequence[dict[str, Any]]) -> list[TaskFacts]:
 def _meaning_of(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "progress_percent": parse_percent(row["progress"]),
-        "failure_class": classify_failure(row["task_status"], row["task_desc"]),
+        "failure_class": classify_failure(row["task_status"], row["task_desc"], row["progress"]),
     }
 
 

@@ -11,6 +11,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations impor
     LIST_OTA_TASK_BY_JOB,
     LIST_OTA_TASK_BY_NAMES,
     LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
+    QUERY_OTA_FIRMWARE,
     QUERY_OTA_JOB,
     snake_case,
 )
@@ -43,10 +44,21 @@ def test_snake_case(wire, name):
         "iot.ota.NotExistedJob",
         "iot.ota.job_not_found",
         "InvalidJobId.NotFound",
+        "iot.firmware.InvalidOTAJobId",
+        "Iot.Firmware.InvalidOtaJobId",
+        "iot.firmware.NullOTAJobId",
     ],
 )
-def test_codes_of_an_unknown_job(code):
-    assert QUERY_OTA_JOB.is_not_found(code)
+@pytest.mark.parametrize("operation", [QUERY_OTA_JOB, LIST_OTA_TASK_BY_JOB])
+def test_codes_of_an_unknown_job(operation, code):
+    assert operation.is_not_found(code)
+
+
+@pytest.mark.parametrize(
+    "code", ["iot.firmware.FirmwareNotFound", "iot.ota.FirmwareNotFound", "iot.firmware.InvalidFirmwareId"]
+)
+def test_codes_of_an_unknown_package(code):
+    assert QUERY_OTA_FIRMWARE.is_not_found(code)
 
 
 @pytest.mark.parametrize("operation", [LIST_OTA_JOB_BY_DEVICE, LIST_OTA_UNFINISHED_TASK_BY_DEVICE])
@@ -57,6 +69,13 @@ def test_codes_of_an_unknown_device(operation, code):
     assert operation.is_not_found(code)
 
 
+@pytest.mark.parametrize(
+    "code", ["iot.firmware.InvalidFirmware", "iot.firmware.InvalidFirmwareUrl", "iot.firmware.InvalidOTAJobId"]
+)
+def test_codes_that_do_not_say_that_the_package_is_unknown(code):
+    assert not QUERY_OTA_FIRMWARE.is_not_found(code)
+
+
 @pytest.mark.parametrize("operation", [QUERY_OTA_JOB, LIST_OTA_JOB_BY_DEVICE, LIST_OTA_UNFINISHED_TASK_BY_DEVICE])
 @pytest.mark.parametrize(
     "code",
@@ -64,6 +83,8 @@ def test_codes_of_an_unknown_device(operation, code):
         "",
         "not_found",
         "iot.ota.FirmwareNotFound",
+        "iot.firmware.InvalidFirmwareId",
+        "iot.firmware.InvalidOTATaskId",
         "iot.prod.NotExistedProduct",
         "iot.system.InstanceNotFound",
         "iot.Sre.IotInstanceNotFound",
@@ -81,6 +102,7 @@ def test_codes_of_other_unknown_objects(operation, code):
 
 OPERATIONS = [
     QUERY_OTA_JOB,
+    QUERY_OTA_FIRMWARE,
     LIST_OTA_JOB_BY_DEVICE,
     LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
     LIST_OTA_TASK_BY_JOB,

@@ -47,6 +47,18 @@ def test_confidential_values_are_masked():
     assert error.value.detail == "no *** for ***"
 
 
+def test_links_are_masked():
+    said = "cannot read https://bucket.example.com/f.bin?Expires=1&Signature=x now"
+    with pytest.raises(OtaError) as error:
+        parse_response(refused("Odd", said), "json", ())
+    assert error.value.detail == "cannot read *** now"
+
+
+def test_data_may_have_another_name():
+    envelope = parse_response(success(firmwareInfo={"FirmwareId": "1"}), "json", (), "FirmwareInfo")
+    assert envelope.data == {"FirmwareId": "1"}
+
+
 def test_refusal_of_a_gateway_may_have_the_other_format():
     with pytest.raises(OtaError) as error:
         parse_response(response("<Error><Code>NoPermission</Code></Error>", 403), "json", ())

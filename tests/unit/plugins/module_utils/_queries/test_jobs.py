@@ -4,16 +4,31 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
-from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import TASK_STATUSES
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.envelope import decode_body, read_object, read_rows
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import (
+    LIST_OTA_TASK_BY_JOB,
+    QUERY_OTA_FIRMWARE,
+    QUERY_OTA_JOB,
+    TASK_STATUSES,
+)
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.jobs import (
+    JobFacts,
+    TaskFacts,
     TaskListing,
     TaskQuery,
     classify_failure,
+    interpret_tasks,
     merge_listings,
     parse_percent,
     plan_queries,
+    read_module,
 )
+from ansible_collections.iotfleet.ota.tests.unit.fakes import refused, response, success
+from ansible_collections.iotfleet.ota.tests.unit.plugins.module_utils._client.conversations import World
 
 ZERO = dict.fromkeys(TASK_STATUSES, 0)
 
@@ -166,33 +181,154 @@ def test_progress_is_a_number_or_none(text, number):
 
 
 @pytest.mark.parametrize(
-    ("description", "name"),
+    ("description", "progress", "name"),
     [
-        ("-1: the upgrade failed", "upgrade"),
-        ("-2: the download failed", "download"),
-        ('{"step":"-3","desc":"x"}', "verify"),
-        ("step=-4", "flash"),
-        ("timeout: the device did not finish in time", "timeout"),
-        ("the device reports version 1.0", "wrong_version"),
-        ("the device is being upgraded by another batch: 1", "superseded"),
-        ("overwritten", "superseded"),
-        ("固件下载失败", "download"),
-        ("download of version 2.0 failed", "download"),
-        ("固件版本校验失败", "verify"),
-        ("the step code is -2.", "download"),
-        ("the device is busy with another update", "superseded"),
-        ("升级超时", "timeout"),
-        ("-12", "other"),
-        ("model a-1b", "other"),
-        ("1.0-2.0", "other"),
-        ("", "other"),
-        (None, "other"),
+        # What the vendors document.
+        ("report version is not conform", "0.00", "wrong_version"),
+        (" Report version is not conform\n", "0.00", "wrong_version"),
+        ("timeout", "40.00", "timeout"),
+        (" TIMEOUT ", None, "timeout"),
+        ("timeout", "-2.00", "timeout"),
+        ("", "0.00", "other"),
+        ("success", "100.00", "other"),
+        ("test task desc", "0.00", "other"),
+        ("OTA升级失败", "-1", "upgrade"),
+        ("OTA update has failed. No firmware information is available.", "-1", "upgrade"),
+        # Step codes in the description.
+        ("-1", "0.00", "upgrade"),
+        ("-1: the upgrade failed", None, "upgrade"),
+        ("-2: the download failed", None, "download"),
+        ('{"step":"-3","desc":"x"}', None, "verify"),
+        ("step=-4", None, "flash"),
+        ("the step code is -2.", None, "download"),
+        ("-2, again -2", None, "download"),
+        ("-2", "-3", "download"),
+        ("-1 after -2", "-3", "other"),
+        # Step codes in place of the progress.
+        ("x", "-1", "upgrade"),
+        ("x", "-2.00", "download"),
+        (None, " -3.0 ", "verify"),
+        ("", "-4", "flash"),
+        ("", "-2.5", "other"),
+        ("", "-5", "other"),
+        ("", "2", "other"),
+        ("", "-inf", "other"),
+        ("", None, "other"),
+        # Words alone mean nothing.
+        ("timeout: the device did not finish in time", None, "other"),
+        ("timed out", None, "other"),
+        ("the device reports version 1.0", None, "other"),
+        ("the download failed", None, "other"),
+        ("sha256 mismatch", None, "other"),
+        ("not enough space to flash", None, "other"),
+        ("overwritten by another batch", None, "other"),
+        ("固件下载失败", None, "other"),
+        ("升级超时", None, "other"),
+        # What only looks like a step code.
+        ("-12", None, "other"),
+        ("-1.5 V", None, "other"),
+        ("model a-1b", None, "other"),
+        ("1.0-2.0", None, "other"),
+        ("on 2026-1-3", None, "other"),
+        # What a service should not send.
+        (None, None, "other"),
+        ({"step": "-1"}, ["-1"], "other"),
     ],
 )
-def test_class_of_a_failure(description, name):
-    assert classify_failure("FAILED", description) == name
+def test_class_of_a_failure(description, progress, name):
+    assert classify_failure("FAILED", description, progress) == name
 
 
 @pytest.mark.parametrize("status", ["SUCCEEDED", "CANCELED", "QUEUED", None, "ODD"])
 def test_tasks_that_have_not_failed_have_no_class(status):
-    assert classify_failure(status, "-1") is None
+    assert classify_failure(status, "timeout", "-1") is None
+
+
+def test_meaning_of_a_row():
+    (task,) = interpret_tasks([{"task_status": "FAILED", "task_desc": "no space", "progress": "-4.00"}])
+    assert (task["failure_class"], task["progress_percent"]) == ("flash", None)
+
+
+# --- Facts -----------------------------------------------------------------------------------------------------------
+
+
+def test_facts_about_a_batch_are_all_read():
+    envelope = decode_body(json.dumps({"Success": True, "Data": {"JobId": "1"}}).encode(), "json")
+    given = {"found", "finished"}
+    assert JobFacts.__annotations__.keys() - given <= read_object(QUERY_OTA_JOB, envelope).keys()
+
+
+def test_facts_about_a_task_are_all_read():
+    row = {"taskId": "7", "iotId": "i-1", "srcVersion": "1.0", "destVersion": "2.0", "utcCreate": "2026-01-02"}
+    body = json.dumps({"Success": True, "Data": {"SimpleOTATaskInfo": [row]}}).encode()
+    (facts,) = read_rows(LIST_OTA_TASK_BY_JOB, decode_body(body, "json"))
+    meanings = {"progress_percent", "failure_class"}
+    assert TaskFacts.__annotations__.keys() - meanings <= facts.keys()
+    names = ("task_id", "iot_id", "src_version", "dest_version", "utc_create")
+    assert tuple(facts[name] for name in names) == ("7", "i-1", "1.0", "2.0", "2026-01-02")
+
+
+# --- The module of a package -----------------------------------------------------------------------------------------
+
+LINK = "https://bucket.example.com/f.bin"
+
+
+def package(**fields):
+    return success(FirmwareInfo={"FirmwareId": "f1", "FirmwareUrl": LINK, "MultiFiles": [{"Url": LINK}], **fields})
+
+
+def package_in_xml(fields):
+    links = f"<FirmwareUrl>{LINK}</FirmwareUrl><MultiFiles><Url>{LINK}</Url></MultiFiles>"
+    info = f"<FirmwareInfo><FirmwareId>f1</FirmwareId>{fields}{links}</FirmwareInfo>"
+    return response(f"<QueryOTAFirmwareResponse><Success>true</Success>{info}</QueryOTAFirmwareResponse>")
+
+
+@pytest.mark.parametrize("platform", ["alibaba", "tuya"])
+@pytest.mark.parametrize(
+    ("answer", "response_format", "module"),
+    [
+        (package(ModuleName="ble"), "json", "ble"),
+        (package(moduleName=" ble "), "json", "ble"),
+        (package(), "json", None),
+        (package(ModuleName=""), "json", None),
+        (package(ModuleName=None), "json", None),
+        (package(ModuleName=["ble"]), "json", None),
+        (success(firmwareInfo={"firmwareId": "f1", "moduleName": "ble"}), "json", "ble"),
+        (success(), "json", None),
+        (success(FirmwareInfo={}), "json", None),
+        (success(Data={"FirmwareId": "f1", "ModuleName": "ble"}), "json", None),
+        (refused("iot.firmware.FirmwareNotFound"), "json", None),
+        (refused("iot.ota.FirmwareNotFound"), "json", None),
+        (refused("Iot.Firmware.InvalidFirmwareId"), "json", None),
+        (package_in_xml("<ModuleName>ble</ModuleName>"), "xml", "ble"),
+        (package_in_xml("<ModuleName/>"), "xml", None),
+        (package_in_xml(""), "xml", None),
+    ],
+)
+def test_module_of_a_package(platform, answer, response_format, module):
+    world = World(answer, platform=platform, response_format=response_format)
+    assert read_module(world.client, "f1") == module
+    (request,) = world.conversation.finish()
+    assert (request.params["Action"], request.params["FirmwareId"]) == ("QueryOTAFirmware", "f1")
+
+
+def test_module_of_another_package_is_no_answer():
+    answers = [success(FirmwareInfo={"FirmwareId": "f2", "ModuleName": "ble"})] * 2
+    world = World(*answers)
+    error = world.error(lambda: read_module(world.client, "f1"))
+    assert error.code == "wrong_response"
+
+
+@pytest.mark.parametrize("answer", [package(), package_in_xml("")])
+def test_links_to_a_package_are_no_facts(answer):
+    response_format = "xml" if answer.body.startswith(b"<") else "json"
+    facts = World(answer, response_format=response_format).client.get(QUERY_OTA_FIRMWARE, firmware_id="f1")
+    assert facts.keys() == {"firmware_id", "module_name", "product_key", "src_version", "dest_version"}
+    assert LINK not in str(facts)
+
+
+def test_failure_of_a_package_shows_no_link():
+    answer = refused("Odd", f"cannot read {LINK}?Expires=1&auth_key=x")
+    with pytest.raises(OtaError) as error:
+        read_module(World(answer).client, "f1")
+    assert error.value.detail == "cannot read ***"
