@@ -23,7 +23,7 @@ from .checks import mistakes
 from .clocks import Log, Time
 from .played import Played, Run
 from .rollouts import Rollout, make
-from .service import StandIn
+from .service import asking
 from .truth import Truth
 
 
@@ -76,7 +76,7 @@ def _ignore(line: str) -> None:
 def _runs(rollout: Rollout, log: Log, show: Callable[[str], object], shuffled: bool) -> Iterator[Run]:
     """One run that waits, or one after the other of which each looks once, each on a machine of its own."""
     time = Time(rollout.begins, log)
-    asked: Any = StandIn(rollout, time, log, shuffled)
+    asked: Any = asking(rollout, time, log, shuffled)
     rng = random.Random(rollout.seed + 1)
     previous: dict[str, Any] = {}
     for number in range(_most_runs(rollout)):

@@ -115,8 +115,7 @@ def _world(draft: Draft) -> World:
         if draft.chance(0.5):  # numbers behind lists, versions behind both
             rows, counts, versions = sorted(lags[1:])
             lags = Lags(lags.job, rows, counts, versions)
-    names = frozenset(device.name for device in draft.devices.values())
-    return World(list(draft.devices.values()), draft.batches, lags, frozenset(tells), names)
+    return World(draft.devices, draft.batches, lags, frozenset(tells))
 
 
 # --- Packages --------------------------------------------------------------------------------------------------------

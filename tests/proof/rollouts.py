@@ -155,7 +155,7 @@ def _detail(name: str, rng: random.Random, rollout: Rollout) -> dict[str, Any]:
 
 def _choices(name: str, rng: random.Random) -> dict[str, Any]:
     if name == "errors":
-        kind = rng.choice(("busy", "busy", "busy", "net", "swapped", "page", "tls"))
+        kind = rng.choice(("busy", "busy", "firmware busy", "net", "swapped", "page", "tls"))
         return {"kind": kind, "action": rng.choice((*ACTIONS, "", ""))}
     if name == "denied":
         return {"action": rng.choice(ACTIONS)}

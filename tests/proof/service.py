@@ -2,112 +2,99 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Answers the gate in place of a client, from the world as it is, bent by what goes wrong in this rollout."""
+"""Two who ask the service for a gate: one in place of the whole client, and the client itself, by bytes."""
 
 from __future__ import annotations
 
+import itertools
+import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from email.utils import formatdate
 from typing import Any, Callable
+from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape
 
+from ansible_collections.iotfleet.ota.plugins.module_utils._api import operations
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.credentials import Credentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.facts import no_facts
-from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import Operation
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import Field, Kind, Operation
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.platforms import PLATFORMS
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.request import ServiceConfig
+from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.paging import Listing, listing_problem
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.parallel import MAX_FAILED
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
+from ansible_collections.iotfleet.ota.plugins.module_utils._client.rate_limiter import RateLimiter
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.refresh import RefreshableCredentials
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport import Response
 
-from .clocks import FOREVER, Log, Look, Time
-from .facts import WORDS_OF_SERVICE, Facts
+from .answers import Answers, Row
+from .clocks import EPOCH, Log, Time
 from .rollouts import Rollout
-from .worlds import Task
 
 PAGE = 100
 
 
 class StandIn:
-    """Answers in place of a client."""
+    """Answers in place of a client, without a byte."""
 
     last_failure: OtaError | None = None
 
     def __init__(self, rollout: Rollout, time: Time, log: Log, shuffled: bool = False) -> None:
-        self.rollout = rollout
-        self.world = rollout.world
-        self.trouble = rollout.trouble
+        self.answers = Answers(rollout, time, log, shuffled)
         self.time = time
-        self.log = log
-        self.facts = Facts(rollout)
-        self.slow = self.trouble.get("slow", {}).get("seconds", 0.0)
-        self.shuffled = shuffled
-        self.look: Look | None = None
-        self.flaps = False
-        self.flapped = False  # whether the last look without an error was shown something wrong
-        self.rows_of: dict[tuple[str, float, bool], list[dict[str, Any]]] = {}
 
     @property
     def clock_offset(self) -> float | None:
         """How far the service's clock is ahead of the machine's."""
-        return self.time.offset() if self.look else None
+        return self.time.offset() if self.answers.look else None
 
-    # What the gate calls
-
-    def get(self, operation: Operation, **arguments: Any) -> dict[str, Any] | None:
-        self._ask(operation)
+    def get(self, operation: Operation, **arguments: Any) -> Row | None:
+        """The facts about one object."""
         if operation.action == "QueryOTAFirmware":
-            return self._package(operation, arguments["firmware_id"])
-        batch = self.world.batch(arguments["job_id"])
-        if batch is None or self._troubled("no_job"):
-            return None
-        facts = self.facts.batch(batch, self.time.now)
-        word = self._troubled("undocumented")
-        if word and word["job"]:
-            facts["job_status"] = word["word"]
-        elif self.flaps and self.trouble["flap"]["job"]:
-            others = ("PLANNED", "IN_PROGRESS", "COMPLETED", "CANCELED")
-            facts["job_status"] = others[int(self._chance("flap", f"{batch.job_id} {len(self.log.looks)}") * 4)]
-        return facts
+            package = self.answers.package(operation.action, arguments["firmware_id"])
+            return package and {**no_facts(operation), **package}
+        return self.answers.job(operation.action, arguments["job_id"])
 
     def first_page(self, operation: Operation, size: int = 1, **arguments: Any) -> Listing | None:
-        self._ask(operation)
-        if self._troubled("no_list"):
+        """The first rows of a list."""
+        page = self.answers.page(operation.action, arguments, 1, size)
+        if page is None:
             return None
-        status = arguments.get("task_status")
-        rows = self._rows(arguments["job_id"], counted=bool(status) and size == 1)
-        kept = [row for row in rows if row["task_status"] == status] if status else rows
-        unfiltered = self._troubled("unfiltered")
-        if unfiltered and unfiltered["whole"]:
-            kept = rows
-        total = self._announced(len(rows) if unfiltered else len(kept))
-        return Listing([dict(row) for row in kept[:size]], total, 1, None if total is None else -(-total // size))
+        pages = None if page.announced is None else -(-page.announced // size)
+        return Listing([dict(row) for row in page.rows], page.announced, 1, pages)
 
     def listing(self, operation: Operation, attempts: int = 3, **arguments: Any) -> Listing | None:
+        """A whole list, and what is wrong with it."""
         if "job_id" not in arguments:
-            rows = self._device_rows(operation, arguments)
+            rows = self.answers.device_rows(operation.action, arguments)
             return None if rows is None else Listing(rows, len(rows), 1, 1)
-        found: list[dict[str, Any]] = []
-        number, shown = 0, [{}] * PAGE
-        while number * PAGE < len(shown) or number == 0:  # a page at a time, between which the world goes on
-            self._ask(operation)
-            if self._troubled("no_list"):
+        found: list[Row] = []
+        for number in itertools.count(1):  # a page at a time, between which the world goes on
+            page = self.answers.page(operation.action, arguments, number, PAGE)
+            if page is None:
                 return None
-            shown = self._kept(arguments)
-            shift = 1 if number and self._troubled("shift") else 0
-            found += shown[max(0, number * PAGE - shift) : (number + 1) * PAGE - shift]
-            number += 1
-        total = self._announced(len(shown))
-        page = Listing([dict(row) for row in found], total, number, None if total is None else max(1, -(-total // PAGE)))
-        problem = listing_problem(operation, page, number, found)
+            found += [dict(row) for row in page.rows]
+            if number * PAGE >= page.real:
+                break
+        pages = None if page.announced is None else max(1, -(-page.announced // PAGE))
+        whole = Listing(found, page.announced, number, pages)
+        problem = listing_problem(operation, whole, number, found)
         if problem and attempts > 1:
             self.time.sleep(0.25)
             return self.listing(operation, attempts - 1, **arguments)
-        return page._replace(problem=problem)
+        return whole._replace(problem=problem)
 
-    def rows(self, operation: Operation, **arguments: Any) -> list[dict[str, Any]] | None:
+    def rows(self, operation: Operation, **arguments: Any) -> list[Row] | None:
+        """All rows of a list."""
         listing = self.listing(operation, **arguments)
         return listing.rows if listing else None
 
     def map(
         self, query: Callable[[Any], Any], items: Sequence[Any], sequential: bool = False
     ) -> tuple[list[Any], OtaError | None]:
+        """One question about many, one after the other."""
         answers, failures = [], []
         for item in items:
             try:
@@ -121,174 +108,165 @@ class StandIn:
     def cancel(self) -> None:
         """Nobody waits here."""
 
-    # What goes wrong
 
-    def _ask(self, operation: Operation) -> None:
-        known = self.look
-        self.look = self.log.ask(operation.action, self.time.now)
-        if self.look is not known:
-            self._begin(known)
-        if self.slow:
-            self.time.sleep(self.slow)
-            self.look.moments.append(self.time.now)
-        if self._troubled("hang"):
-            self.look.errors.append("hang")
-            self.time.sleep(FOREVER)
-        error = self._error(operation.action)
-        if error:
-            self._fail(error, operation)
+# --- By bytes --------------------------------------------------------------------------------------------------------
 
-    def _fail(self, error: OtaError, operation: Operation, about: str = "all") -> None:
-        assert self.look
-        if about == "all":
-            self.look.errors.append(f"{operation.action} {error.code}")
-        else:
-            self.look.refused.append(about)
-        raise error.with_context(action=operation.action, attempts=1)
-
-    def _begin(self, before: Look | None) -> None:
-        """A look begins, and maybe one that is shown something wrong."""
-        self.rows_of = {}
-        if before and not before.errors:
-            self.flapped = self.flaps
-        detail = self.trouble.get("flap")
-        self.flaps = False
-        if detail and not self.flapped and self._chance("flap", str(len(self.log.looks))) < detail["often"]:
-            self.flaps = True
-            self._bend("flap")
-
-    def _bend(self, name: str) -> None:
-        if self.look:
-            self.look.bent.add(name)
-
-    def _error(self, action: str) -> OtaError | None:
-        detail = self._troubled("errors", note=False)
-        if detail and detail["action"] in ("", action):
-            return ERRORS[detail["kind"]]()
-        if self._troubled("revoked", note=False):
-            return an_error("InvalidAccessKeyId.Inactive", affects_all=True)
-        detail = self._troubled("denied", note=False)
-        if detail and detail["action"] == action:
-            return an_error("NoPermission", affects_all=True)
-        return None
-
-    def _troubled(self, name: str, note: bool = True) -> dict[str, Any] | None:
-        """What is known of this trouble while it lasts."""
-        detail: dict[str, Any] | None = self.trouble.get(name)
-        if not detail or not detail["at"] <= self.time.now < detail["until"]:
-            return None
-        if note:
-            self._bend(name)
-        return detail
-
-    def _chance(self, name: str, what: str) -> float:
-        return random.Random(f"{self.trouble[name]['seed']} {what}").random()
-
-    # Answers
-
-    def _package(self, operation: Operation, firmware_id: str) -> dict[str, Any] | None:
-        answer = next(
-            batch.package for batch in self.world.batches if batch.package.firmware_id == firmware_id
-        )
-        if answer.answer == "denied":
-            self._fail(an_error("NoPermission", affects_all=True), operation, "package")
-        if answer.answer == "unknown":
-            return None
-        told = answer.answer == "tells"
-        return {
-            **no_facts(operation),
-            "firmware_id": firmware_id,
-            "module_name": answer.module if told else None,
-            "product_key": answer.product,
-            "dest_version": answer.dest,
-        }
-
-    def _kept(self, arguments: dict[str, Any]) -> list[dict[str, Any]]:
-        rows, status = self._rows(arguments["job_id"]), arguments.get("task_status")
-        names = arguments.get("device_names")
-        rows = [row for row in rows if row["task_status"] == status] if status else rows
-        return [row for row in rows if row["device_name"] in names] if names else rows
-
-    def _rows(self, job_id: str, counted: bool = False) -> list[dict[str, Any]]:
-        """The tasks of a batch as the service shows them at this moment."""
-        moment = (job_id, self.time.now, counted)
-        if moment not in self.rows_of:
-            self.rows_of[moment] = self._read(job_id, counted)
-        return self.rows_of[moment]
-
-    def _read(self, job_id: str, counted: bool) -> list[dict[str, Any]]:
-        batch = self.world.batch(job_id)
-        assert batch
-        tasks = self.world.shown(batch, self.time.now, counted)
-        hidden = self._troubled("hidden")
-        if hidden:
-            tasks = [task for task in tasks if self._chance("hidden", task.task_id) >= hidden["share"]]
-        rows = [self._row(batch.job_id, task, counted) for task in tasks]
-        if self._troubled("shrinks", note=len(rows) > 1):
-            rows = rows[:-1]
-        if self._troubled("repeated", note=len(rows) > 1) and len(rows) > 1:
-            rows[-1] = rows[0]
-        if self.shuffled:
-            random.Random(f"{self.rollout.seed} {self.time.now}").shuffle(rows)
-        return rows
-
-    def _row(self, job_id: str, task: Task, counted: bool) -> dict[str, Any]:
-        row = self.facts.task(job_id, task, self.time.now, counted)
-        if self.flaps and not self.trouble["flap"]["job"]:
-            look = f"{task.task_id} {len(self.log.looks)}"
-            if self._chance("flap", look) < self.trouble["flap"]["share"]:
-                row = {**row, "task_status": STATUSES[int(self._chance("flap", f"{look} state") * len(STATUSES))]}
-        for name in ("undocumented", "nameless"):
-            detail = self._troubled(name, note=False)
-            if detail and not detail.get("job") and self._chance(name, task.task_id) < detail["share"]:
-                self._bend(name)
-                row = {**row, **({"device_name": None} if name == "nameless" else {"task_status": detail["word"]})}
-        return row
-
-    def _announced(self, number: int) -> int | None:
-        if self._troubled("no_total"):
-            return None
-        short = self._troubled("short")
-        return max(0, number + short["by"]) if short else number
-
-    def _device_rows(self, operation: Operation, arguments: dict[str, Any]) -> list[dict[str, Any]] | None:
-        self._ask(operation)
-        device = self.world.device((arguments["product_key"], arguments["device_name"]))
-        if device is None or device.iot.at(self.time.now - self.world.lags.versions) is None:
-            return None
-        if operation.action == "ListOTAUnfinishedTaskByDevice":
-            return self.facts.open_tasks(device, self.time.now, arguments.get("module_name"))
-        rows = self.facts.versions(device, self.time.now)
-        if device.unreadable:
-            self._bend("unreadable")
-            if device.unreadable == "refused":
-                self._fail(an_error("InvalidParameter", detail=WORDS_OF_SERVICE), operation, device.name)
-            if device.unreadable == "busy":
-                self._fail(an_error("iot.system.SystemException", Retry.LATER, detail=WORDS_OF_SERVICE), operation, device.name)
-            if device.unreadable == "nothing":
-                return []
-            name = {"other": "module_name", "blank": "module_version"}[device.unreadable]
-            rows = [{**row, name: {"other": "another", "blank": None}[device.unreadable]} for row in rows]
-        if self.shuffled:
-            rows.reverse()
-        return rows
-
-
-STATUSES = ("CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS", "SUCCEEDED", "FAILED", "CANCELED")
-
-
-def an_error(
-    code: str, retry: Retry = Retry.NEVER, affects_all: bool = False, detail: str | None = None
-) -> OtaError:
-    """An error as the client raises it."""
-    cause = f"it was refused with {code}" + (f": {detail}" if detail else "")
-    return OtaError(cause, code=code, hint="try", retry=retry, affects_all=affects_all, detail=detail)
-
-
-ERRORS: dict[str, Callable[[], OtaError]] = {
-    "busy": lambda: an_error("ServiceUnavailable", Retry.LATER),
-    "net": lambda: an_error("timeout", Retry.LATER),
-    "swapped": lambda: an_error("wrong_response", Retry.ONCE),
-    "page": lambda: an_error("html_response"),
-    "tls": lambda: an_error("certificate", affects_all=True),
+OPERATIONS: Mapping[str, Operation] = {
+    operation.action: operation for operation in vars(operations).values() if isinstance(operation, Operation)
 }
+#: Errors of the way to the service, which come without an answer.
+WITHOUT_ANSWER = ("timeout", "certificate")
+ABSENT = {
+    "QueryOTAJob": "iot.firmware.InvalidOTAJobId",
+    "ListOTATaskByJob": "iot.firmware.InvalidOTAJobId",
+    "QueryOTAFirmware": "iot.firmware.FirmwareNotFound",
+    "ListOTAModuleVersionsByDevice": "iot.device.NotExistedDevice",
+    "ListOTAUnfinishedTaskByDevice": "iot.device.NotExistedDevice",
+}
+
+
+class OneByOne(Client):
+    """The real client, which asks one question after the other, so that a run can be repeated."""
+
+    answers: Answers
+
+    def map(self, query: Any, items: Any, sequential: bool = False) -> Any:
+        return super().map(query, items, sequential=True)
+
+    def _call_service(self, operation: Operation, arguments: Any, read: Any) -> Any:
+        try:
+            return super()._call_service(operation, arguments, read)
+        except OtaError as error:
+            if self.answers.look and not operation.is_not_found(error.code) and not self.answers.look.refused:
+                self.answers.look.errors.append(f"{operation.action} {error.code}")
+            raise
+
+
+class Wire:
+    """A transport without sockets: what is sent is answered from the world, in one of the dialects."""
+
+    def __init__(self, answers: Answers, dialect: str, kind: str, rng: random.Random) -> None:
+        self.answers = answers
+        self.lower = dialect == "tuya"
+        self.xml = kind == "xml"
+        self.rng = rng
+
+    def send(self, method: str, url: str, timeout: float, headers: Mapping[str, str]) -> Response:
+        """Answer a request; what takes longer than ``timeout`` hangs."""
+        query = dict(parse_qsl(url.partition("?")[2], keep_blank_values=True, strict_parsing=True))
+        action = query.get("Action") or {name.lower(): text for name, text in headers.items()}["x-acs-action"]
+        try:
+            status, content = 200, self._content(OPERATIONS[action], query)
+        except OtaError as error:
+            if error.code in WITHOUT_ANSWER:
+                raise
+            status, content = _refusal(error)
+        body = content if isinstance(content, str) else self._written(action, content)
+        now = EPOCH + self.answers.time.now
+        return Response(status, {"date": formatdate(now, usegmt=True)}, body.encode())
+
+    def cancel(self) -> None:
+        """Nobody waits here."""
+
+    def _content(self, operation: Operation, query: Mapping[str, str]) -> dict[str, Any]:
+        """What an answer holds, by its names on the wire."""
+        arguments = {ours: query[wire] for ours, wire in operation.parameters.items() if wire in query}
+        base: dict[str, Any] = {"RequestId": "R-1", "Success": True}
+        if operation.action in ("QueryOTAJob", "QueryOTAFirmware"):
+            ask, name = (self.answers.job, "job_id") if operation.action == "QueryOTAJob" else (self.answers.package, "firmware_id")
+            facts = ask(operation.action, arguments[name])
+            return {**base, operation.data: _on_wire(operation.fields, facts)} if facts else _absent(operation)
+        if "job_id" in arguments:
+            number, size = int(arguments.get("page", 1)), int(arguments.get("page_size", PAGE))
+            page = self.answers.page(operation.action, arguments, number, size)
+            if page is None:
+                return _absent(operation)
+            paging = {"Total": page.announced, "CurrentPage": number, "PageSize": size}
+            paging["PageCount"] = None if page.announced is None else -(-page.announced // size)
+            rows = list(page.rows)
+        else:
+            found = self.answers.device_rows(operation.action, arguments)
+            if found is None:
+                return _absent(operation)
+            paging, rows = {"Total": len(found), "CurrentPage": 1, "PageSize": 200, "PageCount": 1}, found
+        listed = {operation.wrapper: [_on_wire(operation.fields, row) for row in rows]}
+        told = {name: value for name, value in paging.items() if value is not None}
+        return {**base, **told, "Data": listed}
+
+    def _written(self, action: str, content: dict[str, Any]) -> str:
+        if self.xml:
+            root = "Error" if "Success" not in content else f"{action}Response"
+            return f"<?xml version='1.0' encoding='UTF-8'?><{root}>{''.join(_xml(content))}</{root}>"
+        mixed = action == "ListOTAModuleVersionsByDevice" and self.rng.random() < 0.5
+        return json.dumps(_lowered(content, mixed) if self.lower or mixed else content)
+
+
+def _refusal(error: OtaError) -> tuple[int, dict[str, Any] | str]:
+    """An error as an answer."""
+    if error.code == "html_response":
+        return 200, "<html><body>Welcome</body></html>"
+    if error.code == "wrong_response":
+        return 200, {"RequestId": "R-1", "Success": True, "Data": {"JobId": "another", "FirmwareId": "another"}}
+    if error.code.startswith("iot."):
+        return 200, {"RequestId": "R-1", "Success": False, "Code": error.code, "ErrorMessage": error.detail or "忙"}
+    status = {"ServiceUnavailable": 503, "InvalidParameter": 400}.get(error.code, 403)
+    return status, {"RequestId": "R-1", "HostId": "iot.example.com", "Code": error.code, "Message": error.detail or "no"}
+
+
+def _absent(operation: Operation) -> dict[str, Any]:
+    return {"RequestId": "R-1", "Success": False, "Code": ABSENT[operation.action], "ErrorMessage": "不存在"}
+
+
+def _on_wire(fields: Sequence[Field], facts: Row) -> dict[str, Any]:
+    """Facts by their names on the wire; what is not known is missing."""
+    found: dict[str, Any] = {}
+    for field in fields:
+        value = facts.get(field.name)
+        if value is None or value == []:
+            continue
+        found[field.wire] = {field.wrapper: value} if field.kind is Kind.TEXTS else value
+    return found
+
+
+def _lowered(value: Any, some: bool) -> Any:
+    """All names with a small first letter, or, as in one sample, only some."""
+    if isinstance(value, list):
+        return [_lowered(item, some) for item in value]
+    if not isinstance(value, dict):
+        return value
+    kept = ("Data", "SimpleOTAModuleInfo", "PageSize") if some else ()
+    return {
+        name if name in kept else name[:1].lower() + name[1:]: _lowered(item, some) for name, item in value.items()
+    }
+
+
+def _xml(content: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in content.items():
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, dict):
+                inner = "".join(_xml(item))
+            else:
+                inner = escape(str(item).lower() if isinstance(item, bool) else str(item))
+            yield f"<{name}>{inner}</{name}>"
+
+
+def asking(rollout: Rollout, time: Time, log: Log, shuffled: bool = False) -> StandIn | OneByOne:
+    """Who asks for the gate in this rollout."""
+    if rollout.wire is None:
+        return StandIn(rollout, time, log, shuffled)
+    dialect, kind = rollout.wire
+    rng = random.Random(rollout.seed)
+    answers, nonces = Answers(rollout, time, log, shuffled, logs=False), itertools.count()
+    service = ServiceConfig(PLATFORMS[dialect], "https://iot.example.com/", "cn-shanghai", None, kind, retries=2)
+    client = OneByOne(
+        service,
+        RefreshableCredentials.of_key(Credentials("key", "secret")),
+        Wire(answers, dialect, kind, rng),  # type: ignore[arg-type]
+        RateLimiter(0, time.steady, time.sleep),
+        lambda line: None,
+        wall=time.wall,
+        jitter=rng.random,
+        nonce=lambda: next(nonces),
+    )
+    client.answers = answers
+    return client

@@ -10,7 +10,7 @@ All times are seconds of one clock, the service's, which begins when the first b
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 V = TypeVar("V")
@@ -158,15 +158,19 @@ class World(NamedTuple):
     and ``module`` of open tasks.
     """
 
-    devices: Sequence[Device]
+    known: Mapping[tuple[str, str], Device]
     batches: Sequence[Batch]
     lags: Lags
     tells: frozenset[str]
-    names: frozenset[str]
+
+    @property
+    def devices(self) -> list[Device]:
+        """All devices that ever have a name."""
+        return list(self.known.values())
 
     def device(self, key: tuple[str, str]) -> Device | None:
         """The device of a product and a name."""
-        return next((device for device in self.devices if device.key == key), None)
+        return self.known.get(key)
 
     def batch(self, job_id: str) -> Batch | None:
         """The batch of an ID."""
