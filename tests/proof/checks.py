@@ -83,7 +83,12 @@ def _wrongly_failed(played: Played) -> Iterator[str]:
     if not truth.broken(window) and not (bent & {"hidden"} and played.reason == "too_few_devices"):
         yield f"it failed for {played.reason}, and in truth the policy is kept, or can still be"
     states = {state for t in window for state in truth.devices.states(t).values()}
-    if all(truth.canceled(t) for t in window) and states <= {1, 2, 8} and not bent and played.reason != "batch_canceled":
+    if (
+        all(truth.canceled(t) for t in window)
+        and states <= {1, 2, 8}
+        and not bent
+        and played.reason != "batch_canceled"
+    ):
         yield f"it failed for {played.reason}, and a batch was canceled"
 
 
@@ -166,7 +171,8 @@ def too_early(played: Played) -> Iterator[str]:
         if not look.errors and (flaps or not passed or truth.kept(moments)):
             confirmed, since = confirmed + 1, look.moments[0]
     if confirmed < options["confirmations"]:
-        yield f"it {played.verdict} after it was so in {confirmed} looks, and {options['confirmations']} must confirm it"
+        needed = options["confirmations"]
+        yield f"it {played.verdict} after it was so in {confirmed} looks, and {needed} must confirm it"
     soak = options.get("soak", 0.0)
     if passed and since > ended - soak + EPSILON:
         yield f"it passed {ended - since:.1f} s after it was kept, and the soak is {soak:.1f} s"
@@ -195,7 +201,9 @@ def given_up(played: Played) -> Iterator[str]:
     since = played.deadline - played.grace - options.get("soak", 0) - looks - 5
     if since < rollout.begins or not _is_settled(played, since):
         return
-    if truth.kept([since]) or truth.bounds.breaks(choose(truth.devices.states(since, sight=True).values(), BEST[0]), True):
+    if truth.kept([since]) or truth.bounds.breaks(
+        choose(truth.devices.states(since, sight=True).values(), BEST[0]), True
+    ):
         yield f"it is {played.verdict}, and nothing has changed in the last {played.deadline - since:.0f} s"
 
 
@@ -221,9 +229,10 @@ def wrong_times(played: Played) -> Iterator[str]:
     """A wait that does not end, and looks that come too often."""
     rollout, last, wait = played.rollout, played.last, played.rollout.options["wait_timeout"]
     lost = LOST_BETWEEN_RUNS * (len(played.runs) - 1)
-    if last.machine.waits and last.ended > played.deadline + lost + EPSILON:
-        if last.ended > max(played.deadline + lost, last.began) + EPSILON + (wait if len(played.runs) > 1 else 0.0):
-            yield f"it ended {last.ended - played.deadline:.6f} s after its deadline"
+    # A run that begins after the deadline of those before it has one look.
+    end = max(played.deadline + lost, last.began + wait if last.began > played.deadline else 0.0)
+    if last.machine.waits and last.ended > end + EPSILON:
+        yield f"it ended {last.ended - played.deadline:.6f} s after its deadline"
     if not last.machine.waits and not last.result["final"]:
         yield f"after {len(played.runs)} runs, beyond the deadline, there is still no final verdict"
     for run in played.runs:
@@ -256,4 +265,3 @@ def too_curious(played: Played) -> Iterator[str]:
     asked = sum(look.asked["QueryOTAFirmware"] for look in played.looks)
     if all(batch.package.answer == "tells" for batch in world.batches) and asked > batches * len(played.runs):
         yield f"it asked QueryOTAFirmware {asked} times about {batches} batches in {len(played.runs)} runs"
-

@@ -45,7 +45,7 @@ class Life:
         self.tasks: list[Task] = []
         known = device.versions.get(batch.package.module)
         self.source = (known and known.at(created)) or batch.package.source
-        self.target = batch.package.dest
+        self.target = batch.package.reported
 
     def some(self, least: float = 0.0, most: float = 2.0) -> float:
         """A time in the order of the pace."""

@@ -4,14 +4,14 @@
 
 """What each device of a rollout really is at a moment, as far as anybody could see. It knows nothing of the gate.
 
-A device is judged by the latest of its tasks within a batch, and by the worst over the batches. Its task is proved by the
-version of that batch's module, on that device of that product. Where a right gate may see one thing or another, because
-that depends on when it asked before, both are possible:
+A device is judged by the latest of its tasks within a batch, and by the worst over the batches. Its task is proved by
+the version of that batch's module, on that device of that product. Where a right gate may see one thing or another,
+because that depends on when it asked before, both are possible:
 
 * A device that has been on the target, and is on its old version again while it could still be late, is either.
 * A device with an unfinished task in one batch may not have been asked for its version in another.
 * A task that vanished before the first look was never known.
-* Where it depends on the moment at which an open task was seen whether a batch's module can be known, it may be unknown.
+* Where it depends on when an open task was seen whether a batch's module can be known, it may be unknown.
 * A device without a task, where batches bring several modules, is on some of the targets and not on others.
 """
 
@@ -23,7 +23,7 @@ from itertools import product as pairs
 from .bounds import CANCELED, FAILED, NOT_YET, PENDING, SUCCEEDED, worst_of
 from .clocks import Look
 from .rollouts import Rollout
-from .versions import matches
+from .versions import matches, proves
 from .worlds import EVER, FINISHED_BATCH, UNFINISHED, Batch, Device, Task
 
 Key = tuple[str, str]
@@ -139,7 +139,9 @@ class Devices:
 
     def state(self, key: Key, t: float, sight: bool) -> int:
         """What one device may be, as a sum of states."""
-        found = [(batch, state) for batch, tasks in self.tasks.get(key, ()) if (state := self._task(batch, tasks, t, sight))]
+        found = [
+            (batch, state) for batch, tasks in self.tasks.get(key, ()) if (state := self._task(batch, tasks, t, sight))
+        ]
         if not found:
             return self._without_task(key, t, sight)
         result = 0
@@ -242,25 +244,20 @@ class Devices:
         if line is None or version is None:
             return PENDING
         mode, dest = self.options.get("version_match", "exact"), batch.package.dest
-        told = "sources" in self.world.tells
-        alike = matches(mode, version, dest)
-        if alike == "yes" and (version == dest or version != task.source or not told):
+        told = [task.source] if "sources" in self.world.tells else []
+        before = [*told, *([batch.package.source] if batch.told.get("src_versions") else [])]
+        if proves(mode, version, dest, before):
             return SUCCEEDED
-        if alike == "maybe" or (alike == "yes" and version == task.source):
-            return SUCCEEDED | FAILED | PENDING
-        source = task.source if told else None
-        could_be_late = source is not None and matches(mode, version, source) != "no"
-        if not could_be_late:  # where nothing tells the old version, a package may
-            unsure = not told and version == task.source and batch.told.get("src_versions")
-            return FAILED | (PENDING if unsure else 0)
+        if version not in before:
+            return FAILED
         grace = self.options["version_grace"]
         was_there = any(
-            matches(mode, value, dest) != "no"
+            matches(mode, value, dest)
             for moment, value in zip(line.moments, line.values)
             if value is not None and moment <= seen
         )
         if t < since + grace:
-            return PENDING | (FAILED if was_there else 0)
+            return PENDING | (FAILED if was_there or version not in told else 0)
         late = max(since, self.first_look if not task.told_modified else since) + grace + self.world.lags.rows
         return FAILED | (PENDING if t < late + (0 if task.told_modified else self._slack) else 0)
 
@@ -301,9 +298,15 @@ class Devices:
         for module in self.modules(batch):
             line = None if module is None else device.versions.get(module)
             version = line.at(t - self.world.lags.versions) if line else None
-            mode = self.options.get("version_match", "exact")
-            found.add("no" if version is None else matches(mode, version, batch.package.dest))
+            found.add("no" if version is None else self._proves_alone(batch, version))
         return found.pop() if len(found) == 1 else "maybe"
+
+    def _proves_alone(self, batch: Batch, version: str) -> str:
+        """Whether a version proves that a device without a task is on that of a batch."""
+        mode, dest = self.options.get("version_match", "exact"), batch.package.dest
+        if not matches(mode, version, dest):
+            return "no"
+        return "yes" if proves(mode, version, dest, [batch.package.source]) else "maybe"
 
     # The end
 
@@ -313,7 +316,7 @@ class Devices:
 
     def ended(self) -> float:
         """When the last of the batches ended."""
-        return max(batch.ended for batch in self.world.batches)
+        return max((batch.ended for batch in self.world.batches), default=EVER)
 
     def settled_at(self) -> float:
         """When anybody could see that, and the last of the tasks."""

@@ -10,7 +10,7 @@ import json
 import math
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Callable, NamedTuple
 
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate
@@ -60,26 +60,40 @@ def _played(rollout: Rollout, show: Callable[[str], object] | None, shuffled: bo
     log = Log()
     runs: list[Run] = []
     try:
-        for run in _runs(rollout, log, show or _ignore, shuffled):
-            runs.append(run)
+        runs.extend(_runs(rollout, log, show or _ignore, shuffled))
     except Exception as error:  # whatever it is, the gate must not end so
         if show:
             raise
-        return Played(rollout, Truth(rollout, log.looks), log.looks, runs), [f"it ends with {type(error).__name__}: {error}"]
+        why = [f"it ends with {type(error).__name__}: {error}"]
+        return Played(rollout, Truth(rollout, log.looks), log.looks, runs), why
     return Played(rollout, Truth(rollout, log.looks), log.looks, runs), []
+
+
+def play_with(rollout: Rollout, gaps: Iterable[float]) -> Played:
+    """Let gates judge a rollout, one after each of the ``gaps`` and a last one, until the verdict is final."""
+    log = Log()
+    runs = list(_runs(rollout, log, _ignore, shuffled=False, gaps=gaps))
+    return Played(rollout, Truth(rollout, log.looks), log.looks, runs)
 
 
 def _ignore(line: str) -> None:
     """Nobody reads along."""
 
 
-def _runs(rollout: Rollout, log: Log, show: Callable[[str], object], shuffled: bool) -> Iterator[Run]:
+def _runs(
+    rollout: Rollout,
+    log: Log,
+    show: Callable[[str], object],
+    shuffled: bool,
+    gaps: Iterable[float] | None = None,
+) -> Iterator[Run]:
     """One run that waits, or one after the other of which each looks once, each on a machine of its own."""
     time = Time(rollout.begins, log)
     asked: Any = asking(rollout, time, log, shuffled)
     rng = random.Random(rollout.seed + 1)
     previous: dict[str, Any] = {}
-    for number in range(_most_runs(rollout)):
+    usual = (rollout.interval * rng.uniform(0.5, 1.5) for _number in range(_most_runs(rollout)))
+    for number, gap in enumerate((*gaps, 0.0) if gaps is not None else usual):
         machine = rollout.machines[min(number, len(rollout.machines) - 1)]
         time.machine = machine
         log.run, log.open = number, False
@@ -92,7 +106,7 @@ def _runs(rollout: Rollout, log: Log, show: Callable[[str], object], shuffled: b
         if machine.waits or result["final"]:
             return
         previous = json.loads(json.dumps(result))
-        time.now += rollout.interval * rng.uniform(0.5, 1.5)
+        time.now += gap
 
 
 def _options(rollout: Rollout, previous: dict[str, Any], waits: bool, shuffled: bool) -> GateOptions:

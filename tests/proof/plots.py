@@ -87,7 +87,10 @@ def crowd(rng: random.Random) -> Plot:
     batch = _batch(draft, 0, package)
     moment = batch.started + rng.uniform(0, draft.pace)
     done = Line([(batch.started, Step("QUEUED")), (moment, Step("SUCCEEDED", "100.00", ""))])
-    source, target = Line[Any]([(-10.0, package.source)]), Line[Any]([(-10.0, package.source), (moment, package.dest)])
+    source, target = (
+        Line[Any]([(-10.0, package.source)]),
+        Line[Any]([(-10.0, package.source), (moment, package.reported)]),
+    )
     odd = {"healthy": 0, "few": rng.randint(1, 3), "random": rng.randint(1, 9)}[draft.mood]
     for place in range(number):
         device = draft.device(package.product, f"p-{place:03}")
@@ -125,7 +128,7 @@ def _packages(draft: Draft) -> list[Package]:
     rng, plot = draft.rng, draft.name
     module = rng.choice(("default", "default", *MODULES))
     one, two, three = draft.versions
-    first = Package("f0", "k1", module, one, two)
+    first = Package("f0", "k1", module, one, two, two)
     if plot in ("one batch", "a crowd"):
         found = [first]
     elif plot in ("devices of their own", "the same devices"):
@@ -151,7 +154,13 @@ def _packages(draft: Draft) -> list[Package]:
         answers[package.firmware_id] = rng.choices(("tells", "silent", "denied", "unknown"), (85, 6, 5, 4))[0]
     for word in set(answers.values()) - {"tells"}:
         draft.kinds.add(f"package {word}")
-    return [package._replace(answer=answers[package.firmware_id]) for package in found]
+    plain = plot in ("a chain", "a conflict") or draft.chance(0.9)
+    form = "{}" if plain else rng.choice(("v{}", "{}+7", "{}+7", "{}-7", "{}.7"))
+    if form != "{}":
+        draft.kinds.add("versions in another form")
+    return [
+        package._replace(answer=answers[package.firmware_id], reported=form.format(package.dest)) for package in found
+    ]
 
 
 def _add_decoys(draft: Draft, device: Device, packages: Sequence[Package]) -> None:
@@ -268,4 +277,3 @@ def _finish(draft: Draft, batch: Batch) -> None:
         draft.kinds.add("batch canceled")
     settle(batch, canceled_at)
     draft.batches.append(batch)
-

@@ -46,6 +46,8 @@ def draw(rng: random.Random, plot: Plot, interval: float) -> dict[str, Any]:
         "version_match": (0.12, rng.choice(("ignore_build", "prefix"))),
         "module_name": (0.2, None),
     }
+    if "versions in another form" in plot.kinds and rng.random() < 0.7:
+        options["version_match"] = rng.choice(("ignore_build", "ignore_build", "prefix"))
     if "a chain" in plot.kinds or "dynamic" in plot.kinds:
         options["wait_timeout"] = round(interval * rng.uniform(6.0, 16.0), 1)
     options.update({name: value for name, (chance, value) in chances.items() if rng.random() < chance})

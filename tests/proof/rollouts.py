@@ -89,7 +89,10 @@ class Rollout(NamedTuple):
         if "expected_devices" not in self.options:
             return None
         entries = self.options["expected_devices"]
-        return [(None, entry) if isinstance(entry, str) else (entry["product_key"], entry["device_name"]) for entry in entries]
+        return [
+            (None, entry) if isinstance(entry, str) else (entry["product_key"], entry["device_name"])
+            for entry in entries
+        ]
 
 
 def make(seed: int) -> Rollout:
@@ -106,9 +109,7 @@ def make(seed: int) -> Rollout:
     trouble = {name: {} for name, often in TROUBLES.items() if rng.random() * 1000 < often}
     if rng.random() < 0.3:
         trouble = {}
-    rollout = Rollout(
-        seed, plot.world, plot.kinds, options, job_ids, begins, interval, machines, trouble, wire
-    )
+    rollout = Rollout(seed, plot.world, plot.kinds, options, job_ids, begins, interval, machines, trouble, wire)
     for name in trouble:
         trouble[name] = _detail(name, rng, rollout)
     _set_unreadable(rng, rollout)
@@ -215,4 +216,3 @@ def _has_gap(rollout: Rollout) -> bool:
         last = moment
         begun.add(job_id)
     return False
-

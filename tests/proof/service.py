@@ -173,7 +173,11 @@ class Wire:
         arguments = {ours: query[wire] for ours, wire in operation.parameters.items() if wire in query}
         base: dict[str, Any] = {"RequestId": "R-1", "Success": True}
         if operation.action in ("QueryOTAJob", "QueryOTAFirmware"):
-            ask, name = (self.answers.job, "job_id") if operation.action == "QueryOTAJob" else (self.answers.package, "firmware_id")
+            ask, name = (
+                (self.answers.job, "job_id")
+                if operation.action == "QueryOTAJob"
+                else (self.answers.package, "firmware_id")
+            )
             facts = ask(operation.action, arguments[name])
             return {**base, operation.data: _on_wire(operation.fields, facts)} if facts else _absent(operation)
         if "job_id" in arguments:
@@ -210,7 +214,12 @@ def _refusal(error: OtaError) -> tuple[int, dict[str, Any] | str]:
     if error.code.startswith("iot."):
         return 200, {"RequestId": "R-1", "Success": False, "Code": error.code, "ErrorMessage": error.detail or "忙"}
     status = {"ServiceUnavailable": 503, "InvalidParameter": 400}.get(error.code, 403)
-    return status, {"RequestId": "R-1", "HostId": "iot.example.com", "Code": error.code, "Message": error.detail or "no"}
+    return status, {
+        "RequestId": "R-1",
+        "HostId": "iot.example.com",
+        "Code": error.code,
+        "Message": error.detail or "no",
+    }
 
 
 def _absent(operation: Operation) -> dict[str, Any]:
@@ -235,9 +244,7 @@ def _lowered(value: Any, some: bool) -> Any:
     if not isinstance(value, dict):
         return value
     kept = ("Data", "SimpleOTAModuleInfo", "PageSize") if some else ()
-    return {
-        name if name in kept else name[:1].lower() + name[1:]: _lowered(item, some) for name, item in value.items()
-    }
+    return {name if name in kept else name[:1].lower() + name[1:]: _lowered(item, some) for name, item in value.items()}
 
 
 def _xml(content: Mapping[str, Any]) -> Iterator[str]:

@@ -6,16 +6,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 
-def matches(mode: str, reported: str, target: str) -> str:
-    """``yes``, ``no``, or ``maybe`` where it is left open here."""
-    if reported == target:
-        return "yes"
-    if mode == "exact":
-        return "no"
+
+def matches(mode: str, reported: str, target: str) -> bool:
+    """Whether one version stands for the other."""
     if mode == "ignore_build":
-        one, two = reported.partition("+")[0], target.partition("+")[0]
-        return "yes" if one == two else "maybe" if one.lstrip("vV") == two.lstrip("vV") else "no"
-    if reported.startswith(target) or target.startswith(reported) or reported.lstrip("vV") == target.lstrip("vV"):
-        return "maybe"
-    return "no"
+        return _plain(reported) == _plain(target)
+    if mode == "prefix":
+        following = reported[len(target) : len(target) + 1]
+        return reported.startswith(target) and not following.isalnum()
+    return reported == target
+
+
+def proves(mode: str, reported: str, target: str, sources: Iterable[str]) -> bool:
+    """Whether a version proves an update, which it does not where the version before would, too."""
+    if reported == target:
+        return True
+    return matches(mode, reported, target) and not any(matches(mode, source, target) for source in sources)
+
+
+def _plain(version: str) -> str:
+    return version.partition("+")[0].strip().removeprefix("v")

@@ -49,13 +49,17 @@ class Step(NamedTuple):
 
 
 class Package(NamedTuple):
-    """A package: what it is for, and whether the service tells its module, is silent, denies it or forgot it."""
+    """A package: what it is for, and whether the service tells its module, is silent, denies it or forgot it.
+
+    ``reported`` is what devices report that run it: its version, or another form of that.
+    """
 
     firmware_id: str
     product: str
     module: str
     source: str
     dest: str
+    reported: str
     answer: str = "tells"
 
 
