@@ -89,9 +89,9 @@ from ansible.errors import AnsibleFilterError
 
 from ..module_utils._errors import OtaError
 from ..module_utils._validation import invalid_option
+from ..plugin_utils._rollout.policy import VERSION_FIELDS, Policy, read_policy
+from ..plugin_utils._rollout.results import snapshot_from_results
 from ..plugin_utils._verdict.history import read_history
-from ..plugin_utils._verdict.policy import Policy, read_policy
-from ..plugin_utils._verdict.snapshot import snapshot_from_results
 from ..plugin_utils._verdict.verdict import judge
 
 
@@ -101,7 +101,7 @@ def rollout_verdict(
     """The verdict on the ``results`` of modules."""
     try:
         options = _read_options(policy or {})
-        snapshot = snapshot_from_results(results, options["scope"])
+        snapshot = snapshot_from_results(results)
         history = read_history(previous, [job.job_id for job in snapshot.jobs])
         return judge(snapshot, read_policy(options), history).to_result()
     except OtaError as error:
@@ -109,16 +109,10 @@ def rollout_verdict(
 
 
 def _read_options(policy: Any) -> dict[str, Any]:
-    """The options of a policy; their scope is the module whose versions count."""
-    known = {*Policy._fields, "versions"} - {"scope", "verify_versions"}
-    _check_names("the policy", policy, known)
-    versions = policy.get("versions") or {}
-    _check_names("versions", versions, {"verify", "module_name"})
-    return {
-        **policy,
-        "verify_versions": versions.get("verify", True),
-        "scope": versions.get("module_name") or "default",
-    }
+    """The options of a policy, which has none that is not known."""
+    _check_names("the policy", policy, {*Policy._fields, "versions"} - {"scope", *VERSION_FIELDS.values()})
+    _check_names("versions", policy.get("versions") or {}, set(VERSION_FIELDS))
+    return {**policy}
 
 
 def _check_names(what: str, given: Any, known: set[str]) -> None:

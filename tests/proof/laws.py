@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import JOB_STATUSES, TASK_STATUSES
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import read_policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import read_policy
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     NEW,
     NOW,

@@ -17,7 +17,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GateOptions
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import read_history
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import read_policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import read_policy
 
 from .checks import mistakes
 from .clocks import Log, Time

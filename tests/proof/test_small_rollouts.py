@@ -11,7 +11,7 @@ from itertools import combinations_with_replacement
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import JOB_STATUSES
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import Policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import plain, settled
 
 from .laws import CANCELED, FAILED, OTHERS, PROVED, UNPROVED, WAITING, WRONG, rollout

@@ -23,7 +23,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport impor
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock as GateClock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Gate, Poll
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GateOptions
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import read_policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import read_policy
 
 from .fakes import DATA, Clock
 

@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceKey
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import Policy
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.snapshot import JobSnapshot, Snapshot
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceKey, DeviceReport
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import JobSnapshot, Snapshot
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import Verdict, judge
 
 NOW = 1_772_359_200.0  # 2026-03-01T10:00:00Z
@@ -62,6 +62,7 @@ def batch(
     total: int | None = None,
     all_listed: bool = True,
     known: bool = True,
+    module_name: str | None = "default",
     **facts: Any,
 ) -> JobSnapshot:
     """A batch of the ``tasks``; a text is one letter for each, whose devices are d1, d2 and so on."""
@@ -85,7 +86,13 @@ def batch(
     if counts is None:
         counts = dict(Counter(item["task_status"] for item in listed))
     return JobSnapshot(
-        job_id, job if known else None, counts, sum(counts.values()) if total is None else total, listed, all_listed
+        job_id,
+        job if known else None,
+        counts,
+        sum(counts.values()) if total is None else total,
+        listed,
+        all_listed,
+        module_name if known else None,
     )
 
 
@@ -100,9 +107,10 @@ def poll(*batches: JobSnapshot, now: float = NOW, **facts: Any) -> Snapshot:
     return Snapshot(now, tuple(batches), **facts)
 
 
-def report(version: str | None, *names: str) -> dict[DeviceKey, str | None]:
-    """What devices report as their version."""
-    return dict.fromkeys(((PRODUCT, name) for name in names), version)
+def report(version: str | None, *names: str, **facts: Any) -> dict[DeviceKey, DeviceReport]:
+    """What devices report as the version of the default module; an empty one if the service does not know them."""
+    known = DeviceReport({"default": version} if version else {}, found=version != "", **facts)
+    return dict.fromkeys(((PRODUCT, name) for name in names), known)
 
 
 #: The field of a snapshot that holds the evidence that a verdict needs.

@@ -42,9 +42,9 @@ class ServiceConfig(NamedTuple):
     retries: int = 5
     signature_method: str = RPC_METHOD
 
-    def scope(self, module_name: str) -> str:
-        """What names the service and the instance that are polled, and the OTA module whose versions count."""
-        return " ".join([self.platform.name, self.endpoint, self.iot_instance_id or "-", module_name])
+    def scope(self) -> str:
+        """What names the service and the instance that are polled."""
+        return " ".join([self.platform.name, self.endpoint, self.iot_instance_id or "-"])
 
     @property
     def omits_version(self) -> bool:

@@ -51,18 +51,31 @@ def device_facts(device: Mapping[str, Any], found: bool) -> dict[str, Any]:
     return {"product_key": None, "device_name": None, "iot_id": None, **device, "found": found}
 
 
-def read_version(client: Client, key: DeviceKey, module_name: str) -> str | None:
-    """The version that a device reports for a module; ``None`` if it reports none, empty if the device is not known.
+class DeviceReport(NamedTuple):
+    """What a device reports: the version of each of its modules, by the module's name.
+
+    ``found`` is off if the service does not know the device. ``failure`` says why its versions could not be read.
+    """
+
+    versions: Mapping[str, str | None] = {}
+    found: bool = True
+    iot_id: str | None = None
+    failure: str | None = None
+
+
+def read_report(client: Client, key: DeviceKey) -> DeviceReport:
+    """What a device reports; nothing without a product and a name to ask for.
 
     :raises OtaError: no usable response.
     """
     product_key, device_name = key
     if not product_key or not device_name:
-        return None
+        return DeviceReport()
     rows = client.rows(LIST_OTA_MODULE_VERSIONS_BY_DEVICE, product_key=product_key, device_name=device_name)
     if rows is None:
-        return ""
-    return {row["module_name"]: row["module_version"] for row in rows}.get(module_name) or None
+        return DeviceReport(found=False)
+    versions = {row["module_name"]: row["module_version"] for row in rows if row["module_name"]}
+    return DeviceReport(versions, iot_id=next((row["iot_id"] for row in rows if row["iot_id"]), None))
 
 
 def competing_job(client: Client, key: DeviceKey, job_ids: Sequence[str]) -> str | None:
@@ -75,3 +88,15 @@ def competing_job(client: Client, key: DeviceKey, job_ids: Sequence[str]) -> str
         return None
     rows = client.rows(LIST_OTA_UNFINISHED_TASK_BY_DEVICE, product_key=product_key, device_name=device_name)
     return next((row["job_id"] for row in rows or () if row["job_id"] and row["job_id"] not in job_ids), None)
+
+
+def module_of_job(client: Client, key: DeviceKey, job_id: str) -> str | None:
+    """The module of a batch by the unfinished task that a device has in it; ``None`` if that does not tell.
+
+    :raises OtaError: no usable response.
+    """
+    product_key, device_name = key
+    if not product_key or not device_name:
+        return None
+    rows = client.rows(LIST_OTA_UNFINISHED_TASK_BY_DEVICE, product_key=product_key, device_name=device_name)
+    return next((row["module_name"] for row in rows or () if row["job_id"] == job_id and row["module_name"]), None)

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypedDict, Union
 
 from ...module_utils._api.operations import TASK_STATUSES
+from .._rollout.snapshot import JobSnapshot
+from .._rollout.times import format_time
 from .._verdict.case import VerdictName
-from .._verdict.snapshot import JobSnapshot, format_time
 from .gate import Poll
 
 

@@ -15,9 +15,11 @@ from typing import Any, Callable, NamedTuple
 from ...module_utils._client.client import Client
 from ...module_utils._errors import OtaError, Retry
 from ...module_utils._http.workers import WorkerPool
+from ...module_utils._queries.devices import DeviceKey, DeviceReport
+from .._rollout.policy import needs_modules
+from .._rollout.snapshot import Snapshot
 from .._verdict.case import PASSED
-from .._verdict.history import new_history
-from .._verdict.snapshot import Snapshot
+from .._verdict.history import gap_since, move_history, new_history
 from .._verdict.verdict import Verdict, judge
 from .clock import Clock
 from .observer import Observer
@@ -29,8 +31,9 @@ from .result import Timeline, build_result
 JITTER = 0.1
 #: Start no poll with less time left, in seconds.
 MIN_POLL = 0.5
-#: Look up the competing job for at most this many devices.
+#: Look up the competing job for at most this many devices, and the version of at most this many that did not succeed.
 MAX_BUSY = 20
+MAX_EXPLAINED = 100
 
 #: Runs work with a time limit in seconds, and calls the last argument about once a second meanwhile.
 Run = Callable[[Callable[[], Any], float, Callable[[], object]], Any]
@@ -64,24 +67,45 @@ class Gate:
         self._options = options
         self._clock = clock or Clock()
         self._run = run or WorkerPool().run
-        self._history: Mapping[str, Any] = options.history or new_history(self._clock.now())
-        # A clock that was set back must not move the deadline.
-        self._started = min(float(self._history["started"]), self._clock.now())
-        self._deadline = self._started + options.policy.wait_timeout
-        # A single poll may come after the deadline of the runs before it.
-        self._end = self._deadline if options.wait else self._clock.now() + options.policy.wait_timeout
-        self._snapshot = Snapshot(self._clock.now())
+        self._began = self._clock.now()
+        self._snapshot = Snapshot(self._began)
+        self._earlier = options.history  # until it is known how long ago it ended
+        earlier = options.history or new_history(self._began)
+        self._start_at(move_history(earlier, self._began - earlier["last_poll"]))
         self._learned = False
+        self._reports: Mapping[DeviceKey, DeviceReport] | None = None  # those that were read last
         self._last_error: OtaError | None = None  # kept after the deadline has passed, which is no error of its own
-        self._observer = Observer(client, options.job_ids, options.module_name, self._clock.now)
+        self._observer = Observer(client, options.job_ids, needs_modules(options.policy), self._clock.now)
         self._reporter = Reporter(options, self._started, self._clock, show, warn)
         self._timeline = Timeline(options.previous.get("timeline"), self._started)
+
+    def _start_at(self, history: Mapping[str, Any]) -> None:
+        """Go on from ``history``, which says when the rollout's time began."""
+        self._history = history
+        # A clock that was set back must not move the deadline.
+        self._started = min(float(history["started"]), self._clock.now())
+        self._deadline = self._started + self._options.policy.wait_timeout
+        # A single poll may come after the deadline of the runs before it.
+        alone = self._clock.now() + self._options.policy.wait_timeout
+        self._end = self._deadline if self._options.wait else alone
+
+    def _resume(self) -> None:
+        """Count the time since the earlier run, once it is known: the service's clock says it best."""
+        earlier, offset = self._earlier, self._client.clock_offset
+        if earlier is None or (offset is None and not self._learned):
+            return
+        now = self._clock.now()
+        gap = gap_since(earlier, now, None if offset is None else now + offset)
+        self._earlier = None
+        self._start_at(move_history(self._history, -max(0.0, gap - (now - self._began))))
+        self._reporter.started = self._timeline.started = self._started
 
     def run(self) -> dict[str, Any]:
         """Take all :meth:`polls`; what the action returns."""
         (last,) = deque(self.polls(), maxlen=1)
         result = build_result(last.snapshot, last.verdict, self._options, self._started, self._last_error)
-        return {"msg": last.msg, **result, "timeline": self._timeline.entries, "notes": self._reporter.notes}
+        notes = [*self._reporter.notes, *last.verdict.notes]
+        return {"msg": last.msg, **result, "timeline": self._timeline.entries, "notes": notes}
 
     def polls(self) -> Iterator[Poll]:
         """Poll until the verdict is final, or once, or until the deadline; yield each poll as it was taken."""
@@ -132,7 +156,7 @@ class Gate:
             self._refresh_snapshot(lambda: self._observer.read_versions(snapshot, keys))
             verdict = self._judge()
         if verdict.final and verdict.verdict != PASSED:
-            verdict = self._with_competing_jobs(verdict)
+            verdict = self._explain(verdict)
         self._history = verdict.history
         return verdict
 
@@ -146,11 +170,14 @@ class Gate:
             if left <= 0:
                 raise TimeoutError
             self._snapshot = self._run(read, left, self._show_heartbeat)
+            self._reports = self._snapshot.versions or self._reports
             self._learned = True
             self._last_error = None
         except TimeoutError:
             self._client.cancel()
             self._last_error = self._client.last_failure or self._last_error
+            # What was read before proves nothing any more, but explains what is late.
+            self._snapshot = self._snapshot._replace(versions=self._snapshot.versions or self._reports)
             self._snapshot = self._snapshot.expired(max(self._clock.now(), self._deadline))
         except OtaError as error:
             self._last_error = error
@@ -158,22 +185,29 @@ class Gate:
             self._snapshot = self._snapshot._replace(
                 now=self._clock.now(), error=error, permanent=permanent, fresh=False
             )
+        self._resume()
 
-    def _with_competing_jobs(self, verdict: Verdict) -> Verdict:
-        """The same verdict, naming the other batches that keep devices busy."""
-        suspects = [device for device in verdict.rollout.devices if device.may_be_busy][:MAX_BUSY]
-        if not suspects or self._snapshot.error or self._clock.now() + MIN_POLL > self._end:
+    def _explain(self, verdict: Verdict) -> Verdict:
+        """The same verdict with what helps to act on it: what the devices report, and what keeps them busy."""
+        if self._snapshot.error or self._clock.now() + MIN_POLL > self._end:
             return verdict
-        keys = [device.key for device in suspects]
+        left = [device for device in verdict.rollout.devices if device.state in ("failed", "pending")]
+        unread = [device.key for device in left if device.key not in (self._snapshot.versions or {})]
+        suspects = [device.key for device in left if device.may_be_busy][:MAX_BUSY]
+        unread = list(dict.fromkeys(unread))[:MAX_EXPLAINED]
         try:
-            busy = self._run(
-                lambda: self._observer.competing_jobs(keys), self._end - self._clock.now(), self._show_heartbeat
+            snapshot = self._run(
+                lambda: self._observer.explain(self._snapshot, unread, suspects),
+                self._end - self._clock.now(),
+                self._show_heartbeat,
             )
         except TimeoutError:  # the verdict stands, and only lacks an explanation
             self._client.cancel()
             return verdict
-        explained = judge(self._snapshot._replace(busy=busy), self._options.policy, self._history)
-        return explained if explained.verdict == verdict.verdict else verdict
+        explained = judge(snapshot, self._options.policy, self._history)
+        if explained.verdict != verdict.verdict or explained.rollout.total != verdict.rollout.total:
+            return verdict
+        return verdict._replace(rollout=explained.rollout)
 
     def _show_heartbeat(self) -> None:
         self._reporter.heartbeat(self._observer.reading)

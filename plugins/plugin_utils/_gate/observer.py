@@ -6,16 +6,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, Callable, NamedTuple, TypeVar
 
+from ...module_utils._api.error_codes import FailureTopic, failure_topic
 from ...module_utils._api.facts import count_by
 from ...module_utils._api.operations import LIST_OTA_TASK_BY_JOB, MAX_ROWS, TASK_STATUSES
 from ...module_utils._client.client import Client
 from ...module_utils._client.paging import LISTING_ATTEMPTS, listing_problem
-from ...module_utils._queries.devices import DeviceKey, competing_job, read_version
+from ...module_utils._errors import OtaError, Retry
+from ...module_utils._queries.devices import DeviceKey, DeviceReport, competing_job, read_report
 from ...module_utils._queries.jobs import JobFacts, announced_total, interpret_tasks, read_job
-from .._verdict.snapshot import JobSnapshot, Snapshot
+from .._rollout.snapshot import JobSnapshot, Snapshot
+from .job_modules import JobModules
 
 Q = TypeVar("Q")
 T = TypeVar("T")
@@ -24,6 +28,8 @@ T = TypeVar("T")
 PAGE_SIZE = LIST_OTA_TASK_BY_JOB.page_size
 #: List the tasks of a batch up to this many: nine requests, with its state and its first page.
 MAX_LISTED = 7 * PAGE_SIZE
+#: This many devices that all fail have met a failure of the service and none of their own.
+MIN_FAILED = 3
 #: From the end of a task's life to its start: a task that moves on while others are counted is then missed, which
 #: shows, and never counted twice.
 _FINAL_FIRST = ("SUCCEEDED", "FAILED", "CANCELED", *TASK_STATUSES[3::-1])
@@ -39,12 +45,12 @@ class Reading(NamedTuple):
 class Observer:
     """Reads what a gate judges."""
 
-    def __init__(self, client: Client, job_ids: Sequence[str], module_name: str, now: Callable[[], float]) -> None:
+    def __init__(self, client: Client, job_ids: Sequence[str], needs_modules: bool, now: Callable[[], float]) -> None:
         self._keys_read: list[DeviceKey] = []
         self._keys_to_read = 0
         self._client = client
         self._job_ids = job_ids
-        self._module_name = module_name
+        self._modules = JobModules(client) if needs_modules else None
         self._now = now
 
     @property
@@ -67,26 +73,42 @@ class Observer:
         return self._snapshot_of([read_tasks(self._client, job.job_id, job.facts, job.total) for job in jobs])
 
     def read_versions(self, snapshot: Snapshot, keys: Sequence[DeviceKey]) -> Snapshot:
-        """The same ``snapshot`` with the versions that the devices report.
+        """The same ``snapshot`` with what the devices report. One that cannot be read does not speak for the others.
 
         :raises OtaError: no usable response.
         """
         self._keys_read, self._keys_to_read = [], len(keys)
+        failures: list[OtaError] = []
         try:
-            versions = self._read_each(self._read_version, keys)
+            reports = self._read_each(lambda key: self._read_report(key, failures), keys)
         finally:
             self._keys_to_read = 0
-        return snapshot._replace(versions=dict(zip(keys, versions)), now=self._now())
+        return snapshot._replace(
+            versions={**(snapshot.versions or {}), **dict(zip(keys, reports))},
+            now=self._now(),
+            clock_offset=self._client.clock_offset,
+        )
 
-    def competing_jobs(self, keys: Sequence[DeviceKey]) -> dict[DeviceKey, str]:
-        """The other batch that keeps each device busy, as far as that can be read."""
-        found, _failure = self._client.map(lambda key: (key, competing_job(self._client, key, self._job_ids)), keys)
-        return {key: job_id for key, job_id in found if job_id}
+    def explain(self, snapshot: Snapshot, unread: Sequence[DeviceKey], suspects: Sequence[DeviceKey]) -> Snapshot:
+        """The same ``snapshot`` with the versions of more devices and the other batches that keep ``suspects`` busy,
+        as far as these can be read.
+        """
+        if unread:
+            with contextlib.suppress(OtaError):  # nothing is decided by these versions
+                snapshot = self.read_versions(snapshot, unread)._replace(now=snapshot.now)
+        found, _failure = self._client.map(lambda key: (key, competing_job(self._client, key, self._job_ids)), suspects)
+        return snapshot._replace(busy={key: job_id for key, job_id in found if job_id})
 
-    def _read_version(self, key: DeviceKey) -> str | None:
-        version = read_version(self._client, key, self._module_name)
+    def _read_report(self, key: DeviceKey, failures: list[OtaError]) -> DeviceReport:
+        try:
+            report = read_report(self._client, key)
+        except OtaError as error:
+            failures.append(error)
+            if _affects_all(error) or (not self._keys_read and len(failures) >= MIN_FAILED):
+                raise
+            return DeviceReport(failure=str(error).rstrip("."))
         self._keys_read.append(key)  # a number would lose counts, because several threads read at the same time
-        return version
+        return report
 
     def _read_each(self, query: Callable[[Q], T], items: Sequence[Q]) -> list[T]:
         results, failure = self._client.map(query, items)
@@ -96,7 +118,17 @@ class Observer:
 
     def _snapshot_of(self, observations: Sequence[Observation]) -> Snapshot:
         problems = tuple(observation.problem for observation in observations if observation.problem)
-        return Snapshot(self._now(), tuple(observation.job for observation in observations), problems=problems)
+        jobs = tuple(self._with_module(observation.job) for observation in observations)
+        return Snapshot(self._now(), jobs, problems=problems, clock_offset=self._client.clock_offset)
+
+    def _with_module(self, job: JobSnapshot) -> JobSnapshot:
+        return job._replace(module_name=self._modules.module_of(job)) if self._modules else job
+
+
+def _affects_all(error: OtaError) -> bool:
+    """Whether any other device would meet the same."""
+    is_general = error.affects_all or error.retry is Retry.SLOWER
+    return is_general or failure_topic(error.code, error.http_status) is not FailureTopic.OTHER
 
 
 class Observation(NamedTuple):

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...module_utils._api.request import ServiceConfig
-from ...module_utils._validation import check_number, non_blank, non_blank_text
+from ...module_utils._validation import check_number, non_blank
+from .._rollout.policy import VERSION_MATCHES, Policy, read_policy
 from .._verdict.history import read_history
-from .._verdict.policy import Policy, read_policy
 
 #: The options of the gate; the defaults of those that decide the verdict are in the policy.
 GATE: dict[str, dict[str, Any]] = {
     "job_ids": {"type": "list", "elements": "str", "required": True, "aliases": ["job_id"]},
-    "expected_devices": {"type": "list", "elements": "str"},
+    "expected_devices": {"type": "list", "elements": "raw"},
     "min_devices": {"type": "int"},
     "expected_product_key": {"type": "str", "no_log": False},
     "expected_firmware_id": {"type": "str"},
@@ -27,7 +27,9 @@ GATE: dict[str, dict[str, Any]] = {
         "type": "dict",
         "options": {
             "verify": {"type": "bool", "default": True},
-            "module_name": {"type": "str", "default": "default"},
+            "module_name": {"type": "str"},
+            "match": {"type": "str", "choices": list(VERSION_MATCHES), "default": "exact"},
+            "grace": {"type": "float", "default": 120.0},
         },
         "apply_defaults": True,
     },
@@ -38,6 +40,7 @@ GATE: dict[str, dict[str, Any]] = {
     "max_pending": {"type": "int"},
     "max_pending_percent": {"type": "float"},
     "ignore_canceled": {"type": "bool"},
+    "ignore_vanished": {"type": "bool"},
     "allow_empty": {"type": "bool"},
     "soak": {"type": "float"},
     "confirmations": {"type": "int"},
@@ -63,7 +66,6 @@ class GateOptions(NamedTuple):
 
     job_ids: Sequence[str]
     policy: Policy
-    module_name: str = "default"
     wait: bool = True
     wait_interval: float = 15.0
     history: Mapping[str, Any] | None = None
@@ -77,15 +79,11 @@ def read_gate_options(options: Mapping[str, Any], service: ServiceConfig) -> Gat
     :raises OtaError: an option cannot be used.
     """
     job_ids = list(dict.fromkeys(non_blank("job_ids", options["job_ids"])))
-    versions = options["versions"]
-    module_name = non_blank_text("versions.module_name", versions["module_name"])
-    scope = service.scope(module_name)
-    policy = read_policy({**options, "verify_versions": versions["verify"], "scope": scope})
+    policy = read_policy({**options, "scope": service.scope()})
     check_number("wait_interval", options["wait_interval"], 0.5, 86400)
     return GateOptions(
         job_ids=job_ids,
         policy=policy,
-        module_name=module_name,
         wait=options["wait"],
         wait_interval=options["wait_interval"],
         history=read_history(options["previous"], job_ids),

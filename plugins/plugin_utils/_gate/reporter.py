@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...module_utils._errors import OtaError
+from .._rollout.devices import State
+from .._rollout.snapshot import JobSnapshot, Snapshot
+from .._rollout.state import RolloutState
+from .._rollout.times import format_time
 from .._verdict.case import PASSED, TIMED_OUT
-from .._verdict.devices import State
-from .._verdict.snapshot import JobSnapshot, Snapshot, format_time
-from .._verdict.state import RolloutState
 from .._verdict.verdict import Verdict
 from .._verdict.wording import class_counts, count_things, device_names, format_duration, printable
 from .clock import Clock
@@ -22,6 +23,8 @@ from .schedule import estimate_schedule
 
 #: Show a line at least this often, in seconds.
 HEARTBEAT = 60.0
+#: Say that this machine's clock is off by more than this, in seconds.
+MAX_CLOCK_OFFSET = 60.0
 #: Shortest wait for a heartbeat, in seconds.
 MIN_WAIT = 0.01
 #: Announce reading that takes at least this long, in seconds.
@@ -42,7 +45,7 @@ class Reporter:
         self.notes: list[str] = []
         self._options = options
         self._policy = options.policy
-        self._started = started
+        self.started = started
         self._clock = clock
         self._show = show
         self._warn = warn
@@ -53,9 +56,10 @@ class Reporter:
 
     def start(self, snapshot: Snapshot, verdict: Verdict) -> None:
         """Say which clocks apply, and warn of a rollout that cannot be settled in time."""
-        schedule = estimate_schedule(snapshot.jobs, self._policy, self._clock.now())
-        deadline = self._started + self._policy.wait_timeout
+        schedule = estimate_schedule(snapshot, self._policy, self._clock.now())
+        deadline = self.started + self._policy.wait_timeout
         self.notes = [f"the rollout must be settled by {format_time(deadline)}", *schedule.sentences]
+        self._check_clock(snapshot.clock_offset)
         if not self._options.wait or verdict.final:
             return
         self._show_line("; ".join(self.notes))
@@ -69,8 +73,16 @@ class Reporter:
                 "may miss the deadline: if devices time out, it takes at least", earliest + schedule.retries
             )
 
+    def _check_clock(self, offset: float | None) -> None:
+        """Say that the clock of this machine is off; nothing depends on it."""
+        if offset is not None and abs(offset) > MAX_CLOCK_OFFSET:
+            direction = "behind" if offset > 0 else "ahead of"
+            note = f"the clock of this machine is {format_duration(abs(offset))} {direction} the service's"
+            self.notes.append(note)
+            self._warn(printable(f"{note}. The service's clock is used. Set this one, preferably by NTP."))
+
     def _warn_of_time(self, what: str, end: float) -> None:
-        least, given = format_duration(end - self._started), format_duration(self._policy.wait_timeout)
+        least, given = format_duration(end - self.started), format_duration(self._policy.wait_timeout)
         warning = f"{self._subject} {what} {least}, but wait_timeout is {given}"
         self.notes.append(warning)
         self._warn(printable(f"{warning}. Raise wait_timeout."))
@@ -128,7 +140,7 @@ class Reporter:
     def end(self, verdict: Verdict, last_error: OtaError | None) -> list[str]:
         """Show the :meth:`summary`, and return it."""
         parts = self.summary(verdict, last_error)
-        for part in parts:
+        for part in (*parts, *verdict.notes):
             self._show_line(part)
         return parts
 
@@ -137,7 +149,7 @@ class Reporter:
         return printable(f"{self._subject}: {'; '.join(parts)}.")
 
     def _elapsed_text(self) -> str:
-        return f"{format_duration(self._clock.now() - self._started)} of {format_duration(self._policy.wait_timeout)}"
+        return f"{format_duration(self._clock.now() - self.started)} of {format_duration(self._policy.wait_timeout)}"
 
     def _show_progress(self, line: str) -> None:
         self._show_line(f"{line}; {self._elapsed_text()}")

@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
 from ...module_utils._errors import OtaError
-from .._verdict.devices import Device
-from .._verdict.snapshot import JobSnapshot, Snapshot, format_time
+from .._rollout.devices import Device
+from .._rollout.policy import VERSION_FIELDS, ExpectedDevice
+from .._rollout.snapshot import JobSnapshot, Snapshot
+from .._rollout.times import format_time
 from .._verdict.verdict import Verdict
 from .options import GateOptions
 
@@ -28,7 +30,7 @@ class Timeline:
     """
 
     def __init__(self, previous: Any, started: float) -> None:
-        self._started = started
+        self.started = started
         entries = previous if isinstance(previous, list) else []
         self.entries: list[TimelineEntry] = [entry for entry in entries if _is_timeline_entry(entry)]
 
@@ -38,7 +40,7 @@ class Timeline:
         numbers = {"succeeded": rollout.succeeded, "failed": rollout.failed, "pending": rollout.pending}
         before = {name: self.entries[-1].get(name) for name in numbers} if self.entries else None
         if numbers != before or last:
-            self.entries.append({"seconds": round(snapshot.now - self._started, 1), **numbers})
+            self.entries.append({"seconds": round(snapshot.now - self.started, 1), **numbers})
         if len(self.entries) > MAX_ENTRIES:  # the longer, the coarser
             self.entries = [*self.entries[:-1:2], self.entries[-1]]
 
@@ -57,9 +59,10 @@ def build_result(
     everything = rollout.devices if rollout.all_listed and len(rollout.devices) <= MAX_ENTRIES else ()
     judged = verdict.to_result()
     del judged["needs"]
+    by_job = judged.pop("by_job")
     return {
         **judged,
-        "jobs": [_job_result(job) for job in snapshot.jobs],
+        "jobs": [_job_result(job, by_job.get(job.job_id)) for job in snapshot.jobs],
         "failed_devices": _device_results(rollout.devices_in("failed")),
         "pending_devices": _device_results(pending),
         "devices": _device_results(everything),
@@ -76,12 +79,20 @@ def build_result(
 def _policy_result(options: GateOptions) -> dict[str, Any]:
     """The options that decided, as they are given."""
     policy = {name: value for name, value in options.policy._asdict().items() if name != "scope"}
-    verify = policy.pop("verify_versions")
-    return {**policy, "versions": {"verify": verify, "module_name": options.module_name}}
+    versions = {name: policy.pop(field) for name, field in VERSION_FIELDS.items()}
+    if policy["expected_devices"] is not None:
+        policy["expected_devices"] = [_expected_result(device) for device in options.policy.expected_devices or ()]
+    return {**policy, "versions": versions}
 
 
-def _job_result(job: JobSnapshot) -> dict[str, Any]:
-    return dict(job.facts) if job.facts else {"job_id": job.job_id, "found": False, "finished": False}
+def _expected_result(device: ExpectedDevice) -> str | dict[str, str | None]:
+    """An expected device as it was given."""
+    return device.device_name if device.product_key is None else device._asdict()
+
+
+def _job_result(job: JobSnapshot, counts: Mapping[str, int] | None) -> dict[str, Any]:
+    facts = dict(job.facts) if job.facts else {"job_id": job.job_id, "found": False, "finished": False}
+    return {**facts, "module_name": job.module_name, "counts": counts}
 
 
 def _device_results(devices: Sequence[Device]) -> list[dict[str, Any]]:

@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from .._verdict.policy import Policy
-from .._verdict.snapshot import JobSnapshot, all_notified_at, format_time, parse_time, positive_int
+from .._rollout.policy import Policy
+from .._rollout.snapshot import JobSnapshot, Snapshot, all_notified_at, positive_int
+from .._rollout.times import format_time
 from .._verdict.wording import count_things, format_duration
 
 
@@ -24,9 +24,9 @@ class Schedule(NamedTuple):
     sentences: list[str]
 
 
-def estimate_schedule(jobs: Sequence[JobSnapshot], policy: Policy, now: float) -> Schedule:
-    """The schedule of the unfinished ``jobs``, as far as they give one."""
-    schedules = [_job_schedule(job, now) for job in jobs if not job.finished]
+def estimate_schedule(snapshot: Snapshot, policy: Policy, now: float) -> Schedule:
+    """The schedule of the unfinished batches, as far as they give one."""
+    schedules = [_job_schedule(job, snapshot, now) for job in snapshot.jobs if not job.finished]
     sentences = [sentence for schedule in schedules for sentence in schedule.sentences]
     for name, seconds in (("start grace", policy.start_grace), ("soak", policy.soak)):
         if seconds:
@@ -35,13 +35,13 @@ def estimate_schedule(jobs: Sequence[JobSnapshot], policy: Policy, now: float) -
     return Schedule(all_notified, max([0.0, *(schedule.retries for schedule in schedules)]), sentences)
 
 
-def _job_schedule(job: JobSnapshot, now: float) -> Schedule:
+def _job_schedule(job: JobSnapshot, snapshot: Snapshot, now: float) -> Schedule:
     facts, clocks = job.facts or {}, []
-    starts = parse_time(facts.get("utc_schedule_time")) or now
+    starts = snapshot.job_time(job, "utc_schedule_time") or now
     if starts > now:
         clocks.append(f"starts at {format_time(starts)}")
     rate = positive_int(facts.get("maximum_per_minute"))
-    notified = all_notified_at(job)
+    notified = all_notified_at(job, snapshot.clock_offset)
     if notified is None:
         notified = max(now, starts) + positive_int(job.total) * 60.0 / rate if rate else now
     if notified > now:
@@ -54,5 +54,8 @@ def _job_schedule(job: JobSnapshot, now: float) -> Schedule:
     if retries:
         word = "retry" if retries == 1 else "retries"
         clocks.append(f"{retries} {word} after {format_duration(interval * 60)}")
+    ends = snapshot.job_time(job, "utc_schedule_finish_time")
+    if ends is not None and ends > now:
+        clocks.append(f"scheduled to end at {format_time(ends)}")
     sentences = [f"batch {job.job_id}: {', '.join(clocks)}"] if clocks else []
     return Schedule(max(starts, notified), 60.0 * (limit + retries * interval), sentences)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from .history import History, has_stopped_growing
-from .policy import Policy
-from .snapshot import Snapshot
-from .state import RolloutState
+from .._rollout.policy import Policy
+from .._rollout.snapshot import JobSnapshot, Snapshot
+from .._rollout.state import RolloutState
+from .history import History, begins_at, has_stopped_growing
 from .wording import Reason, deadline_sentence, device_names, format_duration
 
 VerdictName = Literal["passed", "failed", "pending", "timed_out", "inconclusive"]
@@ -41,14 +41,29 @@ class Case(NamedTuple):
         return self.snapshot.finished
 
     @property
-    def canceled(self) -> bool:
-        """Whether any batch is canceled."""
-        return any((job.facts or {}).get("job_status") == "CANCELED" for job in self.snapshot.jobs)
+    def canceled(self) -> list[str]:
+        """The batches that are canceled."""
+        return [job.job_id for job in self.snapshot.jobs if job.canceled]
 
     @property
     def in_start_grace(self) -> bool:
-        """Whether tasks may still appear."""
-        return self.snapshot.now < self.history.started + self.policy.start_grace
+        """Whether a batch may still appear, or get its first task."""
+        begins = (begins_at(job, self.snapshot, self.history) for job in self.snapshot.jobs)
+        return self.snapshot.now < max(begins, default=self.history.started) + self.policy.start_grace
+
+    def may_still_begin(self, job: JobSnapshot) -> bool:
+        """Whether it is too early to miss the tasks of a batch."""
+        return self.snapshot.now < begins_at(job, self.snapshot, self.history) + self.policy.start_grace
+
+    @property
+    def unbegun_jobs(self) -> list[JobSnapshot]:
+        """The batches that have not begun, or never had a task, nor a device that is proved without one."""
+        proved = {device.product_key for device in self.rollout.devices if device.class_name == "already_on_target"}
+        return [
+            job
+            for job in self.snapshot.jobs
+            if job.planned or (not self.history.max_totals.get(job.job_id) and job.product_key not in proved)
+        ]
 
     @property
     def deadline_passed(self) -> bool:
@@ -58,9 +73,14 @@ class Case(NamedTuple):
     @property
     def device_total_known(self) -> bool:
         """Whether it is known how many devices count."""
-        if self.policy.expected_devices is not None or has_stopped_growing(self.snapshot, self.policy, self.history):
+        if self.policy.expected_devices is not None:
             return True
-        return self.finished and self.policy.min_devices is not None and self.rollout.total >= self.policy.min_devices
+        if any(self.may_still_begin(job) for job in self.unbegun_jobs):
+            return False
+        if has_stopped_growing(self.snapshot, self.policy, self.history):
+            return True
+        least = self.policy.min_devices
+        return self.finished and least is not None and self.rollout.accounted >= least
 
 
 class Outcome(NamedTuple):

@@ -12,20 +12,31 @@ from typing import Any, Callable, NamedTuple
 
 from ...module_utils._errors import OtaError
 from ...module_utils._validation import invalid_option
-from .policy import Policy
-from .snapshot import MAX_TIME, Snapshot, parse_time
+from .._rollout.devices import Kept, Memory
+from .._rollout.policy import Policy
+from .._rollout.snapshot import JobSnapshot, Snapshot
+from .._rollout.tasks import listed_tasks
+from .._rollout.times import MAX_TIME
+
+#: Keep at most this many tasks or devices of each kind in a result.
+MAX_KEPT = 1000
+#: The service tells its time in whole seconds, so that two of its times may differ by this much more than the moments.
+CLOCK_RESOLUTION = 2.0
 
 
 class History(NamedTuple):
-    """What earlier polls have learned; times are in seconds since 1970.
+    """What earlier polls have learned; times are in seconds since 1970 by the machine of the run.
 
-    ``errors`` and ``incomplete`` count consecutive polls. ``candidate`` is the verdict that waits for confirmation,
-    seen in ``candidate_count`` consecutive polls since ``candidate_since``. ``max_totals`` are the most tasks that each
-    batch ever had, and ``last_growth`` is when one last had more. ``task_changes`` say when each unfinished task
-    last changed.
+    ``last_poll`` is when the last of them ended, and ``service_time`` the same by the service's clock. ``errors`` and
+    ``incomplete`` count consecutive polls. ``candidate`` is the verdict that waits for confirmation, seen in
+    ``candidate_count`` consecutive polls since ``candidate_since``. ``max_totals`` are the most tasks that each batch
+    ever had, and ``last_growth`` is when one last had more. For ``task_changes``, ``tasks`` and ``on_target`` see
+    :class:`Memory`.
     """
 
     started: float
+    last_poll: float = 0.0
+    service_time: float | None = None
     job_ids: Sequence[str] = ()
     polls: int = 0
     errors: int = 0
@@ -37,7 +48,14 @@ class History(NamedTuple):
     last_growth: float = 0.0
     counts: Mapping[str, Mapping[str, int]] = {}
     task_changes: Mapping[str, Sequence[Any]] = {}
+    tasks: Mapping[str, Kept] = {}
+    on_target: Mapping[str, float] = {}
     policy: Mapping[str, Any] = {}
+
+    @property
+    def memory(self) -> Memory:
+        """What it knows of tasks and devices."""
+        return Memory(self.task_changes, self.tasks, self.on_target)
 
     def kept_candidate(self) -> dict[str, Any]:
         """The candidate as it was: this poll says nothing about it."""
@@ -50,11 +68,28 @@ class History(NamedTuple):
 
 def new_history(now: float) -> dict[str, Any]:
     """The history before the first poll."""
-    return History(now, job_ids=[], last_growth=now)._asdict()
+    return History(now, last_poll=now, job_ids=[], last_growth=now)._asdict()
+
+
+def shorten_history(history: Mapping[str, Any]) -> dict[str, Any]:
+    """The history as a result holds it, where the largest fleets are cut to a usable size."""
+    short = dict(history)
+    for name in ("task_changes", "on_target"):
+        short[name] = dict(list(history[name].items())[:MAX_KEPT])
+    left, tasks = MAX_KEPT, {}
+    for job_id, kept in history["tasks"].items():
+        tasks[job_id] = kept if len(kept) <= left else {}  # some of the tasks would be of no use
+        left -= len(tasks[job_id])
+    return {**short, "tasks": tasks}
+
+
+# --- From a file -----------------------------------------------------------------------------------------------------
 
 
 def read_history(content: Any, job_ids: Sequence[str]) -> dict[str, Any] | None:
     """The history in what an earlier run left, ``None`` where there is none.
+
+    It is trusted as the options are: that its numbers fit each other is checked, and not that they are true.
 
     :raises OtaError: it is not a history, or one of other batches.
     """
@@ -63,7 +98,7 @@ def read_history(content: Any, job_ids: Sequence[str]) -> dict[str, Any] | None:
     history = content.get("history", content) if isinstance(content, Mapping) else None
     if not isinstance(history, Mapping) or set(history) != set(History._fields):
         raise _history_error()
-    if not all(has_shape(history[name]) for name, has_shape in _SHAPES.items()):
+    if not all(has_shape(history[name]) for name, has_shape in _SHAPES.items()) or not _is_consistent(history):
         raise _history_error()
     if history["job_ids"] and sorted(history["job_ids"]) != sorted(job_ids):
         raise invalid_option(
@@ -73,18 +108,38 @@ def read_history(content: Any, job_ids: Sequence[str]) -> dict[str, Any] | None:
     return dict(history)
 
 
-def _is_number(value: Any) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return isinstance(value, int) and not isinstance(value, bool)
+def _is_consistent(history: Mapping[str, Any]) -> bool:
+    """Whether the numbers fit each other."""
+    started, last, is_candidate = history["started"], history["last_poll"], bool(history["candidate"])
+    since_start = [history["last_growth"], *([history["candidate_since"]] if is_candidate else [])]
+    known = [*(since for _fingerprint, since in history["task_changes"].values()), *history["on_target"].values()]
+    counters = [history[name] for name in ("errors", "incomplete", "candidate_count")]
+    return (
+        all(started <= moment <= last for moment in (*since_start, last))
+        and all(moment <= last for moment in known)
+        and all(0 <= counter <= history["polls"] for counter in counters)
+    )
 
 
 def _is_time(value: Any) -> bool:
-    return _is_number(value) and 0 <= value < MAX_TIME
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value) and 0 <= value < MAX_TIME
+
+
+def _is_counter(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _is_number_map(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(map(_is_number, value.values()))
+    return isinstance(value, Mapping) and all(map(_is_counter, value.values()))
+
+
+def _is_task_map(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(task, list) and len(task) == 4 and all(isinstance(text, str) for text in task)
+        for task in value.values()
+    )
 
 
 def _is_task_change(value: Any) -> bool:
@@ -92,13 +147,16 @@ def _is_task_change(value: Any) -> bool:
 
 
 _SHAPES: Mapping[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("started", "candidate_since", "last_growth"), _is_time),
-    **dict.fromkeys(("polls", "errors", "incomplete", "candidate_count"), _is_number),
+    **dict.fromkeys(("started", "last_poll", "candidate_since", "last_growth"), _is_time),
+    **dict.fromkeys(("polls", "errors", "incomplete", "candidate_count"), _is_counter),
+    "service_time": lambda value: value is None or _is_time(value),
     "candidate": lambda value: isinstance(value, str),
     "job_ids": lambda value: isinstance(value, list) and all(isinstance(job_id, str) for job_id in value),
     "max_totals": _is_number_map,
     "counts": lambda value: isinstance(value, Mapping) and all(map(_is_number_map, value.values())),
     "task_changes": lambda value: isinstance(value, Mapping) and all(map(_is_task_change, value.values())),
+    "tasks": lambda value: isinstance(value, Mapping) and all(map(_is_task_map, value.values())),
+    "on_target": lambda value: isinstance(value, Mapping) and all(map(_is_time, value.values())),
     "policy": lambda value: isinstance(value, Mapping),
 }
 
@@ -110,13 +168,39 @@ def _history_error() -> OtaError:
     )
 
 
+# --- Between polls ---------------------------------------------------------------------------------------------------
+
+
+def gap_since(history: Mapping[str, Any], now: float, service_now: float | None) -> float:
+    """How many seconds ago the last poll of ``history`` was, at ``now`` by this machine and ``service_now``.
+
+    The service's clock decides, in favour of less. Where it is not known, the machines' clocks are all that there is.
+    """
+    then = history["service_time"]
+    gap = now - history["last_poll"] if then is None or service_now is None else service_now - then - CLOCK_RESOLUTION
+    return float(max(0.0, gap))
+
+
+def move_history(history: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """The history with all times of this machine later by ``seconds``."""
+    times = ("started", "last_poll", "candidate_since", "last_growth")
+    return {
+        **history,
+        **{name: max(0.0, history[name] + seconds) for name in times},
+        "task_changes": {task: [state, since + seconds] for task, (state, since) in history["task_changes"].items()},
+        "on_target": {proof: moment + seconds for proof, moment in history["on_target"].items()},
+    }
+
+
 def load_history(snapshot: Snapshot, policy: Policy, previous: Mapping[str, Any] | None) -> History:
     """What earlier polls have learned. What was seen under another policy confirms nothing."""
     history = History(**(previous or new_history(snapshot.now)))
     if history.started > snapshot.now:  # a clock was set back, which must not move the deadline
         history = history._replace(started=snapshot.now)
     rules = {name: value for name, value in policy._asdict().items() if name != "wait_timeout"}
-    rules["expected_devices"] = sorted(policy.expected_devices or ())
+    rules["expected_devices"] = sorted(
+        [device.product_key or "", device.device_name] for device in policy.expected_devices or ()
+    )
     is_sound = history.started <= history.candidate_since <= snapshot.now
     return (
         history
@@ -146,7 +230,13 @@ def update_history(snapshot: Snapshot, history: History, problems: Sequence[str]
         max_totals=max_totals,
         last_growth=snapshot.now if grows else history.last_growth,
         counts={job.job_id: dict(job.counts) for job in snapshot.jobs},
+        tasks=history.tasks if problems else remember_tasks(snapshot.jobs, history.tasks),
     )
+
+
+def remember_tasks(jobs: Sequence[JobSnapshot], known: Mapping[str, Kept]) -> dict[str, Kept]:
+    """All tasks that were ever listed, as they were seen last."""
+    return {**known, **{job.job_id: {**known.get(job.job_id, {}), **listed_tasks(job)} for job in jobs if job.tasks}}
 
 
 def no_more_tasks(snapshot: Snapshot, policy: Policy, history: History) -> bool:
@@ -169,5 +259,11 @@ def has_stopped_growing(snapshot: Snapshot, policy: Policy, history: History) ->
 
 def _ended_at(snapshot: Snapshot, history: History) -> float:
     """When the last of the batches ended, as far as they say."""
-    ended = (parse_time((job.facts or {}).get("utc_end_time")) for job in snapshot.jobs)
+    ended = (snapshot.job_time(job, "utc_end_time") for job in snapshot.jobs)
     return max(history.last_growth if time is None else time for time in ended)
+
+
+def begins_at(job: JobSnapshot, snapshot: Snapshot, history: History) -> float:
+    """From when on a batch must have tasks: its schedule, or the first poll."""
+    scheduled = snapshot.job_time(job, "utc_schedule_time")
+    return history.started if scheduled is None else max(history.started, scheduled)

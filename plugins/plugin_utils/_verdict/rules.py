@@ -11,8 +11,11 @@ from __future__ import annotations
 
 from typing import Callable, Optional
 
-from ...module_utils._api.operations import MAX_ROWS
-from ...module_utils._queries.jobs import EXPECTATIONS
+from .._rollout.devices import module_of
+from .._rollout.policy import MAX_DEVICES
+from .._rollout.snapshot import JobSnapshot
+from .._rollout.state import keeps_bounds
+from .._rollout.times import format_time
 from .case import (
     FAILED,
     INCONCLUSIVE,
@@ -24,8 +27,16 @@ from .case import (
     pending_outcome,
     soaking_reason,
 )
-from .policy import MAX_DEVICES
-from .state import keeps_bounds
+from .preconditions import (
+    rule_conflicting_batches,
+    rule_dynamic_batch,
+    rule_errors,
+    rule_incomplete,
+    rule_too_large,
+    rule_unclear_devices,
+    rule_unknown_job,
+    rule_wrong_job,
+)
 from .wording import (
     MAX_NAMES,
     Reason,
@@ -36,70 +47,8 @@ from .wording import (
     failures_sentence,
     format_duration,
     proof_sentence,
-    quote_short,
     share_of,
 )
-
-
-def rule_wrong_job(case: Case) -> Outcome | None:
-    for job in case.snapshot.jobs:
-        for option, name in EXPECTATIONS.items():
-            expected, actual = getattr(case.policy, option), (job.facts or {}).get(name)
-            if expected is not None and actual is not None and actual != expected:
-                message = f"batch {job.job_id} has the {name} {quote_short(actual)}; expected {quote_short(expected)}"
-                return Outcome(FAILED, True, (Reason("wrong_job", message),))
-    return None
-
-
-def rule_errors(case: Case) -> Outcome | None:
-    error, history = case.snapshot.error, case.history
-    if error is None:
-        return None
-    message = str(error).rstrip(".")
-    if case.snapshot.permanent:
-        return Outcome(INCONCLUSIVE, True, (Reason("api_error", message),))
-    if history.errors > case.policy.max_consecutive_errors:
-        all_failed = f"{history.errors} consecutive polls failed; last error: {message}"
-        return Outcome(INCONCLUSIVE, True, (Reason("too_many_errors", all_failed),))
-    return pending_outcome(case, Reason("error", f"poll {history.polls} failed: {message}"), **history.kept_candidate())
-
-
-def rule_incomplete(case: Case) -> Outcome | None:
-    if not case.problems:
-        return None
-    final = case.history.incomplete > case.policy.max_consecutive_errors or case.deadline_passed
-    return Outcome(INCONCLUSIVE, final, tuple(Reason("incomplete", problem) for problem in case.problems[:MAX_NAMES]))
-
-
-def rule_unknown_job(case: Case) -> Outcome | None:
-    unknown = [job.job_id for job in case.snapshot.jobs if job.facts is None]
-    if not unknown:
-        return None
-    message = f"the service does not know batch {', '.join(unknown[:MAX_NAMES])}"
-    if case.in_start_grace:
-        return pending_outcome(case, Reason("starting", message))
-    check = "check the ID, and that region, instance and access key are those of its account"
-    return confirm_verdict(case, INCONCLUSIVE, Reason("unknown_job", f"{message}; {check}"))
-
-
-def rule_dynamic_batch(case: Case) -> Outcome | None:
-    if case.policy.expected_devices is not None or not any(job.dynamic for job in case.snapshot.jobs):
-        return None
-    message = "a dynamic batch never ends; name the devices that it must reach in expected_devices"
-    return Outcome(INCONCLUSIVE, True, (Reason("dynamic_batch", message),))
-
-
-def rule_too_large(case: Case) -> Outcome | None:
-    jobs, policy = case.snapshot.jobs, case.policy
-    if not any(job.total > MAX_ROWS for job in jobs):
-        return None
-    if not policy.verify_versions and policy.expected_devices is None and len(jobs) == 1:
-        return None
-    message = (
-        f"at most {MAX_ROWS:,} tasks of a batch can be listed, so the tasks of a larger one can only be counted;"
-        " gate it alone, with versions.verify off and without expected_devices"
-    )
-    return Outcome(INCONCLUSIVE, True, (Reason("too_large", message),))
 
 
 def rule_nothing_to_judge(case: Case) -> Outcome | None:
@@ -138,8 +87,9 @@ def rule_too_many_failures(case: Case) -> Outcome | None:
 
 def rule_out_of_reach(case: Case) -> Outcome | None:
     rollout, policy = case.rollout, case.policy
-    if case.no_more_tasks and rollout.total < (policy.min_devices or 0):
-        message = f"{count_things(rollout.total, 'device')} had a task; at least {policy.min_devices} must have one"
+    if case.no_more_tasks and rollout.accounted < (policy.min_devices or 0):
+        had = count_things(rollout.accounted, "device")
+        message = f"{had} had a task; at least {policy.min_devices} must have one (min_devices)"
         return _confirm_failed(case, "too_few_devices", message)
     more = 0 if case.device_total_known else MAX_DEVICES  # a device that appears late may succeed
     more = max(more, _still_to_come(case))
@@ -152,21 +102,20 @@ def rule_canceled(case: Case) -> Outcome | None:
     rollout = case.rollout
     if not case.canceled or not case.finished:
         return None
-    may_succeed = sum(rollout.by_class["pending"].get(name, 0) for name in ("unproved", "no_task"))
+    may_succeed = sum(rollout.by_class["pending"].get(name, 0) for name in _MAY_SUCCEED)
     more = _still_to_come(case)
     enough = rollout.succeeded + may_succeed + more >= case.policy.succeeded_needed(rollout.total + more)
     if rollout.pending > may_succeed or enough:
         return None
-    return _confirm_failed(
-        case,
-        "batch_canceled",
-        f"a batch was canceled, {failed_and_needed_sentence(rollout, case.policy)}",
-    )
+    return _confirm_failed(case, "batch_canceled", failed_and_needed_sentence(rollout, case.policy))
+
+
+_MAY_SUCCEED = ("unproved", "awaiting_version", "no_task", "vanished")
 
 
 def _still_to_come(case: Case) -> int:
     """How many of the required devices have no task yet and may get one."""
-    return 0 if case.no_more_tasks else max(0, (case.policy.min_devices or 0) - case.rollout.total)
+    return 0 if case.no_more_tasks else max(0, (case.policy.min_devices or 0) - case.rollout.accounted)
 
 
 def _confirm_failed(case: Case, code: str, message: str) -> Outcome:
@@ -174,8 +123,34 @@ def _confirm_failed(case: Case, code: str, message: str) -> Outcome:
         return _need_evidence(case, "tasks")
     number, devices = case.rollout.failed, case.rollout.devices_in("failed")
     if code == "too_few_devices":
-        number, devices = case.rollout.total, []
+        number, devices = case.rollout.accounted, []
+    if case.canceled:  # which explains all the rest
+        code, message = "batch_canceled", f"batch {', '.join(case.canceled[:MAX_NAMES])} was canceled; {message}"
     return confirm_verdict(case, FAILED, Reason(code, message, number, device_names(devices)))
+
+
+def rule_unbegun_batch(case: Case) -> Outcome | None:
+    """Each batch must have begun and be accounted for, whatever the others say."""
+    unbegun = case.unbegun_jobs
+    waiting = [job for job in unbegun if case.may_still_begin(job)]
+    if waiting:
+        return pending_outcome(case, Reason("not_started", _unbegun_sentence(waiting[0], case)))
+    for job in unbegun:
+        sentence = _unbegun_sentence(job, case)
+        if not case.policy.allow_empty or job.canceled:
+            code = "not_started" if job.planned else "empty_batch"
+            remedy = "check the batch, or leave it out" if job.planned else "check its targets, or set allow_empty"
+            return confirm_verdict(case, INCONCLUSIVE, Reason(code, f"{sentence}; {remedy}"))
+        if not job.finished:
+            return pending_outcome(case, Reason("not_started", sentence))
+    return None
+
+
+def _unbegun_sentence(job: JobSnapshot, case: Case) -> str:
+    scheduled = case.snapshot.job_time(job, "utc_schedule_time")
+    if job.planned and scheduled is not None:
+        return f"batch {job.job_id} has not begun; it is scheduled for {format_time(scheduled)}"
+    return f"batch {job.job_id} has not begun" if job.planned else f"batch {job.job_id} has no task"
 
 
 def rule_passed(case: Case) -> Outcome | None:
@@ -189,8 +164,6 @@ def rule_passed(case: Case) -> Outcome | None:
     needs = _missing_evidence(case)
     if needs:
         return _need_evidence(case, needs)
-    if case.rollout.unproved_expected:
-        return None
     return confirm_verdict(
         case, PASSED, Reason("proved", proof_sentence(case.rollout, case.policy), case.rollout.succeeded)
     )
@@ -199,10 +172,11 @@ def rule_passed(case: Case) -> Outcome | None:
 def _has_no_more_to_come(case: Case) -> bool:
     """Whether every device that counts is known."""
     rollout, policy = case.rollout, case.policy
+    known = case.snapshot.versions or {}
     if (
         case.finished
         and not case.no_more_tasks
-        and rollout.by_class["pending"].get("no_task", 0) > rollout.unproved_expected
+        and any(device.class_name == "no_task" and device.key in known for device in rollout.devices_in("pending"))
     ):
         return False  # a device without a task is not late: it fails once no task can appear
     # An unfinished batch without an unfinished task gets more, unless it can stay unfinished.
@@ -216,7 +190,7 @@ def _missing_evidence(case: Case) -> Evidence | None:
     if not rollout.all_listed and (policy.verify_versions or not rollout.counts_are_devices):
         return "tasks"
     lacks_proof = policy.verify_versions and rollout.verified < rollout.succeeded
-    return "versions" if (lacks_proof or rollout.unproved_expected) and case.snapshot.versions is None else None
+    return "versions" if lacks_proof or rollout.unproved_expected else None
 
 
 def _need_evidence(case: Case, needs: Evidence) -> Outcome:
@@ -227,10 +201,44 @@ def _need_evidence(case: Case, needs: Evidence) -> Outcome:
     return outcome._replace(needs=needs if case.snapshot.fresh else None)
 
 
+def rule_unknown_module(case: Case) -> Outcome | None:
+    """Nothing proves devices whose modules differ while nobody says which of them a batch is for."""
+    unknown = [job.job_id for job in case.snapshot.jobs if module_of(job, case.policy) is None]
+    known = case.snapshot.versions or {}
+    unclear = [
+        device
+        for device in case.rollout.devices_in("pending")
+        if device.class_name == "unproved" and device.key in known and known[device.key].failure is None
+    ]
+    if not unknown or not case.finished or not unclear or case.rollout.pending > len(unclear):
+        return None
+    message = (
+        f"the module of batch {', '.join(unknown[:MAX_NAMES])} is not known, so the versions of"
+        f" {count_things(len(unclear), 'device')} prove nothing; allow QueryOTAFirmware for this access key, or name"
+        " the module in versions.module_name"
+    )
+    return confirm_verdict(case, INCONCLUSIVE, Reason("unknown_module", message, len(unclear), device_names(unclear)))
+
+
+def rule_vanished(case: Case) -> Outcome | None:
+    """Devices that were deleted can neither pass nor fail, so they are named once nothing else is left to wait for."""
+    gone = [device for device in case.rollout.devices_in("pending") if device.class_name == "vanished"]
+    if not gone or not case.no_more_tasks or case.rollout.pending > len(gone):
+        return None
+    named = [f"{device_names([device])[0]}, {device.detail}" for device in gone[:MAX_NAMES]]
+    more = f" and {len(gone) - len(named)} more" if len(gone) > len(named) else ""
+    message = (
+        f"{count_things(len(gone), 'device')} vanished ({'; '.join(named)}{more}); set ignore_vanished if devices that"
+        " were deleted do not count"
+    )
+    return confirm_verdict(case, INCONCLUSIVE, Reason("vanished", message, len(gone), device_names(gone)))
+
+
 _WAITING = {
-    "unproved": "not proved to be on the new version, because no version of the module is reported; check"
-    " versions.module_name",
+    "unproved": "not proved to be on the new version",
+    "awaiting_version": "still reporting the old version after success, as before a restart",
     "no_task": "without a task and not known to be on the new version",
+    "vanished": "gone from the service",
 }
 
 
@@ -240,11 +248,10 @@ def rule_pending(case: Case) -> Outcome:
     for name, what in _WAITING.items():
         waiting = [device for device in unfinished if device.class_name == name]
         if waiting:
+            why = next((f": {device.detail}" for device in waiting if device.detail), "")
+            message = f"{count_things(len(waiting), 'device')} {what}{why[:300]}"
             return pending_outcome(
-                case,
-                Reason(
-                    "unproved", f"{count_things(len(waiting), 'device')} {what}", len(waiting), device_names(waiting)
-                ),
+                case, Reason(_WAITING_CODES.get(name, "unproved"), message, len(waiting), device_names(waiting))
             )
     if rollout.pending:
         message = f"{share_of(rollout.pending, rollout)} pending{class_counts(rollout, 'pending')}"
@@ -259,6 +266,9 @@ def rule_pending(case: Case) -> Outcome:
     )
 
 
+_WAITING_CODES = {"awaiting_version": "awaiting_version", "vanished": "vanished"}
+
+
 Rule = Callable[[Case], Optional[Outcome]]
 
 RULES: tuple[Rule, ...] = (
@@ -268,10 +278,15 @@ RULES: tuple[Rule, ...] = (
     rule_incomplete,
     rule_unknown_job,
     rule_dynamic_batch,
+    rule_unclear_devices,
     rule_nothing_to_judge,
+    rule_conflicting_batches,
     rule_too_many_failures,
     rule_out_of_reach,
     rule_canceled,
+    rule_unbegun_batch,
     rule_passed,
+    rule_unknown_module,
+    rule_vanished,
     rule_pending,
 )

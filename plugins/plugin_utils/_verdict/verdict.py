@@ -6,26 +6,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from ...module_utils._api.operations import MAX_ROWS
+from .._rollout.devices import proofs, task_changes
+from .._rollout.policy import Policy, needs_modules
+from .._rollout.snapshot import Snapshot, snapshot_problems
+from .._rollout.state import RolloutState, assess
+from .._rollout.tasks import missing_tasks
 from .case import Case, Evidence, VerdictName
-from .devices import unfinished_since
-from .history import History, load_history, no_more_tasks, update_history
-from .policy import Policy
+from .history import History, load_history, no_more_tasks, shorten_history, update_history
 from .rules import RULES
-from .snapshot import Snapshot, snapshot_problems
-from .state import RolloutState, assess
-from .wording import Reason, printable
-
-#: Maximum number of unfinished tasks whose last change is kept in the history.
-MAX_TASK_CHANGES = 1000
+from .wording import Reason, count_things, failure_texts, printable
 
 
 class Verdict(NamedTuple):
     """What was decided, on what, and what the next judgement needs to know.
 
-    ``needs`` is what must be read before the verdict can change, ``tasks`` or ``versions``.
+    ``needs`` is what must be read before the verdict can change, ``tasks`` or ``versions``. ``notes`` say what was
+    assumed.
     """
 
     verdict: VerdictName
@@ -34,6 +34,7 @@ class Verdict(NamedTuple):
     rollout: RolloutState
     history: Mapping[str, Any]
     needs: Evidence | None = None
+    notes: tuple[str, ...] = ()
 
     def to_result(self) -> dict[str, Any]:
         """The verdict as the gate and the filter return it."""
@@ -58,10 +59,13 @@ class Verdict(NamedTuple):
                 "pending": rollout.pending,
                 "executed": rollout.executed,
                 "canceled": rollout.canceled,
+                "ignored": rollout.ignored,
             },
             "by_status": dict(rollout.by_status),
             "by_class": {state: dict(numbers) for state, numbers in rollout.by_class.items()},
-            "history": dict(self.history),
+            "by_job": {job_id: counts._asdict() for job_id, counts in rollout.by_job.items()},
+            "failure_texts": failure_texts(rollout),
+            "history": shorten_history(self.history),
             "needs": self.needs,
         }
 
@@ -76,16 +80,21 @@ def judge(snapshot: Snapshot, policy: Policy, previous: Mapping[str, Any] | None
     problems = () if snapshot.error or not snapshot.fresh else all_problems(snapshot, policy, before)
     history = update_history(snapshot, before, problems)
     done = no_more_tasks(snapshot, policy, history)
-    rollout = assess(snapshot, policy, history.task_changes, done)
+    rollout = assess(snapshot, policy, history.memory, done)
     case = Case(snapshot, policy, history, problems, rollout, done)
     outcome = next(outcome for outcome in (rule(case) for rule in RULES) if outcome)
     after = history._replace(
-        task_changes=dict(list(unfinished_since(snapshot, history.task_changes).items())[:MAX_TASK_CHANGES]),
+        last_poll=max(history.last_poll, snapshot.now),
+        service_time=history.service_time if snapshot.service_now is None else snapshot.service_now,
+        task_changes=task_changes(snapshot, history.task_changes),
+        on_target={**history.on_target, **proofs(snapshot, policy)},
         candidate=outcome.candidate,
         candidate_count=outcome.candidate_count,
         candidate_since=outcome.candidate_since if outcome.candidate else snapshot.now,
     )
-    return Verdict(outcome.verdict, outcome.final, outcome.reasons, case.rollout, after._asdict(), outcome.needs)
+    return Verdict(
+        outcome.verdict, outcome.final, outcome.reasons, rollout, after._asdict(), outcome.needs, tuple(_notes(case))
+    )
 
 
 def all_problems(snapshot: Snapshot, policy: Policy, history: History) -> tuple[str, ...]:
@@ -93,10 +102,27 @@ def all_problems(snapshot: Snapshot, policy: Policy, history: History) -> tuple[
     problems = [*snapshot.problems, *snapshot_problems(snapshot, policy)]
     for job in snapshot.jobs:
         most = history.max_totals.get(job.job_id, 0)
-        if job.total < most:
+        known = job.total + missing_tasks(job, history.tasks.get(job.job_id, {}))
+        if known < most and (job.all_listed or job.total > MAX_ROWS):  # tasks have vanished that cannot be named
             problems.append(f"batch {job.job_id} had {most} tasks and has {job.total} now")
         lost = job.total - sum(job.counts.values())
         # A task that moves may be missed between two counts, but not for long.
         if lost > 0 and (job.finished or history.counts.get(job.job_id) == job.counts):
             problems.append(f"{lost} of the {job.total} tasks of batch {job.job_id} are in no documented state")
     return tuple(dict.fromkeys(problems))
+
+
+def _notes(case: Case) -> Iterator[str]:
+    """What was assumed about the batches."""
+    for relation in case.rollout.relations:
+        if relation.is_chain and relation.devices:
+            yield (
+                f"batch {relation.later.job_id} is a later stage than batch {relation.earlier.job_id}, so it decides"
+                f" for the {count_things(len(relation.devices), 'device')} in both"
+            )
+    for job in case.snapshot.jobs if needs_modules(case.policy) else ():
+        if job.facts is not None and job.module_name is None:
+            assumed = "a device counts only if all modules that it reports are on the new version"
+            if case.policy.module_name is not None:
+                assumed = "versions.module_name is taken for it"
+            yield f"the module of batch {job.job_id} is not known: {assumed}"

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .devices import Device, State
-from .policy import Policy
-from .state import RolloutState
+from .._rollout.devices import Device, State
+from .._rollout.policy import Policy
+from .._rollout.state import RolloutState
 
 #: Name at most this many devices in a reason.
 MAX_NAMES = 10
+#: Return at most this many texts of failures, and this many characters of each.
+MAX_TEXTS = 20
+MAX_TEXT = 200
 
 
 class Reason(NamedTuple):
@@ -36,7 +39,10 @@ def proof_sentence(rollout: RolloutState, policy: Policy) -> str:
         message += f", {rollout.pending} pending{class_counts(rollout, 'pending')}"
     if rollout.canceled:
         message += f", {rollout.canceled} canceled and not counted"
-    return message if rollout.failed + rollout.pending + rollout.canceled == 0 else f"{message}, as is allowed"
+    if rollout.ignored:
+        message += f", {rollout.ignored} vanished and not counted"
+    tolerated = rollout.failed + rollout.pending + rollout.canceled + rollout.ignored
+    return f"{message}, as is allowed" if tolerated else message
 
 
 def failures_sentence(rollout: RolloutState, policy: Policy, allowed: int) -> str:
@@ -47,8 +53,9 @@ def failures_sentence(rollout: RolloutState, policy: Policy, allowed: int) -> st
     classes = ", ".join(class_parts(rollout, "failed"))
     details = f" ({share}{classes})" if classes else ""
     limit = f"at most {percent:g} %" if by_percent and percent else f"at most {allowed}" if allowed else "none"
+    option = "max_failed_percent" if by_percent else "max_failed"
     finished = count_things(rollout.executed, "finished device")
-    return f"{rollout.failed} of {finished} failed{details}; {limit} may fail"
+    return f"{rollout.failed} of {finished} failed{details}{texts_sentence(rollout)}; {limit} may fail ({option})"
 
 
 def deadline_sentence(rollout: RolloutState, policy: Policy) -> str:
@@ -62,7 +69,31 @@ def deadline_sentence(rollout: RolloutState, policy: Policy) -> str:
 def failed_and_needed_sentence(rollout: RolloutState, policy: Policy) -> str:
     """How many devices failed, and how many must succeed."""
     failed = f"{share_of(rollout.failed, rollout)} failed{class_counts(rollout, 'failed')}"
-    return f"{failed}; {policy.succeeded_needed(rollout.total)} must succeed"
+    option = " (min_succeeded_percent)" if policy.min_succeeded_percent is not None else ""
+    return f"{failed}{texts_sentence(rollout)}; {policy.succeeded_needed(rollout.total)} must succeed{option}"
+
+
+def failure_texts(rollout: RolloutState) -> list[dict[str, Any]]:
+    """The texts of failed devices, most frequent first, with their classes, numbers and some names."""
+    groups: dict[tuple[str, str], list[Device]] = {}
+    for device in rollout.devices_in("failed"):
+        text = printable(str(device.detail or ""))[:MAX_TEXT]
+        groups.setdefault((str(device.class_name), text), []).append(device)
+    ranked = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    return [
+        {"class": name, "text": text, "count": len(devices), "devices": list(device_names(devices))}
+        for (name, text), devices in ranked[:MAX_TEXTS]
+    ]
+
+
+def texts_sentence(rollout: RolloutState) -> str:
+    """The commonest texts of failed devices, as people read them; empty without any."""
+    texts = [
+        f"{quote_short(entry['text'])} \N{MULTIPLICATION SIGN} {entry['count']}"
+        for entry in failure_texts(rollout)
+        if entry["text"]
+    ]
+    return f": {', '.join(texts[:3])}" if texts else ""
 
 
 def share_of(number: int, rollout: RolloutState) -> str:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from ansible_collections.iotfleet.ota.plugins.modules import ota_rollout_gate
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GATE
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import Policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 
 from .conftest import documented, hold, hold_success

@@ -15,7 +15,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import 
     read_gate_options,
 )
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import new_history
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import Policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
 
 HISTORY = {**new_history(1_772_359_200.0), "job_ids": ["1"]}
 

@@ -17,7 +17,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history impo
     read_history,
     update_history,
 )
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.snapshot import MAX_TIME, format_time
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import MAX_TIME, format_time
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import MAX_TASK_CHANGES, judge
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     NOW,

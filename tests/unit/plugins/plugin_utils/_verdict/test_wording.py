@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.devices import Device
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.state import assess
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import Device
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.state import assess
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.wording import (
     class_counts,
     device_names,

@@ -20,7 +20,7 @@ import yaml
 from ansible_collections.iotfleet.ota.extensions.eda.plugins.event_source import ota_rollout
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Clock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import EVENT_SOURCE, GATE
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import Policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
 from ansible_collections.iotfleet.ota.tests.unit.plugins.modules.conftest import hold
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ...module_utils._api.operations import SPELLINGS
 from ...module_utils._queries.jobs import EXPECTATIONS
@@ -18,14 +18,25 @@ from ...module_utils._validation import check_number, invalid_option
 #: Maximum number of devices in a batch.
 MAX_DEVICES = 1_000_000
 
+VersionMatch = Literal["exact", "ignore_build", "prefix"]
+VERSION_MATCHES: tuple[VersionMatch, ...] = ("exact", "ignore_build", "prefix")
+
+
+class ExpectedDevice(NamedTuple):
+    """A device that must be reached; without a ``product_key`` it is one of the product of the batches."""
+
+    product_key: str | None
+    device_name: str
+
 
 class Policy(NamedTuple):
     """The options that decide the verdict; times are in seconds. ``None`` sets no bound.
 
-    ``scope`` names the service, the instance and the module that are polled: polls of another scope confirm nothing.
+    ``module_name`` is the module that the batches must be for. ``scope`` names the service and the instance that are
+    polled: polls of another scope confirm nothing.
     """
 
-    expected_devices: tuple[str, ...] | None = None
+    expected_devices: tuple[ExpectedDevice, ...] | None = None
     min_devices: int | None = None
     expected_product_key: str | None = None
     expected_firmware_id: str | None = None
@@ -38,8 +49,12 @@ class Policy(NamedTuple):
     max_pending: int | None = None
     max_pending_percent: float | None = None
     ignore_canceled: bool = False
+    ignore_vanished: bool = False
     allow_empty: bool = False
     verify_versions: bool = True
+    module_name: str | None = None
+    version_match: VersionMatch = "exact"
+    version_grace: float = 120.0
     soak: float = 0.0
     confirmations: int = 2
     max_consecutive_errors: int = 5
@@ -88,6 +103,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "min_executed": (1, MAX_DEVICES),
     "max_pending": (0, MAX_DEVICES),
     "max_pending_percent": _PERCENT,
+    "version_grace": (0, 86400),
     "soak": (0, 31 * 86400),
     "confirmations": (1, 100),
     "max_consecutive_errors": (0, 1000),
@@ -96,17 +112,34 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
 }
 
 _WHOLE = ("min_devices", "max_failed", "min_executed", "max_pending", "confirmations", "max_consecutive_errors")
-_SWITCHES = ("ignore_canceled", "allow_empty", "verify_versions")
+_SWITCHES = ("ignore_canceled", "ignore_vanished", "allow_empty", "verify_versions")
+#: The suboptions of ``versions``, and the fields of the policy that they set.
+VERSION_FIELDS: Mapping[str, str] = {
+    "verify": "verify_versions",
+    "module_name": "module_name",
+    "match": "version_match",
+    "grace": "version_grace",
+}
+_SUBOPTIONS = {field: f"versions.{name}" for name, field in VERSION_FIELDS.items()}
+
+
+def needs_modules(policy: Policy) -> bool:
+    """Whether it matters for which module the batches are."""
+    return policy.verify_versions or policy.expected_devices is not None or policy.module_name is not None
 
 
 def read_policy(options: Mapping[str, Any]) -> Policy:
-    """The policy in ``options``; others are ignored, and ``None`` means the default.
+    """The policy in ``options`` as users give them; others are ignored, and ``None`` means the default.
 
     :raises OtaError: a value cannot be used, or two contradict each other.
     """
+    versions = options.get("versions") or {}
+    options = {**options, **{field: versions.get(name) for name, field in VERSION_FIELDS.items()}}
     given = {name: options[name] for name in Policy._fields if options.get(name) is not None}
+    if "module_name" in given:
+        given["module_name"] = _read_text("versions.module_name", given["module_name"])
     if "expected_devices" in given:
-        given["expected_devices"] = _read_names(given["expected_devices"])
+        given["expected_devices"] = _read_devices(given["expected_devices"])
         if "min_devices" in given:
             raise invalid_option(
                 "min_devices is given together with expected_devices",
@@ -128,25 +161,40 @@ def read_policy(options: Mapping[str, Any]) -> Policy:
 
 def _check_value(name: str, value: Any) -> None:
     """:raises OtaError: ``value`` is none for the option ``name``."""
+    option = _SUBOPTIONS.get(name, name)
     if name in _BOUNDS:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise invalid_option(f"{name} is {str(value)[:20]}", "give a number")
-        check_number(name, value, *_BOUNDS[name])
+            raise invalid_option(f"{option} is {str(value)[:20]}", "give a number")
+        check_number(option, value, *_BOUNDS[name])
         if name in _WHOLE and value != int(value):
-            raise invalid_option(f"{name} is {str(value)[:20]}", "give a whole number")
+            raise invalid_option(f"{option} is {str(value)[:20]}", "give a whole number")
     elif name in _SWITCHES and not isinstance(value, bool):
-        raise invalid_option(f"{name} is {str(value)[:20]}", "give true or false")
+        raise invalid_option(f"{option} is {str(value)[:20]}", "give true or false")
+    elif name == "version_match" and value not in VERSION_MATCHES:
+        raise invalid_option(f"{option} is {str(value)[:20]}", f"give one of {', '.join(VERSION_MATCHES)}")
 
 
-def _read_names(given: Any) -> tuple[str, ...]:
-    """The names of devices, each once."""
+def _read_devices(given: Any) -> tuple[ExpectedDevice, ...]:
+    """The devices, each once."""
     if not isinstance(given, Sequence) or isinstance(given, str):
         raise invalid_option("expected_devices is not a list", "give a list of names")
     if not given:
         raise invalid_option("expected_devices is empty", "name at least one device, or leave the option out")
-    for position, name in enumerate(given, 1):
-        if not isinstance(name, str):
-            raise invalid_option(f"entry {position} of expected_devices is not text", "write it in quotes")
-        if not name.strip():
-            raise invalid_option(f"entry {position} of expected_devices is blank", "check the variable it comes from")
-    return tuple(dict.fromkeys(name.strip() for name in given))
+    entries = (_read_device(f"entry {position} of expected_devices", entry) for position, entry in enumerate(given, 1))
+    return tuple(dict.fromkeys(entries))
+
+
+def _read_device(place: str, entry: Any) -> ExpectedDevice:
+    if not isinstance(entry, Mapping):
+        return ExpectedDevice(None, _read_text(place, entry))
+    if set(entry) != set(ExpectedDevice._fields):
+        raise invalid_option(f"{place} is not a device", "give a name, or product_key and device_name")
+    return ExpectedDevice(*(_read_text(f"{name} of {place}", entry[name]) for name in ExpectedDevice._fields))
+
+
+def _read_text(place: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise invalid_option(f"{place} is not text", "write it in quotes")
+    if not value.strip():
+        raise invalid_option(f"{place} is blank", "check the variable it comes from")
+    return value.strip()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import MAX_DEVICES, Policy, read_policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import MAX_DEVICES, Policy, read_policy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import TASK_STATUSES
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict import state
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.devices import (
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import (
     STALLED_AFTER,
     Device,
     device_without_task,
@@ -15,8 +15,8 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.devices impo
     task_fingerprint,
     unfinished_since,
 )
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import Policy
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.snapshot import (
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import (
     all_notified_at,
     format_time,
     positive_int,

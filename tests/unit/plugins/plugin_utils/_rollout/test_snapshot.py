@@ -9,8 +9,8 @@ import time
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import TASK_STATUSES
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.policy import Policy
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.snapshot import (
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import (
     MAX_TIME,
     format_time,
     parse_time,

@@ -1,0 +1,329 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A device by one of its tasks: its state, why, and whether its version proves it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple, Union
+
+from ...module_utils._api.operations import UNFINISHED_TASK_STATUSES
+from ...module_utils._queries.devices import DeviceKey, DeviceReport
+from ...module_utils._queries.jobs import FailureClass, TaskFacts
+from .policy import Policy
+from .snapshot import JobSnapshot, Snapshot, all_notified_at, positive_int
+from .times import format_time, parse_time
+from .versions import is_target
+
+#: A notified device is silent, and one that installs is stalled, after this many seconds without a change.
+STALLED_AFTER = 600.0
+
+State = Literal["succeeded", "failed", "pending", "canceled"]
+DeviceClass = Union[
+    FailureClass,
+    Literal["busy", "canceled", "fell_back", "no_task", "already_on_target"],
+    Literal["planned", "awaiting_confirmation", "rate_limited", "offline", "waits_for_device"],
+    Literal["notified", "silent", "in_progress", "stalled", "retrying"],
+    Literal["awaiting_version", "unproved", "vanished", "unknown"],
+]
+
+#: A value for each batch, task or device, as a file can keep it.
+Kept = Mapping[str, Sequence[Any]]
+
+
+class Memory(NamedTuple):
+    """What earlier polls have learned of tasks and devices; times are in seconds since 1970.
+
+    ``task_changes`` say when each task whose time counts last changed: by its ID, its fingerprint and the time.
+    ``tasks`` are all that were listed, by batch and ID: product, device, state and IotId. ``on_target`` are the devices
+    that have reported the version of a batch: by :func:`proof_key`, the time.
+    """
+
+    task_changes: Mapping[str, Sequence[Any]] = {}
+    tasks: Mapping[str, Kept] = {}
+    on_target: Mapping[str, float] = {}
+
+
+class Device(NamedTuple):
+    """One device that counts, by the task that decides: its state, its class, and what is known of it.
+
+    ``since`` is when its task last changed, in seconds since 1970. Without a task, the fields of a task are ``None``.
+    """
+
+    product_key: str | None
+    device_name: str | None
+    state: State
+    class_name: DeviceClass | None
+    job_id: str | None = None
+    task_id: str | None = None
+    task_status: str | None = None
+    progress_percent: float | None = None
+    version: str | None = None
+    detail: str | None = None
+    busy_with: str | None = None
+    since: float | None = None
+    idle_seconds: float | None = None
+    iot_id: str | None = None
+    verified: bool = False
+
+    @property
+    def key(self) -> DeviceKey:
+        """What identifies the device."""
+        return self.product_key or "", self.device_name or ""
+
+    @property
+    def may_be_busy(self) -> bool:
+        """Whether another batch may explain its state."""
+        return self.class_name == "no_task" or (self.state == "failed" and self.class_name == "other")
+
+    def to_result(self) -> dict[str, Any]:
+        """The device as the gate returns it."""
+        return {
+            "product_key": self.product_key,
+            "device_name": self.device_name,
+            "job_id": self.job_id,
+            "state": self.state,
+            "class": self.class_name,
+            "task_status": self.task_status,
+            "progress_percent": self.progress_percent,
+            "version": self.version,
+            "detail": self.detail,
+            "busy_with": self.busy_with,
+            "since": None if self.since is None else format_time(self.since),
+            "idle_seconds": self.idle_seconds,
+        }
+
+
+def task_device(task: TaskFacts, job: JobSnapshot, snapshot: Snapshot, policy: Policy, memory: Memory) -> Device:
+    """The device of a task, as far as this task says."""
+    since = _unchanged_since(task, snapshot, memory.task_changes)
+    state, class_name = _task_state(task, job, snapshot, since, policy)
+    device = Device(
+        product_key=to_text(task.get("product_key")) or job.product_key or None,
+        device_name=to_text(task.get("device_name")),
+        state=state,
+        class_name=class_name,
+        job_id=job.job_id,
+        task_id=to_text(task.get("task_id")),
+        task_status=task.get("task_status"),
+        progress_percent=task.get("progress_percent"),
+        detail=to_text(task.get("task_desc")),
+        since=since,
+        idle_seconds=round(snapshot.now - since, 1),
+        iot_id=to_text(task.get("iot_id")),
+    )
+    if snapshot.versions is not None:
+        device = _with_report(device, task, job, snapshot, policy, memory)
+    if device.state == "failed" and device.key in snapshot.busy:
+        device = device._replace(class_name="busy", busy_with=snapshot.busy[device.key])
+    return device
+
+
+def _with_report(
+    device: Device, task: TaskFacts, job: JobSnapshot, snapshot: Snapshot, policy: Policy, memory: Memory
+) -> Device:
+    """The same device with what it reports, which decides only whether a task has really succeeded."""
+    report = (snapshot.versions or {}).get(device.key)
+    if report is not None:
+        device = device._replace(version=reported_version(report, job, policy))
+    if report is None or device.state != "succeeded" or not policy.verify_versions:
+        return device
+    return prove_device(device, report, job, sources_of(task, job), snapshot, policy, memory)
+
+
+def prove_device(
+    device: Device,
+    report: DeviceReport,
+    job: JobSnapshot,
+    sources: Sequence[str],
+    snapshot: Snapshot,
+    policy: Policy,
+    memory: Memory,
+) -> Device:
+    """A device whose task succeeded, by what it ``report``\\ s now."""
+    if not report.found:
+        return vanished(device, "the service does not know the device")
+    if report.iot_id and device.iot_id and report.iot_id != device.iot_id:
+        return vanished(device, "another device has its name now")
+    if device.version is None:
+        return unproved(device, report, job, policy)
+    if is_target(device.version, job.target, sources, policy.version_match):
+        return device._replace(verified=True)
+    proved = memory.on_target.get(proof_key(device.key, report, job, policy))
+    if proved is not None:
+        return fallen_back(device, job.target, proved)
+    if device.version in sources and snapshot.now < (device.since or 0.0) + policy.version_grace:
+        return device._replace(state="pending", class_name="awaiting_version")
+    return device._replace(state="failed", class_name="wrong_version")
+
+
+def unproved(device: Device, report: DeviceReport, job: JobSnapshot, policy: Policy) -> Device:
+    """A device that may be on the new version, with what is in the way of knowing it."""
+    why = report.failure
+    if why is None and module_of(job, policy) is None and report.versions:
+        why = f"it is not known which of its modules batch {job.job_id} is for"
+    return device._replace(state="pending", class_name="unproved", detail=why)
+
+
+def vanished(device: Device, why: str) -> Device:
+    """A device that can no longer be read."""
+    return device._replace(state="pending", class_name="vanished", detail=f"{why}; last seen {device.task_status}")
+
+
+def fallen_back(device: Device, target: str | None, proved: float) -> Device:
+    """A device that was on the ``target`` and no longer is."""
+    detail = f"reported {target} at {format_time(proved)}, and reports {device.version} now"
+    return device._replace(state="failed", class_name="fell_back", detail=detail)
+
+
+def proof_key(key: DeviceKey, report: DeviceReport, job: JobSnapshot, policy: Policy) -> str:
+    """What a proof is about: a device, a module and the version of a batch."""
+    return "\t".join((*key, report.iot_id or "", module_of(job, policy) or "", job.target or ""))
+
+
+def proofs(snapshot: Snapshot, policy: Policy) -> dict[str, float]:
+    """The devices that report the version of a batch now, as later polls need them to notice one that falls back."""
+    return {
+        proof_key(key, report, job, policy): snapshot.now
+        for key, report in (snapshot.versions or {}).items()
+        for job in snapshot.jobs
+        if job.product_key in ("", key[0]) and _reports_target(report, job, policy)
+    }
+
+
+def _reports_target(report: DeviceReport, job: JobSnapshot, policy: Policy) -> bool:
+    version = reported_version(report, job, policy)
+    return version is not None and is_target(version, job.target, sources_of(None, job), policy.version_match)
+
+
+def module_of(job: JobSnapshot, policy: Policy) -> str | None:
+    """The module that proves success in a batch: its own, or the expected one where the batch does not tell."""
+    return job.module_name or policy.module_name
+
+
+def reported_version(report: DeviceReport, job: JobSnapshot, policy: Policy) -> str | None:
+    """The version that a device reports for the module of a batch; ``None`` if it reports none.
+
+    Where the module is not known, it is the version of all modules of the device, if they have but one, or of any if
+    none of them is on the version of the batch.
+    """
+    module_name = module_of(job, policy)
+    if module_name is not None:
+        return report.versions.get(module_name) or None
+    versions = [version for _name, version in sorted(report.versions.items()) if version]
+    if len(set(versions)) > 1 and any(is_target(v, job.target, (), policy.version_match) for v in versions):
+        return None
+    return next(iter(versions), None)
+
+
+def sources_of(task: TaskFacts | None, job: JobSnapshot) -> Sequence[str]:
+    """The versions that a batch replaces on a device, as far as the task or else the batch tells."""
+    source = (task or {}).get("src_version")
+    if isinstance(source, str) and source:
+        return (source,)
+    sources = (job.facts or {}).get("src_versions")
+    return [str(text) for text in sources if text] if isinstance(sources, list) else ()
+
+
+def to_text(value: Any) -> str | None:
+    """A fact of an undocumented type is kept as it came, but what is compared and sorted here must be text."""
+    return value if value is None or isinstance(value, str) else str(value)
+
+
+# --- States ----------------------------------------------------------------------------------------------------------
+
+
+def _task_state(
+    task: TaskFacts, job: JobSnapshot, snapshot: Snapshot, since: float, policy: Policy
+) -> tuple[State, DeviceClass | None]:
+    status = task.get("task_status")
+    if status == "SUCCEEDED":
+        return "succeeded", None
+    if status == "FAILED":
+        if snapshot.now < since + retry_window(task, job):
+            return "pending", "retrying"
+        return "failed", task.get("failure_class") or "other"
+    if status == "CANCELED":
+        return ("canceled", None) if policy.ignore_canceled else ("failed", "canceled")
+    class_name = waiting_for(str(status), job, snapshot)
+    if snapshot.now - since >= STALLED_AFTER:
+        class_name = _STALLED.get(class_name, class_name)
+    return "pending", class_name
+
+
+def retry_window(task: TaskFacts, job: JobSnapshot) -> float:
+    """For how many seconds after a failure the service may still try again.
+
+    Time-outs are never tried again, by the vendor's guide to updates. How many tries are left is not to be had, and in
+    which state a task is between two tries is not documented.
+    """
+    facts = job.facts or {}
+    if job.finished or not positive_int(facts.get("retry_count")) or task.get("failure_class") == "timeout":
+        return 0.0
+    return 60.0 * positive_int(facts.get("retry_interval"))
+
+
+_WAITING_FOR: Mapping[str, DeviceClass] = {
+    "CONFIRM": "awaiting_confirmation",
+    "NOTIFIED": "notified",
+    "IN_PROGRESS": "in_progress",
+}
+_STALLED: Mapping[DeviceClass, DeviceClass] = {"notified": "silent", "in_progress": "stalled"}
+
+
+def waiting_for(status: str, job: JobSnapshot, snapshot: Snapshot) -> DeviceClass:
+    """The class of an unfinished task. Why one is queued the service does not say; ``offline`` is the last guess."""
+    if status != "QUEUED":
+        return _WAITING_FOR.get(status, "unknown")
+    planned = snapshot.job_time(job, "utc_schedule_time")
+    if job.planned or (planned is not None and planned > snapshot.now):
+        return "planned"
+    if (job.facts or {}).get("need_push") is False:
+        return "waits_for_device"
+    notified = all_notified_at(job, snapshot.clock_offset)
+    return "rate_limited" if notified is not None and snapshot.now < notified else "offline"
+
+
+# --- Changes ---------------------------------------------------------------------------------------------------------
+
+
+def _unchanged_since(task: TaskFacts, snapshot: Snapshot, changes: Kept) -> float:
+    """When a task last changed: by the service when first seen, then by the polls that saw it change."""
+    identity, fingerprint = task_identity(task), _fingerprint(task)
+    if identity not in changes:
+        modified = snapshot.local_time(task.get("utc_modified"))
+        return snapshot.now if modified is None else min(snapshot.now, modified)
+    known, since = changes[identity]
+    return float(min(snapshot.now, since)) if known == fingerprint else snapshot.now
+
+
+def task_identity(task: TaskFacts) -> str:
+    """What identifies a task."""
+    return str(task.get("task_id") or f"{task.get('job_id')} {task.get('product_key')} {task.get('device_name')}")
+
+
+def _fingerprint(task: TaskFacts) -> str:
+    """What changes when a task moves."""
+    return f"{task.get('task_status')} {task.get('progress')}"
+
+
+def task_changes(snapshot: Snapshot, changes: Kept) -> dict[str, list[Any]]:
+    """When each task whose time counts last changed, as the next poll needs it."""
+    return {
+        task_identity(task): [_fingerprint(task), _unchanged_since(task, snapshot, changes)]
+        for job in snapshot.jobs
+        for task in job.tasks
+        if _time_counts(task, job)
+    }
+
+
+def _time_counts(task: TaskFacts, job: JobSnapshot) -> bool:
+    """Whether it matters since when the task is as it is: it waits, may be tried again, or may be proved late."""
+    status = task.get("task_status")
+    if status in UNFINISHED_TASK_STATUSES:
+        return True
+    if status == "FAILED":
+        return retry_window(task, job) > 0
+    return status == "SUCCEEDED" and parse_time(task.get("utc_modified")) is None

@@ -1,0 +1,35 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Times as the API writes them, and as results show them. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import Any
+
+#: Times at or after this are invalid, in seconds since 1970.
+MAX_TIME = 253_000_000_000.0
+
+
+def parse_time(text: Any) -> float | None:
+    """A time from the API in seconds since 1970; ``None`` if it is not one. One vendor prints a stray blank."""
+    return _parse_time(text) if isinstance(text, str) else None
+
+
+@lru_cache(10_000)  # each poll brings the same times
+def _parse_time(text: str) -> float | None:
+    try:
+        words = "".join(text.split()) if "T" in text else text.strip()
+        moment = datetime.fromisoformat(words.replace("Z", "+00:00"))
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 <= seconds < MAX_TIME else None
+
+
+def format_time(seconds: float) -> str:
+    """A time in seconds since 1970 as text."""
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
