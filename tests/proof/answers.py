@@ -226,7 +226,12 @@ class Answers:
 def an_error(code: str, retry: Retry = Retry.NEVER, affects_all: bool = False, detail: str | None = None) -> OtaError:
     """An error as the client raises it."""
     cause = f"it was refused with {code}" + (f": {detail}" if detail else "")
-    return OtaError(cause, code=code, hint="try", retry=retry, affects_all=affects_all, detail=detail)
+    status = {"ServiceUnavailable": 503, "InvalidParameter": 400, "timeout": None, "certificate": None}.get(
+        code, 403 if affects_all else 200
+    )
+    return OtaError(
+        cause, code=code, hint="try", retry=retry, affects_all=affects_all, detail=detail, http_status=status
+    )
 
 
 ERRORS: dict[str, Callable[[], OtaError]] = {

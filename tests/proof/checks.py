@@ -61,8 +61,6 @@ def _wrongly_passed(played: Played) -> Iterator[str]:
         yield "it passed, and nobody knows which devices are expected"
     if truth.dynamic:
         yield "it passed, and a batch takes up devices for ever"
-    if truth.unknown_module() == "yes":
-        yield "it passed, and nobody knows the module of a batch"
     if all(truth.devices.conflicts(t) == "yes" for t in window):
         yield "it passed, and its batches bring a device to different versions"
     for batch in truth.unbegun(window):

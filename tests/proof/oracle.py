@@ -235,7 +235,22 @@ class Devices:
             return PENDING
         result = 0
         for module in self.modules(batch):
-            result |= PENDING if module is None else self._by_version(batch, task, module, since, t)
+            if module is None:
+                result |= self._by_all_modules(batch, task, since, t)
+            else:
+                result |= self._by_version(batch, task, module, since, t)
+        return result
+
+    def _by_all_modules(self, batch: Batch, task: Task, since: float, t: float) -> int:
+        """Where the module cannot be known, all that a device reports must be on the version, or none may be."""
+        seen = t - self.world.lags.versions
+        modules = [module for module, line in task.device.versions.items() if line.at(seen) is not None]
+        found = {self._by_version(batch, task, module, since, t) for module in modules}
+        if found == {SUCCEEDED}:
+            return SUCCEEDED
+        result = PENDING
+        for state in found:
+            result |= state & FAILED if SUCCEEDED not in found else 0
         return result
 
     def _by_version(self, batch: Batch, task: Task, module: str, since: float, t: float) -> int:
