@@ -14,8 +14,8 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import 
     GateOptions,
     read_gate_options,
 )
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import new_history
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import new_history
 
 HISTORY = {**new_history(1_772_359_200.0), "job_ids": ["1"]}
 

@@ -16,7 +16,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.reporter import
     progress_line,
     verdict_line,
 )
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import format_time
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import format_time
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import NOW, batch, numbers, plain, poll, settled, task
 

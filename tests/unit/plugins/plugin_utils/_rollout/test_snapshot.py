@@ -10,13 +10,9 @@ import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import TASK_STATUSES
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import (
-    MAX_TIME,
-    format_time,
-    parse_time,
-    snapshot_from_results,
-    snapshot_problems,
-)
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.results import snapshot_from_results
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import snapshot_problems
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import MAX_TIME, format_time, parse_time
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     NEW,
     NOW,

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import TASK_STATUSES
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict import state
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout import state
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     NEW,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.state import assess
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.case import (
     Case,
     Outcome,
@@ -16,7 +17,6 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.case import 
     soaking_reason,
 )
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import History, no_more_tasks
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.state import assess
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.wording import Reason
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import NOW, batch, codes, course, numbers, plain, poll

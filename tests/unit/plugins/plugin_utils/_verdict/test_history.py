@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import MAX_TIME, format_time
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import (
     History,
     has_stopped_growing,
@@ -17,7 +18,6 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history impo
     read_history,
     update_history,
 )
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import MAX_TIME, format_time
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import MAX_TASK_CHANGES, judge
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     NOW,

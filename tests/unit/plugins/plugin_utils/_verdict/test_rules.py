@@ -9,10 +9,10 @@ from __future__ import annotations
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import MAX_ROWS
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import read_history
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import format_time
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import read_history
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.rules import _WAITING
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import format_time
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.wording import MAX_NAMES, Reason
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
