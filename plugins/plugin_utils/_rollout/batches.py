@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ...module_utils._queries.devices import DeviceKey
 from ...module_utils._queries.jobs import TaskFacts
-from .devices import sources_of, to_text
+from .devices import module_of, sources_of, to_text
 from .policy import Policy
 from .snapshot import JobSnapshot
 
@@ -33,20 +33,20 @@ def relate_batches(jobs: Sequence[JobSnapshot], policy: Policy) -> list[Relation
     """The pairs of batches whose devices cannot be on the version of both."""
     if len(jobs) < 2 or not policy.verify_versions:
         return []
-    return [relation for pair in combinations(jobs, 2) for relation in _relate(*pair)]
+    return [relation for pair in combinations(jobs, 2) for relation in _relate(*pair, policy)]
 
 
-def _relate(one: JobSnapshot, other: JobSnapshot) -> Iterator[Relation]:
+def _relate(one: JobSnapshot, other: JobSnapshot, policy: Policy) -> Iterator[Relation]:
+    module_name = module_of(one, policy)
     differ = None not in (one.target, other.target) and one.target != other.target
-    alike = one.module_name == other.module_name is not None and one.product_key == other.product_key
-    if not differ or not alike:
+    if not differ or one.product_key != other.product_key or module_of(other, policy) != module_name:
         return
     tasks, others = tasks_by_device(one), tasks_by_device(other)
     shared = sorted(tasks.keys() & others.keys())
     forwards = _follows(other, one, [others[key] for key in shared])
     backwards = _follows(one, other, [tasks[key] for key in shared])
     earlier, later = (other, one) if backwards else (one, other)
-    if shared or forwards != backwards:
+    if forwards != backwards or (shared and module_name is not None):
         yield Relation(earlier, later, tuple(name for _product, name in shared), forwards != backwards)
 
 

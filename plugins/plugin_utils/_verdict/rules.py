@@ -62,8 +62,10 @@ def rule_nothing_to_judge(case: Case) -> Outcome | None:
         so_far = "all tasks so far were canceled" if case.rollout.canceled else "there is no task yet"
         return pending_outcome(case, Reason("starting", so_far))
     named = case.policy.expected_devices is not None or case.policy.min_devices is not None
-    if not case.policy.allow_empty or named or case.canceled or any(case.rollout.by_status.values()):
+    had_tasks = any(case.rollout.by_status.values()) or case.rollout.ignored
+    if not case.policy.allow_empty or named or case.canceled or had_tasks:
         message = "all tasks were canceled" if case.rollout.canceled else "there is no task"
+        message = "all devices have vanished" if case.rollout.ignored else message
         return confirm_verdict(
             case, INCONCLUSIVE, Reason("nothing_to_judge", f"{message}, so there is nothing to judge")
         )

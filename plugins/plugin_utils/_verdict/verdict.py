@@ -80,7 +80,9 @@ def judge(snapshot: Snapshot, policy: Policy, previous: Mapping[str, Any] | None
     problems = () if snapshot.error or not snapshot.fresh else all_problems(snapshot, policy, before)
     history = update_history(snapshot, before, problems)
     done = no_more_tasks(snapshot, policy, history)
-    rollout = assess(snapshot, policy, history.memory, done)
+    # An incomplete list misses tasks that have not vanished.
+    memory = history.memory._replace(tasks={}) if problems else history.memory
+    rollout = assess(snapshot, policy, memory, done)
     case = Case(snapshot, policy, history, problems, rollout, done)
     outcome = next(outcome for outcome in (rule(case) for rule in RULES) if outcome)
     after = history._replace(
