@@ -34,6 +34,27 @@ def check_number(name: str, number: float, least: float, most: float) -> None:
         raise invalid_option(f"{name} is {str(number)[:20]}", f"it must be between {least} and {most}")
 
 
+def check_quoted(name: str, value: object) -> None:
+    """:raises OtaError: ``value``, that of the option ``name``, should be text and is a number or a boolean."""
+    if isinstance(value, (int, float)):
+        kind = "boolean" if isinstance(value, bool) else "number"
+        raise invalid_option(
+            f"{name} is the {kind} {str(value).lower()[:40]}, and YAML may have changed what was written",
+            "write it in quotes",
+        )
+
+
+def text_option(name: str, value: object) -> str:
+    """The text ``value`` of the option ``name``, without surrounding blanks.
+
+    :raises OtaError: it is blank or no text.
+    """
+    check_quoted(name, value)
+    if not isinstance(value, str):
+        raise invalid_option(f"{name} is not text", "write it in quotes")
+    return non_blank_text(name, value)
+
+
 def is_local(url: str, proxy: str | None) -> bool:
     """Whether requests for ``url`` do not leave this machine, by the ``proxy`` or by that of the environment."""
     hosts = [urlsplit(place).hostname or "" for place in (url, proxy_url(proxy or _environment_proxy(url))) if place]

@@ -55,7 +55,7 @@ options:
   expected_version:
     description:
       - The version that the batch is expected to update its devices to.
-      - Quote it if it looks like a number. Without quotes, V(2.10) is V(2.1) in YAML.
+      - Quote it if it looks like a number, because V(2.10) is V(2.1) in YAML. A number is rejected.
     type: str
   expected_job_type:
     description:
@@ -64,6 +64,11 @@ options:
     choices:
       - UPGRADE_FIRMWARE
       - VERIFY_FIRMWARE
+  expected_module_name:
+    description:
+      - The OTA module that the batch is expected to be for, as in
+        O(iotfleet.ota.ota_rollout_gate#module:versions.module_name).
+    type: str
 seealso:
   - module: iotfleet.ota.ota_rollout_gate
 """
@@ -101,8 +106,8 @@ checks:
         - The name of the check, one of V(endpoint), V(access_key), V(clock), V(iot_instance),
           V(permission_query_ota_job), V(permission_list_ota_task_by_job),
           V(permission_list_ota_unfinished_task_by_device), V(permission_list_ota_module_versions_by_device),
-          V(permission_list_ota_job_by_device), V(job), V(job_product_key), V(job_firmware_id), V(job_dest_version),
-          V(job_type) and V(device).
+          V(permission_query_ota_firmware), V(permission_list_ota_job_by_device), V(job), V(job_product_key),
+          V(job_firmware_id), V(job_dest_version), V(job_type), V(job_module_name) and V(device).
       type: str
       returned: always
       sample: permission_query_ota_job
@@ -132,6 +137,13 @@ ok:
   type: bool
   returned: always, unless Ansible rejects an option
   sample: false
+module_name:
+  description:
+    - The OTA module that the batch is for, by its update package or by an open task of the device; V(null) if neither
+      shows it. Without a batch, the one that the package in O(expected_firmware_id) is for.
+  type: str
+  returned: always, unless Ansible rejects an option
+  sample: default
 clock_offset:
   description:
     - Number of seconds by which the service's clock is ahead of the clock of the machine that runs the module, to about
@@ -171,6 +183,7 @@ def result(entries: list[Findings]) -> dict[str, Any]:
     return {
         "checks": [check._asdict() for check in checks],
         "ok": bool(checks) and all(check.ok is not False for check in checks),
+        "module_name": entries[0].module_name if entries else None,
         "clock_offset": offset if offset is None else round(offset, 1),
     }
 

@@ -80,7 +80,7 @@ options:
   expected_version:
     description:
       - The version that each batch is expected to update its devices to. If it is another, the verdict is V(failed).
-      - Quote it if it looks like a number. Without quotes, V(2.10) is V(2.1) in YAML.
+      - Quote it if it looks like a number, because V(2.10) is V(2.1) in YAML. A number is rejected.
     type: str
   expected_job_type:
     description:

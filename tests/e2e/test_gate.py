@@ -123,6 +123,8 @@ def test_invalid_options_are_reported(folder, place):
         ({}, "missing required arguments: job_ids"),
         ({"job_ids": []}, "job_ids is empty"),
         ({"job_ids": ["1", " "]}, "entry 2 of job_ids is blank"),
+        ({"job_id": 183415776190000002}, "job_id is the number 183415776190000002, and YAML may have changed"),
+        ({"job_id": "1", "expected_version": 2.10}, "expected_version is the number 2.1, and YAML may have changed"),
         ({"job_id": "1", "max_failed": "some"}, "max_failed"),
         ({"job_id": "1", "max_failed_percent": 101}, "max_failed_percent is 101.0; it must be between 0 and 100"),
         ({"job_id": "1", "wait_timeout": 0}, "wait_timeout is 0.0; it must be between 1 and"),

@@ -29,6 +29,7 @@ ACTIONS = {
     "ListOTATaskByJob": "permission_list_ota_task_by_job",
     "ListOTAUnfinishedTaskByDevice": "permission_list_ota_unfinished_task_by_device",
     "ListOTAModuleVersionsByDevice": "permission_list_ota_module_versions_by_device",
+    "QueryOTAFirmware": "permission_query_ota_firmware",
     "ListOTAJobByDevice": "permission_list_ota_job_by_device",
 }
 INPUTS = {
@@ -39,6 +40,7 @@ INPUTS = {
     "expected_firmware_id": "f1",
     "expected_version": "2.0",
     "expected_job_type": "UPGRADE_FIRMWARE",
+    "expected_module_name": "default",
 }
 
 
@@ -63,7 +65,7 @@ def fly(folder: pathlib.Path, url: str, cases: dict[str, dict[str, Any]]) -> Run
         said = {"ansible.builtin.set_fact": {"said": "{{ ansible_failed_result.msg }}"}}
         block = {"block": [{"ansible.builtin.set_fact": {"said": ""}}, include], "rescue": [said]}
         tasks.append({**block, **connection, "ignore_errors": False})
-        tell = {"said": "{{ said }}", "found": "{{ rollout_preflight_result }}"}
+        tell = {"said": "{{ said }}", "found": "{{ rollout_preflight_result | default({}) }}"}
         tasks.append({"ansible.builtin.debug": {"msg": tell}, "register": name})
     (folder / "ansible.cfg").write_text("[defaults]\nshow_custom_stats = true\n[connection]\npipelining = true\n")
     defaults = {
@@ -143,7 +145,7 @@ def test_the_role(tmp_path):
         assert failed(run, action) == [name]
     assert re.search(r'"FAILED  QueryOTAJob is denied \(request ID [\w-]+\); ask the account', run.output)
     said = run.results["QueryOTAJob"]["msg"]["said"]
-    assert said.startswith("1 of 15 checks failed: QueryOTAJob is denied (")
+    assert said.startswith("1 of 17 checks failed: QueryOTAJob is denied (")
 
     assert failed(run, "clock") == ["clock"]
     assert found(run, "clock")["clock_offset"] == pytest.approx(3600, abs=60)
@@ -159,10 +161,29 @@ def test_the_role(tmp_path):
     assert published["rollout_preflight_failed"] == ["job_dest_version", "job_type"]
     assert published["rollout_preflight_message"] == run.results["other_job"]["msg"]["said"]
     assert published["rollout_preflight_message"] == (
-        "2 of 15 checks failed: batch canary has the dest_version 2.0; expected 3.0; check job_id and expected_version:"
+        "2 of 17 checks failed: batch canary has the dest_version 2.0; expected 3.0; check job_id and expected_version:"
         " another batch may be meant. batch canary has the job_type UPGRADE_FIRMWARE; expected VERIFY_FIRMWARE; check"
         " job_id and expected_job_type: another batch may be meant."
     )
+
+
+def test_numbers_in_place_of_text(tmp_path):
+    numbers = {
+        "job_id": 183415776190000002,
+        "expected_version": 2.10,
+        "device_names": [7],
+        "expected_module_name": True,
+    }
+    cases = {name: {"inputs": {name: value}} for name, value in numbers.items()}
+    run = fly(tmp_path, "https://127.0.0.1:9", cases)
+    said = {name: run.results[name]["msg"]["said"] for name in cases}
+    quotes = "and YAML may have changed what was written; write it in quotes."
+    assert said == {
+        "job_id": f"rollout_preflight_job_id is the number 183415776190000002, {quotes}",
+        "expected_version": f"rollout_preflight_expected_version is the number 2.1, {quotes}",
+        "device_names": f"No request was sent: entry 1 of device_names is the number 7, {quotes}",
+        "expected_module_name": f"rollout_preflight_expected_module_name is the boolean true, {quotes}",
+    }
 
 
 def test_options_that_cannot_be_used(tmp_path):

@@ -339,7 +339,7 @@ def test_role_with_a_rollout_that_failed(tmp_path, url):
 
 
 def test_role_in_mode_report(tmp_path, url):
-    run = run_role(tmp_path, url, job_ids=1002, mode="report", report_dir="", report_name="")
+    run = run_role(tmp_path, url, job_ids="1002", mode="report", report_dir="", report_name="")
     assert last(run) is None
     assert stats(run)["rollout_gate_verdict"] == "failed"
     assert stats(run)["rollout_gate_reports"] == {}
@@ -383,6 +383,14 @@ def test_role_that_polls_once_resumes_from_its_report(tmp_path, url):
             {"expected_versoin": "2.0.0"},
             "The role rollout_gate has no variable rollout_gate_expected_versoin; correct the name",
         ),
+        (
+            {"expected_version": 2.10},
+            "rollout_gate_expected_version is the number 2.1, and YAML may have changed what was written; write it in"
+            " quotes.",
+        ),
+        ({"module_name": False}, "rollout_gate_module_name is the boolean false, and YAML may have changed"),
+        ({"job_ids": 1001}, "rollout_gate_job_ids is the number 1001, and YAML may have changed"),
+        ({"job_ids": [1001]}, "entry 1 of job_ids is the number 1001, and YAML may have changed"),
         ({"expected_devices": "lamp-1,"}, "rollout_gate_expected_devices ends with a comma and seems to be truncated"),
         ({"report_dir": "play.yml"}, "/play.yml, which is not a writable folder; choose another."),
         ({"on_verdict": "missing.yml"}, "rollout_gate_on_verdict names the file missing.yml, which does not exist"),

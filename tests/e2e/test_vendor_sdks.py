@@ -153,7 +153,7 @@ def test_old_sdk_jobs_of_a_device(old):
 
 def test_old_sdk_unknown_job(old):
     answer = old.call("QueryOTAJob", JobId="1")
-    assert (answer["Success"], answer["Code"]) == (False, "iot.ota.JobNotFound")
+    assert (answer["Success"], answer["Code"]) == (False, "iot.firmware.InvalidOTAJobId")
 
 
 @pytest.mark.parametrize("body", [False, True])
@@ -243,7 +243,7 @@ def test_new_sdk_versions_and_firmware(new):
 
 def test_new_sdk_unknown_job(new):
     body = new.job("1")
-    assert (body.success, body.code) == (False, "iot.ota.JobNotFound")
+    assert (body.success, body.code) == (False, "iot.firmware.InvalidOTAJobId")
 
 
 def test_new_sdk_wrong_secret(port, algorithm):

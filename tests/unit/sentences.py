@@ -307,14 +307,21 @@ def _is_problem(node: ast.AST, function: Function) -> bool:
 
 def codes_of(pattern: str) -> set[str]:
     """The codes of a service that a pattern of ours means; ``…`` stands for anything more."""
-    codes: set[str] = set()
-    for branch in re.split(r"\|(?![^(]*\))", pattern):
-        begin = "…" if branch.startswith("\\.") else ""
-        end = "" if branch.endswith("$") or branch.endswith(r"(\.|$)") else "…"
-        body = re.sub(r"^(\^|\(\^\|\\\.\))|(\$|\(\\\.\|\$\))$", "", branch).replace("\\.", ".")
-        head, choices, tail = re.fullmatch(r"([^(]*)\(?([^)]*)\)?(.*)", body).groups()
-        codes.update(f"{begin}{head}{choice}{tail}{end}" for choice in choices.split("|"))
-    return codes
+    plain = pattern.replace(r"(\.|$)", "$").replace(r"(^|\.)", "^").replace(r"\w+", "…")
+    codes = {"".join(word) for word in _expand(plain)}
+    return {
+        ("" if code[0] == "^" else "…") + code.strip("^$").replace("\\.", ".") + ("" if code[-1] == "$" else "…")
+        for code in codes
+    }
+
+
+def _expand(pattern: str) -> set[str]:
+    """What a pattern of choices in parentheses matches."""
+    inner = re.search(r"\(([^()]*)\)", pattern)
+    if not inner:
+        return set(pattern.split("|"))
+    head, tail = pattern[: inner.start()], pattern[inner.end() :]
+    return {word for choice in inner.group(1).split("|") for word in _expand(f"{head}{choice}{tail}")}
 
 
 def fits(pattern: str, text: str) -> bool:

@@ -20,7 +20,7 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import AnsibleFallbackNotFound, UnsupportedError
 
 from .._api.platforms import ACS3_METHOD, PLATFORMS, RPC_METHOD
-from .._validation import invalid_option
+from .._validation import check_quoted, invalid_option
 
 CONNECTION: dict[str, dict[str, Any]] = {
     "platform": {"type": "str", "choices": list(PLATFORMS), "default": "alibaba"},
@@ -87,6 +87,7 @@ PREFLIGHT: dict[str, dict[str, Any]] = {
     "expected_firmware_id": {"type": "str"},
     "expected_version": {"type": "str"},
     "expected_job_type": {"type": "str", "choices": ["UPGRADE_FIRMWARE", "VERIFY_FIRMWARE"]},
+    "expected_module_name": {"type": "str"},
 }
 
 
@@ -96,6 +97,31 @@ def full_argument_spec(argument_spec: Mapping[str, Any]) -> dict[str, Any]:
     for name, variables in ENVIRONMENT.items():
         spec[name] = {**spec[name], "fallback": (_first_set, list(variables))}
     return spec
+
+
+def check_texts(argument_spec: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> None:
+    """Reject numbers and booleans in place of text, which Ansible would convert: 2.10 and 2.1 are one number in YAML.
+
+    ``given`` are the options as they came. Secrets are not checked, because the error would show them.
+
+    :raises OtaError: an option is one.
+    """
+    for option, spec in argument_spec.items():
+        for name in (option, *spec.get("aliases", ())):
+            if name in given:
+                _check_text(f"{prefix}{name}", spec, given[name])
+
+
+def _check_text(name: str, spec: Mapping[str, Any], value: Any) -> None:
+    if isinstance(value, Mapping):
+        check_texts(spec.get("options", {}), value, f"{name}.")
+    elif "str" not in (spec["type"], spec.get("elements")) or "choices" in spec or spec.get("no_log"):
+        return
+    elif isinstance(value, (list, tuple)):
+        for position, entry in enumerate(value, 1):
+            check_quoted(f"entry {position} of {name}", entry)
+    else:
+        check_quoted(name, value)
 
 
 def validate_options(
@@ -111,6 +137,7 @@ def validate_options(
     options: dict[str, Any] = validated.validated_parameters
     mask(validated._no_log_values)
     mask(proxy_passwords(options.get("proxy")))
+    check_texts(full_argument_spec(argument_spec), given)
     if validated.error_messages:
         words = "; ".join(
             f"unsupported options: {error.msg}" if isinstance(error, UnsupportedError) else error.msg

@@ -17,7 +17,7 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from .._client.client import Client
 from .._errors import MissingLibraryError, OtaError
 from .._validation import invalid_option
-from .argspec import full_argument_spec, proxy_passwords
+from .argspec import check_texts, full_argument_spec, proxy_passwords
 from .connection import create_client, read_service
 
 Options = Mapping[str, Any]
@@ -26,7 +26,14 @@ T = TypeVar("T")
 
 
 class OtaModule(AnsibleModule):
-    """A module whose failures all have the same keys, also where Ansible itself rejects an option."""
+    """A module whose failures all have the same keys, also where Ansible itself rejects an option.
+
+    ``given`` are the options as they came, before Ansible converts them.
+    """
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        self.given: Options = dict(self.params)
 
     def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
         if "failure" not in kwargs:
@@ -55,6 +62,7 @@ def run_info_module(
     entries: list[E] = []
     failure: OtaError | None = None
     try:
+        check_texts(module.argument_spec, module.given)
         items = inputs(options)
         client = create_client(read_service(options), options, mask, module.warn)
         entries, failure = client.map(lambda item: query(client, options, item), items, sequential(options))

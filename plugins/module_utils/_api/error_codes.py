@@ -46,15 +46,89 @@ _KEY_CODES = (
     r"^(SignatureDoesNotMatch|IncompleteSignature|InvalidAccessKeyId|MissingSecurityToken|InvalidSecurityToken)(\.|$)"
 )
 
+#: What only operations that change something return. No operation of this collection does, but a code that a service
+#: returns in an unexpected place should still be explained.
+_CODES_OF_CHANGES = (
+    ErrorCode(
+        r"^iot\.firmware\.(FirmwareNotVerified|ReUpgradeFailedFirmwareNotVerified|VerifyFirmwareFailed"
+        r"|InProgressVerifyJobExisted)$",
+        "verify the update package first, and wait for the result",
+    ),
+    ErrorCode(
+        r"^iot\.(firmware|ota)\.\w+(Failed|Failure)$",
+        "check in the console whether anything changed before trying again, or give the request ID to the vendor's"
+        " support",
+    ),
+    ErrorCode(
+        r"^iot\.firmware\.(SystemBusy|TooManyDeviceUpgrade)ForScheduleTime$",
+        "schedule the batch for another time, because too many devices are updated then",
+    ),
+    ErrorCode(
+        r"^iot\.firmware\.FireTime(MustLargeThanCurrentTime|TooLate|TooShort)$",
+        "schedule the batch between 5 minutes and 7 days from now",
+    ),
+    ErrorCode(
+        r"^iot\.firmware\.ScheduleFinishTime(EarlierThanStartTime|TooEarly|TooLate|WithoutStartTime)$",
+        "let the schedule end between 60 minutes and 30 days after its start, and give both",
+    ),
+    ErrorCode(
+        r"^iot\.firmware\.(DeviceWithDestinationVersionInArray|NonVersionedDeviceInArray|NoDeviceCanUpgrade"
+        r"|SrcVersionMismatch|UpgradeSrcVersionMismatch)$",
+        "compare the versions that the devices report with those that the update package is for",
+    ),
+    ErrorCode(r"^iot\.firmware\.CancelOptionIsMandatory$", "choose the states of the tasks to cancel"),
+    ErrorCode(
+        r"^iot\.firmware\.(DeviceUpgradeRecordNotFound|IncorrectDeviceUpgradeJobStatus|InProgressDynamicJobExisted"
+        r"|JobAlreadyCanceled|JobHasNoScheduleTime|NotDynamicJob)$",
+        "look at the batches and tasks in the console, because their kind or state does not fit the operation",
+    ),
+    ErrorCode(
+        r"^iot\.firmware\.(BadlyFormattedGrayPercent|Dynamic(Gray|Specific)NotSupported|GrayAppliesToStaticOnly"
+        r"|Invalid(DynamicMode|GrayPercent|MaximumPerMinute|OverwriteMode|RetryCount|RetryInterval|SelectionType"
+        r"|TargetSelection|TimeoutSetting)|MoreThanOneSrcVersion|Null(GrayPercent|SelectionType|SrcVersions"
+        r"|TargetDeviceNames|TargetSelection)|SrcVersionsNotAllowed|TargetDeviceNamesNotAllowed)$"
+        r"|^iot\.ota\.tag\.KeyDuplicated$",
+        "correct the setting of the batch that the code names",
+    ),
+    ErrorCode(
+        r"^iot\.firmware\.(BlankFirmwareName|EmptyFirmwareFile|FirmwareDescriptionExceedMaxLength"
+        r"|IncorrectFormatted(FirmwareName|FirmwareVersion|ModuleName|SrcVersion)|InvalidFirmware"
+        r"|InvalidFirmware(Sign|SignMethod|Size|Type|Url)|InvalidGenerateOTAUploadURLParam|MalformedFirmwareUrl"
+        r"|NullFirmware(Name|Url|Version)|SrcDestVersionMatched|SrcVersionIsMandatory)$",
+        "correct the property of the update package or module that the code names",
+    ),
+    ErrorCode(
+        r"^iot\.firmware\.(AlreadyExistedFirmwareName|AlreadyExistedFirmwareVersion|ModuleNameReserved)$"
+        r"|^iot\.ota\.CreateOTAModuleNameExist$",
+        "choose another name or version, because this one is taken",
+    ),
+    ErrorCode(
+        r"^iot\.firmware\.(FirmwareCountExceedMax|ModuleCountLimitExceeded)$|^iot\.ota\.CreateOTAModuleExceedLimit$",
+        "delete an update package or module that nobody needs, because no more are allowed",
+    ),
+    ErrorCode(
+        r"^iot\.ota\.(DeleteOTAModulePackageExist|DeleteOtaDefaultModule)$",
+        "keep the module, because neither the default module nor one with update packages can be deleted",
+    ),
+    ErrorCode(r"^iot\.system\.InstanceIdSame$", "name two different instances"),
+    ErrorCode(r"^iot\.devicesearch\.InvalidSQL\w+$", "correct the query by the vendor's page on QueryDeviceBySQL"),
+)
+
 ERROR_CODES = (
     ErrorCode(
-        r"^(Throttling|Rejected\.Throttling|iot\.messagebroker\.RateLimit)(\.|$)",
+        r"^(Throttling|Rejected\.Throttling|iot\.message(broker|borker)\.RateLimit)(\.|$)",
         "lower max_qps or try again later, because all users of an account share its quota",
         Retry.SLOWER,
     ),
     ErrorCode(
-        r"^(ServiceUnavailable|InternalError|UnknownError|iot\.system\.SystemException)(\.|$)",
+        r"^(ServiceUnavailable|InternalError|UnknownError|iot\.system\.SystemException)(\.|$)"
+        r"|^iot\.\w+\.(List|Query)\w+(Failed|Failure|ActionError)$",
         "try again later, or give the request ID to the vendor's support",
+        Retry.LATER,
+    ),
+    ErrorCode(
+        r"^iot\.firmware\.(SystemBusy|TooManyDeviceUpgrade)$",
+        "try again later, because the service is busy with updates",
         Retry.LATER,
     ),
     ErrorCode(r"^SignatureNonceUsed$", "make sure that no proxy sends a request twice", Retry.ONCE, quote=False),
@@ -106,13 +180,48 @@ ERROR_CODES = (
         affects_all=True,
     ),
     ErrorCode(
-        r"\.(UidNotFound|InvalidTenant|IllegalRequest)$",
+        r"\.APINotSupportedInInstance$",
+        "use an Enterprise instance that offers this operation, because public instances and MQTT instances lack some",
+        affects_all=True,
+    ),
+    ErrorCode(
+        r"\.(UidNotFound|InvalidTenant)$",
         "check that the account uses this service in this region",
         affects_all=True,
     ),
     ErrorCode(r"\.BillIsOverDue$", "settle the account's bill", affects_all=True),
-    ErrorCode(r"(^|\.)NotExistedProduct$", "check product_key", affects_all=True),
-    ErrorCode(r"(^|\.)FirmwareNotFound$", "check firmware_id", affects_all=True),
+    ErrorCode(
+        r"\.AuthActionPermissionDeny$",
+        "check that the product and its devices belong to the account of the access key",
+    ),
+    ErrorCode(
+        r"(^|\.)NotExistedProduct$|^iot\.prod\.(InvalidFormattedProductKey|NullProductKey|NotProductOwner)$"
+        r"|^iot\.firmware\.InvalidProductKey$",
+        "check product_key, and that region, iot_instance_id and the access key are those of its account",
+        affects_all=True,
+    ),
+    ErrorCode(
+        r"(^|\.)FirmwareNotFound$|^iot\.firmware\.(InvalidFirmwareId|NullFirmwareId)$",
+        "check firmware_id",
+        affects_all=True,
+    ),
+    ErrorCode(
+        r"^iot\.firmware\.FirmwareAndProductKeyMismatch$",
+        "check firmware_id and product_key, because the package is one of another product",
+        affects_all=True,
+    ),
+    ErrorCode(
+        r"^iot\.firmware\.(InvalidOTAJobId|NullOTAJobId)$",
+        "check job_id, and that region, iot_instance_id and the access key are those of its account",
+    ),
+    ErrorCode(r"^iot\.firmware\.(InvalidOTATaskId|NullTaskId)$", "check the IDs of the tasks"),
+    ErrorCode(
+        r"^iot\.device\.(NotExistedDevice|InvalidIoTId|InvalidFormattedDeviceName|NullDeviceName|NoneDeviceNameElement)$",
+        "check the names and IDs of the devices",
+    ),
+    ErrorCode(r"^iot\.device\.InactiveDevice$", "connect the device first, because it was never online"),
+    ErrorCode(r"^iot\.group\.(NotExistedGroup|NullGroupId)$", "check the ID of the group"),
+    ErrorCode(r"^iot\.ota\.OTAModuleNotExist$", "check module_name, because the product has no such module"),
     ErrorCode(
         r"^(InvalidApi\.NotFound|UnsupportedOperation|InvalidVersion)(\.|$)",
         "check platform and endpoint, because this service does not offer the operation",
@@ -130,7 +239,15 @@ ERROR_CODES = (
         " calling",
         affects_all=True,
     ),
-    ErrorCode(r"^Missing|^Invalid|\.InvalidPageParams$", "correct the option that the code names"),
+    ErrorCode(r"^Missing|^Invalid|\.(InvalidPageParams|InvalidTaskStatus)$", "correct the option that the code names"),
+    ErrorCode(
+        r"\.(IllegalRequest|InvalidFormattedParameter|ParameterIsNotLessThanMax)$|^iot\.ota\.\w+ParamError$",
+        "compare the options with the vendor's page on the operation",
+    ),
+    ErrorCode(
+        r"\.(ParameterSizeExceedMax|SrcVersionsSizeExceedMax)$", "name fewer, because the list has too many entries"
+    ),
+    *_CODES_OF_CHANGES,
 )
 
 _UNKNOWN_CODE = ErrorCode("", "look the code up in the vendor's list of error codes")

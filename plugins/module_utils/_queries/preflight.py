@@ -16,13 +16,14 @@ from .._api.operations import (
     LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
     LIST_OTA_TASK_BY_JOB,
     LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
+    QUERY_OTA_FIRMWARE,
     QUERY_OTA_JOB,
     Operation,
     snake_case,
 )
 from .._client.client import Client
 from .._errors import OtaError
-from .jobs import EXPECTATIONS, JobFacts, read_job
+from .jobs import EXPECTATIONS, JobFacts, module_of, read_job, read_module
 
 #: Maximum difference to the service's clock, in seconds. The vendor accepts requests that are 15 minutes old.
 MAX_CLOCK_OFFSET = 300.0
@@ -44,6 +45,7 @@ class PreflightInputs(TypedDict):
     expected_firmware_id: str | None
     expected_version: str | None
     expected_job_type: str | None
+    expected_module_name: str | None
 
 
 class Call(NamedTuple):
@@ -73,6 +75,7 @@ class Findings(NamedTuple):
     instance_id: str | None = None
     calls: Mapping[str, Call] = {}
     job: JobFacts | None = None
+    module_name: str | None = None
     product_key: str | None = None
     device_name: str | None = None
     device_known: bool | None = None
@@ -92,7 +95,7 @@ class Probe:
     """Calls each operation once for something small, and keeps what it learned.
 
     ``instance_id`` is the instance that each request names. What the inputs leave out of device and package is taken
-    from the batch.
+    from the batch. Its module is that of its package, or else that of an open task.
     """
 
     def __init__(self, client: Client, inputs: PreflightInputs, instance_id: str | None = None) -> None:
@@ -103,6 +106,7 @@ class Probe:
         self._job: JobFacts | None = None
         self._product_key = inputs["product_key"] or inputs["expected_product_key"]
         self._firmware_id = inputs["expected_firmware_id"]
+        self._module_name: str | None = None
         self._device_name = next(iter(inputs["device_names"] or ()), None)
         self._device_known: bool | None = None
 
@@ -112,14 +116,17 @@ class Probe:
         self._try_call(QUERY_OTA_JOB, self._read_job, job_id=job_id)
         self._try_call(LIST_OTA_TASK_BY_JOB, self._read_task, job_id=job_id)
         device = {"product_key": self._product_key, "device_name": self._device_name}
-        self._try_call(LIST_OTA_UNFINISHED_TASK_BY_DEVICE, self._read_device, **device)
+        self._try_call(LIST_OTA_UNFINISHED_TASK_BY_DEVICE, self._read_open_tasks, **device)
         self._try_call(LIST_OTA_MODULE_VERSIONS_BY_DEVICE, self._read_device, **device)
+        package = (self._job and self._job["firmware_id"]) or self._firmware_id
+        self._try_call(QUERY_OTA_FIRMWARE, self._read_package, firmware_id=package)
         self._try_call(LIST_OTA_JOB_BY_DEVICE, self._read_list, firmware_id=self._firmware_id, **device)
         return Findings(
             inputs=self._inputs,
             instance_id=self._instance_id,
             calls=self._calls,
             job=self._job,
+            module_name=self._module_name,
             product_key=self._product_key,
             device_name=self._device_name,
             device_known=self._device_known,
@@ -150,9 +157,19 @@ class Probe:
             if not self._device_name and self._product_key in (None, product_key):
                 self._product_key, self._device_name = product_key, task["device_name"]
 
+    def _read_open_tasks(self, operation: Operation, **arguments: str) -> None:
+        page = self._client.first_page(operation, 1, **arguments)
+        self._device_known = page is not None
+        for task in page.rows if page else ():
+            if self._inputs["job_id"] and task["job_id"] == self._inputs["job_id"]:
+                self._module_name = module_of(task)
+
     def _read_device(self, operation: Operation, **arguments: str) -> None:
         known = self._client.first_page(operation, 1, **arguments) is not None
         self._device_known = known or bool(self._device_known)
+
+    def _read_package(self, operation: Operation, firmware_id: str) -> None:
+        self._module_name = read_module(self._client, firmware_id) or self._module_name
 
     def _read_list(self, operation: Operation, **arguments: str) -> None:
         self._client.first_page(operation, 1, **arguments)
@@ -230,9 +247,12 @@ def check_permission(findings: Findings, action: str) -> Check:
     if call.error_topic in AFFECTS_ALL:
         return Check(name, None, f"no response shows whether {action} is allowed", None, error.code)
     trace = f" (request ID {error.request_id})" if error.request_id else ""
+    hint = error.hint
+    if action == QUERY_OTA_FIRMWARE.action:
+        hint += "; without it, a gate learns the module of a batch from open tasks only"
     if call.error_topic is FailureTopic.PERMISSION:
-        return Check(name, False, f"{action} is denied{trace}", error.hint, error.code)
-    return Check(name, False, f"{action} failed: {error.cause}{trace}", error.hint, error.code)
+        return Check(name, False, f"{action} is denied{trace}", hint, error.code)
+    return Check(name, False, f"{action} failed: {error.cause}{trace}", hint, error.code)
 
 
 def check_job(findings: Findings) -> Check:
@@ -259,6 +279,19 @@ def check_expectation(findings: Findings, option: str) -> Check:
     if actual is None:
         hint = f"leave {option} out, because no gate can compare it"
         return Check(name, False, f"batch {job_id} has no {fact}", hint, "incomplete")
+    return _compare(findings, option, fact, str(actual), expected)
+
+
+def check_module(findings: Findings) -> Check:
+    option, actual = "expected_module_name", findings.module_name
+    if findings.known_job is None or actual is None:
+        return Check("job_module_name", None, "no response shows which module the batch is for")
+    return _compare(findings, option, "module_name", actual, findings.inputs["expected_module_name"] or actual)
+
+
+def _compare(findings: Findings, option: str, fact: str, actual: str, expected: object) -> Check:
+    """Whether a fact about the batch is the ``expected`` one."""
+    name, job_id = f"job_{fact.replace('job_', '')}", findings.inputs["job_id"]
     if actual != expected:
         message = f"batch {job_id} has the {fact} {actual}; expected {expected}"
         return Check(name, False, message, f"check job_id and {option}: another batch may be meant", "wrong_job")
@@ -282,6 +315,7 @@ _OPERATIONS = (
     LIST_OTA_TASK_BY_JOB,
     LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
     LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
+    QUERY_OTA_FIRMWARE,
     LIST_OTA_JOB_BY_DEVICE,
 )
 
@@ -294,5 +328,6 @@ CHECKS: tuple[Callable[[Findings], Check], ...] = (
     *(partial(check_permission, action=operation.action) for operation in _OPERATIONS),
     check_job,
     *(partial(check_expectation, option=option) for option in EXPECTATIONS),
+    check_module,
     check_device,
 )

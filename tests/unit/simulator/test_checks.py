@@ -71,7 +71,7 @@ def test_missing_signature(caller):
         ({"Action": "DeleteEverything"}, (404, "InvalidApi.NotFound")),
         ({"Format": "yaml"}, (400, None)),
         ({"JobId": None}, (400, "MissingJobId")),
-        ({"JobId": "1"}, (200, "iot.ota.JobNotFound")),
+        ({"JobId": "1"}, (200, "iot.firmware.InvalidOTAJobId")),
     ],
 )
 def test_refusals(caller, change, refused):

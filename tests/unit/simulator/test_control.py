@@ -97,7 +97,7 @@ def test_stop(caller):
         (5, "Rule 1 needs a fault"),
         (
             {"fault": "hang", "status": 5},
-            "Rule 1 (hang) has the unknown key 'status'; known keys are fault, action, times, skip",
+            "(hang) has the unknown key 'status'; known keys are fault, action, times, skip, device_name, product_key",
         ),
         ({"fault": "html", "status": 199}, "status must be an HTTP status from 200 to 599"),
         ({"fault": "delay"}, "Rule 1 (delay) needs ms"),
@@ -108,6 +108,8 @@ def test_stop(caller):
         ({"fault": "trickle", "bytes_per_second": 0}, "bytes_per_second must be a number above 0"),
         ({"fault": "trickle", "headers": 1}, "headers must be true or false"),
         ({"fault": "hang", "times": -1}, "times must be a whole number from 0"),
+        ({"fault": "hang", "device_name": 7}, "device_name must be one line of text"),
+        ({"fault": "hang", "product_key": 7}, "product_key must be one line of text"),
     ],
 )
 def test_bad_rules(caller, rule, words):
@@ -154,6 +156,7 @@ def test_a_caller_is_checked_before_a_fault_strikes(caller):
         ("token_expired", {}, 400, "InvalidSecurityToken.Expired"),
         ("no_permission", {}, 403, "NoPermission"),
         ("business_error", {}, 200, "iot.system.SystemException"),
+        ("system_busy", {}, 200, "iot.firmware.SystemBusy"),
         ("business_error", {"code": "iot.x", "message": "系统异常"}, 200, "iot.x"),
     ],
 )
@@ -162,7 +165,8 @@ def test_refusing_faults(caller, fault, keys, status, code):
     reply = caller.reply("QueryOTAJob", JobId="1001")
     answer = json.loads(reply.body)
     assert (reply.status, answer["Code"]) == (status, code)
-    assert answer.get("ErrorMessage", "系统异常") in ("系统异常", "system exception")
+    known = ("系统异常", "system exception", "the system is busy, try again later")
+    assert answer.get("ErrorMessage", "系统异常") in known
     stats = caller.control("GET", "stats")[1]
     assert (stats["throttled"], stats["repeated_nonces"], stats["faults"]) == (0, 0, {fault: 1})
 
@@ -243,3 +247,65 @@ def test_every_fault_is_accepted_and_counted(caller, fault):
 
 def test_latency(make_caller):
     assert make_caller(latency=0.5).reply("QueryOTAJob", JobId="1001").delay == 0.5
+
+
+VERSIONS = "ListOTAModuleVersionsByDevice"
+PAGE = {"CurrentPage": "1", "PageSize": "10"}
+SYSTEM_EXCEPTION = {
+    "Success": False,
+    "Code": "iot.system.SystemException",
+    "ErrorMessage": "system exception",
+}
+
+
+def code(caller, action, **params):
+    return caller.call(action, **params).get("Code")
+
+
+def test_a_fault_strikes_one_device_only(caller):
+    caller.fault("business_error", action=VERSIONS, device_name="d-2")
+    answers = [caller.call(VERSIONS, ProductKey="p1", DeviceName=f"d-{number}", **PAGE) for number in range(1, 4)]
+    del answers[1]["RequestId"]
+    assert answers[1] == SYSTEM_EXCEPTION
+    assert [answer["Success"] for answer in answers] == [True, False, True]
+    assert caller.control("GET", "stats")[1]["faults"] == {"business_error": 1}
+
+
+def test_a_fault_of_one_device_strikes_whatever_names_it(caller):
+    own = {"ProductKey": "p1", "DeviceName": "d-2"}
+    (row,) = caller.call(VERSIONS, **own, **PAGE)["Data"]["SimpleOTAModuleInfo"]
+    caller.fault("system_busy", device_name="d-2")
+    busy = "iot.firmware.SystemBusy"
+    assert code(caller, VERSIONS, **own, **PAGE) == busy
+    assert code(caller, VERSIONS, IotId=row["IotId"], **PAGE) == busy
+    assert code(caller, VERSIONS, IotId=row["IotId"], ProductKey="p1", DeviceName="d-3", **PAGE) == busy
+    assert code(caller, VERSIONS, IotId="nobody", **PAGE) == "iot.device.InvalidIoTId"
+    assert code(caller, "ListOTAUnfinishedTaskByDevice", **own) == busy
+    assert code(caller, "ListOTATaskByJob", JobId="1001", DeviceNames__1="d-1", DeviceNames__2="d-2") == busy
+    assert code(caller, "ListOTATaskByJob", JobId="1001", DeviceNames__1="d-1") is None
+    assert code(caller, "ListOTATaskByJob", JobId="1001") is None
+    assert code(caller, "QueryOTAJob", JobId="1001") is None
+
+
+def test_a_fault_of_one_product(make_caller):
+    devices = [{"name": "gw", "product_key": key} for key in ("p1", "p2")]
+    caller = make_caller({"devices": devices, "products": [{"product_key": "p1"}, {"product_key": "p2"}]})
+    caller.fault("system_busy", device_name="gw", product_key="p2")
+    found = [code(caller, VERSIONS, ProductKey=key, DeviceName="gw", **PAGE) for key in ("p1", "p2")]
+    assert found == [None, "iot.firmware.SystemBusy"]
+    caller.fault("system_busy", product_key="p1")
+    assert code(caller, "QueryOTAJob", JobId="1001") is None
+    assert code(caller, VERSIONS, ProductKey="p1", DeviceName="gw", **PAGE) == "iot.firmware.SystemBusy"
+
+
+def test_a_delay_of_one_device(caller):
+    caller.fault("delay", ms=250, device_name="d-2")
+    delays = [caller.reply(VERSIONS, ProductKey="p1", DeviceName=f"d-{number}", **PAGE).delay for number in range(1, 4)]
+    assert delays == [0, 0.25, 0]
+
+
+def test_skip_and_times_count_the_calls_of_that_device_only(caller):
+    caller.fault("system_busy", device_name="d-2", skip=1, times=1)
+    names = ["d-1", "d-2", "d-1", "d-2", "d-2"]
+    found = [code(caller, "ListOTAUnfinishedTaskByDevice", ProductKey="p1", DeviceName=name) for name in names]
+    assert found == [None, None, None, "iot.firmware.SystemBusy", None]

@@ -97,7 +97,7 @@ def test_tuya_leaves_out_what_its_pages_leave_out(make_caller):
     assert answer["data"]["jobId"] == "1001"
     assert answer["requestId"]
     refused = caller.call("QueryOTAJob", JobId="1")
-    assert (refused["success"], refused["code"]) == (False, "iot.ota.JobNotFound")
+    assert (refused["success"], refused["code"]) == (False, "iot.firmware.InvalidOTAJobId")
     assert "errorMessage" in refused
     assert sorted(caller.call("Unknown")) == ["code", "hostId", "message", "recommend", "requestId"]
     tasks = caller.call("ListOTAUnfinishedTaskByDevice", **D1)["data"]["simpleOTATaskInfo"]
@@ -153,7 +153,10 @@ def test_list_ota_unfinished_task_by_device(caller):
     assert unfinished(caller, **D1, TaskStatusList__1="QUEUED", TaskStatusList__2="IN_PROGRESS") == ["IN_PROGRESS"]
     caller.at(20)
     assert unfinished(caller, **D1) == []
-    assert caller.call("ListOTAUnfinishedTaskByDevice", **D1, TaskStatus="SUCCEEDED")["Code"] == "InvalidTaskStatus"
+    assert (
+        caller.call("ListOTAUnfinishedTaskByDevice", **D1, TaskStatus="SUCCEEDED")["Code"]
+        == "iot.firmware.InvalidTaskStatus"
+    )
 
 
 def test_iot_id_wins_over_names(caller):
@@ -177,13 +180,22 @@ def test_list_ota_task_by_job(caller):
     assert failed["TaskDesc"] == "-1: upgrade failed"
 
 
+@pytest.mark.parametrize(("step", "progress"), [(-1, "-1"), (-2, "-2"), (-3, "-3"), (-4, "-4")])
+def test_a_step_code_may_stand_in_progress(make_caller, step, progress):
+    entry = {"name": "d-1", "course": "fails", "step": step, "step_in_progress": True, "desc": "no luck"}
+    caller = make_caller({"jobs": [{"job_id": "1", "firmware_id": "f1", "devices": [entry]}]})
+    caller.at(20)
+    (row,) = caller.call("ListOTATaskByJob", JobId="1")["Data"]["SimpleOTATaskInfo"]
+    assert (row["TaskStatus"], row["Progress"], row["TaskDesc"]) == ("FAILED", progress, "no luck")
+
+
 def test_named_devices_switch_paging_off(caller):
     names = {"DeviceNames__1": "busy*灯", "DeviceNames__2": "nobody", "DeviceNames__10": "d-2"}
     answer = caller.call("ListOTATaskByJob", JobId="1001", PageSize="0", **names)
     assert [task["DeviceName"] for task in answer["Data"]["SimpleOTATaskInfo"]] == ["busy*灯", "d-2"]
     assert answer["Total"] == 2
     many = {f"DeviceNames__{number}": "d" for number in range(1, 52)}
-    assert caller.call("ListOTATaskByJob", JobId="1001", **many)["Code"] == "InvalidDeviceNames"
+    assert caller.call("ListOTATaskByJob", JobId="1001", **many)["Code"] == "iot.firmware.ParameterSizeExceedMax"
 
 
 def test_module_versions(caller):
@@ -204,10 +216,15 @@ def test_firmware_has_a_signed_url(caller):
     ("action", "params", "code"),
     [
         ("QueryOTAJob", {}, "MissingJobId"),
+        ("QueryOTAJob", {"JobId": ""}, "iot.firmware.NullOTAJobId"),
+        ("ListOTATaskByJob", {"JobId": ""}, "iot.firmware.NullOTAJobId"),
+        ("QueryOTAFirmware", {"FirmwareId": ""}, "iot.firmware.NullFirmwareId"),
+        ("ListOTAUnfinishedTaskByDevice", {**D1, "ProductKey": ""}, "iot.prod.NullProductKey"),
+        ("ListOTAUnfinishedTaskByDevice", {**D1, "DeviceName": ""}, "iot.device.NullDeviceName"),
         ("ListOTAJobByDevice", {**D1, **PAGE}, "MissingFirmwareId"),
         ("ListOTAJobByDevice", {"FirmwareId": "f1", "DeviceName": "d-1", **PAGE}, "MissingProductKey"),
         ("ListOTAJobByDevice", {"FirmwareId": "f1", **D1, "PageSize": "10"}, "MissingCurrentPage"),
-        ("ListOTAJobByDevice", {"FirmwareId": "f9", **D1, **PAGE}, "iot.ota.FirmwareNotFound"),
+        ("ListOTAJobByDevice", {"FirmwareId": "f9", **D1, **PAGE}, "iot.firmware.FirmwareNotFound"),
         (
             "ListOTAJobByDevice",
             {"FirmwareId": "f1", **D1, "CurrentPage": "1", "PageSize": "101"},
@@ -234,15 +251,15 @@ def test_firmware_has_a_signed_url(caller):
         ("ListOTAUnfinishedTaskByDevice", {"ProductKey": "p9", "DeviceName": "d-1"}, "iot.prod.NotExistedProduct"),
         ("ListOTAUnfinishedTaskByDevice", {"ProductKey": "p1", "DeviceName": "d-9"}, "iot.device.NotExistedDevice"),
         ("ListOTAUnfinishedTaskByDevice", {"IotId": "x"}, "iot.device.InvalidIoTId"),
-        ("ListOTATaskByJob", {"JobId": "1"}, "iot.ota.JobNotFound"),
-        ("ListOTATaskByJob", {"JobId": "1001", "TaskStatus": "DONE"}, "InvalidTaskStatus"),
+        ("ListOTATaskByJob", {"JobId": "1"}, "iot.firmware.InvalidOTAJobId"),
+        ("ListOTATaskByJob", {"JobId": "1001", "TaskStatus": "DONE"}, "iot.firmware.InvalidTaskStatus"),
         ("ListOTATaskByJob", {"JobId": "1001", "PageSize": "100", "CurrentPage": "1000"}, None),
         (
             "ListOTATaskByJob",
             {"JobId": "1001", "PageSize": "100", "CurrentPage": "1001"},
             "iot.common.InvalidPageParams",
         ),
-        ("QueryOTAFirmware", {"FirmwareId": "f9"}, "iot.ota.FirmwareNotFound"),
+        ("QueryOTAFirmware", {"FirmwareId": "f9"}, "iot.firmware.FirmwareNotFound"),
         ("ListOTAModuleVersionsByDevice", D1, "MissingCurrentPage"),
     ],
 )

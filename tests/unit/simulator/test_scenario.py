@@ -10,7 +10,9 @@ import copy
 import json
 
 import pytest
-from ota_sim import problems, scenario
+from ota_sim import kinds, problems, scenario
+from ota_sim.courses import COURSES
+from ota_sim.faults import FAULT_KEYS
 
 BASE = {
     "access_keys": [{"id": "a", "secret": "hush"}],
@@ -54,6 +56,83 @@ def changed(path, value):
         (("jobs", 0, "devices"), [{"name": "d", "course": "fails", "step": -9}], "step must be one of -1, -2, -3, -4"),
         (("jobs", 0, "devices"), [{"name": "d", "course": "already_on_target", "jitter": 0}], "its keys are none"),
         (("jobs", 0, "devices"), [5], "jobs entry 1 devices entry 1 must be an object, not 5"),
+        (("clock_offset",), "1h", 'The scenario: clock_offset must be a number, not "1h"'),
+        (("counts_lag",), -1, "The scenario: counts_lag must be a number from 0, not -1"),
+        (("versions_lag",), -1, "The scenario: versions_lag must be a number from 0, not -1"),
+        (("mixed_casing",), 1, "The scenario: mixed_casing must be true or false, not 1"),
+        (("firmwares", 0, "files"), [1], "firmwares entry 1: files must be a list of texts, not [1]"),
+        (("devices", 0, "deleted_after"), -1, "devices entry 1: deleted_after must be a number from 0, not -1"),
+        (
+            ("devices", 0, "replaced_versions"),
+            {"default": "1"},
+            "devices entry 1: replaced_versions needs replaced_after; add it, or leave replaced_versions out.",
+        ),
+        (
+            ("devices", 0, "tasks_stay"),
+            True,
+            "devices entry 1: tasks_stay needs deleted_after or replaced_after; add one, or leave it out.",
+        ),
+        (
+            ("devices", 0),
+            {"name": "x", "product_key": "p", "deleted_after": 9, "replaced_after": 8},
+            "devices entry 1: replaced_after must not be less than deleted_after; correct one of them.",
+        ),
+        (
+            ("jobs", 0, "confirmed_after"),
+            5,
+            "jobs entry 1: confirmed_after needs need_confirm; add it, or leave confirmed_after out.",
+        ),
+        (
+            ("jobs", 0, "retries_visible"),
+            True,
+            "jobs entry 1: retries_visible needs retry_count; add it, or leave retries_visible out.",
+        ),
+        (
+            ("jobs", 0, "tasks_before_schedule"),
+            True,
+            "jobs entry 1: tasks_before_schedule needs scheduled_after; add it, or leave tasks_before_schedule out.",
+        ),
+        (
+            ("jobs", 0, "devices"),
+            [{"name": "d", "course": "fails", "failed_attempts": 2}],
+            "jobs entry 1: the failed_attempts of 'd' (2) leave no attempt that succeeds; raise the batch's "
+            "retry_count to 2 or more, or leave failed_attempts out.",
+        ),
+        (
+            ("jobs", 0, "devices"),
+            [{"name": "d", "again": [{"after": 1, "course": "fails", "failed_attempts": 1}]}],
+            "the failed_attempts of 'd' (1) leave no attempt that succeeds",
+        ),
+        (
+            ("jobs", 0, "devices"),
+            [{"name": "d", "again": [{"course": "fails"}]}],
+            "jobs entry 1 devices entry 1 again entry 1 has no after; add it.",
+        ),
+        (
+            ("jobs", 0, "devices"),
+            [{"name": "d", "again": [{"after": 2, "name": "e"}]}],
+            "jobs entry 1 devices entry 1 again entry 1 has the unknown key 'name'; known keys are after,",
+        ),
+        (
+            ("jobs", 0, "devices"),
+            [{"name": "d", "again": [{"after": 2, "step": -2}]}],
+            "again entry 1: the course succeeds does not know step; its keys are notified_after,",
+        ),
+        (
+            ("jobs", 0, "devices"),
+            [{"name": "d", "again": [{"after": 2, "course": "already_on_target"}]}],
+            "again entry 1: the course already_on_target is no upgrade; choose another, or leave it out.",
+        ),
+        (
+            ("jobs", 0, "devices"),
+            [{"name": "d", "again": [{"after": 2}, {"after": 1}]}],
+            "again entry 2: after must not be less than that of the entry before; put them in order.",
+        ),
+        (
+            ("jobs", 0, "devices"),
+            [{"name": "d", "again": [{"after": 2}] * 10}],
+            "jobs entry 1 devices entry 1 has 11 tasks; a device has at most 10 in one batch.",
+        ),
     ],
 )
 def test_refusals_name_the_cause(path, value, words):
@@ -105,3 +184,42 @@ def test_command_line_keys_replace_the_default_and_the_same_id():
     assert scenario.with_keys(scenario.parse(BASE), keys).access_keys == tuple(keys)
     assert scenario.with_keys(scenario.parse({}), keys).access_keys == tuple(keys)
     assert scenario.with_keys(scenario.parse(BASE), ()).access_keys[0].secret == "hush"
+
+
+def test_a_device_without_versions_begins_as_its_batches_say():
+    raw = changed(("devices",), [{"name": name, "product_key": "p"} for name in ("d", "x")])
+    raw["devices"].append({"name": "y", "product_key": "p", "versions": {"ble": "3"}})
+    found = {device.name: device.versions for device in scenario.parse(raw).devices}
+    assert found == {"d": {}, "x": {"default": "1.0.0"}, "y": {"ble": "3"}}
+
+
+def test_a_device_that_is_replaced_is_deleted_then_at_the_latest():
+    devices = [
+        {"name": "x", "product_key": "p", "replaced_after": 9},
+        {"name": "y", "product_key": "p", "deleted_after": 5, "replaced_after": 9},
+        {"name": "z", "product_key": "p", "deleted_after": 0, "tasks_stay": True},
+    ]
+    parsed = scenario.parse(changed(("devices",), devices)).devices
+    found = [(device.deleted, device.replaced, device.tasks_stay) for device in parsed]
+    assert found == [(9, 9, False), (5, 9, False), (0, None, True)]
+
+
+def test_nothing_odd_happens_unless_it_is_asked_for():
+    parsed = scenario.parse(BASE)
+    assert (parsed.clock_offset, parsed.counts_lag, parsed.versions_lag, parsed.mixed_casing) == (0, 0, 0, False)
+    (job,) = parsed.jobs
+    assert (job.retries_visible, job.tasks_before_schedule, job.newest_tasks_first, job.confirmed_after) == (
+        False,
+        False,
+        False,
+        None,
+    )
+    assert dict(job.devices)["d"].again == ()
+
+
+def test_the_readme_names_every_key():
+    readme = (scenario.BUILT_IN.parents[2] / "README.md").read_text(encoding="utf-8")
+    objects = (kinds.TOP, kinds.KEY, kinds.PRODUCT, kinds.FIRMWARE, kinds.DEVICE, kinds.JOB, kinds.ENTRY, kinds.AGAIN)
+    words = {word for known in (*objects, kinds.COURSE, COURSES, FAULT_KEYS) for word in known}
+    words |= {key for keys in FAULT_KEYS.values() for key in keys}
+    assert [word for word in sorted(words) if f"`{word}`" not in readme] == []

@@ -75,7 +75,7 @@ def test_connections_are_kept_alive(caller, connection):
 def test_a_form_body(caller, connection):
     params = caller.sign(caller.params("QueryOTAJob", JobId="客厅 *~/"), "POST")
     connection.request("POST", "/", urlencode(params), {"Content-Type": "application/x-www-form-urlencoded"})
-    assert json.loads(connection.getresponse().read())["Code"] == "iot.ota.JobNotFound"
+    assert json.loads(connection.getresponse().read())["Code"] == "iot.firmware.InvalidOTAJobId"
 
 
 def test_a_skewed_date(caller, connection):

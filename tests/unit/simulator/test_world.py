@@ -10,7 +10,8 @@ import json
 
 import pytest
 from ota_sim import scenario
-from ota_sim.world import World, iot_id
+from ota_sim.lives import iot_id
+from ota_sim.world import World
 
 FOREVER = 10.0**9
 
@@ -107,8 +108,23 @@ def test_a_planned_batch_waits_for_its_schedule():
         "IN_PROGRESS",
         "COMPLETED",
     ]
-    assert history(built, (0, 100.5, 101)) == ["QUEUED", "QUEUED", "NOTIFIED"]
+    assert history(built, (0, 99.9, 100, 101)) == [None, None, "QUEUED", "NOTIFIED"]
     assert built.job_at("100", 50).started is None
+    assert [task.created for task in built.tasks_at("100", 100)] == [100]
+
+
+def test_the_tasks_of_a_planned_batch_may_be_late_or_early():
+    built = one("succeeds", jitter=0, job={"scheduled_after": 100, "tasks_after": 10})
+    assert history(built, (109, 110, 111)) == [None, "QUEUED", "NOTIFIED"]
+    built = one("succeeds", jitter=0, job={"scheduled_after": 100, "tasks_before_schedule": True})
+    assert history(built, (0, 100.5, 101)) == ["QUEUED", "QUEUED", "NOTIFIED"]
+    assert [built.job_at("100", t).status for t in (0, 99, 100)] == ["PLANNED", "PLANNED", "IN_PROGRESS"]
+
+
+def test_a_batch_that_is_canceled_before_its_schedule_never_has_tasks():
+    built = one("succeeds", job={"scheduled_after": 100, "canceled_after": 50})
+    assert [built.job_at("100", t).status for t in (49, 50, 200)] == ["PLANNED", "CANCELED", "CANCELED"]
+    assert history(built, (0, 50, 100, 200)) == [None] * 4
 
 
 def test_late_tasks_do_not_complete_a_batch():

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from . import signatures
+from .model import AccessKey
 from .problems import ApiError, invalid, missing
-from .scenario import AccessKey
 from .wire import parse_timestamp
 
 API_VERSION = "2018-01-20"

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any, Callable, NoReturn
 
 from .kinds import DIALECTS
+from .model import AccessKey, Scenario
 from .problems import InputError
-from .scenario import AccessKey, Scenario, parse, read, with_keys
+from .scenario import parse, read, with_keys
 from .server import Server
 from .service import Service, Settings
 

@@ -4,7 +4,7 @@
 
 """The courses a device may take in a batch: from a course and its timing keys to a fixed timeline.
 
-All times are seconds on the rollout clock. The texts of ``desc`` (TaskDesc on the wire) are made up.
+All times are seconds on the rollout clock. Of the texts of ``desc`` (TaskDesc on the wire) only two are the vendor's.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple
 
-FOREVER = float("inf")
-UNFINISHED = ("CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS")
-FINISHED = ("SUCCEEDED", "FAILED", "CANCELED")
+from .timelines import Plan, Report, Step
 
 STEP_TEXTS = {
     -1: "upgrade failed",
@@ -24,6 +22,8 @@ STEP_TEXTS = {
     -4: "flashing failed",
 }
 _STEP_PROGRESS = {-1: 60.0, -2: 30.0, -3: 90.0, -4: 95.0}
+_TIMEOUT = "timeout"
+_WRONG_VERSION = "report version is not conform"
 
 COURSES = (
     "succeeds",
@@ -40,44 +40,38 @@ COURSES = (
     "reports_wrong_version",
 )
 
-_PACE = ("notified_after", "started_after", "finished_after", "jitter")
+_PACE = ("notified_after", "started_after", "finished_after", "jitter", "listed_after")
+_SUCCESS = (*_PACE, "reported_after")
 COURSE_KEYS: Mapping[str, tuple[str, ...]] = {
-    "succeeds": _PACE,
-    "fails": (*_PACE, "step", "desc"),
-    "offline": (*_PACE, "online_after"),
+    "succeeds": _SUCCESS,
+    "fails": (*_SUCCESS, "step", "desc", "step_in_progress", "failed_attempts"),
+    "offline": (*_SUCCESS, "online_after"),
     "silent": _PACE,
     "stalls": (*_PACE, "stalls_at"),
     "times_out": (*_PACE, "timed_out_after", "stalls_at", "desc"),
-    "falls_back": (*_PACE, "fell_back_after"),
+    "falls_back": (*_SUCCESS, "fell_back_after"),
     "already_on_target": (),
-    "needs_confirmation": (*_PACE, "confirmed_after"),
-    "busy": ("busy_with", "desc"),
+    "needs_confirmation": (*_SUCCESS, "confirmed_after"),
+    "busy": ("busy_with", "desc", "listed_after"),
     "canceled": (*_PACE, "canceled_after", "desc"),
     "reports_wrong_version": (*_PACE, "version", "status", "desc"),
 }
 
 
+class Again(NamedTuple):
+    """The device is upgraded again, so many seconds after the batch's tasks appeared."""
+
+    after: float
+    same_task: bool
+    course: Course
+
+
 class Course(NamedTuple):
-    """One course and the keys given with it."""
+    """One course and the keys given with it; ``again`` holds what follows it in the same batch, in order of time."""
 
     name: str
     options: Mapping[str, Any]
-
-
-class Step(NamedTuple):
-    """From ``at`` on the task has this status, progress (percent) and description."""
-
-    at: float
-    status: str
-    progress: float
-    desc: str
-
-
-class Report(NamedTuple):
-    """From ``at`` on the device reports this version of the module."""
-
-    at: float
-    version: str
+    again: tuple[Again, ...] = ()
 
 
 class Batch(NamedTuple):
@@ -91,15 +85,12 @@ class Batch(NamedTuple):
     timeout: float  # seconds; 0 = none
     retries: int
     retry_interval: float  # seconds
+    retries_visible: bool
+    pushed: bool
+    need_confirm: bool
+    confirmed_after: float | None  # seconds since it was released
     chance: bytes  # 16 bytes, fixed by seed, job and device
     busy_with: str
-
-
-class Plan(NamedTuple):
-    """The whole life of one task: its steps in order of time, and the versions the device reports."""
-
-    steps: tuple[Step, ...]
-    reports: tuple[Report, ...]
 
 
 class _Pace(NamedTuple):
@@ -113,45 +104,72 @@ def chance_of(seed: int, job_id: str, device: str) -> bytes:
     return hashlib.blake2b(f"{seed}\0{job_id}\0{device}".encode(), digest_size=16).digest()
 
 
-def _pace(batch: Batch, options: Mapping[str, Any], begin: float | None = None) -> _Pace:
+def _pace(batch: Batch, options: Mapping[str, Any]) -> _Pace:
     """Jittered times of push, first progress and end; they never run backwards."""
     jitter = options.get("jitter", 0.1)
-    base = batch.released if begin is None else begin
     times: list[float] = []
     for index, (key, default) in enumerate((("notified_after", 1), ("started_after", 2), ("finished_after", 8))):
         luck = int.from_bytes(batch.chance[index * 4 : index * 4 + 4], "big") / 0xFFFFFFFF * 2 - 1
-        moment = base + options.get(key, default) * (1 + jitter * luck)
+        moment = batch.released + options.get(key, default) * (1 + jitter * luck)
         times.append(max(moment, times[-1]) if times else moment)
     return _Pace(*times)
 
 
 def _opening(batch: Batch, pace: _Pace) -> list[Step]:
-    """Queued, notified, and in progress from nothing."""
-    return [
-        Step(batch.created, "QUEUED", 0.0, ""),
-        Step(pace.notified, "NOTIFIED", 0.0, ""),
-        Step(pace.started, "IN_PROGRESS", 0.0, ""),
-    ]
+    """Queued, notified unless the device must ask by itself, and in progress from nothing."""
+    notified = [Step(pace.notified, "NOTIFIED", 0.0, "")] if batch.pushed else []
+    return [Step(batch.created, "QUEUED", 0.0, ""), *notified, Step(pace.started, "IN_PROGRESS", 0.0, "")]
 
 
 def _plan(steps: list[Step], *reports: Report) -> Plan:
     return Plan(tuple(steps), reports)
 
 
+def _success(batch: Batch, options: Mapping[str, Any], before: list[Step], end: float) -> Plan:
+    """It ends well; the device reports the new version then, or some time later."""
+    report = Report(end + options.get("reported_after", 0), batch.dest_version)
+    return _plan([*before, Step(end, "SUCCEEDED", 100.0, "")], report)
+
+
 def _succeeds(batch: Batch, options: Mapping[str, Any]) -> Plan:
     pace = _pace(batch, options)
-    steps = [*_opening(batch, pace), Step(pace.finished, "SUCCEEDED", 100.0, "")]
-    return _plan(steps, Report(pace.finished, batch.dest_version))
+    return _success(batch, options, _opening(batch, pace), pace.finished)
 
 
 def _fails(batch: Batch, options: Mapping[str, Any]) -> Plan:
-    """Automatic retries are invisible: the task stays in progress until the last attempt has failed."""
+    """Attempts fail until one succeeds or none is left; between visible ones the task is FAILED."""
+    failures = min(options.get("failed_attempts", batch.retries + 1), batch.retries + 1)
+    count = min(failures, batch.retries) + 1
+    steps: list[Step] = []
+    end = 0.0
+    for number, (opening, end) in enumerate(_attempts(batch, options, count), 1):
+        steps += opening
+        if number <= failures and (batch.retries_visible or number == count):
+            steps.append(_failure(options, end))
+    return _success(batch, options, steps, end) if count > failures else _plan(steps)
+
+
+def _attempts(batch: Batch, options: Mapping[str, Any], count: int) -> list[tuple[list[Step], float]]:
+    """The steps before the end of each attempt, and that end; an invisible retry has no steps of its own."""
     pace = _pace(batch, options)
+    first = _opening(batch, pace)
+    if not batch.retries_visible:
+        wait = batch.retry_interval + pace.finished - pace.started
+        return [(first if number == 0 else [], pace.finished + number * wait) for number in range(count)]
+    wait = batch.retry_interval + pace.finished - batch.released
+    again = [Step(batch.released, "QUEUED", 0.0, ""), *first[1:]]
+    found = [(first, pace.finished)]
+    for number in range(1, count):
+        opening = [step._replace(at=step.at + number * wait) for step in again]
+        found.append((opening, pace.finished + number * wait))
+    return found
+
+
+def _failure(options: Mapping[str, Any], at: float) -> Step:
     step = options.get("step", -1)
-    desc = options.get("desc", f"{step}: {STEP_TEXTS[step]}")
-    attempt = pace.finished - pace.started
-    end = pace.finished + batch.retries * (batch.retry_interval + attempt)
-    return _plan([*_opening(batch, pace), Step(end, "FAILED", _STEP_PROGRESS[step], desc)])
+    if options.get("step_in_progress", False):
+        return Step(at, "FAILED", float(step), options.get("desc", STEP_TEXTS[step]))
+    return Step(at, "FAILED", _STEP_PROGRESS[step], options.get("desc", f"{step}: {STEP_TEXTS[step]}"))
 
 
 def _offline(batch: Batch, options: Mapping[str, Any]) -> Plan:
@@ -161,12 +179,12 @@ def _offline(batch: Batch, options: Mapping[str, Any]) -> Plan:
 
 
 def _silent(batch: Batch, options: Mapping[str, Any]) -> Plan:
-    return _plan(_opening(batch, _pace(batch, options))[:2])
+    return _plan(_opening(batch, _pace(batch, options))[:-1])
 
 
 def _stalls(batch: Batch, options: Mapping[str, Any]) -> Plan:
-    queued, notified, started = _opening(batch, _pace(batch, options))
-    return _plan([queued, notified, started._replace(progress=float(options.get("stalls_at", 40)))])
+    *before, started = _opening(batch, _pace(batch, options))
+    return _plan([*before, started._replace(progress=float(options.get("stalls_at", 40)))])
 
 
 def _times_out(batch: Batch, options: Mapping[str, Any]) -> Plan:
@@ -174,7 +192,7 @@ def _times_out(batch: Batch, options: Mapping[str, Any]) -> Plan:
     stalled = _stalls(batch, options)
     wait = options.get("timed_out_after", batch.timeout or 10)
     last = stalled.steps[-1]
-    desc = options.get("desc", "timeout: the device did not finish in time")
+    desc = options.get("desc", _TIMEOUT)
     return Plan((*stalled.steps, Step(last.at + wait, "FAILED", last.progress, desc)), ())
 
 
@@ -186,15 +204,6 @@ def _falls_back(batch: Batch, options: Mapping[str, Any]) -> Plan:
 
 def _already_on_target(batch: Batch, options: Mapping[str, Any]) -> Plan:
     return Plan((), ())
-
-
-def _needs_confirmation(batch: Batch, options: Mapping[str, Any]) -> Plan:
-    waiting = Step(batch.created, "CONFIRM", 0.0, "")
-    if "confirmed_after" not in options:
-        return _plan([waiting])
-    confirmed = batch.released + options["confirmed_after"]
-    plan = _succeeds(batch._replace(created=confirmed, released=confirmed), options)
-    return Plan((waiting, *plan.steps), plan.reports)
 
 
 def _busy(batch: Batch, options: Mapping[str, Any]) -> Plan:
@@ -213,8 +222,7 @@ def _reports_wrong_version(batch: Batch, options: Mapping[str, Any]) -> Plan:
     pace = _pace(batch, options)
     version = options.get("version", f"{batch.dest_version}-wrong")
     status = options.get("status", "FAILED")
-    text = f"version mismatch: the device reported {version} instead of {batch.dest_version}"
-    desc = options.get("desc", text if status == "FAILED" else "")
+    desc = options.get("desc", _WRONG_VERSION if status == "FAILED" else "")
     return _plan([*_opening(batch, pace), Step(pace.finished, status, 100.0, desc)], Report(pace.finished, version))
 
 
@@ -227,7 +235,7 @@ _PLANNERS: Mapping[str, Callable[[Batch, Mapping[str, Any]], Plan]] = {
     "times_out": _times_out,
     "falls_back": _falls_back,
     "already_on_target": _already_on_target,
-    "needs_confirmation": _needs_confirmation,
+    "needs_confirmation": _succeeds,
     "busy": _busy,
     "canceled": _canceled,
     "reports_wrong_version": _reports_wrong_version,
@@ -236,28 +244,14 @@ _PLANNERS: Mapping[str, Callable[[Batch, Mapping[str, Any]], Plan]] = {
 
 def plan_task(course: Course, batch: Batch) -> Plan:
     """The timeline of one device in one batch."""
-    return _PLANNERS[course.name](batch, course.options)
-
-
-def cut_short(plan: Plan, at: float, dynamic: bool) -> Plan:
-    """Cancel the batch at ``at``: unfinished tasks end; in a dynamic batch those already pushed go on."""
-    before = tuple(step for step in plan.steps if step.at <= at)
-    if not before:
-        return Plan((), ())
-    status = before[-1].status
-    if status in FINISHED or (dynamic and status not in ("CONFIRM", "QUEUED")):
-        return plan
-    end = Step(at, "CANCELED", progress_at(plan.steps, len(before) - 1, at), "canceled with its batch")
-    return Plan((*before, end), tuple(report for report in plan.reports if report.at <= at))
-
-
-def progress_at(steps: tuple[Step, ...], index: int, t: float) -> float:
-    """Percent done at ``t`` within step ``index``: it climbs evenly towards the next step's."""
-    step = steps[index]
-    if step.status != "IN_PROGRESS" or index + 1 >= len(steps):
-        return step.progress
-    following = steps[index + 1]
-    if following.at <= step.at:
-        return step.progress
-    share = min(1.0, (t - step.at) / (following.at - step.at))
-    return step.progress + (following.progress - step.progress) * share
+    planner = _PLANNERS[course.name]
+    alone = course.name in ("busy", "already_on_target")
+    if course.name != "needs_confirmation" and (alone or not batch.need_confirm):
+        return planner(batch, course.options)
+    waiting = Step(batch.created, "CONFIRM", 0.0, "")
+    wait = course.options.get("confirmed_after", batch.confirmed_after)
+    if wait is None:
+        return _plan([waiting])
+    confirmed = batch.released + wait
+    plan = planner(batch._replace(created=confirmed, released=confirmed), course.options)
+    return Plan((waiting, *plan.steps), plan.reports)

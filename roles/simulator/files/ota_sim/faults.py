@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from .problems import ApiError, InputError, business
 
-_FIRST_KEYS = ("fault", "action", "times", "skip")
+_FIRST_KEYS = ("fault", "action", "times", "skip", "device_name", "product_key")
 FAULT_KEYS: Mapping[str, tuple[str, ...]] = {
     "throttling": ("status", "code", "retry_after", "x_acs_retry_after"),
     "http_error": ("status", "code"),
@@ -33,6 +33,7 @@ FAULT_KEYS: Mapping[str, tuple[str, ...]] = {
     "token_expired": (),
     "no_permission": (),
     "business_error": ("code", "message"),
+    "system_busy": (),
     "no_success": (),
     "wrong_job": (),
     "missing_data": (),
@@ -43,10 +44,18 @@ FAULT_KEYS: Mapping[str, tuple[str, ...]] = {
     "delay": ("ms",),
 }
 _REQUIRED = {"redirect": "location", "clock_skew": "seconds", "delay": "ms"}
-_TEXTS = ("action", "code", "message", "location")
+_TEXTS = ("action", "code", "message", "location", "device_name", "product_key")
 _FLAGS = ("headers", "fewer")
 # They strike beside any other fault and before a caller is checked; of the others only the first that matches strikes.
 BESIDE = ("clock_skew", "delay")
+
+
+class Call(NamedTuple):
+    """What a rule must know about a call; a product or devices only if the call names them."""
+
+    action: str
+    product_key: str = ""
+    device_names: tuple[str, ...] = ()
 
 
 class Rule:
@@ -63,9 +72,15 @@ class Rule:
         """One of the rule's own keys."""
         return self.fields.get(key, default)
 
-    def matches(self, action: str) -> bool:
-        """Whether the rule is about this action and not used up."""
-        return self.left > 0 and self.fields.get("action", action) == action
+    def matches(self, call: Call) -> bool:
+        """Whether the rule is about this call and not used up."""
+        fields = self.fields
+        return (
+            self.left > 0
+            and fields.get("action", call.action) == call.action
+            and fields.get("product_key", call.product_key) == call.product_key
+            and ("device_name" not in fields or fields["device_name"] in call.device_names)
+        )
 
     def waits(self) -> bool:
         """Whether this call still passes; each call that the rule matches counts."""
@@ -138,14 +153,14 @@ class Faults:
             rows.append({**row, "left": int(rule.left)} if math.isfinite(rule.left) else row)
         return rows
 
-    def beside(self, action: str) -> list[Rule]:
+    def beside(self, call: Call) -> list[Rule]:
         """The rules of ``BESIDE`` that strike this call."""
-        found = [rule for rule in self.rules if rule.name in BESIDE and rule.matches(action)]
+        found = [rule for rule in self.rules if rule.name in BESIDE and rule.matches(call)]
         return [self._count(rule) for rule in found if not rule.waits()]
 
-    def strike(self, action: str) -> Rule | None:
+    def strike(self, call: Call) -> Rule | None:
         """The first of the other rules that strikes this call."""
-        found = [rule for rule in self.rules if rule.name not in BESIDE and rule.matches(action)]
+        found = [rule for rule in self.rules if rule.name not in BESIDE and rule.matches(call)]
         ready = [rule for rule in found if not rule.waits()]
         return self._count(ready[0]) if ready else None
 
@@ -172,6 +187,8 @@ def refuse(rule: Rule) -> None:
         raise ApiError(rule.get("code", "ServiceUnavailable"), text, rule.get("status", 503))
     if name == "business_error":
         raise business(rule.get("code", "iot.system.SystemException"), rule.get("message", "system exception"))
+    if name == "system_busy":
+        raise business("iot.firmware.SystemBusy", "the system is busy, try again later")
     fixed = {
         "nonce_used": ("SignatureNonceUsed", "Specified signature nonce was used already.", 400),
         "token_expired": ("InvalidSecurityToken.Expired", "Specified SecurityToken is expired.", 400),

@@ -49,6 +49,7 @@ _FLAG = Kind("true or false", lambda value: isinstance(value, bool))
 _COUNT = Kind("a whole number from 0", _is_count)
 _POSITIVE = Kind("a whole number from 1", lambda value: _is_count(value) and value > 0)
 _WHOLE = Kind("a whole number", lambda value: isinstance(value, int) and not isinstance(value, bool))
+_NUMBER = Kind("a number", _is_number)
 _SECONDS = Kind("a number from 0", lambda value: _is_number(value) and value >= 0)
 _PERCENT = Kind("a number from 0 to 100", lambda value: _is_number(value) and 0 <= value <= 100)
 _SHARE = Kind("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
@@ -62,6 +63,10 @@ TOP = {
     "instance_id": _TEXT,
     "qps": _SECONDS,
     "require_version": _FLAG,
+    "mixed_casing": _FLAG,
+    "clock_offset": _NUMBER,
+    "counts_lag": _SECONDS,
+    "versions_lag": _SECONDS,
     "seed": _WHOLE,
     **dict.fromkeys(WORLD_KEYS, _LIST),
 }
@@ -81,8 +86,17 @@ FIRMWARE = {
     "module_name": _NAME,
     "src_version": _TEXT,
     "dest_version": _NAME,
+    "files": _TEXTS,
 }
-DEVICE = {"name": _NAME, "product_key": _NAME, "versions": _TEXT_MAP}
+DEVICE = {
+    "name": _NAME,
+    "product_key": _NAME,
+    "versions": _TEXT_MAP,
+    "deleted_after": _SECONDS,
+    "replaced_after": _SECONDS,
+    "replaced_versions": _TEXT_MAP,
+    "tasks_stay": _FLAG,
+}
 JOB = {
     "job_id": _NAME,
     "firmware_id": _NAME,
@@ -95,13 +109,17 @@ JOB = {
     "schedule_ends_after": _SECONDS,
     "canceled_after": _SECONDS,
     "tasks_after": _SECONDS,
+    "tasks_before_schedule": _FLAG,
+    "newest_tasks_first": _FLAG,
     "maximum_per_minute": _POSITIVE,
     "timeout_in_minutes": _POSITIVE,
     "retry_count": _COUNT,
     "retry_interval": _COUNT,
+    "retries_visible": _FLAG,
     "overwrite_mode": _COUNT,
     "dynamic_mode": _COUNT,
     "need_confirm": _FLAG,
+    "confirmed_after": _SECONDS,
     "need_push": _FLAG,
     "multi_module_mode": _FLAG,
     "download_protocol": _TEXT,
@@ -116,7 +134,11 @@ COURSE = {
     "started_after": _SECONDS,
     "finished_after": _SECONDS,
     "jitter": _SHARE,
+    "reported_after": _SECONDS,
+    "listed_after": _SECONDS,
     "step": _one_of(*STEP_TEXTS),
+    "step_in_progress": _FLAG,
+    "failed_attempts": _POSITIVE,
     "desc": _TEXT,
     "online_after": _SECONDS,
     "stalls_at": _PERCENT,
@@ -128,7 +150,8 @@ COURSE = {
     "version": _NAME,
     "status": _one_of("SUCCEEDED", "FAILED"),
 }
-ENTRY = {"name": _NAME, "prefix": _NAME, "count": _POSITIVE, "course": _one_of(*COURSES)}
+ENTRY = {"name": _NAME, "prefix": _NAME, "count": _POSITIVE, "course": _one_of(*COURSES), "again": _LIST}
+AGAIN = {"after": _SECONDS, "same_task": _FLAG, "course": _one_of(*COURSES)}
 
 
 def check(where: str, raw: Any, kinds: Mapping[str, Kind], required: Sequence[str] = ()) -> dict[str, Any]:

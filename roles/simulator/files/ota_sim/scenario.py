@@ -7,108 +7,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from .courses import COURSE_KEYS, Course
-from .kinds import COURSE, DEVICE, ENTRY, FIRMWARE, JOB, KEY, PRODUCT, TOP, WORLD_KEYS, check
+from .courses import COURSE_KEYS, Again, Course
+from .kinds import AGAIN, COURSE, DEVICE, ENTRY, FIRMWARE, JOB, KEY, PRODUCT, TOP, WORLD_KEYS, check
+from .model import AccessKey, Device, Firmware, Job, Product, Scenario
 from .problems import InputError
 
 BUILT_IN = Path(__file__).resolve().parent.parent / "scenarios" / "rehearsal.json"
 DEFAULT_ID = "simulator-key-id"
 DEFAULT_SECRET = "simulator-key-secret"
-
-
-class AccessKey(NamedTuple):
-    """An access key of the simulated account; with ``security_token`` a temporary one (STS)."""
-
-    id: str
-    secret: str
-    security_token: str = ""
-    inactive: bool = False
-    token_expired: bool = False
-    denied_actions: tuple[str, ...] = ()
-
-
-class Product(NamedTuple):
-    """A product: a kind of device."""
-
-    product_key: str
-    name: str
-
-
-class Firmware(NamedTuple):
-    """An update package for one module of one product."""
-
-    firmware_id: str
-    product_key: str
-    name: str
-    module_name: str
-    src_version: str
-    dest_version: str
-
-
-class Device(NamedTuple):
-    """A device and the versions of its modules before any batch."""
-
-    name: str
-    product_key: str
-    versions: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Job:
-    """A batch. Times are seconds after its creation, which is ``created_before`` seconds before the clock's zero."""
-
-    job_id: str
-    firmware_id: str
-    devices: tuple[tuple[str, Course], ...]
-    job_type: str = "UPGRADE_FIRMWARE"
-    selection_type: str = "STATIC"
-    target_selection: str = "SPECIFIC"
-    created_before: float = 0
-    scheduled_after: float | None = None
-    schedule_ends_after: float | None = None
-    canceled_after: float | None = None
-    tasks_after: float = 0
-    maximum_per_minute: int | None = None
-    timeout_in_minutes: int | None = None
-    retry_count: int | None = None
-    retry_interval: int | None = None
-    overwrite_mode: int = 1
-    dynamic_mode: int = 1
-    need_confirm: bool = False
-    need_push: bool = True
-    multi_module_mode: bool = False
-    download_protocol: str = "HTTPS"
-    gray_percent: str = ""
-    group_id: str = ""
-    group_name: str = ""
-    description: str = ""
-    tags: Mapping[str, str] | None = None
-
-    @property
-    def dynamic(self) -> bool:
-        """Whether the batch follows a policy and so never completes."""
-        return self.selection_type == "DYNAMIC"
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """Everything the simulator is told."""
-
-    dialect: str
-    access_keys: tuple[AccessKey, ...]
-    instance_id: str
-    qps: float
-    require_version: bool
-    seed: int
-    products: tuple[Product, ...]
-    firmwares: tuple[Firmware, ...]
-    devices: tuple[Device, ...]
-    jobs: tuple[Job, ...]
+_DEFAULT_VERSIONS = {"default": "1.0.0"}
+_MAXIMUM_TASKS = 10  # of one device in one batch
 
 
 def _unique(where: str, ids: Sequence[Any]) -> None:
@@ -133,7 +46,7 @@ def _firmwares(rows: Sequence[Any]) -> tuple[Firmware, ...]:
     for number, row in enumerate(rows, 1):
         fields = check(f"firmwares entry {number}", row, FIRMWARE, ("firmware_id", "product_key", "dest_version"))
         fields = {"name": fields["firmware_id"], "module_name": "default", "src_version": "1.0.0", **fields}
-        found.append(Firmware(**fields))
+        found.append(Firmware(**{**fields, "files": tuple(fields.get("files", ()))}))
     _unique("firmwares", [firmware.firmware_id for firmware in found])
     return tuple(found)
 
@@ -156,25 +69,73 @@ def _products(rows: Sequence[Any] | None, used: Sequence[str]) -> tuple[Product,
     return tuple(found)
 
 
-def _devices(rows: Sequence[Any]) -> tuple[Device, ...]:
+def _devices(rows: Sequence[Any], targeted: Collection[tuple[str, str]]) -> tuple[Device, ...]:
+    """The listed devices; one without versions has those that its batches begin from, if there are any."""
     found = []
     for number, row in enumerate(rows, 1):
-        fields = check(f"devices entry {number}", row, DEVICE, ("name", "product_key"))
-        found.append(Device(fields["name"], fields["product_key"], fields.get("versions", {"default": "1.0.0"})))
+        where = f"devices entry {number}"
+        fields = check(where, row, DEVICE, ("name", "product_key"))
+        _check_end(where, fields)
+        key = fields["product_key"], fields["name"]
+        versions = fields.get("versions", {} if key in targeted else _DEFAULT_VERSIONS)
+        found.append(
+            Device(
+                name=fields["name"],
+                product_key=fields["product_key"],
+                versions=versions,
+                deleted=fields.get("deleted_after", fields.get("replaced_after")),
+                replaced=fields.get("replaced_after"),
+                replaced_versions=fields.get("replaced_versions"),
+                tasks_stay=fields.get("tasks_stay", False),
+            )
+        )
     _unique("devices", [(device.product_key, device.name) for device in found])
     return tuple(found)
 
 
-def _course(where: str, row: Any) -> tuple[dict[str, Any], Course]:
-    """An entry's own fields (name, or prefix and count) and its course."""
-    fields = check(where, {"name": row} if isinstance(row, str) else row, {**ENTRY, **COURSE})
-    options = {key: fields.pop(key) for key in list(fields) if key not in ENTRY}
+def _check_end(where: str, fields: Mapping[str, Any]) -> None:
+    """Refuse what fits no end of a device."""
+    if "replaced_versions" in fields and "replaced_after" not in fields:
+        raise InputError(f"{where}: replaced_versions needs replaced_after; add it, or leave replaced_versions out.")
+    if "tasks_stay" in fields and not {"deleted_after", "replaced_after"} & set(fields):
+        raise InputError(f"{where}: tasks_stay needs deleted_after or replaced_after; add one, or leave it out.")
+    if fields.get("replaced_after", fields.get("deleted_after", 0)) < fields.get("deleted_after", 0):
+        raise InputError(f"{where}: replaced_after must not be less than deleted_after; correct one of them.")
+
+
+def _course(where: str, fields: dict[str, Any], own: Collection[str]) -> Course:
+    """Take the course and its options out of an entry; what is left are its ``own`` keys."""
+    options = {key: fields.pop(key) for key in list(fields) if key not in own}
     name = fields.pop("course", "succeeds")
     for key in options:
         if key not in COURSE_KEYS[name]:
             known = ", ".join(COURSE_KEYS[name]) or "none"
             raise InputError(f"{where}: the course {name} does not know {key}; its keys are {known}.")
-    return fields, Course(name, options)
+    return Course(name, options)
+
+
+def _again(where: str, rows: Sequence[Any]) -> tuple[Again, ...]:
+    """What follows in the same batch."""
+    if len(rows) >= _MAXIMUM_TASKS:
+        raise InputError(f"{where} has {len(rows) + 1} tasks; a device has at most {_MAXIMUM_TASKS} in one batch.")
+    found: list[Again] = []
+    for number, row in enumerate(rows, 1):
+        place = f"{where} again entry {number}"
+        fields = check(place, row, {**AGAIN, **COURSE}, ("after",))
+        course = _course(place, fields, AGAIN)
+        if course.name == "already_on_target":
+            raise InputError(f"{place}: the course already_on_target is no upgrade; choose another, or leave it out.")
+        if found and fields["after"] < found[-1].after:
+            raise InputError(f"{place}: after must not be less than that of the entry before; put them in order.")
+        found.append(Again(fields["after"], fields.get("same_task", False), course))
+    return tuple(found)
+
+
+def _entry(where: str, row: Any) -> tuple[dict[str, Any], Course]:
+    """An entry's own fields (name, or prefix and count) and its course."""
+    fields = check(where, {"name": row} if isinstance(row, str) else row, {**ENTRY, **COURSE})
+    again = _again(where, fields.pop("again", ()))
+    return fields, _course(where, fields, ENTRY)._replace(again=again)
 
 
 def _entries(where: str, rows: Sequence[Any]) -> tuple[tuple[str, Course], ...]:
@@ -183,7 +144,7 @@ def _entries(where: str, rows: Sequence[Any]) -> tuple[tuple[str, Course], ...]:
     named: dict[str, Course] = {}
     for number, row in enumerate(rows, 1):
         place = f"{where} devices entry {number}"
-        fields, course = _course(place, row)
+        fields, course = _entry(place, row)
         if ("name" in fields) == ("prefix" in fields) or ("prefix" in fields) != ("count" in fields):
             raise InputError(f"{place} needs either a name, or a prefix and a count.")
         if "name" in fields:
@@ -209,9 +170,41 @@ def _jobs(rows: Sequence[Any], firmwares: Sequence[Firmware]) -> tuple[Job, ...]
                 raise InputError(
                     f"{where}: only a STATIC batch can have scheduled_after; leave it out or make it STATIC."
                 )
-        found.append(Job(**{**fields, "devices": _entries(where, fields.get("devices", ()))}))
+        _check_needs(where, fields)
+        job = Job(**{**fields, "devices": _entries(where, fields.get("devices", ()))})
+        _check_attempts(where, job)
+        found.append(job)
     _unique("jobs", [job.job_id for job in found])
     return tuple(found)
+
+
+def _check_needs(where: str, fields: Mapping[str, Any]) -> None:
+    """Refuse keys of a batch that say nothing without another one."""
+    for key, needed in (
+        ("confirmed_after", "need_confirm"),
+        ("retries_visible", "retry_count"),
+        ("tasks_before_schedule", "scheduled_after"),
+    ):
+        if key in fields and needed not in fields:
+            raise InputError(f"{where}: {key} needs {needed}; add it, or leave {key} out.")
+
+
+def _check_attempts(where: str, job: Job) -> None:
+    """Refuse an attempt that succeeds after the last one."""
+    for name, course in job.devices:
+        for each in (course, *(again.course for again in course.again)):
+            failed = each.options.get("failed_attempts", 0)
+            if failed > (job.retry_count or 0):
+                raise InputError(
+                    f"{where}: the failed_attempts of {name!r} ({failed}) leave no attempt that succeeds; raise the "
+                    f"batch's retry_count to {failed} or more, or leave failed_attempts out."
+                )
+
+
+def _targets(firmwares: Sequence[Firmware], jobs: Sequence[Job]) -> set[tuple[str, str]]:
+    """All devices that are in a batch: product key and name."""
+    products = {firmware.firmware_id: firmware.product_key for firmware in firmwares}
+    return {(products[job.firmware_id], name) for job in jobs for name, _course in job.devices}
 
 
 def parse(raw: Any) -> Scenario:
@@ -221,7 +214,9 @@ def parse(raw: Any) -> Scenario:
         built_in = read(BUILT_IN)
         fields.update((key, built_in[key]) for key in WORLD_KEYS if key in built_in)
     firmwares = _firmwares(fields.get("firmwares", ()))
-    devices = _devices(fields.get("devices", ()))
+    jobs = _jobs(fields.get("jobs", ()), firmwares)
+    listed = fields.get("devices", ())
+    devices = _devices(listed, _targets(firmwares, jobs) if listed else ())
     used = [firmware.product_key for firmware in firmwares] + [device.product_key for device in devices]
     return Scenario(
         dialect=fields.get("dialect", "alibaba"),
@@ -229,11 +224,15 @@ def parse(raw: Any) -> Scenario:
         instance_id=fields.get("instance_id", ""),
         qps=fields.get("qps", 10),
         require_version=fields.get("require_version", False),
+        mixed_casing=fields.get("mixed_casing", False),
+        clock_offset=fields.get("clock_offset", 0),
+        counts_lag=fields.get("counts_lag", 0),
+        versions_lag=fields.get("versions_lag", 0),
         seed=fields.get("seed", 1),
         products=_products(fields.get("products"), used),
         firmwares=firmwares,
         devices=devices,
-        jobs=_jobs(fields.get("jobs", ()), firmwares),
+        jobs=jobs,
     )
 
 

@@ -14,12 +14,16 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, NamedTuple
 
 from . import checks, faults, wire
-from .operations import OPERATIONS, Look
+from .model import Scenario
+from .operations import OPERATIONS
+from .parameters import numbered
 from .problems import ApiError, InputError, invalid
-from .scenario import Scenario
+from .rows import Look
 from .world import World
 
 HOST_ID = "iot.simulator.example"
+# The one operation whose sample mixes cases on the vendor's page.
+_MIXED_CASING = "ListOTAModuleVersionsByDevice"
 
 
 class Clocks(NamedTuple):
@@ -101,7 +105,7 @@ class Service:
         self.clocks = self.settings.clocks
         self.world = World(scenario)
         self.rollout = RolloutClock(self.settings.time_scale, self.clocks.steady)
-        self.epoch = self.clocks.wall()
+        self.epoch = self.wall()
         self.keys = {key.id: key for key in scenario.access_keys}
         self.nonces = checks.Nonces()
         self.quota = checks.Quota(scenario.qps)
@@ -109,6 +113,10 @@ class Service:
         self.faults = faults.Faults()
         self.stopped = threading.Event()
         self.lock = threading.Lock()
+
+    def wall(self) -> float:
+        """Seconds since 1970 on the service's own clock."""
+        return self.clocks.wall() + self.scenario.clock_offset
 
     def connected(self) -> None:
         """Count a TCP connection."""
@@ -118,15 +126,16 @@ class Service:
     def handle(self, request: checks.Request) -> Reply:
         """Answer one request to the API."""
         action = checks.action_of(request)
+        call = self._call(action, request)
         with self.lock:
             self.stats.arrived(action, self.clocks.steady())
-            beside = self.faults.beside(action)
-        now = self.clocks.wall() + sum(rule.get("seconds", 0) for rule in beside)
+            beside = self.faults.beside(call)
+        now = self.wall() + sum(rule.get("seconds", 0) for rule in beside)
         fault, headers = None, {}
         try:
             self._authenticate(request, now)
             with self.lock:
-                fault = self.faults.strike(action)
+                fault = self.faults.strike(call)
             if fault:
                 faults.refuse(fault)
             status, answer, root = 200, self._answer(action, request, fault), f"{action}Response"
@@ -139,6 +148,14 @@ class Service:
         reply.fault = fault
         reply.delay = self.settings.latency + sum(rule.get("ms", 0) / 1000 for rule in beside)
         return reply
+
+    def _call(self, action: str, request: checks.Request) -> faults.Call:
+        """What the call names: a device by its name or its IotId, or several."""
+        params = dict(request.pairs)
+        product_key, device = params.get("ProductKey", ""), params.get("DeviceName", "")
+        if params.get("IotId"):
+            product_key, device = self.world.device_of(params["IotId"]) or (product_key, device)
+        return faults.Call(action, product_key, (device, *numbered(params, "DeviceNames")))
 
     def _counted(self, error: ApiError) -> ApiError:
         with self.lock:
@@ -178,7 +195,15 @@ class Service:
         if instance and params.get("IotInstanceId") != instance:
             raise ApiError("iot.system.InstanceNotFound", "the instance does not exist", business=True)
         tuya = self.scenario.dialect == "tuya"
-        look = Look(self.world, self.rollout.now(), self.epoch, tuya, fault.name if fault else "")
+        look = Look(
+            self.world,
+            self.rollout.now(),
+            self.epoch,
+            tuya,
+            fault.name if fault else "",
+            self.scenario.counts_lag,
+            self.scenario.versions_lag,
+        )
         answer = faults.spoil(fault, OPERATIONS[action](look, params))
         return {"Code": "", **answer} if tuya else answer
 
@@ -193,7 +218,10 @@ class Service:
         if name == "wrong_format":
             kind = "json" if kind == "xml" else "xml"
         request_id = str(uuid.uuid4()).upper()
-        body = wire.encode({"RequestId": request_id, **answer}, kind, root, dialect)
+        whole = {"RequestId": request_id, **answer}
+        if self.scenario.mixed_casing and root == f"{_MIXED_CASING}Response":
+            whole = wire.mixed_case(whole)
+        body = wire.encode(whole, kind, root, dialect)
         headers = {"Content-Type": wire.CONTENT_TYPES[kind], "x-acs-request-id": request_id}
         if name == "html" and fault:
             status, body = (

@@ -13,6 +13,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 CONTENT_TYPES = {"json": "application/json;charset=utf-8", "xml": "text/xml;charset=utf-8"}
+_IN_ALL_ANSWERS = ("RequestId", "Success", "Code", "ErrorMessage")
 _FORBIDDEN_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -26,6 +27,12 @@ def lower_camel(value: Any) -> Any:
     if isinstance(value, dict):
         return {lowered(name): lower_camel(item) for name, item in value.items()}
     return [lower_camel(item) for item in value] if isinstance(value, list) else value
+
+
+def mixed_case(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer as a sample of the vendor's shows it: what all answers have in Tuya's casing, the rest in its own."""
+    whole = {"Code": "", "ErrorMessage": None, **answer}
+    return {lowered(name) if name in _IN_ALL_ANSWERS else name: item for name, item in whole.items()}
 
 
 def to_json(answer: dict[str, Any]) -> bytes:
@@ -43,6 +50,8 @@ def _element(name: str, value: Any) -> str:
         return "".join(_element(name, item) for item in value)
     if isinstance(value, dict):
         text = "".join(_element(key, item) for key, item in value.items())
+    elif value is None:
+        text = ""
     elif isinstance(value, bool):
         text = "true" if value else "false"
     else:

@@ -6,135 +6,26 @@
 
 from __future__ import annotations
 
-import base64
-import bisect
-import hashlib
 from collections.abc import Collection, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
-from .courses import FINISHED, FOREVER, Batch, Course, Plan, Report, chance_of, cut_short, plan_task, progress_at
-from .scenario import Device, Firmware, Job, Scenario
-
-DeviceKey = tuple[str, str]  # product key, device name
-_PROGRESS_STEP = 5.0  # percent; devices report progress in such steps
-
-
-class JobView(NamedTuple):
-    """A batch at one moment; times are seconds on the rollout clock, None where it did not happen (yet)."""
-
-    job: Job
-    firmware: Firmware
-    status: str
-    created: float
-    modified: float
-    started: float | None
-    ended: float | None
+from .courses import Batch, Course, chance_of, plan_task
+from .lives import DeviceKey, Life, Lives
+from .model import Firmware, Job, Scenario
+from .rollouts import JobView, Rollout, TaskView
+from .timelines import FOREVER, frozen, version_at
 
 
-class TaskView(NamedTuple):
-    """One device's task in one batch at one moment."""
+class _Turn(NamedTuple):
+    """A device's turn in a batch: at its beginning, or again; ``late`` are the seconds that the rate limit costs."""
 
-    job: Job
-    firmware: Firmware
-    number: int
-    task_id: str
-    device: str
-    src_version: str
-    status: str
-    progress: float
-    desc: str
-    created: float
-    modified: float
-
-
-class _Task(NamedTuple):
-    number: int
-    device: str
-    src_version: str
-    plan: Plan
-    times: tuple[float, ...]
-
-
-class _Rollout:
-    """A batch with the timelines of all its tasks."""
-
-    def __init__(self, job: Job, firmware: Firmware) -> None:
-        self.job = job
-        self.firmware = firmware
-        self.created = -job.created_before
-        self.start = self.created + (job.scheduled_after or 0)
-        self.tasks_from = self.created + job.tasks_after
-        self.canceled = FOREVER if job.canceled_after is None else self.created + job.canceled_after
-        self.tasks: list[_Task] = []
-        self.places: dict[str, int] = {}
-        self.number = int.from_bytes(hashlib.blake2b(job.job_id.encode(), digest_size=8).digest(), "big") % 10**11
-
-    def add(self, device: str, src_version: str, plan: Plan) -> None:
-        times = tuple(step.at for step in plan.steps)
-        self.places[device] = len(self.tasks)
-        self.tasks.append(_Task(len(self.tasks), device, src_version, plan, times))
-
-    @cached_property
-    def completed(self) -> float:
-        """When no task is unfinished any more; never for a dynamic batch."""
-        if self.job.dynamic:
-            return FOREVER
-        quiet = max(self.start, self.tasks_from)
-        for task in self.tasks:
-            last = task.plan.steps[-1]
-            if last.status not in FINISHED:
-                return FOREVER
-            quiet = max(quiet, last.at)
-        return quiet
-
-    def status_at(self, t: float) -> str:
-        if self.canceled <= min(t, self.completed):
-            return "CANCELED"
-        if t < self.start:
-            return "PLANNED"
-        return "COMPLETED" if t >= self.completed else "IN_PROGRESS"
-
-    def view(self, t: float) -> JobView:
-        status = self.status_at(t)
-        ended = {"COMPLETED": self.completed, "CANCELED": self.canceled}.get(status)
-        started = self.start if t >= self.start and self.start < self.canceled else None
-        modified = max(moment for moment in (self.created, started, ended) if moment is not None)
-        return JobView(self.job, self.firmware, status, self.created, modified, started, ended)
-
-    def task_view(self, task: _Task, t: float) -> TaskView:
-        place = bisect.bisect_right(task.times, t) - 1
-        steps = task.plan.steps
-        step = steps[place]
-        progress, modified = step.progress, step.at
-        if step.status == "IN_PROGRESS":
-            exact = progress_at(steps, place, t)
-            progress = exact - exact % _PROGRESS_STEP if exact != step.progress else exact
-            if progress > step.progress:
-                following = steps[place + 1]
-                share = (progress - step.progress) / (following.progress - step.progress)
-                modified = step.at + share * (following.at - step.at)
-        task_id = f"{self.number:011d}{task.number:07d}"
-        return TaskView(
-            self.job,
-            self.firmware,
-            task.number,
-            task_id,
-            task.device,
-            task.src_version,
-            step.status,
-            progress,
-            step.desc,
-            task.times[0],
-            modified,
-        )
-
-    def there_at(self, t: float) -> bool:
-        return t >= self.tasks_from
-
-
-def _status_at(task: _Task, t: float) -> str:
-    return task.plan.steps[bisect.bisect_right(task.times, t) - 1].status
+    begin: float
+    rollout: Rollout
+    name: str
+    course: Course
+    late: float = 0
+    same_task: bool = False
 
 
 class World:
@@ -144,14 +35,15 @@ class World:
         self.scenario = scenario
         self.products = {product.product_key: product for product in scenario.products}
         self.firmwares = {firmware.firmware_id: firmware for firmware in scenario.firmwares}
-        self._versions: dict[DeviceKey, dict[str, list[Report]]] = {}
-        self._rollouts: dict[str, _Rollout] = {}
-        self._tasks_of: dict[DeviceKey, list[tuple[_Rollout, _Task]]] = {}
-        for device in scenario.devices:
-            self._add_device(device)
+        self._lives = Lives(scenario.devices)
+        self._tasks_of: dict[DeviceKey, list[tuple[Rollout, int]]] = {}
         jobs = [*scenario.jobs, *_foreign_jobs(scenario, self.firmwares)]
-        for job in sorted(jobs, key=lambda job: -job.created_before):
-            self._add_job(job, jobs)
+        ordered = sorted(jobs, key=lambda job: -job.created_before)
+        self._rollouts = {job.job_id: Rollout(job, self.firmwares[job.firmware_id]) for job in ordered}
+        self._homes = {job.job_id: _homes(jobs, job, self.firmwares) for job in jobs if _has_busy(job)}
+        for turn in sorted(self._turns(), key=lambda turn: turn.begin):
+            self._take(turn)
+        self._lives.settle()
 
     # Questions
 
@@ -173,50 +65,53 @@ class World:
     ) -> tuple[int, list[TaskView]]:
         """How many tasks have one of the statuses (all if none is given), and one page of them."""
         rollout = self._rollouts[job_id]
-        if not rollout.there_at(t):
-            return 0, []
-        tasks = rollout.tasks
-        if statuses:
-            tasks = [task for task in tasks if _status_at(task, t) in statuses]
+        tasks = rollout.tasks_at(t, statuses)
         page = tasks[offset:] if count is None else tasks[offset : offset + count]
         return len(tasks), [rollout.task_view(task, t) for task in page]
 
     def tasks_of_names_at(self, job_id: str, t: float, names: Collection[str]) -> list[TaskView]:
         """The tasks of the named devices in a batch; devices without one are left out."""
         rollout = self._rollouts[job_id]
-        if not rollout.there_at(t):
-            return []
-        places = [rollout.places[name] for name in dict.fromkeys(names) if name in rollout.places]
-        return [rollout.task_view(rollout.tasks[place], t) for place in places]
+        return [rollout.task_view(task, t) for task in rollout.tasks_of_at(names, t)]
 
     def device_tasks_at(self, key: DeviceKey, t: float) -> list[TaskView]:
-        """All tasks of one device that exist at ``t``, newest batch first."""
-        rows = self._tasks_of.get(key, [])
-        return [rollout.task_view(task, t) for rollout, task in reversed(rows) if rollout.there_at(t)]
+        """All tasks of the device that bears the name at ``t``, newest first."""
+        return [rollout.task_view(rollout.tasks[number], t) for rollout, number in self._device_rows(key, t)]
 
     def device_jobs_at(self, key: DeviceKey, firmware_id: str, t: float) -> list[JobView]:
         """The batches of one package in which the device has a task, newest first."""
-        rows = self._tasks_of.get(key, [])
-        return [
-            rollout.view(t)
-            for rollout, _task in reversed(rows)
-            if rollout.job.firmware_id == firmware_id and rollout.there_at(t)
-        ]
+        found = {rollout.job.job_id for rollout, _number in self._device_rows(key, t)}
+        return [view for view in self.firmware_jobs_at(firmware_id, t) if view.job.job_id in found]
 
     def firmware_jobs_at(self, firmware_id: str, t: float) -> list[JobView]:
         """The batches of one package, newest first."""
         rows = [rollout for rollout in self._rollouts.values() if rollout.job.firmware_id == firmware_id]
         return [rollout.view(t) for rollout in reversed(rows)]
 
-    def versions_at(self, device: str, t: float, product_key: str | None = None) -> dict[str, str]:
-        """The version each module of the device really reports; without a product the first device of that name."""
-        if product_key is None:
-            product_key = next((key[0] for key in self._versions if key[1] == device), "")
-        return {module: _version_at(reports, t) for module, reports in self._versions[(product_key, device)].items()}
+    def versions_at(self, device: str, t: float, product_key: str | None = None, lag: float = 0) -> dict[str, str]:
+        """The version that each module of the device reported ``lag`` seconds before ``t``.
 
-    def has_device(self, key: DeviceKey) -> bool:
-        """Whether the product has a device of that name."""
-        return key in self._versions
+        Without a product it is the first device of that name. A device that does not exist at ``t`` has no modules.
+        """
+        key = (self._lives.product_of(device) or "") if product_key is None else product_key, device
+        if not self._lives.knows(key):
+            raise KeyError(key)
+        life = self._lives.at(key, t)
+        return life.versions_at(t - lag) if life else {}
+
+    def has_device(self, key: DeviceKey, t: float | None = None) -> bool:
+        """Whether the product has a device of that name at ``t``; without a time, whether it ever has one."""
+        return self._lives.knows(key) if t is None else self._lives.at(key, t) is not None
+
+    def iot_id_at(self, key: DeviceKey, t: float) -> str | None:
+        """The IotId of the device that bears the name at ``t``."""
+        life = self._lives.at(key, t)
+        return life.iot_id if life else None
+
+    def device_of(self, iot_id: str, t: float | None = None) -> DeviceKey | None:
+        """The device with this IotId, if it exists at ``t``; without a time, if it ever does."""
+        life = self._by_iot_id.get(iot_id)
+        return life.key if life and (t is None or life.exists_at(t)) else None
 
     def on_target_at(self, job_id: str, t: float) -> list[str]:
         """The truth: the targeted devices that really run the batch's version at ``t``, with or without a task."""
@@ -224,8 +119,9 @@ class World:
         firmware = rollout.firmware
         found = []
         for name, _course in rollout.job.devices:
-            reports = self._versions[(firmware.product_key, name)].get(firmware.module_name)
-            if reports and _version_at(reports, t) == firmware.dest_version:
+            life = self._lives.at((firmware.product_key, name), t)
+            reports = life.reports.get(firmware.module_name) if life else None
+            if reports and version_at(reports, t) == firmware.dest_version:
                 found.append(name)
         return found
 
@@ -234,87 +130,92 @@ class World:
         """All batches, oldest first."""
         return list(self._rollouts)
 
-    def device_of(self, device_id: str) -> DeviceKey | None:
-        """The device with this IotId."""
-        return self._by_iot_id.get(device_id)
-
     @cached_property
-    def _by_iot_id(self) -> dict[str, DeviceKey]:
-        return {iot_id(key): key for key in self._versions}
+    def _by_iot_id(self) -> dict[str, Life]:
+        return {life.iot_id: life for life in self._lives}
+
+    def _device_rows(self, key: DeviceKey, t: float) -> list[tuple[Rollout, int]]:
+        """The tasks that the device has at ``t``, newest first."""
+        life = self._lives.at(key, t)
+        found = []
+        for rollout, number in reversed(self._tasks_of.get(key, ())):
+            task = rollout.tasks[number]
+            if task.life is life and task.is_listed_at(t):
+                found.append((rollout, number))
+        return found
 
     # Building
 
-    def _add_device(self, device: Device) -> None:
-        reports = {module: [Report(-FOREVER, version)] for module, version in device.versions.items()}
-        self._versions[(device.product_key, device.name)] = reports
+    def _turns(self) -> Iterator[_Turn]:
+        for rollout in self._rollouts.values():
+            begin = rollout.tasks_from
+            limit = rollout.job.maximum_per_minute if rollout.job.need_push else None
+            for place, (name, course) in enumerate(rollout.job.devices):
+                yield _Turn(begin, rollout, name, course, place // limit * 60 if limit else 0)
+                for again in course.again:
+                    yield _Turn(begin + again.after, rollout, name, again.course, same_task=again.same_task)
 
-    def _add_job(self, job: Job, jobs: Collection[Job]) -> None:
-        firmware = self.firmwares[job.firmware_id]
-        rollout = self._rollouts[job.job_id] = _Rollout(job, firmware)
-        others = _homes(jobs, job, self.firmwares) if any(c.name == "busy" for _n, c in job.devices) else {}
-        for place, (name, course) in enumerate(job.devices):
-            reports = self._reports(firmware, name, course)
-            src = _version_at(reports, rollout.tasks_from)
-            if course.name == "already_on_target" or src == firmware.dest_version:
-                continue
-            batch = _batch(
-                rollout, place, name, src, self.scenario.seed, course.options.get("busy_with", others.get(name, ""))
-            )
-            plan = plan_task(course, batch)
-            if rollout.canceled < FOREVER:
-                plan = cut_short(plan, rollout.canceled, job.dynamic)
-            if plan.steps:
-                rollout.add(name, src, plan)
-                reports.extend(plan.reports)
-                reports.sort(key=lambda report: report.at)
-                self._tasks_of.setdefault((firmware.product_key, name), []).append((rollout, rollout.tasks[-1]))
+    def _take(self, turn: _Turn) -> None:
+        rollout, firmware = turn.rollout, turn.rollout.firmware
+        life = self._lives.enrolled_at((firmware.product_key, turn.name), turn.begin)
+        if life is None:
+            return
+        done = turn.course.name == "already_on_target"
+        life.starts_with({firmware.module_name: firmware.dest_version if done else firmware.src_version})
+        reports = life.reports[firmware.module_name]
+        src = version_at(reports, turn.begin)
+        if done or src == firmware.dest_version:
+            return
+        plan = plan_task(turn.course, self._batch(turn, src))
+        plan = frozen(plan, life.end) if life.end < FOREVER else plan
+        plan = rollout.cut_short(plan, life)
+        if not plan.steps:
+            return
+        if not (turn.same_task and rollout.restart(life, plan)):
+            rollout.add(life, src, plan, turn.course.options.get("listed_after", 0))
+            self._tasks_of.setdefault(life.key, []).append((rollout, len(rollout.tasks) - 1))
+        reports.extend(plan.reports)
+        reports.sort(key=lambda report: report.at)
 
-    def _reports(self, firmware: Firmware, name: str, course: Course) -> list[Report]:
-        """The device's reported versions of the package's module; a new device starts on the source version."""
-        first = firmware.dest_version if course.name == "already_on_target" else firmware.src_version
-        modules = self._versions.setdefault((firmware.product_key, name), {})
-        return modules.setdefault(firmware.module_name, [Report(-FOREVER, first)])
+    def _batch(self, turn: _Turn, src: str) -> Batch:
+        """What the course of the device must know."""
+        rollout, job = turn.rollout, turn.rollout.job
+        return Batch(
+            job_id=job.job_id,
+            src_version=src,
+            dest_version=rollout.firmware.dest_version,
+            created=turn.begin,
+            released=max(rollout.start, turn.begin) + turn.late,
+            timeout=(job.timeout_in_minutes or 0) * 60,
+            retries=job.retry_count or 0,
+            retry_interval=(job.retry_interval or 0) * 60,
+            retries_visible=job.retries_visible,
+            pushed=job.need_push,
+            need_confirm=job.need_confirm,
+            confirmed_after=job.confirmed_after,
+            chance=chance_of(self.scenario.seed, job.job_id, turn.name),
+            busy_with=turn.course.options.get("busy_with", self._homes.get(job.job_id, {}).get(turn.name, "")),
+        )
 
 
-def iot_id(key: DeviceKey) -> str:
-    """A made-up, stable IotId of a device."""
-    digest = hashlib.blake2b("\0".join(key).encode(), digest_size=18).digest()
-    return base64.b64encode(digest, altchars=b"ab").decode("ascii") + "000000"
+def _courses(course: Course) -> Iterator[Course]:
+    """A course and all that follow it."""
+    yield course
+    yield from (again.course for again in course.again)
 
 
-def _version_at(reports: list[Report], t: float) -> str:
-    version = reports[0].version
-    for report in reports:
-        if report.at > t:
-            break
-        version = report.version
-    return version
-
-
-def _batch(rollout: _Rollout, place: int, name: str, src: str, seed: int, busy_with: str) -> Batch:
-    """What the course of the device at ``place`` must know; the rate limit pushes so many devices a minute."""
-    job = rollout.job
-    late = place // job.maximum_per_minute * 60 if job.maximum_per_minute else 0
-    return Batch(
-        job_id=job.job_id,
-        src_version=src,
-        dest_version=rollout.firmware.dest_version,
-        created=rollout.tasks_from,
-        released=max(rollout.start, rollout.tasks_from) + late,
-        timeout=(job.timeout_in_minutes or 0) * 60,
-        retries=job.retry_count or 0,
-        retry_interval=(job.retry_interval or 0) * 60,
-        chance=chance_of(seed, job.job_id, name),
-        busy_with=busy_with,
-    )
+def _has_busy(job: Job) -> bool:
+    return any(each.name == "busy" for _name, course in job.devices for each in _courses(course))
 
 
 def _homes(jobs: Collection[Job], job: Job, firmwares: dict[str, Firmware]) -> dict[str, str]:
-    """For each device, the first other batch of the same product that really has it."""
-    product = firmwares[job.firmware_id].product_key
+    """For each device, the first other batch for the same module that really has it."""
+    firmware = firmwares[job.firmware_id]
     homes: dict[str, str] = {}
     for other in jobs:
-        if other.job_id != job.job_id and firmwares[other.firmware_id].product_key == product:
+        theirs = firmwares[other.firmware_id]
+        same = (theirs.product_key, theirs.module_name) == (firmware.product_key, firmware.module_name)
+        if other.job_id != job.job_id and same:
             for name, course in other.devices:
                 if course.name not in ("busy", "already_on_target"):
                     homes.setdefault(name, other.job_id)
@@ -324,12 +225,10 @@ def _homes(jobs: Collection[Job], job: Job, firmwares: dict[str, Firmware]) -> d
 def _foreign_jobs(scenario: Scenario, firmwares: dict[str, Firmware]) -> Iterator[Job]:
     """A batch of its own for busy devices that no other batch of the scenario has."""
     for job in scenario.jobs:
-        busy = [(name, course) for name, course in job.devices if course.name == "busy"]
+        busy = [(name, each) for name, course in job.devices for each in _courses(course) if each.name == "busy"]
         if not busy:
             continue
         homes = _homes(scenario.jobs, job, firmwares)
-        alone = tuple(
-            (name, Course("silent", {})) for name, c in busy if name not in homes and "busy_with" not in c.options
-        )
+        alone = {name: Course("silent", {}) for name, c in busy if name not in homes and "busy_with" not in c.options}
         if alone:
-            yield Job(f"{job.job_id}9", job.firmware_id, alone, created_before=job.created_before + 60)
+            yield Job(f"{job.job_id}9", job.firmware_id, tuple(alone.items()), created_before=job.created_before + 60)

@@ -8,6 +8,7 @@ import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.module_utils._validation import (
     check_number,
+    check_quoted,
     check_unicode,
     invalid_option,
     is_http_url,
@@ -15,6 +16,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._validation import (
     non_blank,
     non_blank_text,
     proxy_url,
+    text_option,
 )
 
 
@@ -52,6 +54,45 @@ def test_bounds_of_a_number_are_inclusive(number):
 )
 def test_number_out_of_its_bounds_is_refused(number, sentence):
     assert refusal(check_number, "max_qps", number, 0.001, 10000) == sentence
+
+
+@pytest.mark.parametrize("value", ["2.10", "", "true", None, [2.1], {"a": 1}])
+def test_what_is_no_number_is_left_alone(value):
+    check_quoted("expected_version", value)
+
+
+@pytest.mark.parametrize("function", [check_quoted, text_option])
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (2.10, "x is the number 2.1, and YAML may have changed what was written; write it in quotes."),
+        (7, "x is the number 7, and YAML may have changed what was written; write it in quotes."),
+        (
+            183415776190000002,
+            "x is the number 183415776190000002, and YAML may have changed what was written; write it in quotes.",
+        ),
+        (False, "x is the boolean false, and YAML may have changed what was written; write it in quotes."),
+        (10**100, f"x is the number 1{'0' * 39}, and YAML may have changed what was written; write it in quotes."),
+    ],
+)
+def test_number_in_place_of_text_is_refused(function, value, sentence):
+    assert refusal(function, "x", value) == sentence
+
+
+def test_text_is_stripped():
+    assert text_option("expected_version", " 2.10 ") == "2.10"
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (" ", "x is blank; check the variable it comes from."),
+        (None, "x is not text; write it in quotes."),
+        (["2.10"], "x is not text; write it in quotes."),
+    ],
+)
+def test_what_is_no_text_is_refused(value, sentence):
+    assert refusal(text_option, "x", value) == sentence
 
 
 @pytest.mark.parametrize("text", ["", "a", "客厅", "\U0001f600"])

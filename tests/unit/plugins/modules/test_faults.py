@@ -129,6 +129,7 @@ CASES = {
     ),
     "no permission": Case({"fault": "no_permission"}, "NoPermission", "NoPermission", wires=[*WIRES, *CROSSED]),
     "system exception": Case({"fault": "business_error"}, RIGHT, "iot.system.SystemException"),
+    "system busy": Case({"fault": "system_busy"}, RIGHT, "iot.firmware.SystemBusy", **ONE),
     "unknown code": Case({"fault": "business_error", "code": "iot.ota.Odd"}, "iot.ota.Odd", "iot.ota.Odd", **ONE),
     "no word of success": Case({"fault": "no_success"}, "no_success", "no_success"),
     "other job": Case({"fault": "wrong_job"}, RIGHT, "wrong_response", (ota_job_info, ota_job_tasks_info)),

@@ -7,7 +7,14 @@ from __future__ import annotations
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible import argspec
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
-from ansible_collections.iotfleet.ota.plugins.modules import ota_job_info
+from ansible_collections.iotfleet.ota.plugins.modules import (
+    ota_device_jobs_info,
+    ota_job_info,
+    ota_job_tasks_info,
+    ota_module_versions_info,
+    ota_preflight_info,
+    ota_unfinished_tasks_info,
+)
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GATE
 from ansible_collections.iotfleet.ota.tests.unit.fakes import run_module
 
@@ -73,3 +80,69 @@ def test_options_that_ansible_refuses_are_reported_in_one_sentence():
     assert said.endswith("; see the documentation of the options.")
     assert "canary" not in said
     assert secrets == {"canary-secret"}
+
+
+# --- Numbers in place of text ----------------------------------------------------------------------------------------
+
+QUOTES = "and YAML may have changed what was written; write it in quotes."
+DEVICE = {"product_key": "k", "device_name": "d"}
+UNQUOTED = [
+    (ota_job_info, {"job_id": 183415776190000002}, "job_id is the number 183415776190000002"),
+    (ota_job_info, {"job_ids": ["1", 2]}, "entry 2 of job_ids is the number 2"),
+    (ota_job_info, {"job_ids": 7}, "job_ids is the number 7"),
+    (ota_job_info, {"job_ids": ["1"], "iot_instance_id": 1e3}, "iot_instance_id is the number 1000.0"),
+    (ota_job_tasks_info, {"job_id": 7}, "job_id is the number 7"),
+    (ota_job_tasks_info, {"job_id": "1", "device_names": ["d", 7]}, "entry 2 of device_names is the number 7"),
+    (ota_unfinished_tasks_info, {**DEVICE, "module_name": True}, "module_name is the boolean true"),
+    (ota_unfinished_tasks_info, {"iot_ids": [1.0]}, "entry 1 of iot_ids is the number 1.0"),
+    (ota_module_versions_info, {**DEVICE, "device_name": [7]}, "entry 1 of device_name is the number 7"),
+    (ota_module_versions_info, {**DEVICE, "product_key": 7}, "product_key is the number 7"),
+    (ota_device_jobs_info, {**DEVICE, "firmware_id": 145}, "firmware_id is the number 145"),
+    (ota_preflight_info, {"job_id": 7}, "job_id is the number 7"),
+    (ota_preflight_info, {"job_id": "1", "expected_version": 2.10}, "expected_version is the number 2.1"),
+    (ota_preflight_info, {"job_id": "1", "expected_firmware_id": 7}, "expected_firmware_id is the number 7"),
+    (ota_preflight_info, {"job_id": "1", "expected_product_key": 7}, "expected_product_key is the number 7"),
+    (ota_preflight_info, {**DEVICE, "device_names": [False]}, "entry 1 of device_names is the boolean false"),
+]
+
+
+@pytest.mark.parametrize(("module", "given", "sentence"), UNQUOTED)
+def test_modules_refuse_a_number_in_place_of_text(module, given, sentence):
+    options = {name: value for name, value in OPTIONS.items() if name != "job_id"}
+    result = run_module(module.main, {**options, **given})
+    assert result["failed"]
+    assert result["msg"] == f"No request was sent: {sentence}, {QUOTES}"
+    assert result["failure"]["code"] == "invalid_option"
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"job_id": 7}, "job_id is the number 7"),
+        ({"job_ids": [183415776190000002]}, "entry 1 of job_ids is the number 183415776190000002"),
+        ({"job_ids": ["1"], "expected_version": 2.10}, "expected_version is the number 2.1"),
+        ({"job_ids": ["1"], "expected_firmware_id": 145}, "expected_firmware_id is the number 145"),
+        ({"job_ids": ["1"], "expected_product_key": 7}, "expected_product_key is the number 7"),
+        ({"job_ids": ["1"], "versions": {"module_name": 7}}, "versions.module_name is the number 7"),
+        ({"job_ids": ["1"], "max_failed": "x", "expected_version": 2.1}, "expected_version is the number 2.1"),
+    ],
+)
+def test_gate_refuses_a_number_in_place_of_text(given, sentence):
+    secrets = set()
+    with pytest.raises(OtaError) as caught:
+        argspec.validate_options(GATE, {**given, "access_key_secret": "canary-secret"}, secrets.update)
+    assert str(caught.value) == f"No request was sent: {sentence}, {QUOTES}"
+    assert secrets == {"canary-secret"}
+
+
+def test_options_that_may_be_numbers_are_accepted():
+    given = {"job_ids": "7,8", "max_failed": 2, "versions": {"verify": False}, "mode": "report", "timeout": 3}
+    options = argspec.validate_options(GATE, given, lambda secrets: None)
+    assert (options["job_ids"], options["max_failed"], options["versions"]["verify"]) == (["7", "8"], 2, False)
+
+
+def test_secret_that_is_a_number_is_not_shown():
+    secrets = set()
+    given = {"job_ids": ["1"], "access_key_secret": 12345678}
+    assert argspec.validate_options(GATE, given, secrets.update)["access_key_secret"] == "12345678"
+    assert secrets == {"12345678"}

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import LIST_OTA_MODULE_VERSIONS_BY_DEVICE
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.response import parse_response, retry_after
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.tests.unit.fakes import refused, response, success
@@ -173,3 +174,51 @@ def test_code_that_looks_like_none_is_masked(code, told):
 def test_success_with_the_status_of_an_error_is_an_error():
     error = World(response({"Success": True, "Data": JOB}, 500), retries=0).error()
     assert (error.code, error.http_status) == ("http_500", 500)
+
+
+#: As the vendor's own sample is written: some names in lower case, an empty code, and no message.
+MODULES = {
+    "requestId": "2A5F3D21-0000-0000-0000-000000000001",
+    "success": True,
+    "code": "",
+    "errorMessage": None,
+    "Total": 2,
+    "PageSize": 200,
+    "PageCount": 1,
+    "CurrentPage": 1,
+    "Data": {
+        "SimpleOTAModuleInfo": [
+            {"ModuleName": "default", "ModuleVersion": "2.0.0", "productKey": "k", "DeviceName": "d", "iotId": "i-1"},
+            {"moduleName": "ble", "moduleVersion": "1.8", "ProductKey": "k", "deviceName": "d", "IotId": "i-1"},
+        ]
+    },
+}
+MODULES_IN_XML = """<?xml version="1.0" encoding="UTF-8"?><ListOTAModuleVersionsByDeviceResponse>
+  <requestId>R-1</requestId><success>true</success><code></code><errorMessage/>
+  <Total>2</Total><PageSize>200</PageSize><PageCount>1</PageCount><CurrentPage>1</CurrentPage>
+  <Data>
+    <SimpleOTAModuleInfo><ModuleName>default</ModuleName><ModuleVersion>2.0.0</ModuleVersion><productKey>k</productKey>
+      <DeviceName>d</DeviceName><iotId>i-1</iotId></SimpleOTAModuleInfo>
+    <SimpleOTAModuleInfo><moduleName>ble</moduleName><moduleVersion>1.8</moduleVersion><ProductKey>k</ProductKey>
+      <deviceName>d</deviceName><IotId>i-1</IotId></SimpleOTAModuleInfo>
+  </Data>
+</ListOTAModuleVersionsByDeviceResponse>"""
+
+
+@pytest.mark.parametrize("platform", ["alibaba", "tuya"])
+@pytest.mark.parametrize(("answer", "response_format"), [(MODULES, "json"), (MODULES_IN_XML, "xml")])
+def test_names_in_mixed_case_are_read(platform, answer, response_format):
+    world = World(response(answer), platform=platform, response_format=response_format)
+    rows = world.client.rows(LIST_OTA_MODULE_VERSIONS_BY_DEVICE, product_key="k", device_name="d")
+    world.conversation.finish()
+    device = {"product_key": "k", "device_name": "d", "iot_id": "i-1"}
+    assert rows == [
+        {"module_name": "default", "module_version": "2.0.0", **device},
+        {"module_name": "ble", "module_version": "1.8", **device},
+    ]
+
+
+@pytest.mark.parametrize("code", ["", None])
+def test_empty_code_of_a_success_is_no_error(code):
+    envelope = parse_response(response({**MODULES, "code": code}), "json", ())
+    assert (envelope.success, envelope.code, envelope.message) == (True, "", "")

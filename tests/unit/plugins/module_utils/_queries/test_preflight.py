@@ -24,6 +24,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._queries.preflight im
     check_expectation,
     check_instance,
     check_job,
+    check_module,
     check_permission,
 )
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
@@ -33,6 +34,7 @@ ACTIONS = (
     "ListOTATaskByJob",
     "ListOTAUnfinishedTaskByDevice",
     "ListOTAModuleVersionsByDevice",
+    "QueryOTAFirmware",
     "ListOTAJobByDevice",
 )
 PERMISSIONS = (
@@ -40,6 +42,7 @@ PERMISSIONS = (
     "permission_list_ota_task_by_job",
     "permission_list_ota_unfinished_task_by_device",
     "permission_list_ota_module_versions_by_device",
+    "permission_query_ota_firmware",
     "permission_list_ota_job_by_device",
 )
 NAMES = [
@@ -53,6 +56,7 @@ NAMES = [
     "job_firmware_id",
     "job_dest_version",
     "job_type",
+    "job_module_name",
     "device",
 ]
 OPTIONS = (
@@ -63,6 +67,7 @@ OPTIONS = (
     "expected_firmware_id",
     "expected_version",
     "expected_job_type",
+    "expected_module_name",
 )
 NOTHING = dict.fromkeys(OPTIONS)
 EVERYTHING = {
@@ -73,6 +78,7 @@ EVERYTHING = {
     "expected_firmware_id": "f1",
     "expected_version": "2.0",
     "expected_job_type": "UPGRADE_FIRMWARE",
+    "expected_module_name": "default",
 }
 
 
@@ -112,6 +118,7 @@ def test_all_checks_pass():
     assert [checks[name].message for name in PERMISSIONS] == [f"{action} is allowed" for action in ACTIONS]
     assert checks["job"].message == "batch 1 exists and is IN_PROGRESS"
     assert checks["job_dest_version"].message == "batch 1 has the dest_version 2.0"
+    assert checks["job_module_name"].message == "batch 1 has the module_name default"
     assert checks["device"].message == "device d-1 of product k1 exists"
     assert checks["clock"].message == "the clock matches the service's"
 
@@ -176,6 +183,8 @@ def test_permission_is_missing(action, name):
     assert checks[name].message.startswith(f"{action} is denied (request ID ")
     assert (checks[name].code, checks["access_key"].ok) == ("NoPermission", True)
     assert "administrator" in checks[name].hint
+    lost = "; without it, a gate learns the module of a batch from open tasks only"
+    assert (lost in checks[name].hint) is (action == "QueryOTAFirmware")
 
 
 def test_permissions_are_all_missing():
@@ -295,6 +304,7 @@ def test_batch_is_unknown():
         ("expected_product_key", "k9", "job_product_key", []),
         ("expected_version", "3.0", "job_dest_version", []),
         ("expected_job_type", "VERIFY_FIRMWARE", "job_type", []),
+        ("expected_module_name", "ble", "job_module_name", []),
     ],
 )
 def test_batch_is_not_the_expected_one(option, value, name, others):
@@ -307,7 +317,7 @@ def test_batch_is_not_the_expected_one(option, value, name, others):
 def test_package_is_not_the_expected_one():
     checks = preflight(world(), {**EVERYTHING, "expected_firmware_id": "f9"})
     assert failed(checks) == ["permission_list_ota_job_by_device", "job_firmware_id"]
-    assert checks["permission_list_ota_job_by_device"].code == "iot.ota.FirmwareNotFound"
+    assert checks["permission_list_ota_job_by_device"].code == "iot.firmware.FirmwareNotFound"
     assert "failed" in checks["permission_list_ota_job_by_device"].message
 
 
@@ -315,7 +325,7 @@ def test_batch_without_an_expected_fact():
     rollout = world()
     client = rollout.client()
     get = client.get
-    client.get = lambda operation, **arguments: {**get(operation, **arguments), "dest_version": None}
+    client.get = lambda operation, **arguments: {**(get(operation, **arguments) or {}), "dest_version": None}
     checks = run_checks(client, EVERYTHING)
     assert failed(checks) == ["job_dest_version"]
     assert checks["job_dest_version"] == Check(
@@ -389,6 +399,81 @@ def test_mistake_of_ours_is_raised():
     client.get = mistake
     with pytest.raises(ZeroDivisionError):
         Probe(client, EVERYTHING).call_all()
+
+
+# --- The module of the batch ------------------------------------------------------------------------------------------
+
+
+def of_module(name):
+    made = batch("d-1")
+    made["firmwares"][0]["module_name"] = name
+    return Rollout(made)
+
+
+def module_in(rollout, wanted):
+    return Probe(rollout.client(), {**NOTHING, **wanted}).call_all().module_name
+
+
+def test_module_is_that_of_the_package():
+    assert module_in(of_module("ble"), {"job_id": "1"}) == "ble"
+
+
+def test_module_without_a_batch_is_that_of_the_expected_package():
+    wanted = {"product_key": "k1", "device_names": ["d-1"], "expected_firmware_id": "f1"}
+    rollout = of_module("ble")
+    assert module_in(rollout, wanted) == "ble"
+    assert "QueryOTAJob" not in rollout.actions
+    assert preflight(of_module("ble"), wanted)["job_module_name"].ok is None
+
+
+def test_module_is_not_that_of_another_package_that_was_expected():
+    assert module_in(of_module("ble"), {**EVERYTHING, "expected_firmware_id": "f9"}) == "ble"
+
+
+def test_module_is_that_of_an_open_task_where_the_package_is_denied():
+    rollout = of_module("ble")
+    rollout.fault("no_permission", action="QueryOTAFirmware")
+    assert module_in(rollout, {"job_id": "1"}) == "ble"
+    rollout.clock.elapsed += 600  # when no task is open any more
+    assert module_in(rollout, {"job_id": "1"}) is None
+    checks = preflight(rollout, {**EVERYTHING, "expected_module_name": "default"})
+    assert checks["job_module_name"] == Check(
+        "job_module_name", None, "no response shows which module the batch is for"
+    )
+
+
+def test_open_task_of_another_batch_says_nothing_about_the_module():
+    made = batch("d-1")
+    made["jobs"].append({"job_id": "2", "firmware_id": "f1", "devices": [{"name": "d-9", "course": "offline"}]})
+    rollout = Rollout(made)
+    rollout.fault("no_permission", action="QueryOTAFirmware")
+    assert module_in(rollout, {"job_id": "1", "product_key": "k1", "device_names": ["d-9"]}) is None
+
+
+@pytest.mark.parametrize(
+    ("expected", "module", "ok", "message"),
+    [
+        (None, "ble", True, "batch 7 has the module_name ble"),
+        ("ble", "ble", True, "batch 7 has the module_name ble"),
+        ("default", "ble", False, "batch 7 has the module_name ble; expected default"),
+        ("ble", None, None, "no response shows which module the batch is for"),
+    ],
+)
+def test_check_module(expected, module, ok, message):
+    inputs = {**NOTHING, "job_id": "7", "expected_module_name": expected}
+    check = check_module(Findings(inputs, job={"found": True}, module_name=module))
+    assert (check.name, check.ok, check.message) == ("job_module_name", ok, message)
+    assert (check.code, check.hint) == (
+        (None, None)
+        if ok is not False
+        else ("wrong_job", "check job_id and expected_module_name: another batch may be meant")
+    )
+
+
+def test_module_of_a_batch_that_is_unknown():
+    inputs = {**NOTHING, "job_id": "7"}
+    for job in (None, {"found": False}):
+        assert check_module(Findings(inputs, job=job, module_name="ble")).ok is None
 
 
 # --- Checks on made-up findings ---------------------------------------------------------------------------------------
@@ -489,6 +574,13 @@ def test_check_instance(instance, calls, ok, message):
 def test_check_permission(call, ok, message, hint, code):
     findings = Findings(NOTHING, calls={"QueryOTAJob": call})
     assert check_permission(findings, "QueryOTAJob") == Check("permission_query_ota_job", ok, message, hint, code)
+
+
+def test_check_permission_of_an_operation_that_a_gate_can_do_without():
+    calls = {"QueryOTAFirmware": BROKEN["QueryOTAJob"]}
+    check = check_permission(Findings(NOTHING, calls=calls), "QueryOTAFirmware")
+    assert check.hint == "look; without it, a gate learns the module of a batch from open tasks only"
+    assert check.message == "QueryOTAFirmware failed: the service refused"
 
 
 def test_check_job():

@@ -1,0 +1,195 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The rows and objects of answers, in the vendor's upper camel case."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from .model import Firmware
+from .parameters import Page
+from .rollouts import JobView, TaskView
+from .wire import utc
+from .world import World
+
+Answer = dict[str, Any]
+# Tuya's pages neither list nor show these.
+_NOT_TUYA_JOB = frozenset(
+    (
+        *("MaximumPerMinute", "MultiModuleMode", "DynamicMode", "SrcVersions", "Tags"),
+        *("UtcStartTime", "UtcEndTime", "UtcScheduleTime", "UtcScheduleFinishTime"),
+    )
+)
+_NOT_TUYA_ROW = frozenset(("Tags",))
+_NOT_TUYA_FIRMWARE = frozenset(("MultiFiles",))
+
+
+class Look(NamedTuple):
+    """One look at the world: when, from which epoch (seconds since 1970 at the clock's zero), and with which fault.
+
+    ``counts_lag`` and ``versions_lag`` are how many seconds old the counts and the versions are.
+    """
+
+    world: World
+    t: float
+    epoch: float
+    tuya: bool
+    fault: str = ""
+    counts_lag: float = 0
+    versions_lag: float = 0
+
+    def utc(self, seconds: float) -> str:
+        """A moment of the rollout clock as the API writes it."""
+        return utc(self.epoch + seconds)
+
+
+def envelope(page: Page, total: int, wrapper: str, rows: list[Answer]) -> Answer:
+    """A page of a list."""
+    return {
+        "Success": True,
+        "Total": total,
+        "PageCount": -(-total // page.size),
+        "PageSize": page.size,
+        "CurrentPage": page.number,
+        "Data": {wrapper: rows},
+    }
+
+
+def _tags(view: JobView) -> Answer:
+    if view.job.tags is None:
+        return {}
+    return {"Tags": {"OtaTagDTO": [{"Key": key, "Value": value} for key, value in view.job.tags.items()]}}
+
+
+def _present(fields: Answer) -> Answer:
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _shown(look: Look, fields: Answer, not_tuya: Collection[str]) -> Answer:
+    """The fields that are there and that the dialect has."""
+    hidden = not_tuya if look.tuya else ()
+    return {key: value for key, value in _present(fields).items() if key not in hidden}
+
+
+def job_row(look: Look, view: JobView) -> Answer:
+    """What lists of batches and QueryOTAJob have in common."""
+    row = {
+        "JobId": view.job.job_id,
+        "FirmwareId": view.firmware.firmware_id,
+        "ProductKey": view.firmware.product_key,
+        "JobStatus": view.status,
+        "JobType": view.job.job_type,
+        "SelectionType": view.job.selection_type,
+        "TargetSelection": view.job.target_selection,
+        "UtcCreate": look.utc(view.created),
+        "UtcModified": look.utc(view.modified),
+        "UtcStartTime": None if view.started is None else look.utc(view.started),
+        "UtcEndTime": None if view.ended is None else look.utc(view.ended),
+        **_tags(view),
+    }
+    return _shown(look, row, _NOT_TUYA_ROW)
+
+
+def _job_details(look: Look, view: JobView) -> Answer:
+    """What only QueryOTAJob tells."""
+    job, firmware = view.job, view.firmware
+    begin = -job.created_before
+    group = (job.group_id, job.group_name) if job.target_selection == "GROUP" or job.group_id else None
+    return {
+        "Name": firmware.name,
+        "SrcVersions": {"SrcVersion": [firmware.src_version] if firmware.src_version else []},
+        "DestVersion": firmware.dest_version,
+        "JobDesc": job.description or None,
+        "DownloadProtocol": job.download_protocol,
+        "NeedConfirm": job.need_confirm,
+        "NeedPush": job.need_push,
+        "OverwriteMode": job.overwrite_mode,
+        "MultiModuleMode": job.multi_module_mode,
+        "DynamicMode": job.dynamic_mode if job.dynamic else None,
+        "MaximumPerMinute": job.maximum_per_minute,
+        "TimeoutInMinutes": job.timeout_in_minutes,
+        "RetryCount": job.retry_count,
+        "RetryInterval": job.retry_interval,
+        "GrayPercent": job.gray_percent or None,
+        "GroupId": group[0] if group else None,
+        "GroupName": group[1] if group else None,
+        "UtcScheduleTime": None if job.scheduled_after is None else look.utc(begin + job.scheduled_after),
+        "UtcScheduleFinishTime": (
+            None if job.schedule_ends_after is None else look.utc(begin + job.schedule_ends_after)
+        ),
+    }
+
+
+def task_row(look: Look, task: TaskView) -> Answer:
+    """What both lists of tasks have in common."""
+    firmware = task.firmware
+    product = look.world.products[firmware.product_key]
+    return {
+        "TaskId": task.task_id,
+        "JobId": task.job.job_id,
+        "FirmwareId": firmware.firmware_id,
+        "ProductKey": firmware.product_key,
+        "ProductName": product.name,
+        "DeviceName": task.device,
+        "IotId": task.iot_id,
+        "SrcVersion": task.src_version,
+        "DestVersion": firmware.dest_version,
+        "TaskStatus": task.status,
+        "UtcCreate": look.utc(task.created),
+        "UtcModified": look.utc(task.modified),
+    }
+
+
+def job_task_row(look: Look, task: TaskView) -> Answer:
+    """A row of ListOTATaskByJob."""
+    minutes = task.job.timeout_in_minutes
+    progress = f"{task.progress:.2f}" if task.progress >= 0 else f"{task.progress:.0f}"
+    extra = {"Progress": progress, "TaskDesc": task.desc or None, "Timeout": minutes and str(minutes)}
+    return _present({**task_row(look, task), **extra})
+
+
+def job_data(look: Look, view: JobView) -> Answer:
+    """All that QueryOTAJob tells."""
+    return _shown(look, {**_job_details(look, view), **job_row(look, view)}, _NOT_TUYA_JOB)
+
+
+def _link(look: Look, digest: str) -> str:
+    """A made-up download link that is signed, so that clients must not show it."""
+    signed = f"Expires={int(look.epoch + look.t) + 3600}&OSSAccessKeyId=STS.simulated&Signature={digest[32:56]}%3D"
+    return f"https://ota-packages.simulator.example/ota/{digest[:16]}.bin?{signed}"
+
+
+def _file(look: Look, firmware_id: str, name: str) -> Answer:
+    digest = hashlib.sha256(f"{firmware_id}\0{name}".encode()).hexdigest()
+    return {"Name": name, "Size": 65_536, "FileMd5": digest[:32], "SignValue": digest[:32], "Url": _link(look, digest)}
+
+
+def firmware_info(look: Look, firmware: Firmware) -> Answer:
+    """All that QueryOTAFirmware tells."""
+    digest = hashlib.sha256(firmware.firmware_id.encode()).hexdigest()
+    files = [_file(look, firmware.firmware_id, name) for name in firmware.files]
+    info = {
+        "FirmwareId": firmware.firmware_id,
+        "FirmwareName": firmware.name,
+        "FirmwareDesc": f"{firmware.name}, simulated",
+        "FirmwareSign": digest[:32],
+        "FirmwareSize": 1_048_576,
+        "FirmwareUrl": _link(look, digest),
+        "SignMethod": "MD5",
+        "ModuleName": firmware.module_name,
+        "ProductKey": firmware.product_key,
+        "ProductName": look.world.products[firmware.product_key].name,
+        "SrcVersion": firmware.src_version,
+        "DestVersion": firmware.dest_version,
+        "Status": 1,
+        "Type": 0,
+        "VerifyProgress": 100,
+        "UtcCreate": look.utc(-7 * 86400),
+        "UtcModified": look.utc(-7 * 86400),
+        "MultiFiles": files or None,
+    }
+    return _shown(look, info, _NOT_TUYA_FIRMWARE)
