@@ -20,6 +20,11 @@ from .worlds import Task
 STATUSES = ("CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS", "SUCCEEDED", "FAILED", "CANCELED")
 JOB_STATUSES = ("PLANNED", "IN_PROGRESS", "COMPLETED", "CANCELED")
 
+VERSIONS = "ListOTAModuleVersionsByDevice"
+#: Where an error is about one device or package, unless any other question would meet it as well.
+ABOUT_ONE = (VERSIONS, "ListOTAUnfinishedTaskByDevice", "QueryOTAFirmware")
+ABOUT_ALL = ("timeout", "certificate", "html_response", "InvalidAccessKeyId.Inactive")
+
 Row = dict[str, Any]
 
 
@@ -68,7 +73,7 @@ class Answers:
 
     def package(self, action: str, firmware_id: str) -> Row | None:
         """The facts about a package."""
-        self._ask(action)
+        self._ask(action, "package")
         package = self.packages[firmware_id]
         if package.answer == "denied":
             self._fail(an_error("NoPermission", affects_all=True), action, "package")
@@ -96,7 +101,7 @@ class Answers:
 
     def device_rows(self, action: str, arguments: Mapping[str, Any]) -> list[Row] | None:
         """The open tasks of a device, or its versions."""
-        self._ask(action)
+        self._ask(action, arguments["device_name"])
         device = self.world.device((arguments["product_key"], arguments["device_name"]))
         if device is None or device.iot.at(self.time.now - self.world.lags.versions) is None:
             return None
@@ -117,7 +122,8 @@ class Answers:
 
     # What goes wrong
 
-    def _ask(self, action: str) -> None:
+    def _ask(self, action: str, about: str = "all") -> None:
+        """Note a question; it fails for some, and that may be ``about`` one device or package alone."""
         known = self.look
         self.look = self.log.ask(action, self.time.now)
         if self.look is not known:
@@ -130,7 +136,10 @@ class Answers:
             self.time.sleep(FOREVER)
         error = self._error(action)
         if error:
-            self._fail(error, action)
+            alone = (
+                action in ABOUT_ONE and error.code not in ABOUT_ALL and (action != VERSIONS or not error.affects_all)
+            )
+            self._fail(error, action, about if alone else "all")
 
     def _fail(self, error: OtaError, action: str, about: str = "all") -> None:
         assert self.look

@@ -19,8 +19,9 @@ from .truth import Truth
 EPSILON = 1e-5
 #: No poll starts with less time left, in seconds; towards the deadline each pause is half of what is left.
 LEAST_POLL = 0.5
-#: A run that continues may count this much less than has passed since the one before, in seconds.
-LOST_BETWEEN_RUNS = 2.0
+#: A run that continues may count this much less than has passed since the one before, in seconds: two, because the
+#: service tells its time in whole seconds, and what each of two measurements may be off by.
+LOST_BETWEEN_RUNS = 3.0
 #: The verdicts on what a rollout is, before anything is counted.
 REFUSALS = ("wrong_job",)
 TRANSIENT = ("ServiceUnavailable", "timeout", "wrong_response", "hang")
@@ -57,11 +58,11 @@ def _wrongly_passed(played: Played) -> Iterator[str]:
     truth, window = played.truth, played.window
     if truth.differs() == "yes":
         yield "it passed, and a batch is not the one that was meant"
-    if truth.devices.ambiguous or truth.devices.foreign:
+    if truth.batches.ambiguous or truth.batches.foreign:
         yield "it passed, and nobody knows which devices are expected"
     if truth.dynamic:
         yield "it passed, and a batch takes up devices for ever"
-    if all(truth.devices.conflicts(t) == "yes" for t in window):
+    if all(truth.batches.conflicts(t) == "yes" for t in window):
         yield "it passed, and its batches bring a device to different versions"
     for batch in truth.unbegun(window):
         yield f"it passed, and batch {batch.job_id} has not begun, or has no task"
@@ -75,7 +76,7 @@ def _wrongly_failed(played: Played) -> Iterator[str]:
         if truth.differs() == "no":
             yield "it failed for another batch than was meant, and each is the one that was meant"
         return
-    if truth.devices.ambiguous or truth.devices.foreign or truth.dynamic:
+    if truth.batches.ambiguous or truth.batches.foreign or truth.dynamic:
         yield "it failed, and nobody knows which devices count"
     bent = played.looks[-1].bent
     if not truth.broken(window) and not (bent & {"hidden"} and played.reason == "too_few_devices"):
@@ -107,10 +108,11 @@ def _may_be_inconclusive(played: Played) -> bool:
         "nothing_to_judge": started and (truth.nothing(window) or "hidden" in bent),
         "not_started": _not_begun(played),
         "empty_batch": _not_begun(played),
-        "ambiguous_device": truth.devices.ambiguous,
-        "unknown_product": truth.devices.foreign,
-        "conflicting_batches": any(truth.devices.conflicts(moment) != "no" for moment in window),
-        "unknown_module": truth.unknown_module() != "no",
+        "ambiguous_device": truth.batches.ambiguous,
+        "unknown_product": truth.batches.foreign,
+        "conflicting_batches": any(truth.batches.conflicts(moment) != "no" for moment in window),
+        "unknown_module": truth.unknown_module() != "no" or "package" in look.refused,
+        "too_large": "short" in bent,
         "vanished": over and t >= _ended(truth) + played.grace and (bool(truth.vanished(window)) or "hidden" in bent),
     }
     return answers.get(played.reason, False)
@@ -133,13 +135,12 @@ def _errors_in_a_row(played: Played) -> bool:
 
 def _not_begun(played: Played) -> bool:
     """Whether a batch without tasks has been waited for long enough."""
-    if played.rollout.options["allow_empty"]:
-        return False
-    truth, flaps = played.truth, "flap" in played.looks[-1].bent
+    truth, options, flaps = played.truth, played.rollout.options, "flap" in played.looks[-1].bent
     hidden = bool({"hidden", "no_list", "short"} & played.looks[-1].bent)
     for batch in truth.world.batches:
         begin = max(played.rollout.begins, batch.schedule if batch.schedule is not None else -math.inf)
-        if played.last.ended + EPSILON < begin + played.grace:
+        canceled = batch.status.values[-1] == "CANCELED"
+        if played.last.ended + EPSILON < begin + played.grace or (options["allow_empty"] and not canceled):
             continue
         for t in played.window:
             planned = batch.status.at(t - truth.world.lags.job) == "PLANNED"
@@ -216,10 +217,14 @@ def _is_settled(played: Played, since: float) -> bool:
         return False
     if not (devices.finished(since) or known) or truth.dynamic or truth.unbegun([since]):
         return False
-    if devices.ambiguous or devices.foreign or truth.unknown_module() != "no" or truth.differs() != "no":
+    if truth.batches.ambiguous or truth.batches.foreign or truth.unknown_module() != "no" or truth.differs() != "no":
         return False
-    if devices.conflicts(since) != "no" or truth.nothing([since]):
+    if truth.batches.conflicts(since) != "no" or truth.nothing([since]):
         return False
+    if any(truth.unbegun(truth.of_look(look)) for look in played.looks):
+        return False
+    if any(batch.ended > since and not truth.world.shown(batch, since) for batch in truth.world.batches):
+        return False  # more may be to come
     return not (4 in states.values() and not truth.kept([since]) and FAILED not in states.values())
 
 

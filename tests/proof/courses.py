@@ -10,7 +10,7 @@ import random
 from collections.abc import Sequence
 from typing import Callable
 
-from .worlds import EVER, UNFINISHED, Batch, Device, Line, Step, Task
+from .worlds import EVER, LONG_AGO, UNFINISHED, Batch, Device, Line, Step, Task
 
 #: What a failed task may say, and the class that this is by the documented texts and step codes. The last of each is
 #: what it says in place of the progress.
@@ -212,7 +212,7 @@ def deleted(life: Life) -> None:
     """The device is deleted; its tasks go, at once or later, or stay."""
     life.rng.choice((succeeds, stalls, never_reached, fails))(life)
     moment = life.created + life.some(0, 3)
-    life.device.iot = Line([(0.0, life.device.iot.values[0]), (moment, None)])
+    life.device.iot = Line([(LONG_AGO, life.device.iot.values[0]), (moment, None)])
     _forget(life, moment)
 
 
@@ -221,7 +221,7 @@ def replaced(life: Life) -> None:
     life.rng.choice((succeeds, succeeds, stalls, never_reached, fails))(life)
     moment = life.created + life.some(0, 3)
     first = life.device.iot.values[0]
-    life.device.iot = Line([(0.0, first), (moment, None), (moment + life.some(0, 0.5), f"{first}-new")])
+    life.device.iot = Line([(LONG_AGO, first), (moment, None), (moment + life.some(0, 0.5), f"{first}-new")])
     life.changes.append((moment, life.rng.choice((life.source, life.source, life.target))))
     _forget(life, moment)
 
@@ -246,7 +246,7 @@ def no_task(life: Life) -> None:
 
 def already_there(life: Life) -> None:
     """It gets no task, because it has been on the new version for ever."""
-    life.changes.append((-1.0, life.target))
+    life.changes.append((LONG_AGO + 1.0, life.target))
 
 
 Course = Callable[[Life], None]
@@ -273,7 +273,7 @@ def live(course: Course, life: Life) -> None:
     module = life.batch.package.module
     before = life.device.versions.get(module)
     changes: list[tuple[float, str | None]] = (
-        [(-10.0, life.source)] if before is None else list(zip(before.moments, before.values))
+        [(LONG_AGO, life.source)] if before is None else list(zip(before.moments, before.values))
     )
     life.device.versions[module] = Line([*changes, *(change for change in life.changes if change[0] < EVER)])
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from .facts import WORDS_OF_SERVICE
-from .oracle import Key
 from .played import Played
 from .worlds import UNFINISHED, Batch, Task
 
@@ -74,7 +73,7 @@ def _wrong_device(played: Played, device: dict[str, Any]) -> Iterator[str]:
     if step.status == "QUEUED" and device["state"] == "pending" and not limited:
         if may_wait and class_name not in ("waits_for_device", "vanished"):
             yield f"{name} is not pushed to and is {class_name}"
-        if not may_wait and class_name == "waits_for_device":
+        if batch.told.get("need_push") is not False and class_name == "waits_for_device":
             yield f"{name} is pushed to and waits"
     if device["state"] == "pending" and class_name == "awaiting_version" and step.status != "SUCCEEDED":
         yield f"{name} did not succeed, and a version is waited for"
@@ -100,7 +99,7 @@ def _unread_versions(played: Played) -> Iterator[str]:
         if found is None:
             continue
         batch, task = found
-        modules, line = truth.devices.modules(batch), None
+        modules, line = truth.batches.modules(batch), None
         if len(modules) == 1 and modules[0] is not None:
             line = task.device.versions.get(modules[0])
         version = line.at(t) if line else None
@@ -144,14 +143,15 @@ def _wrong_batches(played: Played) -> Iterator[str]:
             yield f"batch {told['job_id']} has no counts"
             continue
         shown = truth.world.shown(batch, t)
-        devices: set[Key] = {task.device.key for task in shown}
-        gone = {task.device.key for task in batch.tasks if task.gone <= t}
+        told = "iot" in truth.world.tells
+        devices = {(task.device.key, task.iot_id if told else "") for task in shown}
+        gone = {(task.device.key, task.iot_id if told else "") for task in batch.tasks if task.gone <= t}
         if not len(devices) <= counts["devices"] <= len(devices | gone):
             yield f"batch {batch.job_id} has {len(devices)} devices, and {counts['devices']} are counted"
         parts = sum(counts[name] for name in ("succeeded", "failed", "pending", "canceled"))
         if parts > counts["devices"]:
             yield f"batch {batch.job_id} has {counts['devices']} devices, and {parts} are counted by state"
-        steps = {task.device.key: task.course.at(t).status for task in shown}
+        steps = {task.iot_id: task.course.at(t).status for task in shown}
         waiting = sum(status in UNFINISHED for status in steps.values())
         if len(steps) == len(shown) and counts["pending"] < waiting:
             yield f"batch {batch.job_id} waits for {waiting} devices, and {counts['pending']} are counted"

@@ -18,15 +18,16 @@ because that depends on when it asked before, both are possible:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product as pairs
 
-from .bounds import CANCELED, FAILED, NOT_YET, PENDING, SUCCEEDED, worst_of
+from .bounds import CANCELED, FAILED, NEVER, NOT_YET, PENDING, SUCCEEDED, worst_of
 from .clocks import Look
+from .relations import Batches
 from .rollouts import Rollout
 from .versions import matches, proves
 from .worlds import EVER, FINISHED_BATCH, UNFINISHED, Batch, Device, Task
 
 Key = tuple[str, str]
+Tasks = list[tuple[Batch, list[Task]]]
 
 
 class Devices:
@@ -40,124 +41,66 @@ class Devices:
         self.grace = float(self.options["start_grace"])
         self.verifies = bool(self.options["verify_versions"])
         self.ignored = CANCELED if self.options["ignore_vanished"] else PENDING
-        self.learnable = {batch.job_id: self._learnable(batch) for batch in self.world.batches}
-        self.tasks: dict[Key, list[tuple[Batch, list[Task]]]] = {}
-        for batch in self.world.batches:
-            found: dict[Key, list[Task]] = {}
-            for task in batch.tasks:
-                found.setdefault(task.device.key, []).append(task)
-            for key, tasks in found.items():
-                self.tasks.setdefault(key, []).append((batch, tasks))
+        self.batches = Batches(rollout)
+        self.tasks = self._by_device()
         self.keys = self._counted()
-        self.later = {
-            (one.job_id, two.job_id): self._is_later(one, two) for one, two in pairs(self.world.batches, repeat=2)
-        }
-        self.known: dict[tuple[float, bool], dict[Key, int]] = {}
+        self.known: dict[tuple[float, bool], dict[tuple[Key, str | None], int]] = {}
         self.first_look = next((look.moments[0] for look in looks if not look.errors), EVER)
 
-    # Whom and what it is about
-
-    @property
-    def ambiguous(self) -> bool:
-        """Whether a bare name is used although there are several products."""
-        products = {batch.package.product for batch in self.world.batches}
-        return len(products) > 1 and any(product is None for product, _name in self.rollout.expected or ())
-
-    @property
-    def foreign(self) -> bool:
-        """Whether a device is expected of a product that no batch is for."""
-        products = {batch.package.product for batch in self.world.batches}
-        return any(product not in (None, *products) for product, _name in self.rollout.expected or ())
-
-    def _counted(self) -> list[Key]:
-        """The devices that count: those that are expected, or all that ever get a task."""
-        if self.rollout.expected is None:
-            return sorted(self.tasks)
-        sole = self.world.batches[0].package.product
-        return list(dict.fromkeys((product or sole, name) for product, name in self.rollout.expected))
-
-    def _learnable(self, batch: Batch) -> str:
-        """Whether the module of a batch can be known: ``yes``, ``no``, or ``maybe`` by an open task that is seen."""
-        if batch.package.answer == "tells":
-            return "yes"
-        if "module" not in self.world.tells:
-            return "no"
-        open_ = any(step.status in UNFINISHED for task in batch.tasks for step in task.course.values)
-        return "maybe" if open_ else "no"
-
-    def modules(self, batch: Batch) -> list[str | None]:
-        """The modules whose version is the proof for a batch; ``None`` where that cannot be known."""
-        given, learnable = self.options.get("module_name"), self.learnable[batch.job_id]
-        if learnable == "yes":
-            return [batch.package.module]
-        if learnable == "maybe":
-            return [batch.package.module, given]
-        return [given]
-
-    def _is_later(self, earlier: Batch, later: Batch) -> str:
-        """Whether one batch is a later stage of another on the same module: ``yes``, ``no``, or ``maybe``."""
-        if earlier is later or not _same_module(earlier, later) or earlier.package.dest == later.package.dest:
-            return "no"
-        forth, back = self._begins_at(later, earlier.package.dest), self._begins_at(earlier, later.package.dest)
-        if forth == "no" or back == "yes":
-            return "no"
-        return "yes" if forth == "yes" and back == "no" else "maybe"
-
-    def _begins_at(self, batch: Batch, version: str) -> str:
-        """Whether a batch updates from that version, by what is told of it."""
-        sources = [task.source for task in batch.tasks] if "sources" in self.world.tells else []
-        if batch.told.get("src_versions"):
-            sources.append(batch.package.source)
-        if version not in sources:
-            return "no"
-        return "yes" if set(sources) == {version} else "maybe"
-
-    def conflicts(self, t: float) -> str:
-        """Whether batches bring the same device to different versions of one module: ``yes``, ``no``, or ``maybe``."""
-        found = "no"
-        for one, two in pairs(self.world.batches, repeat=2):
-            if one.job_id >= two.job_id or not _same_module(one, two) or one.package.dest == two.package.dest:
-                continue
-            if not {task.device.key for task in self.world.shown(one, t)} & {
-                task.device.key for task in self.world.shown(two, t)
-            }:
-                continue
-            stages = {self.later[one.job_id, two.job_id], self.later[two.job_id, one.job_id]}
-            unsure = "maybe" in (self.learnable[one.job_id], self.learnable[two.job_id])
-            if "yes" in stages and "maybe" not in stages:
-                continue
-            found = "maybe" if "maybe" in stages or unsure or found == "maybe" else "yes"
+    def _by_device(self) -> dict[Key, dict[str, Tasks]]:
+        """The tasks of each product and name, and of each device that has the name, where they can be told apart."""
+        found: dict[Key, dict[str, Tasks]] = {}
+        told = "iot" in self.world.tells
+        for batch in self.world.batches:
+            own: dict[tuple[Key, str], list[Task]] = {}
+            for task in batch.tasks:
+                own.setdefault((task.device.key, task.iot_id if told else ""), []).append(task)
+            for (key, iot_id), tasks in own.items():
+                found.setdefault(key, {}).setdefault(iot_id, []).append((batch, tasks))
         return found
+
+    def _counted(self) -> list[tuple[Key, str | None]]:
+        """The devices that count: those that are expected, whatever device that is, or all that ever get a task."""
+        if self.rollout.expected is None:
+            return [(key, iot_id) for key, devices in sorted(self.tasks.items()) for iot_id in sorted(devices)]
+        sole = self.world.batches[0].package.product
+        names = dict.fromkeys((product or sole, name) for product, name in self.rollout.expected)
+        return [(key, None) for key in names]
 
     # What they are
 
-    def states(self, t: float, sight: bool = False) -> dict[Key, int]:
+    def states(self, t: float, sight: bool = False) -> dict[tuple[Key, str | None], int]:
         """What each device that counts may be at a moment; at ``sight``, as far as the states of its tasks tell."""
         if (t, sight) not in self.known:
-            self.known[t, sight] = {key: self.state(key, t, sight) for key in self.keys}
+            self.known[t, sight] = {(key, iot): self._state(key, iot, t, sight) for key, iot in self.keys}
         return self.known[t, sight]
 
-    def state(self, key: Key, t: float, sight: bool) -> int:
+    def _state(self, key: Key, iot_id: str | None, t: float, sight: bool) -> int:
         """What one device may be, as a sum of states."""
-        found = [
-            (batch, state) for batch, tasks in self.tasks.get(key, ()) if (state := self._task(batch, tasks, t, sight))
-        ]
-        if not found:
-            return self._without_task(key, t, sight)
+        devices = self.tasks.get(key, {})
+        if iot_id is not None or len(devices) < 2:
+            tasks = devices[iot_id] if iot_id is not None else next(iter(devices.values()), [])
+            return self._by_batches(key, tasks, t, sight) or self._without_task(key, t, sight)
+        device = self.world.device(key)
+        today = device and device.iot.at(t - self.world.lags.versions)
+        found = {iot: self._by_batches(key, tasks, t, sight) for iot, tasks in devices.items()}
+        states = [state for state in found.values() if state]
+        return (found.get(today or "") or self._without_task(key, t, sight)) | (worst_of(states) if states else 0)
+
+    def _by_batches(self, key: Key, tasks: Tasks, t: float, sight: bool) -> int:
+        """What a device may be by its tasks in all batches; 0 if it has none so far."""
+        found = {batch.job_id: self._task(key, batch, own, t, sight) for batch, own in tasks}
+        with_task = [batch for batch, _own in tasks if found[batch.job_id]]
+        if not with_task:
+            return 0
         result = 0
-        for chosen in self._deciding([batch for batch, _state in found]):
-            result |= worst_of([state for batch, state in found if batch in chosen])
-        if not sight and len(found) > 1:  # nobody asks for the version of a device that is not done elsewhere
-            result |= self.states(t, sight=True)[key] & PENDING
+        for chosen in self.batches.deciding(with_task):
+            result |= worst_of([found[batch.job_id] for batch in chosen])
+        if not sight and len(with_task) > 1:  # nobody asks for the version of a device that is not done elsewhere
+            result |= self._by_batches(key, tasks, t, sight=True) & PENDING
         return result
 
-    def _deciding(self, batches: Sequence[Batch]) -> list[list[Batch]]:
-        """The batches that decide about a device: without those of which another is plainly the later stage."""
-        sure = [two for two in batches if not any(self.later[two.job_id, one.job_id] != "no" for one in batches)]
-        plain = [two for two in batches if not any(self.later[two.job_id, one.job_id] == "yes" for one in batches)]
-        return [plain] if sure == plain else [plain, sure or plain]
-
-    def _task(self, batch: Batch, tasks: Sequence[Task], t: float, sight: bool) -> int:
+    def _task(self, key: Key, batch: Batch, tasks: Sequence[Task], t: float, sight: bool) -> int:
         """What a device is by its tasks in one batch; 0 if it has none there."""
         seen = t - self.world.lags.rows
         shown = [task for task in tasks if task.created <= seen < task.gone]
@@ -165,7 +108,9 @@ class Devices:
             return self._by_tasks(batch, shown, t, sight)
         if any(task.gone <= seen for task in tasks):
             surely = any(task.created + self.world.lags.rows <= self.first_look < task.gone for task in tasks)
-            return self.ignored | (0 if surely else CANCELED)
+            if surely:
+                return self.ignored
+            return self.ignored | (NEVER if self.rollout.expected is None else self._without_task(key, t, sight))
         return 0
 
     def _by_tasks(self, batch: Batch, tasks: Sequence[Task], t: float, sight: bool) -> int:
@@ -234,7 +179,7 @@ class Devices:
         if device.unreadable:
             return PENDING
         result = 0
-        for module in self.modules(batch):
+        for module in self.batches.modules(batch):
             if module is None:
                 result |= self._by_all_modules(batch, task, since, t)
             else:
@@ -300,7 +245,7 @@ class Devices:
     def _on_targets(self, device: Device, t: float) -> str:
         """Whether a device is on ``all``, ``some`` or ``none`` of the versions that batches bring to its product."""
         own = [batch for batch in self.world.batches if batch.package.product == device.product]
-        last = self._deciding(own)[0]
+        last = self.batches.deciding(own)[0]
         found = {self.on_target(device, batch, t) for batch in own}
         ends = {self.on_target(device, batch, t) for batch in last}
         if ends == {"yes"}:
@@ -310,7 +255,7 @@ class Devices:
     def on_target(self, device: Device, batch: Batch, t: float) -> str:
         """Whether a device reports the version of a batch for its module: ``yes``, ``no``, or ``maybe``."""
         found = set()
-        for module in self.modules(batch):
+        for module in self.batches.modules(batch):
             line = None if module is None else device.versions.get(module)
             version = line.at(t - self.world.lags.versions) if line else None
             found.add("no" if version is None else self._proves_alone(batch, version))
@@ -343,7 +288,3 @@ class Devices:
     def no_more_tasks(self, t: float) -> bool:
         """Whether the batches ended so long ago that no task is to be expected."""
         return self.finished(t) and t >= self.ended() + self.grace
-
-
-def _same_module(one: Batch, two: Batch) -> bool:
-    return (one.package.product, one.package.module) == (two.package.product, two.package.module)

@@ -16,8 +16,8 @@ from typing import Any, Callable, NamedTuple
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GateOptions
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import read_history
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import read_policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import read_history
 
 from .checks import mistakes
 from .clocks import Log, Time
@@ -115,16 +115,24 @@ def _options(rollout: Rollout, previous: dict[str, Any], waits: bool, shuffled: 
         job_ids.reverse()
         if "expected_devices" in given:
             given["expected_devices"] = given["expected_devices"][::-1]
-    values: dict[str, Any] = {
-        "job_ids": job_ids,
-        "policy": read_policy(given),
-        "wait": waits,
-        "wait_interval": rollout.interval,
-        "history": read_history(previous, job_ids),
-        "previous": previous,
-        "module_name": given.get("module_name", "default"),
-    }
-    return GateOptions(**{name: value for name, value in values.items() if name in GateOptions._fields})
+    given["versions"] = {name: given[field] for name, field in VERSIONS.items() if field in given}
+    return GateOptions(
+        job_ids=job_ids,
+        policy=read_policy(given),
+        wait=waits,
+        wait_interval=rollout.interval,
+        history=read_history(previous, job_ids),
+        previous=previous,
+    )
+
+
+#: The options about versions, which users give as one.
+VERSIONS = {
+    "verify": "verify_versions",
+    "module_name": "module_name",
+    "match": "version_match",
+    "grace": "version_grace",
+}
 
 
 def _most_runs(rollout: Rollout) -> int:
@@ -167,7 +175,7 @@ def described(played: Played) -> Iterator[str]:
     truth = played.truth
     for number, look in enumerate(played.looks, 1):
         moments = truth.of_look(look)
-        states = {"/".join(key): state for key, state in truth.devices.states(moments[-1]).items()}
+        states = {"/".join(key): state for (key, _iot), state in truth.devices.states(moments[-1]).items()}
         jobs = {batch.job_id: batch.status.at(moments[-1]) for batch in truth.world.batches}
         may = [word for word, is_so in (("kept", truth.kept(moments)), ("broken", truth.broken(moments))) if is_so]
         shown = states if len(states) < 30 else "…"

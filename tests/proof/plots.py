@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .courses import ODD, SETTLED, Course, Life, cancel_open, live, no_task
-from .worlds import EVER, Batch, Device, Lags, Line, Package, Step, Task, World, settle
+from .worlds import EVER, LONG_AGO, Batch, Device, Lags, Line, Package, Step, Task, World, settle
 
 ODD_NAMES = ("客厅", "*", "lamp 1", "a&b=c", "D-1", "d-1", "%2F", "é", "'q'", "<x>", "0", "null")
 MODULES = ("default", "mcu", "ble", "模块")
@@ -88,8 +88,8 @@ def crowd(rng: random.Random) -> Plot:
     moment = batch.started + rng.uniform(0, draft.pace)
     done = Line([(batch.started, Step("QUEUED")), (moment, Step("SUCCEEDED", "100.00", ""))])
     source, target = (
-        Line[Any]([(-10.0, package.source)]),
-        Line[Any]([(-10.0, package.source), (moment, package.reported)]),
+        Line[Any]([(LONG_AGO, package.source)]),
+        Line[Any]([(LONG_AGO, package.source), (moment, package.reported)]),
     )
     odd = {"healthy": 0, "few": rng.randint(1, 3), "random": rng.randint(1, 9)}[draft.mood]
     for place in range(number):
@@ -167,12 +167,12 @@ def _add_decoys(draft: Draft, device: Device, packages: Sequence[Package]) -> No
     """Other modules of a device, often with the version that another module is to have."""
     own = [package for package in packages if package.product == device.product]
     for package in own:
-        device.versions.setdefault(package.module, Line([(-10.0, package.source)]))
+        device.versions.setdefault(package.module, Line([(LONG_AGO, package.source)]))
     texts = [*{package.dest for package in own}, *draft.versions[:2]]
     for module in draft.rng.sample(MODULES, draft.rng.choice((0, 1, 1, 2, 4))):
         if module not in device.versions:
             draft.kinds.add("several modules")
-            device.versions[module] = Line([(-10.0, draft.rng.choice(texts))])
+            device.versions[module] = Line([(LONG_AGO, draft.rng.choice(texts))])
 
 
 # --- Batches ---------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from .worlds import Batch, Device, Lags, Line, Package, Step, Task, World, settl
 often = settings(derandomize=True, deadline=None, max_examples=150)
 
 #: A run that continues may count this much less than has passed since the one before, in seconds.
-LOST = 2.0
+LOST = 3.0
 
 offsets = st.sampled_from([0.0, 0.0, -0.4, 3.0, 30.0, -59.0, 61.0, -10800.0, 7200.0, 86400.0, -86400.0])
 machines = st.builds(lambda ahead: Machine(ahead, math.inf, 0.0, waits=False), offsets)

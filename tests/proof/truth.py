@@ -13,7 +13,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
-from .bounds import BEST, NOT_YET, WORST, Bounds, choose
+from .bounds import BEST, CANCELED, NEVER, NOT_YET, WORST, Bounds, choose
 from .clocks import Look
 from .oracle import Devices, Key
 from .rollouts import Rollout
@@ -28,6 +28,7 @@ class Truth:
         self.options = rollout.options
         self.world = rollout.world
         self.devices = Devices(rollout, looks)
+        self.batches = self.devices.batches
         self.bounds = Bounds(rollout.options)
         self.changes = self.world.changes()
 
@@ -49,22 +50,17 @@ class Truth:
                 if (expected.upper() if name == "expected_job_type" else expected) != value:
                     return "yes"
             if self.options.get("module_name", package.module) != package.module:
-                learnable = self.devices.learnable[batch.job_id]
+                learnable = self.batches.learnable[batch.job_id]
                 if learnable == "yes":
                     return "yes"
                 unsure = unsure or learnable == "maybe"
         return "maybe" if unsure else "no"
 
-    @property
-    def needs_module(self) -> bool:
-        """Whether it matters of which module a batch is."""
-        return bool(self.options["verify_versions"]) or self.rollout.expected is not None
-
     def unknown_module(self) -> str:
         """Whether the module of a batch cannot be known, and nobody says it: ``yes``, ``no``, or ``maybe``."""
-        if not self.needs_module or "module_name" in self.options:
+        if not self.batches.need_module or "module_name" in self.options:
             return "no"
-        found = {self.devices.learnable[batch.job_id] for batch in self.world.batches}
+        found = {self.batches.learnable[batch.job_id] for batch in self.world.batches}
         return "yes" if "no" in found else "maybe" if "maybe" in found else "no"
 
     @property
@@ -112,7 +108,7 @@ class Truth:
         return False
 
     def _choices(self, moments: Sequence[float], sight: bool) -> list[int]:
-        found: dict[Key, int] = {}
+        found: dict[object, int] = {}
         for t in moments:
             for key, state in self.devices.states(t, sight).items():
                 found[key] = found.get(key, 0) | state
@@ -136,7 +132,7 @@ class Truth:
     def nothing(self, moments: Sequence[float]) -> bool:
         """Whether no device may count."""
         choices = [state & ~NOT_YET for state in self._choices(moments, sight=False)]
-        return all(state == 0 or state & 8 for state in choices)
+        return all(state == 0 or state & (CANCELED | NEVER) for state in choices)
 
     def unbegun(self, moments: Sequence[float]) -> list[Batch]:
         """The batches that have not begun, or have no task that accounts for them."""
@@ -154,7 +150,7 @@ class Truth:
 
     def _is_proved(self, batch: Batch, t: float) -> bool:
         """Whether an expected device without a task is on the version of a batch."""
-        for key in self.devices.keys if self.rollout.expected is not None else ():
+        for key, _iot in self.devices.keys if self.rollout.expected is not None else ():
             device = self.world.device(key)
             if device is None or key[0] != batch.package.product or device.unreadable:
                 continue
@@ -170,9 +166,10 @@ class Truth:
     def vanished(self, moments: Sequence[float]) -> list[Key]:
         """The devices that may have vanished."""
         found = []
-        for key in self.devices.keys:
+        for key, _iot in self.devices.keys:
             device = self.world.device(key)
-            tasks = [task for _batch, tasks in self.devices.tasks.get(key, ()) for task in tasks]
+            own = [each for tasks in self.devices.tasks.get(key, {}).values() for each in tasks]
+            tasks = [task for _batch, tasks in own for task in tasks]
             gone = device is None or any(
                 device.iot.at(t - self.world.lags.versions) != device.iot.values[0] for t in moments
             )

@@ -16,6 +16,8 @@ from typing import Generic, NamedTuple, TypeVar
 V = TypeVar("V")
 
 EVER = float("inf")
+#: Long before anything happens.
+LONG_AGO = -1e8
 UNFINISHED = ("CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS")
 FINISHED_BATCH = ("COMPLETED", "CANCELED")
 
@@ -74,7 +76,7 @@ class Device:
     def __init__(self, product: str, name: str) -> None:
         self.product = product
         self.name = name
-        self.iot: Line[str | None] = Line([(0.0, f"iot-{product}-{name}")])
+        self.iot: Line[str | None] = Line([(LONG_AGO, f"iot-{product}-{name}")])
         self.versions: dict[str, Line[str | None]] = {}
         self.unreadable = ""
 
