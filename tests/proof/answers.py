@@ -204,7 +204,7 @@ class Answers:
         if hidden:
             tasks = [task for task in tasks if self._chance("hidden", task.task_id) >= hidden["share"]]
         rows = [self._row(batch.job_id, task, counted) for task in tasks]
-        if self._troubled("shrinks", note=len(rows) > 1):
+        if self._troubled("shrinks"):
             rows = rows[:-1]
         if self._troubled("repeated", note=len(rows) > 1) and len(rows) > 1:
             rows[-1] = rows[0]

@@ -136,7 +136,7 @@ def _errors_in_a_row(played: Played) -> bool:
 def _not_begun(played: Played) -> bool:
     """Whether a batch without tasks has been waited for long enough."""
     truth, options, flaps = played.truth, played.rollout.options, "flap" in played.looks[-1].bent
-    hidden = bool({"hidden", "no_list", "short"} & played.looks[-1].bent)
+    hidden = bool({"hidden", "no_list", "short", "shrinks"} & played.looks[-1].bent)
     for batch in truth.world.batches:
         begin = max(played.rollout.begins, batch.schedule if batch.schedule is not None else -math.inf)
         canceled = batch.status.values[-1] == "CANCELED"
@@ -200,9 +200,12 @@ def given_up(played: Played) -> Iterator[str]:
     since = played.deadline - played.grace - options.get("soak", 0) - looks - 5
     if since < rollout.begins or not _is_settled(played, since):
         return
-    if truth.kept([since]) or truth.bounds.breaks(
-        choose(truth.devices.states(since, sight=True).values(), BEST[0]), True
-    ):
+    # Versions are read only once all else is well.
+    broken = all(
+        truth.bounds.breaks(choose(truth.devices.states(since, sight).values(), BEST[0]), True)
+        for sight in (True, False)
+    )
+    if truth.kept([since]) or broken:
         yield f"it is {played.verdict}, and nothing has changed in the last {played.deadline - since:.0f} s"
 
 

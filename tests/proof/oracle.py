@@ -108,9 +108,9 @@ class Devices:
             return self._by_tasks(batch, shown, t, sight)
         if any(task.gone <= seen for task in tasks):
             surely = any(task.created + self.world.lags.rows <= self.first_look < task.gone for task in tasks)
-            if surely:
-                return self.ignored
-            return self.ignored | (NEVER if self.rollout.expected is None else self._without_task(key, t, sight))
+            if self.rollout.expected is not None:  # its version may prove it all the same
+                return self.ignored | self._without_task(key, t, sight)
+            return self.ignored | (0 if surely else NEVER)
         return 0
 
     def _by_tasks(self, batch: Batch, tasks: Sequence[Task], t: float, sight: bool) -> int:
@@ -228,7 +228,7 @@ class Devices:
         device = self.world.device(key)
         over = self.no_more_tasks(t)
         if device is None or device.iot.at(t - self.world.lags.versions) is None:
-            return self.ignored | PENDING | (FAILED if over and device is None else 0)
+            return self.ignored | PENDING | (FAILED if over else 0)
         if sight:
             return SUCCEEDED | PENDING
         if device.unreadable:
