@@ -64,6 +64,8 @@ class Answers:
         if batch is None or self._troubled("no_job"):
             return None
         facts = self.facts.batch(batch, self.time.now)
+        if "untold" in self.trouble:
+            self._bend("untold")
         word = self._troubled("undocumented")
         if word and word["job"]:
             facts["job_status"] = word["word"]
@@ -117,8 +119,9 @@ class Answers:
             self._fail(UNREADABLE_ERRORS[device.unreadable](), action, device.name)
         if device.unreadable == "nothing":
             return []
-        name, value = ("module_name", "another") if device.unreadable == "other" else ("module_version", None)
-        return [{**row, name: value} for row in rows]
+        if device.unreadable == "other":
+            return [{**row, "module_name": "another"} for row in rows[:1]]
+        return [{**row, "module_version": None} for row in rows]
 
     # What goes wrong
 

@@ -160,14 +160,14 @@ def too_early(played: Played) -> Iterator[str]:
     passed = played.verdict == "passed"
     confirmed, since = 0, math.inf
     for look in reversed(played.looks):
-        if look.errors and not passed:
+        if look.failed and not passed:
             continue
         moments = truth.of_look(look)
         flaps = "flap" in look.bent
         sight = truth.kept(moments, sight=True) if passed else truth.broken(moments)
-        if not (sight or flaps or look.errors):
+        if not (sight or flaps or look.failed):
             break
-        if not look.errors and (flaps or not passed or truth.kept(moments)):
+        if not look.failed and (flaps or not passed or truth.kept(moments)):
             confirmed, since = confirmed + 1, look.moments[0]
     if confirmed < options["confirmations"]:
         needed = options["confirmations"]
@@ -185,7 +185,7 @@ def _grown_lately(played: Played) -> Iterator[str]:
     rows = truth.world.lags.rows
     grown = [task.created + rows for batch in truth.world.batches for task in batch.tasks]
     last = max((moment for moment in grown if truth.devices.first_look < moment <= ended), default=-math.inf)
-    quiet = max(last, min(begins, truth.devices.ended()))
+    quiet = min(max(last, begins), truth.devices.ended())
     if ended < quiet + played.grace - EPSILON:
         yield f"it passed {ended - quiet:.1f} s after tasks could still appear, and start_grace is {played.grace} s"
 

@@ -36,6 +36,11 @@ class Look:
         self.refused: list[str] = []
         self.bent: set[str] = set()
 
+    @property
+    def failed(self) -> bool:
+        """Whether it failed, and not only the search for other batches that keep devices busy."""
+        return any(not error.startswith("ListOTAUnfinishedTaskByDevice") for error in self.errors)
+
     def __repr__(self) -> str:
         return f"Look({self.moments[0]:.1f} to {self.moments[-1]:.1f}, {dict(self.asked)}, {self.errors}, {self.bent})"
 

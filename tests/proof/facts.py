@@ -24,7 +24,6 @@ from .worlds import UNFINISHED, Batch, Device, Task
 
 #: What the service says where it cannot tell a version.
 WORDS_OF_SERVICE = "the shadow of the device is broken"
-TOLD = ("product_key", "firmware_id", "dest_version", "job_type", "selection_type")
 
 
 @lru_cache(4096)
@@ -74,7 +73,7 @@ class Facts:
         if batch.schedule is not None and "finish" in told:
             facts["utc_schedule_finish_time"] = utc(batch.schedule + float(str(told["finish"])))
         if self.untold:
-            facts[TOLD[self.untold["seed"] % len(TOLD)]] = None
+            facts[self.untold["fact"]] = None
         return facts
 
     def task(self, job_id: str, task: Task, now: float, counted: bool = False) -> dict[str, Any]:

@@ -80,7 +80,10 @@ class Devices:
         devices = self.tasks.get(key, {})
         if iot_id is not None or len(devices) < 2:
             tasks = devices[iot_id] if iot_id is not None else next(iter(devices.values()), [])
-            return self._by_batches(key, tasks, t, sight) or self._without_task(key, t, sight)
+            state = self._by_batches(key, tasks, t, sight)
+            if state & NEVER and self.rollout.expected is not None:
+                return state & ~NEVER | self._without_task(key, t, sight)
+            return state or self._without_task(key, t, sight)
         device = self.world.device(key)
         today = device and device.iot.at(t - self.world.lags.versions)
         found = {iot: self._by_batches(key, tasks, t, sight) for iot, tasks in devices.items()}
@@ -108,9 +111,10 @@ class Devices:
             return self._by_tasks(batch, shown, t, sight)
         if any(task.gone <= seen for task in tasks):
             surely = any(task.created + self.world.lags.rows <= self.first_look < task.gone for task in tasks)
-            if self.rollout.expected is not None:  # its version may prove it all the same
-                return self.ignored | self._without_task(key, t, sight)
-            return self.ignored | (0 if surely else NEVER)
+            if not surely:
+                return self.ignored | NEVER
+            # Its version may prove an expected device all the same.
+            return self.ignored | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
         return 0
 
     def _by_tasks(self, batch: Batch, tasks: Sequence[Task], t: float, sight: bool) -> int:

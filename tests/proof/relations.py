@@ -40,12 +40,17 @@ class Batches:
 
     def _learnable(self, batch: Batch) -> str:
         """Whether the module of a batch can be known: ``yes``, ``no``, or ``maybe`` by an open task that is seen."""
-        if batch.package.answer == "tells":
+        if batch.package.answer == "tells" and not self._hides_package():
             return "yes"
         if "module" not in self.world.tells:
             return "no"
         open_ = any(step.status in UNFINISHED for task in batch.tasks for step in task.course.values)
         return "maybe" if open_ else "no"
+
+    def _hides_package(self) -> bool:
+        """Whether the service does not tell of which package a batch is."""
+        untold = self.rollout.trouble.get("untold")
+        return untold is not None and untold["fact"] == "firmware_id"
 
     def modules(self, batch: Batch) -> list[str | None]:
         """The modules whose version is the proof for a batch; ``None`` where that cannot be known."""
@@ -79,7 +84,7 @@ class Batches:
         forth, back = self._begins_at(later, earlier.package.dest), self._begins_at(earlier, later.package.dest)
         if forth == "no" or back == "yes":
             return "no"
-        known = self._same_module(earlier, later) == "yes"
+        known = self._same_module(earlier, later) == "yes" and self.options["verify_versions"]
         return "yes" if known and forth == "yes" and back == "no" else "maybe"
 
     def _begins_at(self, batch: Batch, version: str) -> str:
@@ -102,7 +107,8 @@ class Batches:
             stages = {self.later[one.job_id, two.job_id], self.later[two.job_id, one.job_id]}
             if not first & second or ("yes" in stages and "maybe" not in stages):
                 continue
-            found = "yes" if found == "yes" or (alike == "yes" and "maybe" not in stages) else "maybe"
+            plain = alike == "yes" and "maybe" not in stages and self.options["verify_versions"]
+            found = "yes" if found == "yes" or plain else "maybe"
         return found
 
     def deciding(self, batches: Sequence[Batch]) -> list[list[Batch]]:

@@ -166,6 +166,8 @@ def _choices(name: str, rng: random.Random) -> dict[str, Any]:
         return {"by": rng.choice((-3, -1, 1, 2, 100_000))}
     if name == "slow":
         return {"seconds": rng.choice((0.05, 0.3, 1.0, 4.0))}
+    if name == "untold":
+        return {"fact": rng.choice(("product_key", "firmware_id", "dest_version", "job_type", "selection_type"))}
     return {"whole": rng.random() < 0.5, "how": rng.choice(UNREADABLE)}
 
 
