@@ -10,6 +10,8 @@ import json
 import os
 import pathlib
 import sys
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
@@ -29,9 +31,9 @@ class Case(NamedTuple):
     jobs: list[dict[str, Any]]
     verdict: str
     says: str
-    options: dict[str, Any] = {}
-    devices: list[dict[str, Any]] = []
-    firmwares: list[dict[str, Any]] = [{}]
+    options: Mapping[str, Any] = MappingProxyType({})
+    devices: Sequence[dict[str, Any]] = ()
+    firmwares: Sequence[dict[str, Any]] = ({},)
 
 
 def lamps(*numbers: int, **course: Any) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from .._api.operations import LIST_OTA_MODULE_VERSIONS_BY_DEVICE, LIST_OTA_UNFINISHED_TASK_BY_DEVICE, Operation
 from .._api.platforms import Argument
 from .._client.client import Client
+from .jobs import module_of
 
 #: What identifies a device: its name is unique within its product only.
 DeviceKey = tuple[str, str]
@@ -99,4 +100,4 @@ def module_of_job(client: Client, key: DeviceKey, job_id: str) -> str | None:
     if not product_key or not device_name:
         return None
     rows = client.rows(LIST_OTA_UNFINISHED_TASK_BY_DEVICE, product_key=product_key, device_name=device_name)
-    return next((row["module_name"] for row in rows or () if row["job_id"] == job_id and row["module_name"]), None)
+    return next((name for row in rows or () if row["job_id"] == job_id and (name := module_of(row))), None)

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from ...module_utils._api.operations import SPELLINGS
 from ...module_utils._queries.jobs import EXPECTATIONS
-from ...module_utils._validation import check_number, invalid_option
+from ...module_utils._validation import check_number, invalid_option, text_option
 
 #: Maximum number of devices in a batch.
 MAX_DEVICES = 1_000_000
@@ -137,7 +137,7 @@ def read_policy(options: Mapping[str, Any]) -> Policy:
     options = {**options, **{field: versions.get(name) for name, field in VERSION_FIELDS.items()}}
     given = {name: options[name] for name in Policy._fields if options.get(name) is not None}
     if "module_name" in given:
-        given["module_name"] = _read_text("versions.module_name", given["module_name"])
+        given["module_name"] = text_option("versions.module_name", given["module_name"])
     if "expected_devices" in given:
         given["expected_devices"] = _read_devices(given["expected_devices"])
         if "min_devices" in given:
@@ -150,9 +150,7 @@ def read_policy(options: Mapping[str, Any]) -> Policy:
             _check_value(name, given[name])
     for name in EXPECTATIONS:
         if name in given:
-            given[name] = str(given[name]).strip()
-            if not given[name]:
-                raise invalid_option(f"{name} is blank", "check the variable it comes from, or leave the option out")
+            given[name] = text_option(name, given[name])
     if "expected_job_type" in given:
         word = given["expected_job_type"].upper()
         given["expected_job_type"] = SPELLINGS.get(word, word)
@@ -186,15 +184,7 @@ def _read_devices(given: Any) -> tuple[ExpectedDevice, ...]:
 
 def _read_device(place: str, entry: Any) -> ExpectedDevice:
     if not isinstance(entry, Mapping):
-        return ExpectedDevice(None, _read_text(place, entry))
+        return ExpectedDevice(None, text_option(place, entry))
     if set(entry) != set(ExpectedDevice._fields):
         raise invalid_option(f"{place} is not a device", "give a name, or product_key and device_name")
-    return ExpectedDevice(*(_read_text(f"{name} of {place}", entry[name]) for name in ExpectedDevice._fields))
-
-
-def _read_text(place: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise invalid_option(f"{place} is not text", "write it in quotes")
-    if not value.strip():
-        raise invalid_option(f"{place} is blank", "check the variable it comes from")
-    return value.strip()
+    return ExpectedDevice(*(text_option(f"{name} of {place}", entry[name]) for name in ExpectedDevice._fields))

@@ -111,6 +111,32 @@ def test_a_task_that_stays_keeps_its_last_progress():
     assert built.on_target_at("1", 1000) == []
 
 
+def test_what_would_happen_at_the_moment_of_the_end_does_not():
+    devices = [{"name": "d", "product_key": "p1", "deleted_after": 8, "tasks_stay": True}]
+    jobs = [{"job_id": "1", "firmware_id": "f1", "devices": [{"name": "d", "jitter": 0}]}]
+    built = World(scenario.parse({"firmwares": FIRMWARES, "jobs": jobs, "devices": devices}))
+    assert [(task.status, task.progress) for task in built.tasks_at("1", 100)] == [("IN_PROGRESS", 100)]
+
+
+def test_a_batch_that_ended_with_a_device_is_not_canceled_later():
+    devices = [{"name": "e", "product_key": "p1", "deleted_after": 10}]
+    entries = [{"name": "d", "jitter": 0}, {"name": "e", "course": "stalls"}]
+    jobs = [{"job_id": "1", "firmware_id": "f1", "devices": entries, "canceled_after": 30}]
+    built = World(scenario.parse({"firmwares": FIRMWARES, "jobs": jobs, "devices": devices}))
+    assert [built.job_at("1", t).status for t in (9, 10, 30)] == ["IN_PROGRESS", "COMPLETED", "COMPLETED"]
+
+
+def test_a_replacement_is_upgraded_in_a_task_of_its_own():
+    devices = [{"name": "d", "product_key": "p1", "replaced_after": 20, "tasks_stay": True}]
+    entry = {"name": "d", "course": "fails", "jitter": 0, "again": [{"after": 60, "same_task": True, "jitter": 0}]}
+    jobs = [{"job_id": "1", "firmware_id": "f1", "devices": [entry]}]
+    built = World(scenario.parse({"firmwares": FIRMWARES, "jobs": jobs, "devices": devices}))
+    assert [(task.iot_id, task.status) for task in built.tasks_at("1", 70)] == [
+        (iot_id(("p1", "d")), "FAILED"),
+        (iot_id(("p1", "d"), 1), "SUCCEEDED"),
+    ]
+
+
 def test_a_device_that_is_deleted_before_the_batch_has_no_task():
     devices = [{"name": "d", "product_key": "p1", "deleted_after": 5}]
     jobs = [{"job_id": "1", "firmware_id": "f1", "devices": ["d", "e"], "tasks_after": 5}]

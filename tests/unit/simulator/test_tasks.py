@@ -118,6 +118,24 @@ def test_a_task_that_never_was_is_not_upgraded_again_but_made():
     assert [rows(built, t) for t in (0, 68)] == [[], [(60, "SUCCEEDED", 68)]]
 
 
+def test_the_latest_of_two_tasks_is_upgraded_again():
+    built = dynamic({"after": 60, "course": "fails"}, {"after": 120, "same_task": True})
+    mine = [row for row in rows(built, 128) if row != (0, "SUCCEEDED", 8)]
+    assert mine == [(0, "FAILED", 8), (60, "SUCCEEDED", 128)]
+
+
+def test_nothing_of_an_earlier_attempt_follows_a_new_one():
+    entry = {"course": "times_out", "timed_out_after": 100, "again": [{"after": 60, "same_task": True, "jitter": 0}]}
+    built = world({"name": "d", "jitter": 0, **entry})
+    assert [rows(built, t)[0][1] for t in (59, 60, 68, 102, 200)] == [
+        "IN_PROGRESS",
+        "QUEUED",
+        "SUCCEEDED",
+        "SUCCEEDED",
+        "SUCCEEDED",
+    ]
+
+
 def test_a_static_batch_is_not_completed_before_its_last_task():
     built = world({"name": "d", "course": "fails", "jitter": 0, "again": [{"after": 60, "jitter": 0}]})
     assert [built.job_at("100", t).status for t in (9, 67, 68)] == ["IN_PROGRESS", "IN_PROGRESS", "COMPLETED"]
@@ -130,6 +148,11 @@ def test_no_task_comes_after_a_cancel():
         canceled_after=30,
     )
     assert rows(built, 70) == [(0, "FAILED", 8)]
+
+
+def test_a_batch_with_tasks_to_come_is_canceled_and_not_completed():
+    built = world({"name": "d", "course": "fails", "jitter": 0, "again": [{"after": 60}]}, canceled_after=30)
+    assert [built.job_at("100", t).status for t in (29, 30, 70)] == ["IN_PROGRESS", "CANCELED", "CANCELED"]
 
 
 @pytest.mark.parametrize(("course", "last"), [("succeeds", "SUCCEEDED"), ("fails", "FAILED"), ("busy", "FAILED")])
@@ -198,6 +221,12 @@ def test_no_retry_follows_a_cancel():
     assert changes(built, 200) == ATTEMPT
     assert built.versions_at("d", 200) == {"default": "1"}
     assert [built.job_at("100", t).status for t in (29, 30)] == ["IN_PROGRESS", "CANCELED"]
+
+
+def test_a_cancel_keeps_the_progress_of_an_attempt_that_would_show_its_step():
+    built = one("fails", {"canceled_after": 5}, step_in_progress=True)
+    (task,) = built.tasks_at("100", 10)
+    assert (task.status, task.progress) == ("CANCELED", 0)
 
 
 def test_a_cancel_leaves_the_version_that_is_late_to_a_device_that_is_done():

@@ -99,7 +99,10 @@ class Lives:
 
     def at(self, key: DeviceKey, t: float) -> Life | None:
         """Who bears the name at ``t``."""
-        return next((life for life in self._of.get(key, ()) if life.exists_at(t)), None)
+        for life in self._of.get(key, ()):
+            if life.begin <= t < life.end:
+                return life
+        return None
 
     def knows(self, key: DeviceKey) -> bool:
         """Whether anybody ever bears the name."""

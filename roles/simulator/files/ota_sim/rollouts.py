@@ -35,14 +35,23 @@ class TaskView(NamedTuple):
     firmware: Firmware
     number: int
     task_id: str
-    device: str
-    iot_id: str
+    life: Life
     src_version: str
     status: str
     progress: float
     desc: str
     created: float
     modified: float
+
+    @property
+    def device(self) -> str:
+        """The device's name."""
+        return self.life.key[1]
+
+    @property
+    def iot_id(self) -> str:
+        """The device's IotId."""
+        return self.life.iot_id
 
 
 class Task(NamedTuple):
@@ -87,7 +96,7 @@ class Rollout:
             return plan
         left = cut_short(plan, self.canceled, self.job.dynamic)
         gone_before = not life.tasks_stay and life.end <= self.canceled
-        self._interrupted = self._interrupted or (left != plan and not gone_before and bool(left.steps))
+        self._interrupted = self._interrupted or (left != plan and not gone_before)
         return left
 
     def add(self, life: Life, src_version: str, plan: Plan, listed_after: float) -> None:
@@ -144,8 +153,7 @@ class Rollout:
             self.firmware,
             task.number,
             f"{self._number:011d}{task.number:07d}",
-            task.life.key[1],
-            task.life.iot_id,
+            task.life,
             task.src_version,
             step.status,
             step.progress,

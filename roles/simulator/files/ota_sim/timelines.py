@@ -72,6 +72,8 @@ def progress_at(steps: Sequence[Step], place: int, t: float) -> float:
 def shown_at(steps: Sequence[Step], place: int, t: float) -> Step:
     """The step at ``place`` as it looks at ``t``: with the last progress that was reported, and since when."""
     step = steps[place]
+    if step.status != "IN_PROGRESS":
+        return step
     exact = progress_at(steps, place, t)
     reported = exact - exact % _PROGRESS_STEP
     if reported <= step.progress:
@@ -106,11 +108,11 @@ def frozen(plan: Plan, at: float) -> Plan:
     before = tuple(step for step in plan.steps if step.at < at)
     last = (shown_at(plan.steps, len(before) - 1, at),) if before else ()
     kept = before[:-1] if last and last[0].at == before[-1].at else before
-    return Plan((*kept, *last), tuple(report for report in plan.reports if report.at < at))
+    return Plan((*kept, *last), plan.reports)
 
 
 def restarted(plan: Plan, again: Plan) -> Plan:
     """The task is upgraded again: it begins anew where ``again`` begins."""
     begin = again.steps[0].at
     before = tuple(step for step in plan.steps if step.at < begin)
-    return Plan((*before, *again.steps), (*plan.reports, *again.reports))
+    return Plan((*before, *again.steps), again.reports)

@@ -174,8 +174,9 @@ class World:
         if not (turn.same_task and rollout.restart(life, plan)):
             rollout.add(life, src, plan, turn.course.options.get("listed_after", 0))
             self._tasks_of.setdefault(life.key, []).append((rollout, len(rollout.tasks) - 1))
-        reports.extend(plan.reports)
-        reports.sort(key=lambda report: report.at)
+        if plan.reports:
+            reports.extend(plan.reports)
+            reports.sort(key=lambda report: report.at)
 
     def _batch(self, turn: _Turn, src: str) -> Batch:
         """What the course of the device must know."""
