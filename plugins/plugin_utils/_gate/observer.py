@@ -15,7 +15,7 @@ from ...module_utils._api.facts import count_by
 from ...module_utils._api.operations import LIST_OTA_TASK_BY_JOB, MAX_ROWS, TASK_STATUSES
 from ...module_utils._client.client import Client
 from ...module_utils._client.paging import LISTING_ATTEMPTS, listing_problem
-from ...module_utils._errors import OtaError, Retry
+from ...module_utils._errors import OtaError
 from ...module_utils._queries.devices import DeviceKey, DeviceReport, competing_job, read_report
 from ...module_utils._queries.jobs import JobFacts, announced_total, interpret_tasks, read_job
 from .._rollout.snapshot import JobSnapshot, Snapshot
@@ -28,7 +28,8 @@ T = TypeVar("T")
 PAGE_SIZE = LIST_OTA_TASK_BY_JOB.page_size
 #: List the tasks of a batch up to this many: nine requests, with its state and its first page.
 MAX_LISTED = 7 * PAGE_SIZE
-#: This many devices that all fail have met a failure of the service and none of their own.
+#: So many devices that fail in a row have met a failure of the service and none of their own; fewer if they are all.
+MAX_FAILED = 10
 MIN_FAILED = 3
 #: From the end of a task's life to its start: a task that moves on while others are counted is then missed, which
 #: shows, and never counted twice.
@@ -104,11 +105,20 @@ class Observer:
             report = read_report(self._client, key)
         except OtaError as error:
             failures.append(error)
-            if _affects_all(error) or (not self._keys_read and len(failures) >= MIN_FAILED):
+            if self._is_general(error, len(failures)):
                 raise
             return DeviceReport(failure=str(error).rstrip("."))
         self._keys_read.append(key)  # a number would lose counts, because several threads read at the same time
+        failures.clear()
         return report
+
+    def _is_general(self, error: OtaError, failed: int) -> bool:
+        """Whether the other devices would meet the same, by the ``error`` and by how many have ``failed`` in a row."""
+        if error.affects_all or failed >= MAX_FAILED:
+            return True
+        if failed < self._keys_to_read:
+            return False
+        return failed >= MIN_FAILED or failure_topic(error.code, error.http_status) is not FailureTopic.OTHER
 
     def _read_each(self, query: Callable[[Q], T], items: Sequence[Q]) -> list[T]:
         results, failure = self._client.map(query, items)
@@ -123,12 +133,6 @@ class Observer:
 
     def _with_module(self, job: JobSnapshot) -> JobSnapshot:
         return job._replace(module_name=self._modules.module_of(job)) if self._modules else job
-
-
-def _affects_all(error: OtaError) -> bool:
-    """Whether any other device would meet the same."""
-    is_general = error.affects_all or error.retry is Retry.SLOWER
-    return is_general or failure_topic(error.code, error.http_status) is not FailureTopic.OTHER
 
 
 class Observation(NamedTuple):
