@@ -90,7 +90,7 @@ from ansible.errors import AnsibleFilterError
 from ..module_utils._errors import OtaError
 from ..module_utils._validation import invalid_option
 from ..plugin_utils._rollout.policy import VERSION_FIELDS, Policy, read_policy
-from ..plugin_utils._rollout.results import snapshot_from_results
+from ..plugin_utils._rollout.snapshot import snapshot_from_results
 from ..plugin_utils._verdict.history import read_history
 from ..plugin_utils._verdict.verdict import judge
 

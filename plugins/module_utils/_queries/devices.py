@@ -75,8 +75,14 @@ def read_report(client: Client, key: DeviceKey) -> DeviceReport:
     rows = client.rows(LIST_OTA_MODULE_VERSIONS_BY_DEVICE, product_key=product_key, device_name=device_name)
     if rows is None:
         return DeviceReport(found=False)
-    versions = {row["module_name"]: row["module_version"] for row in rows if row["module_name"]}
-    return DeviceReport(versions, iot_id=next((row["iot_id"] for row in rows if row["iot_id"]), None))
+    versions = {name: _text_or_none(row["module_version"]) for row in rows if (name := module_of(row))}
+    iot_ids = (_text_or_none(row["iot_id"]) for row in rows)
+    return DeviceReport(versions, iot_id=next((iot_id for iot_id in iot_ids if iot_id), None))
+
+
+def _text_or_none(value: Any) -> str | None:
+    """A fact of an undocumented type tells nothing."""
+    return value or None if isinstance(value, str) else None
 
 
 def competing_job(client: Client, key: DeviceKey, job_ids: Sequence[str]) -> str | None:
@@ -88,7 +94,8 @@ def competing_job(client: Client, key: DeviceKey, job_ids: Sequence[str]) -> str
     if not product_key or not device_name:
         return None
     rows = client.rows(LIST_OTA_UNFINISHED_TASK_BY_DEVICE, product_key=product_key, device_name=device_name)
-    return next((row["job_id"] for row in rows or () if row["job_id"] and row["job_id"] not in job_ids), None)
+    named = (_text_or_none(row["job_id"]) for row in rows or ())
+    return next((job_id for job_id in named if job_id and job_id not in job_ids), None)
 
 
 def module_of_job(client: Client, key: DeviceKey, job_id: str) -> str | None:

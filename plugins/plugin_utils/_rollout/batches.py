@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from ...module_utils._queries.devices import DeviceKey
 from ...module_utils._queries.jobs import TaskFacts
-from .devices import module_of, sources_of, to_text
+from .devices import module_of, sources_of
 from .policy import Policy
-from .snapshot import JobSnapshot
+from .snapshot import JobSnapshot, to_text
 
 
 class Relation(NamedTuple):
@@ -33,20 +33,30 @@ def relate_batches(jobs: Sequence[JobSnapshot], policy: Policy) -> list[Relation
     """The pairs of batches whose devices cannot be on the version of both."""
     if len(jobs) < 2 or not policy.verify_versions:
         return []
-    return [relation for pair in combinations(jobs, 2) for relation in _relate(*pair, policy)]
+    relations = [relation for pair in combinations(jobs, 2) for relation in _relate(*pair, policy)]
+    in_circles = _arrows_in_circles(relations)
+    relations = [
+        relation._replace(is_chain=False) if _arrow(relation) in in_circles else relation for relation in relations
+    ]
+    return [relation for relation in relations if relation.is_chain or _is_conflict(relation, policy)]
+
+
+def _is_conflict(relation: Relation, policy: Policy) -> bool:
+    """Whether devices are claimed by both; batches whose module nobody tells may be for different ones."""
+    return bool(relation.devices) and module_of(relation.later, policy) is not None
 
 
 def _relate(one: JobSnapshot, other: JobSnapshot, policy: Policy) -> Iterator[Relation]:
-    module_name = module_of(one, policy)
     differ = None not in (one.target, other.target) and one.target != other.target
-    if not differ or one.product_key != other.product_key or module_of(other, policy) != module_name:
+    alike = module_of(one, policy) == module_of(other, policy) and one.product_key == other.product_key
+    if not differ or not alike:
         return
-    tasks, others = tasks_by_device(one), tasks_by_device(other)
+    tasks, others = _tasks_by_device(one), _tasks_by_device(other)
     shared = sorted(tasks.keys() & others.keys())
-    forwards = _follows(other, one, [others[key] for key in shared])
-    backwards = _follows(one, other, [tasks[key] for key in shared])
+    forwards = _follows(other, one, [task for key in shared for task in others[key]])
+    backwards = _follows(one, other, [task for key in shared for task in tasks[key]])
     earlier, later = (other, one) if backwards else (one, other)
-    if forwards != backwards or (shared and module_name is not None):
+    if shared or forwards != backwards:
         yield Relation(earlier, later, tuple(name for _product, name in shared), forwards != backwards)
 
 
@@ -57,9 +67,26 @@ def _follows(later: JobSnapshot, earlier: JobSnapshot, tasks: Sequence[TaskFacts
     return bool(tasks) and all(task.get("src_version") == earlier.target for task in tasks)
 
 
-def tasks_by_device(job: JobSnapshot) -> Mapping[DeviceKey, TaskFacts]:
-    """A task of each device of a batch."""
-    return {task_key(task, job): task for task in job.tasks}
+def _tasks_by_device(job: JobSnapshot) -> Mapping[DeviceKey, Sequence[TaskFacts]]:
+    tasks: dict[DeviceKey, list[TaskFacts]] = {}
+    for task in job.tasks:
+        tasks.setdefault(task_key(task, job), []).append(task)
+    return tasks
+
+
+def _arrow(relation: Relation) -> tuple[str, str]:
+    return relation.earlier.job_id, relation.later.job_id
+
+
+def _arrows_in_circles(relations: Sequence[Relation]) -> set[tuple[str, str]]:
+    """The pairs that lead nowhere but round and round, so that none of their batches is the last."""
+    arrows = {_arrow(relation) for relation in relations if relation.is_chain}
+    while True:
+        begun = {before for before, _after in arrows}
+        going_on = {(before, after) for before, after in arrows if after in begun}
+        if going_on == arrows:
+            return arrows
+        arrows = going_on
 
 
 def task_key(task: TaskFacts, job: JobSnapshot) -> DeviceKey:

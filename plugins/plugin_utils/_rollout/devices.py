@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, Union
 
 from ...module_utils._api.operations import UNFINISHED_TASK_STATUSES
 from ...module_utils._queries.devices import DeviceKey, DeviceReport
 from ...module_utils._queries.jobs import FailureClass, TaskFacts
 from .policy import Policy
-from .snapshot import JobSnapshot, Snapshot, all_notified_at, positive_int
+from .snapshot import JobSnapshot, Snapshot, all_notified_at, positive_int, to_text
 from .times import format_time, parse_time
 from .versions import is_target
 
@@ -33,7 +35,8 @@ DeviceClass = Union[
 Kept = Mapping[str, Sequence[Any]]
 
 
-class Memory(NamedTuple):
+@dataclass(frozen=True)
+class Memory:
     """What earlier polls have learned of tasks and devices; times are in seconds since 1970.
 
     ``task_changes`` say when each task whose time counts last changed: by its ID, its fingerprint and the time.
@@ -41,9 +44,19 @@ class Memory(NamedTuple):
     that have reported the version of a batch: by :func:`proof_key`, the time.
     """
 
-    task_changes: Mapping[str, Sequence[Any]] = {}
-    tasks: Mapping[str, Kept] = {}
-    on_target: Mapping[str, float] = {}
+    task_changes: Kept = field(default_factory=dict)
+    tasks: Mapping[str, Kept] = field(default_factory=dict)
+    on_target: Mapping[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def last_states(self) -> Mapping[DeviceKey, str]:
+        """In which state a task of each device was seen last."""
+        states: dict[DeviceKey, str] = {}
+        for kept in self.tasks.values():
+            for product_key, device_name, status, _iot_id in kept.values():
+                key = (product_key, device_name)
+                states[key] = min(status, states.get(key, status))
+        return states
 
 
 class Device(NamedTuple):
@@ -125,12 +138,12 @@ def _with_report(
     device: Device, task: TaskFacts, job: JobSnapshot, snapshot: Snapshot, policy: Policy, memory: Memory
 ) -> Device:
     """The same device with what it reports, which decides only whether a task has really succeeded."""
-    report = (snapshot.versions or {}).get(device.key)
+    report, sources = (snapshot.versions or {}).get(device.key), sources_of(task, job)
     if report is not None:
-        device = device._replace(version=reported_version(report, job, policy))
+        device = device._replace(version=reported_version(report, job, sources, policy))
     if report is None or device.state != "succeeded" or not policy.verify_versions:
         return device
-    return prove_device(device, report, job, sources_of(task, job), snapshot, policy, memory)
+    return prove_device(device, report, job, sources, snapshot, policy, memory)
 
 
 def prove_device(
@@ -183,39 +196,25 @@ def proof_key(key: DeviceKey, report: DeviceReport, job: JobSnapshot, policy: Po
     return "\t".join((*key, report.iot_id or "", module_of(job, policy) or "", job.target or ""))
 
 
-def proofs(snapshot: Snapshot, policy: Policy) -> dict[str, float]:
-    """The devices that report the version of a batch now, as later polls need them to notice one that falls back."""
-    return {
-        proof_key(key, report, job, policy): snapshot.now
-        for key, report in (snapshot.versions or {}).items()
-        for job in snapshot.jobs
-        if job.product_key in ("", key[0]) and _reports_target(report, job, policy)
-    }
-
-
-def _reports_target(report: DeviceReport, job: JobSnapshot, policy: Policy) -> bool:
-    version = reported_version(report, job, policy)
-    return version is not None and is_target(version, job.target, sources_of(None, job), policy.version_match)
-
-
 def module_of(job: JobSnapshot, policy: Policy) -> str | None:
     """The module that proves success in a batch: its own, or the expected one where the batch does not tell."""
     return job.module_name or policy.module_name
 
 
-def reported_version(report: DeviceReport, job: JobSnapshot, policy: Policy) -> str | None:
+def reported_version(report: DeviceReport, job: JobSnapshot, sources: Collection[str], policy: Policy) -> str | None:
     """The version that a device reports for the module of a batch; ``None`` if it reports none.
 
-    Where the module is not known, it is the version of all modules of the device, if they have but one, or of any if
-    none of them is on the version of the batch.
+    Where the module is not known, it is the version of any if all modules of the device are on the version of the
+    batch, or none of them. One that the batch replaces, one of ``sources``, is then the likeliest.
     """
     module_name = module_of(job, policy)
     if module_name is not None:
         return report.versions.get(module_name) or None
     versions = [version for _name, version in sorted(report.versions.items()) if version]
-    if len(set(versions)) > 1 and any(is_target(v, job.target, (), policy.version_match) for v in versions):
+    proofs = {is_target(version, job.target, sources, policy.version_match) for version in versions}
+    if len(proofs) > 1:
         return None
-    return next(iter(versions), None)
+    return next((version for version in versions if version in sources), next(iter(versions), None))
 
 
 def sources_of(task: TaskFacts | None, job: JobSnapshot) -> Sequence[str]:
@@ -225,11 +224,6 @@ def sources_of(task: TaskFacts | None, job: JobSnapshot) -> Sequence[str]:
         return (source,)
     sources = (job.facts or {}).get("src_versions")
     return [str(text) for text in sources if text] if isinstance(sources, list) else ()
-
-
-def to_text(value: Any) -> str | None:
-    """A fact of an undocumented type is kept as it came, but what is compared and sorted here must be text."""
-    return value if value is None or isinstance(value, str) else str(value)
 
 
 # --- States ----------------------------------------------------------------------------------------------------------

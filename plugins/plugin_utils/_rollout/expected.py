@@ -48,7 +48,7 @@ def ambiguous_devices(jobs: Sequence[JobSnapshot], policy: Policy) -> list[Expec
 def foreign_devices(jobs: Sequence[JobSnapshot], policy: Policy) -> list[ExpectedDevice]:
     """The expected devices of products that no batch is for."""
     products = _products_of(jobs)
-    if not products or any(job.facts is None for job in jobs):
+    if not products or not all(job.product_key for job in jobs):
         return []
     return [device for device in policy.expected_devices or () if device.product_key not in (None, *products)]
 
@@ -75,7 +75,7 @@ def device_without_task(
         return _unknown_device(device, memory, no_more_tasks)
     device = device._replace(iot_id=report.iot_id)
     jobs = _last_stages(key, snapshot.jobs, relations)
-    versions = [reported_version(report, job, policy) if module_of(job, policy) else None for job in jobs]
+    versions = [reported_version(report, job, (), policy) if module_of(job, policy) else None for job in jobs]
     device = device._replace(version=next(iter(versions), None))
     on_target = [version is not None and _is_on_target(version, job, policy) for version, job in zip(versions, jobs)]
     if jobs and all(on_target):
@@ -98,10 +98,9 @@ def _is_on_target(version: str, job: JobSnapshot, policy: Policy) -> bool:
 
 def _unknown_device(device: Device, memory: Memory, no_more_tasks: bool) -> Device:
     """An expected device that the service does not know: deleted if it ever had a task, else never there."""
-    for tasks in memory.tasks.values():
-        for product, name, status, *_rest in tasks.values():
-            if (product, name) == device.key:
-                return vanished(device._replace(task_status=status), "the service does not know the device")
+    status = memory.last_states.get(device.key)
+    if status is not None:
+        return vanished(device._replace(task_status=status), "the service does not know the device")
     return device._replace(state="failed" if no_more_tasks else "pending")
 
 

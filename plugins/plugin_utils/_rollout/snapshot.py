@@ -2,19 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What one poll has learned of a rollout, and its problems. Pure."""
+"""What one poll has learned of a rollout, and its problems; also from results of the modules. Pure."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from ...module_utils._api.operations import FINISHED_JOB_STATUSES, JOB_STATUSES, TASK_STATUSES
 from ...module_utils._errors import OtaError
 from ...module_utils._queries.devices import DeviceKey, DeviceReport
 from ...module_utils._queries.jobs import EXPECTATIONS, JobFacts, TaskFacts
+from ...module_utils._validation import invalid_option
 from .policy import Policy
-from .times import parse_time
+from .times import MAX_TIME, parse_time
 
 
 class JobSnapshot(NamedTuple):
@@ -61,8 +63,7 @@ class JobSnapshot(NamedTuple):
     @property
     def target(self) -> str | None:
         """The version that it brings."""
-        version = (self.facts or {}).get("dest_version")
-        return None if version is None else str(version)
+        return to_text((self.facts or {}).get("dest_version"))
 
 
 class Snapshot(NamedTuple):
@@ -121,6 +122,11 @@ def all_notified_at(job: JobSnapshot, clock_offset: float | None) -> float | Non
     return start + positive_int(job.total) * 60.0 / rate if rate and start is not None else None
 
 
+def to_text(value: Any) -> str | None:
+    """A fact of an undocumented type is kept as it came, but what is compared and sorted here must be text."""
+    return value if value is None or isinstance(value, str) else str(value)
+
+
 def positive_int(value: Any) -> int:
     """A positive integer from the API, capped; 0 if it is not one."""
     return min(value, 10**9) if isinstance(value, int) and value > 0 else 0
@@ -153,3 +159,78 @@ def _job_problems(job_id: str, facts: JobFacts, policy: Policy) -> Iterator[str]
             yield f"batch {job_id} has no {name}, so it may not be the expected one"
     if (policy.verify_versions or policy.expected_devices is not None) and facts.get("dest_version") is None:
         yield f"batch {job_id} has no dest_version, so versions cannot be verified"
+
+
+# --- From results ----------------------------------------------------------------------------------------------------
+
+
+def snapshot_from_results(results: Any) -> Snapshot:
+    """The snapshot in results of the modules: ``jobs``, ``tasks``, and perhaps ``versions`` and ``now``.
+
+    The module of a batch is known only if its facts hold one, as those that the gate returns do.
+
+    :raises OtaError: they are not such results.
+    """
+    try:
+        jobs, listings = _as_list(results["jobs"]), _as_list(results["tasks"])
+        if len(jobs) != len(listings):
+            raise ValueError
+        pairs = list(zip(jobs, listings))
+        problems = [problem for job, listing in pairs if job["found"] for problem in _missing_tasks(job, listing)]
+        now = float(results.get("now") or time.time())
+        if not 0 <= now < MAX_TIME:
+            raise ValueError
+        return Snapshot(
+            now=now,
+            jobs=tuple(_job_snapshot(job, listing) for job, listing in pairs),
+            versions=_reports(results.get("versions")),
+            problems=tuple(problems),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
+        raise invalid_option(
+            "the input is not a set of results of this collection's modules",
+            "give jobs, as many complete results of ota_job_tasks_info as tasks, and the devices of"
+            " ota_module_versions_info as versions",
+        ) from None
+
+
+def _missing_tasks(facts: Mapping[str, Any], result: Mapping[str, Any]) -> Iterator[str]:
+    """Why a result does not hold all tasks of the batch."""
+    yield from result["problems"]
+    if not result["problems"] and None in result["by_status"].values():
+        yield f"the tasks of batch {facts['job_id']} were not read in all states"
+    if result.get("missing") or any(task.get("job_id") not in (None, facts["job_id"]) for task in result["tasks"]):
+        yield f"the tasks are not those of batch {facts['job_id']}, or not all of them"
+
+
+def _as_list(value: Any) -> list[Any]:
+    return [value] if isinstance(value, Mapping) else list(value)
+
+
+def _job_snapshot(facts: Mapping[str, Any], result: Mapping[str, Any]) -> JobSnapshot:
+    counts = {status: int(number or 0) for status, number in result["by_status"].items()}
+    all_listed = result["counted_by"] == "listing"
+    total = len(result["tasks"]) if all_listed else int(result["total"] or 0)
+    return JobSnapshot(
+        str(facts["job_id"]),
+        cast(JobFacts, facts) if facts["found"] else None,
+        counts,
+        total,
+        result["tasks"],
+        all_listed,
+        to_text(facts.get("module_name")),
+    )
+
+
+def _reports(devices: Any) -> dict[DeviceKey, DeviceReport] | None:
+    if devices is None:
+        return None
+    return {
+        (to_text(device["product_key"]) or "", to_text(device["device_name"]) or ""): _report(device)
+        for device in devices
+    }
+
+
+def _report(device: Mapping[str, Any]) -> DeviceReport:
+    versions = {str(name): to_text(version) for name, version in dict(device["versions"]).items()}
+    return DeviceReport(versions, bool(device["found"]), to_text(device.get("iot_id")))

@@ -17,7 +17,7 @@ from .devices import Device, Memory, State, waiting_for
 from .expected import device_without_task, expected_keys
 from .policy import Policy
 from .snapshot import JobSnapshot, Snapshot
-from .tasks import Identity, job_devices, rollout_devices, sort_key
+from .tasks import Identity, by_last_stage, job_devices, rollout_devices, sort_key
 
 
 class JobCounts(NamedTuple):
@@ -88,9 +88,9 @@ def assess(snapshot: Snapshot, policy: Policy, memory: Memory, no_more_tasks: bo
     for job in snapshot.jobs:
         for status, number in job.counts.items():
             by_status[status] = by_status.get(status, 0) + number
-    by_job = job_devices(snapshot, policy, memory)
     relations = relate_batches(snapshot.jobs, policy)
-    found = rollout_devices(by_job, relations)
+    by_job = by_last_stage(job_devices(snapshot, policy, memory), relations)
+    found = rollout_devices(by_job.values())
     if not all(job.all_listed for job in snapshot.jobs):
         return _count_tasks(snapshot, policy, by_status, by_job, list(found.values()))
     if policy.expected_devices is None:
@@ -128,7 +128,7 @@ def _count_devices(
 ) -> RolloutState:
     unread = {device.key for device in devices if _is_unread(device, snapshot, policy)}
     counted = [device for device in devices if device.key in unread or not _is_ignored(device, policy)]
-    expected = None if policy.expected_devices is None else {device.key for device in counted}
+    expected = None if policy.expected_devices is None else {(*device.key, "") for device in counted}
     states = Counter(device.state for device in counted)
     proof = [device.key for device in counted if policy.verify_versions and device.task_status == "SUCCEEDED"]
     return RolloutState(
@@ -144,7 +144,7 @@ def _count_devices(
             for state in ("failed", "pending")
         },
         by_status=by_status,
-        by_job={job_id: _job_counts(_counted_in(listed, expected)) for job_id, listed in by_job.items()},
+        by_job={job_id: _job_counts(_counted_in(listed, expected, policy)) for job_id, listed in by_job.items()},
         devices=counted,
         relations=relations,
         all_listed=True,
@@ -163,9 +163,12 @@ def _is_ignored(device: Device, policy: Policy) -> bool:
     return policy.ignore_vanished and device.class_name == "vanished"
 
 
-def _counted_in(devices: Mapping[Identity, Device], expected: Container[DeviceKey] | None) -> Iterable[Device]:
+def _counted_in(
+    devices: Mapping[Identity, Device], expected: Container[Identity] | None, policy: Policy
+) -> Iterable[Device]:
     """The devices of a batch that count."""
-    return [device for device in devices.values() if expected is None or device.key in expected]
+    named = (device for identity, device in devices.items() if expected is None or identity in expected)
+    return [device for device in named if not _is_ignored(device, policy)]
 
 
 def _job_counts(devices: Iterable[Device]) -> JobCounts:

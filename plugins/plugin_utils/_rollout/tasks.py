@@ -8,12 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ...module_utils._queries.devices import DeviceKey
 from ...module_utils._queries.jobs import TaskFacts
 from .batches import Relation, task_key
-from .devices import Device, Kept, Memory, State, task_device, task_identity, to_text, vanished
+from .devices import (
+    Device,
+    Kept,
+    Memory,
+    State,
+    proof_key,
+    reported_version,
+    sources_of,
+    task_device,
+    task_identity,
+    vanished,
+)
 from .policy import Policy
-from .snapshot import JobSnapshot, Snapshot
+from .snapshot import JobSnapshot, Snapshot, to_text
 from .times import parse_time
+from .versions import is_target
 
 #: What tells devices of a rollout apart: product, name or what stands for it, and the IotId of one that was replaced.
 Identity = tuple[str, str, str]
@@ -27,17 +40,30 @@ def job_devices(snapshot: Snapshot, policy: Policy, memory: Memory) -> dict[str,
     return {job.job_id: _devices_of(job, replaced, snapshot, policy, memory) for job in snapshot.jobs}
 
 
-def rollout_devices(
+def by_last_stage(
     by_job: Mapping[str, Mapping[Identity, Device]], relations: Iterable[Relation]
-) -> dict[Identity, Device]:
-    """The devices of all batches: each by its worst task, but by the later of two stages of a chain."""
-    stages = [(relation.earlier.job_id, relation.later.job_id) for relation in relations if relation.is_chain]
+) -> dict[str, dict[Identity, Device]]:
+    """The same devices, each by the later of two stages of a chain where it is in both."""
+    stages: dict[str, list[str]] = {}
+    for relation in relations:
+        if relation.is_chain:
+            stages.setdefault(relation.earlier.job_id, []).append(relation.later.job_id)
+    decided: dict[str, dict[Identity, Device]] = {}
+
+    def decide(job_id: str) -> dict[Identity, Device]:
+        if job_id not in decided:
+            later = rollout_devices([decide(after) for after in stages.get(job_id, ())])
+            decided[job_id] = {identity: later.get(identity, device) for identity, device in by_job[job_id].items()}
+        return decided[job_id]
+
+    return {job_id: decide(job_id) for job_id in by_job}
+
+
+def rollout_devices(batches: Iterable[Mapping[Identity, Device]]) -> dict[Identity, Device]:
+    """The devices of several batches, each by its worst task."""
     worst: dict[Identity, Device] = {}
-    for job_id, devices in by_job.items():
-        later = [by_job[after] for before, after in stages if before == job_id]
+    for devices in batches:
         for identity, device in devices.items():
-            if any(identity in others for others in later):
-                continue
             known = worst.get(identity)
             worst[identity] = device if known is None else worst_device((known, device))
     return worst
@@ -53,9 +79,10 @@ def _severity(device: Device) -> tuple[int, tuple[str, ...]]:
 
 
 def sort_key(device: Device) -> tuple[str, ...]:
-    """The order of devices in results: by name."""
-    parts = (device.device_name, device.product_key, device.task_id, device.job_id, device.task_status, device.detail)
-    return tuple(str(part or "") for part in parts)
+    """The order of devices in results: by name. The rest tells tasks apart that have no ID."""
+    names = (device.device_name, device.product_key, device.task_id, device.job_id, device.iot_id)
+    facts = (device.task_status, device.detail, device.since, device.progress_percent)
+    return tuple(str(part or "") for part in (*names, *facts))
 
 
 # --- One batch -------------------------------------------------------------------------------------------------------
@@ -117,21 +144,23 @@ def _replaced_devices(jobs: Sequence[JobSnapshot]) -> dict[tuple[str, str], str]
     if several:
         for job in jobs:
             for task in job.tasks:
-                key, created = task_key(task, job), parse_time(task.get("utc_create"))
-                if key in several and task.get("iot_id") and created is not None:
-                    several[key].append((created, str(task["iot_id"])))
-    return {key: max(found)[1] for key, found in several.items() if found}
+                iot_id, key = to_text(task.get("iot_id")), task_key(task, job)
+                if iot_id and key in several:
+                    created = parse_time(task.get("utc_create"))
+                    several[key].append((-1.0 if created is None else created, iot_id))
+    return {key: max(found)[1] for key, found in several.items() if min(found)[0] >= 0}
 
 
 def _vanished_devices(
     job: JobSnapshot, devices: Mapping[Identity, Device], policy: Policy, memory: Memory
 ) -> Iterator[tuple[Identity, Device]]:
     """The devices that had a task in a batch and have none there any more."""
-    listed = {task_identity(task) for task in job.tasks}
-    for task_id, (product, name, status, iot_id) in memory.tasks.get(job.job_id, {}).items():
+    kept = memory.tasks.get(job.job_id, {})
+    for task_id in sorted(kept.keys() - {task_identity(task) for task in job.tasks}):
+        product, name, status, iot_id = kept[task_id]
         identity: Identity = (product, name or f"\t{task_id}", "")
         known = devices.get(identity)
-        if task_id in listed or (status == "CANCELED" and policy.ignore_canceled):
+        if status == "CANCELED" and policy.ignore_canceled:
             continue
         if known is not None and (not iot_id or not known.iot_id or iot_id == known.iot_id):
             continue
@@ -145,6 +174,29 @@ def missing_tasks(job: JobSnapshot, known: Kept) -> int:
     if not known or not job.all_listed:
         return 0
     return len(known.keys() - {task_identity(task) for task in job.tasks})
+
+
+def proofs(snapshot: Snapshot, policy: Policy) -> dict[str, float]:
+    """The devices that report the version of a batch now, as later polls need them to notice one that falls back."""
+    found = {}
+    for job in snapshot.jobs if snapshot.versions else ():
+        sources = _sources_by_device(job)
+        for key, report in (snapshot.versions or {}).items():
+            replaced = sources.get(key) or sources_of(None, job)
+            version = reported_version(report, job, replaced, policy)
+            if job.product_key not in ("", key[0]) or version is None:
+                continue
+            if is_target(version, job.target, replaced, policy.version_match):
+                found[proof_key(key, report, job, policy)] = snapshot.now
+    return found
+
+
+def _sources_by_device(job: JobSnapshot) -> Mapping[DeviceKey, set[str]]:
+    """The versions that the tasks of each device replace."""
+    sources: dict[DeviceKey, set[str]] = {}
+    for task in job.tasks:
+        sources.setdefault(task_key(task, job), set()).update(sources_of(task, job))
+    return sources
 
 
 def listed_tasks(job: JobSnapshot) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from ...module_utils._api.operations import MAX_ROWS
 from ...module_utils._queries.jobs import EXPECTATIONS
+from .._rollout.devices import module_of
 from .._rollout.expected import ambiguous_devices, foreign_devices
 from .._rollout.policy import ExpectedDevice
 from .case import FAILED, INCONCLUSIVE, Case, Outcome, confirm_verdict, pending_outcome
@@ -104,7 +105,7 @@ def rule_conflicting_batches(case: Case) -> Outcome | None:
             message = (
                 f"batches {one.job_id} and {other.job_id} bring the same devices to different versions,"
                 f" {quote_short(one.target)} and {quote_short(other.target)}, of the module"
-                f" {quote_short(one.module_name)}; gate them one after the other"
+                f" {quote_short(module_of(one, case.policy))}; gate them one after the other"
             )
             names = tuple(relation.devices[:MAX_NAMES])
             return Outcome(INCONCLUSIVE, True, (Reason("conflicting_batches", message, len(relation.devices), names),))

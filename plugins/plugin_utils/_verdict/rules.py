@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Callable, Optional
 
+from ...module_utils._api.operations import QUERY_OTA_FIRMWARE
 from .._rollout.devices import module_of
 from .._rollout.policy import MAX_DEVICES
 from .._rollout.snapshot import JobSnapshot
@@ -216,8 +217,8 @@ def rule_unknown_module(case: Case) -> Outcome | None:
         return None
     message = (
         f"the module of batch {', '.join(unknown[:MAX_NAMES])} is not known, so the versions of"
-        f" {count_things(len(unclear), 'device')} prove nothing; allow QueryOTAFirmware for this access key, or name"
-        " the module in versions.module_name"
+        f" {count_things(len(unclear), 'device')} prove nothing; allow {QUERY_OTA_FIRMWARE.action} for this access key,"
+        " or name the module in versions.module_name"
     )
     return confirm_verdict(case, INCONCLUSIVE, Reason("unknown_module", message, len(unclear), device_names(unclear)))
 

@@ -7,14 +7,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ...module_utils._api.operations import MAX_ROWS
-from .._rollout.devices import proofs, task_changes
+from .._rollout.devices import task_changes
 from .._rollout.policy import Policy, needs_modules
 from .._rollout.snapshot import Snapshot, snapshot_problems
 from .._rollout.state import RolloutState, assess
-from .._rollout.tasks import missing_tasks
+from .._rollout.tasks import missing_tasks, proofs
 from .case import Case, Evidence, VerdictName
 from .history import History, load_history, no_more_tasks, shorten_history, update_history
 from .rules import RULES
@@ -81,7 +82,7 @@ def judge(snapshot: Snapshot, policy: Policy, previous: Mapping[str, Any] | None
     history = update_history(snapshot, before, problems)
     done = no_more_tasks(snapshot, policy, history)
     # An incomplete list misses tasks that have not vanished.
-    memory = history.memory._replace(tasks={}) if problems else history.memory
+    memory = replace(history.memory, tasks={}) if problems else history.memory
     rollout = assess(snapshot, policy, memory, done)
     case = Case(snapshot, policy, history, problems, rollout, done)
     outcome = next(outcome for outcome in (rule(case) for rule in RULES) if outcome)
