@@ -113,6 +113,8 @@ class Answers:
         if self.shuffled:
             rows.reverse()
         if not device.unreadable:
+            assert self.look
+            self.look.reports.add(device.key)
             return rows
         self._bend("unreadable")
         if device.unreadable in UNREADABLE_ERRORS:

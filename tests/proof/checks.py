@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from .bounds import BEST, FAILED, choose
+from .bounds import BEST, PENDING, choose
 from .clocks import Look
 from .details import wrong_details
 from .played import Played
@@ -24,7 +24,7 @@ LEAST_POLL = 0.5
 LOST_BETWEEN_RUNS = 3.0
 #: The verdicts on what a rollout is, before anything is counted.
 REFUSALS = ("wrong_job",)
-TRANSIENT = ("ServiceUnavailable", "timeout", "wrong_response", "hang")
+TRANSIENT = ("ServiceUnavailable", "timeout", "wrong_response", "hang", "SystemBusy")
 
 
 def mistakes(played: Played) -> Iterator[str]:
@@ -156,6 +156,8 @@ def too_early(played: Played) -> Iterator[str]:
     """A verdict that was not confirmed, has not soaked, or came while tasks were still to be expected."""
     if played.verdict not in ("passed", "failed") or played.reason in REFUSALS:
         return
+    if played.reason == "too_few_devices" and "hidden" in played.looks[-1].bent:
+        return
     truth, options, ended = played.truth, played.rollout.options, played.last.ended
     passed = played.verdict == "passed"
     confirmed, since = 0, math.inf
@@ -201,12 +203,23 @@ def given_up(played: Played) -> Iterator[str]:
     if since < rollout.begins or not _is_settled(played, since):
         return
     # Versions are read only once all else is well.
-    broken = all(
-        truth.bounds.breaks(choose(truth.devices.states(since, sight).values(), BEST[0]), True)
-        for sight in (True, False)
-    )
-    if truth.kept([since]) or broken:
+    states = {sight: choose(truth.devices.states(since, sight).values(), BEST[0]) for sight in (True, False)}
+    read = truth.kept([since], sight=True) or truth.bounds.breaks(states[True], True)
+    if truth.kept([since]) or (read and truth.bounds.breaks(states[False], True)):
         yield f"it is {played.verdict}, and nothing has changed in the last {played.deadline - since:.0f} s"
+    elif played.verdict == "timed_out" and _must_be_told(played, since):
+        yield f"it timed out, and nobody is told that {len(truth.vanished([since]))} devices vanished"
+
+
+def _must_be_told(played: Played, since: float) -> bool:
+    """Whether nothing but vanished devices is left to wait for."""
+    truth = played.truth
+    gone = set(truth.vanished([since]))
+    states = truth.devices.states(since).items()
+    waiting = [key for (key, _iot), state in states if state == PENDING]
+    if not waiting or not gone.issuperset(waiting) or not truth.kept([since], sight=True):
+        return False
+    return truth.devices.finished(since) and "iot" in truth.world.tells and played.rollout.options["verify_versions"]
 
 
 def _is_settled(played: Played, since: float) -> bool:
@@ -226,9 +239,8 @@ def _is_settled(played: Played, since: float) -> bool:
         return False
     if any(truth.unbegun(truth.of_look(look)) for look in played.looks):
         return False
-    if any(batch.ended > since and not truth.world.shown(batch, since) for batch in truth.world.batches):
-        return False  # more may be to come
-    return not (4 in states.values() and not truth.kept([since]) and FAILED not in states.values())
+    # More may be to come for a batch without a task.
+    return all(batch.ended <= since or truth.world.shown(batch, since) for batch in truth.world.batches)
 
 
 def wrong_times(played: Played) -> Iterator[str]:

@@ -23,10 +23,10 @@ class HungError(Exception):
 class Look:
     """One look at the rollout: what was asked when, what failed, and which answers were not quite true.
 
-    What was ``refused`` is about one device or package alone.
+    What was ``refused`` is about one device or package alone. ``reports`` are the devices whose versions were told.
     """
 
-    __slots__ = ("asked", "bent", "errors", "moments", "refused", "run")
+    __slots__ = ("asked", "bent", "errors", "moments", "refused", "reports", "run")
 
     def __init__(self, run: int) -> None:
         self.run = run
@@ -34,6 +34,7 @@ class Look:
         self.asked: Counter[str] = Counter()
         self.errors: list[str] = []
         self.refused: list[str] = []
+        self.reports: set[tuple[str, str]] = set()
         self.bent: set[str] = set()
 
     @property

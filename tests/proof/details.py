@@ -75,10 +75,25 @@ def _wrong_device(played: Played, device: dict[str, Any]) -> Iterator[str]:
             yield f"{name} is not pushed to and is {class_name}"
         if batch.told.get("need_push") is not False and class_name == "waits_for_device":
             yield f"{name} is pushed to and waits"
+    if device["state"] == "failed" and step.status == "SUCCEEDED":
+        yield from _wrong_fall(played, batch, task, class_name)
     if device["state"] == "pending" and class_name == "awaiting_version" and step.status != "SUCCEEDED":
         yield f"{name} did not succeed, and a version is waited for"
     if device["state"] == "pending" and class_name == "retrying" and step.status != "FAILED":
         yield f"{name} did not fail, and is tried again"
+
+
+def _wrong_fall(played: Played, batch: Batch, task: Task, class_name: str) -> Iterator[str]:
+    """Whether a device that is not on the version fell back is said where it was on it when it was asked before."""
+    modules, line = played.truth.batches.modules(batch), None
+    if len(modules) == 1 and modules[0] is not None:
+        line = task.device.versions.get(modules[0])
+    if line is None or len(task.device.iot.moments) > 1 or played.rollout.options.get("version_match"):
+        return
+    asked = [look.moments[-1] for look in played.looks if task.device.key in look.reports]
+    fell = any(line.at(moment) == batch.package.dest for moment in asked[:-1])
+    if fell is not (class_name == "fell_back"):
+        yield f"{task.device.name} {'fell back' if fell else 'was never on the version'} and is {class_name}"
 
 
 def _task_of(played: Played, device: dict[str, Any]) -> tuple[Batch, Task] | None:
@@ -131,7 +146,8 @@ def _unnamed(played: Played) -> Iterator[str]:
 
 def _wrong_batches(played: Played) -> Iterator[str]:
     """The numbers of each batch, where all devices of all batches count and none is left out."""
-    if played.rollout.expected is not None or "a crowd" in played.rollout.kinds:
+    left_out = played.rollout.expected is not None or played.rollout.options["ignore_vanished"]
+    if left_out or "a crowd" in played.rollout.kinds:
         return
     t, truth = played.looks[-1].moments[-1], played.truth
     if len(truth.of_look(played.looks[-1])) > 1 or played.reason in ("wrong_job", "api_error", "unknown_job"):
@@ -143,15 +159,15 @@ def _wrong_batches(played: Played) -> Iterator[str]:
             yield f"batch {told['job_id']} has no counts"
             continue
         shown = truth.world.shown(batch, t)
-        told = "iot" in truth.world.tells
-        devices = {(task.device.key, task.iot_id if told else "") for task in shown}
-        gone = {(task.device.key, task.iot_id if told else "") for task in batch.tasks if task.gone <= t}
-        if not len(devices) <= counts["devices"] <= len(devices | gone):
+        devices = {task.device.key for task in shown}
+        known = {(task.device.key, task.iot_id) for task in batch.tasks if task.created <= t}
+        if not len(devices) <= counts["devices"] <= len(known):
             yield f"batch {batch.job_id} has {len(devices)} devices, and {counts['devices']} are counted"
         parts = sum(counts[name] for name in ("succeeded", "failed", "pending", "canceled"))
         if parts > counts["devices"]:
             yield f"batch {batch.job_id} has {counts['devices']} devices, and {parts} are counted by state"
         steps = {task.iot_id: task.course.at(t).status for task in shown}
         waiting = sum(status in UNFINISHED for status in steps.values())
-        if len(steps) == len(shown) and counts["pending"] < waiting:
+        chained = any(stage != "no" for stage in truth.batches.later.values())  # the later stage decides
+        if len(steps) == len(shown) and not chained and counts["pending"] < waiting:
             yield f"batch {batch.job_id} waits for {waiting} devices, and {counts['pending']} are counted"

@@ -48,12 +48,16 @@ class Devices:
         self.first_look = next((look.moments[0] for look in looks if not look.errors), EVER)
 
     def _by_device(self) -> dict[Key, dict[str, Tasks]]:
-        """The tasks of each product and name, and of each device that has the name, where they can be told apart."""
+        """The tasks of each product and name, and of each device that has the name, where they can be told apart.
+
+        They cannot if nobody tells which of them came later.
+        """
         found: dict[Key, dict[str, Tasks]] = {}
-        told = "iot" in self.world.tells
+        unsure = {task.device.key for batch in self.world.batches for task in batch.tasks if not task.told_create}
         for batch in self.world.batches:
             own: dict[tuple[Key, str], list[Task]] = {}
             for task in batch.tasks:
+                told = "iot" in self.world.tells and task.device.key not in unsure
                 own.setdefault((task.device.key, task.iot_id if told else ""), []).append(task)
             for (key, iot_id), tasks in own.items():
                 found.setdefault(key, {}).setdefault(iot_id, []).append((batch, tasks))
