@@ -183,7 +183,7 @@ def _branches(node: ast.expr, scope: Scope) -> list[ast.expr]:
     if isinstance(node, ast.BoolOp):
         return node.values if isinstance(node.op, ast.Or) else node.values[-1:]
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
-        tables = _assigned(node.value.id, scope)
+        tables = _assigned(node.value.id, scope) or _assigned(node.value.id, Scope(scope.source))
         return [value for table in tables if isinstance(table, ast.Dict) for value in table.values]
     return []
 

@@ -222,7 +222,7 @@ class Gate:
         self._timeline.add_poll(self._snapshot, verdict, last=True)
         # The error of the snapshot is among the reasons already.
         last_error = None if self._snapshot.error else self._last_error
-        return self._as_poll(verdict, self._reporter.end(verdict, last_error))
+        return self._as_poll(verdict, self._reporter.end(verdict, last_error, self._snapshot.jobs))
 
     def _as_poll(self, verdict: Verdict, parts: list[str]) -> Poll:
         seconds = round(self._snapshot.now - self._started, 1)

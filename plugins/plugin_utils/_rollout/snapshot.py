@@ -112,7 +112,7 @@ class Snapshot(NamedTuple):
 def local_time(text: Any, clock_offset: float | None) -> float | None:
     """A time from the API by the clock of this machine, which the service's is ahead of by ``clock_offset``."""
     moment = parse_time(text)
-    return None if moment is None else moment - (clock_offset or 0.0)
+    return None if moment is None else max(0.0, moment - (clock_offset or 0.0))
 
 
 def all_notified_at(job: JobSnapshot, clock_offset: float | None) -> float | None:

@@ -130,5 +130,5 @@ def _not_confirmed(case: Case, verdict: VerdictName, *reasons: Reason, **kept: A
 
 
 def soaking_reason(case: Case, since: float) -> Reason:
-    healthy, left = case.snapshot.now - since, max(0.0, since + case.policy.soak - case.snapshot.now)
+    healthy, left = case.snapshot.now - since, since + case.policy.soak - case.snapshot.now
     return Reason("soaking", f"healthy for {format_duration(healthy)}; soaking for another {format_duration(left)}")

@@ -181,14 +181,25 @@ def gap_since(history: Mapping[str, Any], now: float, service_now: float | None)
     return float(max(0.0, gap))
 
 
+def service_time_at(snapshot: Snapshot, history: History) -> float | None:
+    """The service's time of this poll; where it is not told, that of the last poll and what has passed since then."""
+    if snapshot.service_now is not None or history.service_time is None:
+        return snapshot.service_now
+    return history.service_time + max(0.0, snapshot.now - history.last_poll)
+
+
 def move_history(history: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """The history with all times of this machine later by ``seconds``."""
+
+    def moved(moment: float) -> float:
+        return max(0.0, moment + seconds)
+
     times = ("started", "last_poll", "candidate_since", "last_growth")
     return {
         **history,
-        **{name: max(0.0, history[name] + seconds) for name in times},
-        "task_changes": {task: [state, since + seconds] for task, (state, since) in history["task_changes"].items()},
-        "on_target": {proof: moment + seconds for proof, moment in history["on_target"].items()},
+        **{name: moved(history[name]) for name in times},
+        "task_changes": {task: [state, moved(since)] for task, (state, since) in history["task_changes"].items()},
+        "on_target": {proof: moved(moment) for proof, moment in history["on_target"].items()},
     }
 
 

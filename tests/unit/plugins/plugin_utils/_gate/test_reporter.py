@@ -12,6 +12,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import 
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.reporter import (
     HEARTBEAT,
     Reporter,
+    batch_lines,
     device_names_line,
     progress_line,
     verdict_line,
@@ -233,3 +234,28 @@ def test_names_of_devices_are_bounded():
     tasks = [task(f"d{number:02}", "FAILED") for number in range(12)]
     line = device_names_line(judge(poll(batch(*tasks)), plain()))
     assert line == f"failed (other): {', '.join(f'd{number:02}' for number in range(10))} and 2 more"
+
+
+def test_the_end_shows_each_of_several_batches():
+    stage = Stage("1", "2", ignore_canceled=True, max_failed=1)
+    failed = task("e2", "FAILED")
+    jobs = (batch("SS", job_id="1", module_name=None), batch(task("e1"), failed, task("e3", "CANCELED"), job_id="2"))
+    stage.reporter.end(settled(poll(*jobs), stage.policy), None, jobs)
+    assert stage.lines[1:] == [
+        "batches 1, 2: batch 1: 2 devices, 2 succeeded, 0 failed, 0 pending",
+        "batches 1, 2: batch 2 (default): 3 devices, 1 succeeded, 1 failed, 0 pending, 1 canceled and not counted",
+    ]
+
+
+def test_a_device_in_two_batches_is_shown_in_each():
+    jobs = (batch("S", job_id="1"), batch("F", job_id="2", module_name="mcu"))
+    verdict = judge(poll(*jobs), plain())
+    assert verdict.rollout.total == 1
+    assert batch_lines(verdict.rollout, jobs) == [
+        "batch 1 (default): 1 device, 1 succeeded, 0 failed, 0 pending",
+        "batch 2 (mcu): 1 device, 0 succeeded, 1 failed, 0 pending",
+    ]
+
+
+def test_a_single_batch_has_no_line_of_its_own():
+    assert batch_lines(judge(poll(OPEN), plain()).rollout, (OPEN,)) == []
