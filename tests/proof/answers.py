@@ -148,6 +148,7 @@ class Answers:
 
     def _fail(self, error: OtaError, action: str, about: str = "all") -> None:
         assert self.look
+        self.look.raised.add(error.code)
         if about != "all":
             self.look.refused.append(about)
         elif self.logs:

@@ -100,7 +100,7 @@ def _may_be_inconclusive(played: Played) -> bool:
     if played.reason == "unfinished" or not played.looks:
         return False
     answers: dict[str, bool] = {
-        "api_error": any(not error.endswith(TRANSIENT) for error in look.errors) or _unread(look),
+        "api_error": any(not code.endswith(TRANSIENT) for code in look.raised),
         "too_many_errors": _errors_in_a_row(played),
         "incomplete": bool(bent) or lags or len(truth.of_look(look)) > 1,
         "unknown_job": "no_job" in bent and started,
@@ -134,7 +134,12 @@ def _errors_in_a_row(played: Played) -> bool:
 
 
 def _not_begun(played: Played) -> bool:
-    """Whether a batch without tasks has been waited for long enough."""
+    """Whether a batch without tasks has been waited for long enough, and is called what it is."""
+    unbegun = played.truth.unbegun(played.window)
+    if len(unbegun) == 1 and not played.looks[-1].bent and not any(played.truth.world.lags):
+        states = {unbegun[0].status.at(t) == "PLANNED" for t in played.window}
+        if states == {played.reason != "not_started"}:
+            return False
     truth, options, flaps = played.truth, played.rollout.options, "flap" in played.looks[-1].bent
     hidden = bool({"hidden", "no_list", "short", "shrinks"} & played.looks[-1].bent)
     for batch in truth.world.batches:
@@ -207,19 +212,30 @@ def given_up(played: Played) -> Iterator[str]:
     read = truth.kept([since], sight=True) or truth.bounds.breaks(states[True], True)
     if truth.kept([since]) or (read and truth.bounds.breaks(states[False], True)):
         yield f"it is {played.verdict}, and nothing has changed in the last {played.deadline - since:.0f} s"
-    elif played.verdict == "timed_out" and _must_be_told(played, since):
-        yield f"it timed out, and nobody is told that {len(truth.vanished([since]))} devices vanished"
+    elif played.verdict == "timed_out" and (_only_gone_left(played, since) or _only_unclear_left(played, since)):
+        yield "it timed out, and nobody is told that nothing but what cannot be known is left to wait for"
 
 
-def _must_be_told(played: Played, since: float) -> bool:
-    """Whether nothing but vanished devices is left to wait for."""
+def _only_gone_left(played: Played, since: float) -> bool:
+    """Whether all devices that are waited for have had a task that is gone."""
+    truth, states = played.truth, played.truth.devices.states(since, sight=True)
+    tasks = {task.device.key: task for batch in truth.world.batches for task in batch.tasks}
+    waiting = [tasks.get(key) for (key, _iot), state in states.items() if state & PENDING]
+    seen = played.truth.devices.first_look
+    gone = [task is not None and task.created <= seen < task.gone <= since for task in waiting]
+    over = truth.devices.finished(since) and "end" in truth.world.tells
+    return bool(waiting) and all(gone) and over and played.rollout.expected is None
+
+
+def _only_unclear_left(played: Played, since: float) -> bool:
+    """Whether all devices that are waited for succeeded, and nobody knows which of their modules that is about."""
     truth = played.truth
-    gone = set(truth.vanished([since]))
-    states = truth.devices.states(since).items()
-    waiting = [key for (key, _iot), state in states if state == PENDING]
-    if not waiting or not gone.issuperset(waiting) or not truth.kept([since], sight=True):
-        return False
-    return truth.devices.finished(since) and "iot" in truth.world.tells and played.rollout.options["verify_versions"]
+    kept = truth.kept([since], sight=True) and not truth.kept([since])
+    unread = any(device.unreadable or len(device.iot.moments) > 1 for device in truth.world.devices)
+    unknown = all(state == "no" for state in truth.batches.learnable.values())
+    named = "module_name" in played.rollout.options or played.rollout.expected is not None
+    states = truth.devices.states(since).values()
+    return kept and truth.devices.finished(since) and unknown and not named and not unread and set(states) == {1, 4}
 
 
 def _is_settled(played: Played, since: float) -> bool:
@@ -233,7 +249,7 @@ def _is_settled(played: Played, since: float) -> bool:
         return False
     if not (devices.finished(since) or known) or truth.dynamic or truth.unbegun([since]):
         return False
-    if truth.batches.ambiguous or truth.batches.foreign or truth.unknown_module() != "no" or truth.differs() != "no":
+    if truth.batches.ambiguous or truth.batches.foreign or truth.differs() != "no":
         return False
     if truth.batches.conflicts(since) != "no" or truth.nothing([since]):
         return False

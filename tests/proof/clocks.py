@@ -23,16 +23,18 @@ class HungError(Exception):
 class Look:
     """One look at the rollout: what was asked when, what failed, and which answers were not quite true.
 
-    What was ``refused`` is about one device or package alone. ``reports`` are the devices whose versions were told.
+    ``raised`` are all codes with which the service refused anything; what was ``refused`` is about one device or package
+    alone. ``reports`` are the devices whose versions were told.
     """
 
-    __slots__ = ("asked", "bent", "errors", "moments", "refused", "reports", "run")
+    __slots__ = ("asked", "bent", "errors", "moments", "raised", "refused", "reports", "run")
 
     def __init__(self, run: int) -> None:
         self.run = run
         self.moments: list[float] = []
         self.asked: Counter[str] = Counter()
         self.errors: list[str] = []
+        self.raised: set[str] = set()
         self.refused: list[str] = []
         self.reports: set[tuple[str, str]] = set()
         self.bent: set[str] = set()

@@ -56,7 +56,7 @@ def draw(rng: random.Random, plot: Plot, interval: float) -> dict[str, Any]:
     chance = rng.random()
     if chance < 0.33 or (chance < 0.85 and "dynamic" in plot.kinds):
         options["expected_devices"] = _expected(rng, plot)
-    elif chance < 0.5 and total:
+    elif (chance < 0.5 or (options["ignore_canceled"] and chance < 0.8)) and total:
         options["min_devices"] = max(1, total + rng.choice((-2, -1, 0, 0, 0, 1)))
     if rng.random() < 0.25:
         options.update(_expectations(rng, world))

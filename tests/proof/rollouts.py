@@ -109,6 +109,8 @@ def make(seed: int) -> Rollout:
     trouble = {name: {} for name, often in TROUBLES.items() if rng.random() * 1000 < often}
     if rng.random() < 0.3:
         trouble = {}
+    if wire and rng.random() < 0.15:
+        trouble["no_job"] = {}
     rollout = Rollout(seed, plot.world, plot.kinds, options, job_ids, begins, interval, machines, trouble, wire)
     for name in trouble:
         trouble[name] = _detail(name, rng, rollout)
