@@ -23,8 +23,8 @@ class HungError(Exception):
 class Look:
     """One look at the rollout: what was asked when, what failed, and which answers were not quite true.
 
-    ``raised`` are all codes with which the service refused anything; what was ``refused`` is about one device or package
-    alone. ``reports`` are the devices whose versions were told.
+    ``raised`` are all codes with which the service refused anything; what was ``refused`` is about one device or
+    package alone. ``reports`` are the devices whose versions were told.
     """
 
     __slots__ = ("asked", "bent", "errors", "moments", "raised", "refused", "reports", "run")

@@ -245,6 +245,8 @@ class Devices:
         if there == "all":
             return SUCCEEDED
         result = SUCCEEDED | PENDING if there == "some" else 0
+        if self._on_targets(device, self.rollout.begins) != "none":  # it may have been seen to fall back
+            result |= FAILED
         if over:
             settled = t >= self.settled_at() + self.grace + self._slack
             return result | FAILED | (0 if settled else PENDING)

@@ -251,6 +251,7 @@ def _fill(draft: Draft, batch: Batch, names: Sequence[str], free: dict[tuple[str
     for name in names:
         key = batch.package.product, name
         course: Course = rng.choice(ODD if name in strange else SETTLED)
+        course = no_task if batch.stays == "PLANNED" else course
         created = batch.started + late + rng.uniform(0, spread)
         if draft.name == "a chain" and key in free:
             created = max(created, free[key] + rng.uniform(0, draft.pace))
@@ -262,8 +263,6 @@ def _fill(draft: Draft, batch: Batch, names: Sequence[str], free: dict[tuple[str
             if queued:
                 task.created = batch.created
                 task.course = Line([(batch.created, Step("QUEUED")), *zip(task.course.moments, task.course.values)])
-    if batch.stays == "PLANNED":
-        batch.tasks = []
     for task in batch.tasks:
         task.told_create = batch.times == "both" or (batch.times == "some" and rng.random() < 0.5)
         task.told_modified = batch.times != "none"

@@ -25,6 +25,15 @@ class Batches:
         self.later = {
             (one.job_id, two.job_id): self._is_later(one, two) for one, two in pairs(self.world.batches, repeat=2)
         }
+        self._close_chains()
+
+    def _close_chains(self) -> None:
+        """The stage after the next is a later stage, too."""
+        ids = [batch.job_id for batch in self.world.batches]
+        for middle, first, last in pairs(ids, repeat=3):
+            links = {self.later[first, middle], self.later[middle, last]}
+            if "no" not in links and self.later[first, last] != "yes" and first != last:
+                self.later[first, last] = "maybe" if "maybe" in links else "yes"
 
     @property
     def ambiguous(self) -> bool:
