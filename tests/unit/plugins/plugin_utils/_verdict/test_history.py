@@ -172,6 +172,7 @@ FIRST = {
     "started": NOW,
     "last_poll": NOW,
     "service_time": None,
+    "service_started": None,
     "job_ids": ["j1"],
     "polls": 1,
     "errors": 0,
@@ -202,6 +203,7 @@ def test_history_before_the_first_poll():
         **dict.fromkeys(("polls", "errors", "incomplete", "candidate_count", "candidate_since"), 0),
         **{name: {} for name in ("max_totals", "counts", "task_changes", "tasks", "on_target", "policy")},
         "service_time": None,
+        "service_started": None,
         "candidate": "",
         "job_ids": [],
     }
