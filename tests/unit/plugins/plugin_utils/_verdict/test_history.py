@@ -362,8 +362,14 @@ def test_candidate_of_another_scope_or_other_devices_is_not_believed():
         assert candidate_of(loaded(policy=policy, earlier=named, **SEEN)) == ("", 0)
 
 
+def test_total_of_a_poll_with_problems_is_not_believed():
+    wrong = poll(batch("SSQQ", total=5, status="IN_PROGRESS"))
+    history = update_history(wrong, History(NOW, max_totals={"j1": 4}, counts={"j1": OPEN.counts}), ("x",))
+    assert (history.max_totals, history.incomplete) == ({"j1": 4}, 1)
+
+
 def test_problems_count_while_the_batch_does_not_grow():
-    history = History(NOW, incomplete=2, max_totals={"j1": 4}, last_growth=NOW)
+    history = History(NOW, incomplete=2, max_totals={"j1": 4}, counts={"j1": OPEN.counts}, last_growth=NOW)
     same, more = poll(OPEN), poll(batch("SSQQQ", status="IN_PROGRESS"))
     assert update_history(same, history, ("x",)).incomplete == 3
     assert update_history(more, history, ("x",)).incomplete == 2
