@@ -41,7 +41,7 @@ class TimeLimits:
         self.started = min(float(history["started"]), now)
         self.deadline = self.started + timeout
         # A single poll may come after the deadline of the runs before it.
-        self.end = self.deadline if self._options.wait else now + timeout
+        self.end = self.deadline if self._options.wait else self._began + timeout
 
     def resume(self, clock_offset: float | None, learned: bool) -> None:
         """Count the time since the earlier run, once it is known.

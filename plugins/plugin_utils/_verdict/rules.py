@@ -141,9 +141,9 @@ def _confirm_failed(case: Case, code: str, message: str) -> Outcome:
 def rule_unbegun_batch(case: Case) -> Outcome | None:
     """Each batch must have begun and be accounted for, whatever the others say."""
     unbegun = case.unbegun_jobs
-    if case.rollout.unproved_expected and any(job.finished for job in unbegun):
-        return _need_evidence(case, "versions")  # a device that is on the new version already gets no task
     waiting = [job for job in unbegun if case.may_still_begin(job)]
+    if case.rollout.unproved_expected and any(job.finished or job not in waiting for job in unbegun if not job.planned):
+        return _need_evidence(case, "versions")  # a device that is on the new version already gets no task
     if waiting:
         return pending_outcome(case, Reason("not_started", _unbegun_sentence(waiting[0], case)))
     for job in unbegun:
