@@ -45,6 +45,9 @@ def test_batches_that_claim_the_same_device_are_in_conflict():
         pytest.param(first(), second(module_name=None), VERIFY, id="a module that nobody tells"),
         pytest.param(first(module_name=None), second(module_name=None), VERIFY, id="modules that nobody tells"),
         pytest.param(first(), second(task("d1", product_key=None), product_key="p2"), VERIFY, id="another product"),
+        pytest.param(
+            first(), second(src_versions=[NEW], product_key="p2"), VERIFY, id="another product's later version"
+        ),
         pytest.param(first(), second(task("d2")), VERIFY, id="other devices"),
         pytest.param(first(), second(), plain(), id="versions that prove nothing"),
     ],
@@ -66,8 +69,8 @@ def test_batches_of_the_module_that_the_policy_names_are_related():
 
 
 def test_shared_devices_stand_in_the_order_of_products_and_names():
-    tasks = [task(name, product_key=key) for name, key in (("d2", "p1"), ("d1", "p2"), ("d1", "p1"))]
-    assert related(first(*tasks), second(*tasks[::-1])) == [("j1", "j2", ("d1", "d2", "d1"), False)]
+    tasks = [task(f"d{number}", product_key=key) for key in ("p2", "p1") for number in (3, 1, 4, 2)]
+    assert related(first(*tasks), second(*tasks[::-1])) == [("j1", "j2", ("d1", "d2", "d3", "d4") * 2, False)]
 
 
 # --- Chains ----------------------------------------------------------------------------------------------------------

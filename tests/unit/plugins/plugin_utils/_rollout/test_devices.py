@@ -56,6 +56,10 @@ def test_key_of_a_device():
     assert Device(None, None, "failed", "other").key == ("", "")
 
 
+def test_nothing_is_known_of_a_device_but_what_is_said():
+    assert Device("p", "d", "failed", None)[4:] == (*[None] * 10, False)
+
+
 @pytest.mark.parametrize(
     ("state", "class_name", "expected"),
     [

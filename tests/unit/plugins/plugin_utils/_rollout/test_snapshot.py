@@ -94,6 +94,7 @@ D1 = (ExpectedDevice(None, "d1"),)
             ["a task of batch j1 names no device, so it may be the latest of any"],
             id="no device",
         ),
+        pytest.param(batch("S"), plain(expected_devices=D1), [], id="each task names its device"),
         pytest.param(
             batch("S", task("d2", device_name="")),
             plain(expected_devices=D1),
@@ -377,8 +378,9 @@ def test_time_is_that_of_the_clock_if_none_is_given(monkeypatch, now):
     assert snapshot_from_results(known(now=now)).now == NOW + 5
 
 
-def test_time_may_be_text():
-    assert snapshot_from_results(known(now=str(NOW))).now == NOW
+@pytest.mark.parametrize("now", [NOW, 0.5, MAX_TIME - 1])
+def test_time_may_be_text(now):
+    assert snapshot_from_results(known(now=str(now))).now == now
 
 
 def test_problems_are_kept():
