@@ -540,6 +540,13 @@ ROWS = [
     ),
     pytest.param(
         plain(),
+        poll(batch("SS"), batch(job_id="j2", status="IN_PROGRESS", utc_schedule_time="2026-03-01T10:30:00Z")),
+        ("pending", False, "not_started"),
+        "batch j2 has no task",
+        id="8-one-batch-is-empty-and-was-begun-before-its-schedule",
+    ),
+    pytest.param(
+        plain(),
         poll(batch("SS"), batch(job_id="j2", status="PLANNED", utc_schedule_time="2026-03-01T09:30:00Z")),
         ("inconclusive", True, "not_started"),
         "batch j2 has not begun; it is scheduled for 2026-03-01T09:30:00Z; check the batch, or leave it out",
@@ -792,6 +799,12 @@ WRONG = plain(expected_version="3.0.0", start_grace=60.0)
             poll(batch(selection_type="DYNAMIC", status="IN_PROGRESS")),
             ("inconclusive", True, "dynamic_batch"),
             id="a dynamic batch before 4",
+        ),
+        pytest.param(
+            plain(verify_versions=True, ignore_canceled=True),
+            poll(batch("C"), batch("C", job_id="j2", dest_version="3.0.0")),
+            ("inconclusive", True, "nothing_to_judge"),
+            id="4 before batches that conflict",
         ),
         pytest.param(plain(max_failed=0), poll(batch("FF")), ("failed", True, "too_many_failures"), id="5 before 6"),
         pytest.param(
@@ -1062,8 +1075,12 @@ def test_a_device_that_reports_no_version_is_waited_for():
 
 
 def test_one_device_without_a_version_may_be_tolerated():
+    """Also while more tasks may appear, once there are as many devices as there must be."""
     versions = {**report(NEW, "d1"), **report(None, "d2")}
-    assert settled(poll(batch("SS")), STRICT._replace(max_pending=1), versions=versions).verdict == "passed"
+    policy = STRICT._replace(max_pending=1)
+    assert settled(poll(batch("SS")), policy, versions=versions).verdict == "passed"
+    policy = policy._replace(start_grace=60.0, min_devices=2)
+    assert settled(poll(batch("SS")), policy, versions=versions).verdict == "passed"
 
 
 def test_the_same_poll_with_more_evidence_counts_once():
