@@ -211,12 +211,16 @@ def service_start_of(snapshot: Snapshot, history: History) -> float | None:
 
 def move_history(history: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """The history with all times of this machine later by ``seconds``."""
+
+    def moved(moment: float) -> float:
+        return max(0.0, moment + seconds)
+
     times = ("started", "last_poll", "candidate_since", "last_growth")
     return {
         **history,
-        **{name: max(0.0, history[name] + seconds) for name in times},
-        "task_changes": {task: [state, since + seconds] for task, (state, since) in history["task_changes"].items()},
-        "on_target": {proof: moment + seconds for proof, moment in history["on_target"].items()},
+        **{name: moved(history[name]) for name in times},
+        "task_changes": {task: [state, moved(since)] for task, (state, since) in history["task_changes"].items()},
+        "on_target": {proof: moved(moment) for proof, moment in history["on_target"].items()},
     }
 
 
@@ -248,18 +252,23 @@ def update_history(snapshot: Snapshot, history: History, problems: Sequence[str]
         max_totals[job.job_id] = max(job.total, max_totals.get(job.job_id, 0))
     grows = max_totals != history.max_totals
     # A list that is incomplete because the batch grows will be complete once it has grown.
-    still_grows = bool(grows and history.max_totals)
+    still_grows = any(_seen(job.counts) > _seen(history.counts.get(job.job_id, job.counts)) for job in snapshot.jobs)
     incomplete = history.incomplete + (not still_grows) if problems else 0
     return history._replace(
         job_ids=[job.job_id for job in snapshot.jobs],
         polls=history.polls + 1,
         errors=0,
         incomplete=incomplete,
-        max_totals=max_totals,
+        max_totals=history.max_totals if problems else max_totals,  # a wrong total must not be missed for ever
         last_growth=snapshot.now if grows else history.last_growth,
         counts={job.job_id: dict(job.counts) for job in snapshot.jobs},
         tasks=history.tasks if problems else remember_tasks(snapshot.jobs, history.tasks),
     )
+
+
+def _seen(counts: Mapping[str, int]) -> int:
+    """How many tasks were seen, whatever total was announced."""
+    return sum(counts.values())
 
 
 def remember_tasks(jobs: Sequence[JobSnapshot], known: Mapping[str, Kept]) -> dict[str, Kept]:

@@ -99,7 +99,7 @@ def judge(snapshot: Snapshot, policy: Policy, previous: Mapping[str, Any] | None
         service_time=service_time_at(snapshot, history),
         service_started=service_start_of(snapshot, history),
         task_changes=task_changes(snapshot, history.task_changes),
-        on_target={**history.on_target, **proofs(snapshot, policy)},
+        on_target={**history.on_target, **(proofs(snapshot, policy) if snapshot.fresh else {})},
         candidate=outcome.candidate,
         candidate_count=outcome.candidate_count,
         candidate_since=outcome.candidate_since if outcome.candidate else snapshot.now,
