@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a poll reads: at most nine requests for a batch of any size, and the proof only when it decides."""
+"""What a poll reads: at most nine requests for a batch of any size, and the proof only when it decides.
+
+As long as the module of a batch is not known, its package or one of its open tasks is asked as well.
+"""
 
 from __future__ import annotations
 
