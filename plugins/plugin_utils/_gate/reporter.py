@@ -51,6 +51,7 @@ class Reporter:
         self._warn = warn
         self._subject = f"batch{'es' if len(options.job_ids) > 1 else ''} {', '.join(options.job_ids)}"
         self._last_line, self._last_shown = "", clock.now()
+        self._batch_lines: Sequence[str] = ()
 
     # --- Start -------------------------------------------------------------------------------------------------------
 
@@ -89,11 +90,15 @@ class Reporter:
 
     # --- Progress ----------------------------------------------------------------------------------------------------
 
-    def progress(self, verdict: Verdict) -> None:
-        """Show a line if anything changed."""
+    def progress(self, verdict: Verdict, jobs: Sequence[JobSnapshot] = ()) -> None:
+        """Show a line if anything changed, and one for each of several ``jobs`` that did."""
         line = progress_line(verdict)
         if line != self._last_line:
             self._show_progress(line)
+        earlier, self._batch_lines = self._batch_lines, batch_lines(verdict.rollout, jobs)
+        for batch_line in self._batch_lines:
+            if batch_line not in earlier:
+                self._show_line(batch_line)
 
     def heartbeat(self, reading: Reading | None = None) -> None:
         """Show a line if none was shown for a while."""
@@ -108,6 +113,13 @@ class Reporter:
     def until_heartbeat(self) -> float:
         """Seconds until the next heartbeat, never quite zero."""
         return max(MIN_WAIT, self._last_shown + HEARTBEAT - self._clock.now())
+
+    def sleep(self, seconds: float) -> None:
+        """Wait until the next poll."""
+        until = self._clock.now() + seconds
+        while (left := until - self._clock.now()) > 0:
+            self._clock.sleep(min(left, self.until_heartbeat()))
+            self.heartbeat()
 
     def announce_tasks(self, jobs: Sequence[JobSnapshot]) -> None:
         """Say how long reading all tasks takes, if that is long."""

@@ -40,6 +40,9 @@ D1 = (ExpectedDevice(None, "d1"),)
     ("content", "policy", "expected"),
     [
         pytest.param(batch("SFCQNIA", status="IN_PROGRESS"), Policy(), [], id="none"),
+        pytest.param(
+            batch(), Policy(expected_version="9", expected_firmware_id="9"), [], id="none: it can be compared"
+        ),
         pytest.param(batch(known=False), Policy(expected_version=NEW), [], id="an unknown batch is another matter"),
         pytest.param(
             batch(counts={"ODD": 1}, all_listed=False),
@@ -85,12 +88,17 @@ D1 = (ExpectedDevice(None, "d1"),)
             ["batch j1 has no dest_version, so versions cannot be verified"],
             id="no version, by which devices without a task are judged",
         ),
-        pytest.param(batch(task("d1", device_name=None)), plain(), [], id="no device, and none is expected"),
+        pytest.param(
+            batch(task("d1", device_name=None)),
+            plain(),
+            ["a task of batch j1 names no device, so it may be the latest of any"],
+            id="no device",
+        ),
         pytest.param(
             batch("S", task("d2", device_name="")),
             plain(expected_devices=D1),
-            ["a task of batch j1 names no device, and may belong to an expected one"],
-            id="no device, and one is expected",
+            ["a task of batch j1 names no device, so it may be the latest of any"],
+            id="empty name of a device",
         ),
         pytest.param(
             batch("SS", total=3),
