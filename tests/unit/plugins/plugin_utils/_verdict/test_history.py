@@ -182,6 +182,8 @@ FIRST = {
     "candidate_since": NOW,
     "max_totals": {"j1": 4},
     "last_growth": NOW,
+    "first_seen": NOW,
+    "finished_since": None,
     "counts": {"j1": {"SUCCEEDED": 2, "QUEUED": 2}},
     "task_changes": {
         **{f"t-d{number}": ["SUCCEEDED None", NOW] for number in (1, 2)},
@@ -203,7 +205,7 @@ def test_history_before_the_first_poll():
         **dict.fromkeys(("polls", "errors", "incomplete", "candidate_count", "candidate_since"), 0),
         **{name: {} for name in ("max_totals", "counts", "task_changes", "tasks", "on_target", "policy")},
         "service_time": None,
-        "service_started": None,
+        **dict.fromkeys(("service_started", "first_seen", "finished_since"), None),
         "candidate": "",
         "job_ids": [],
     }
@@ -404,8 +406,33 @@ def ended(second):
 )
 def test_no_more_tasks_appear_the_grace_after_the_last_sign(ends, grown, seconds, expected):
     jobs = [batch("S", job_id=f"j{number}", utc_end_time=ended(end)) for number, end in enumerate(ends)]
-    history = History(NOW, last_growth=NOW + grown)
+    history = History(NOW, first_seen=NOW, last_growth=NOW + grown)
     assert no_more_tasks(poll(*jobs, now=NOW + seconds), GRACE, history) is expected
+
+
+def test_growth_before_the_first_poll_is_none():
+    assert not History(NOW, first_seen=NOW + 5, last_growth=NOW + 5).has_grown
+    assert History(NOW, first_seen=NOW + 5, last_growth=NOW + 6).has_grown
+    assert not History(NOW, last_growth=NOW).has_grown
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(99, False), (100, True)])
+def test_end_that_is_not_told_is_when_all_batches_are_first_seen_finished(seconds, expected):
+    """Although the batches had all their tasks long before."""
+    open_, done = poll(batch("Q", status="IN_PROGRESS")), poll(batch("S"), now=NOW + 40)
+    first = update_history(open_, History(NOW, last_growth=NOW), ())
+    later = update_history(done, first, ())
+    again = update_history(done._replace(now=NOW + 50), later, ())
+    assert (first.finished_since, later.finished_since, again.finished_since) == (None, NOW + 40, NOW + 40)
+    assert no_more_tasks(done._replace(now=NOW + seconds), GRACE, again) is expected
+    assert update_history(open_._replace(now=NOW + 60), again, ()).finished_since is None
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(69, False), (70, True)])
+def test_batch_that_grows_after_its_end_is_waited_for(seconds, expected):
+    done = batch("SS", utc_end_time=ended(-600))
+    history = History(NOW, first_seen=NOW, last_growth=NOW + 10)
+    assert has_stopped_growing(poll(done, now=NOW + seconds), GRACE, history) is expected
 
 
 def test_tasks_may_appear_for_as_long_as_a_batch_is_open():
