@@ -14,7 +14,6 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices impo
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import format_time
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import read_history
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.rules import _WAITING
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.wording import MAX_NAMES, Reason
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
@@ -1071,7 +1070,7 @@ def test_a_device_whose_version_was_not_read_is_not_verified(versions):
 def test_a_device_that_reports_no_version_is_waited_for():
     verdict = settled(poll(batch("SS")), STRICT, versions={**report(NEW, "d1"), **report(None, "d2")})
     assert decided(verdict) == ("pending", False, "unproved")
-    assert verdict.reasons[0] == Reason("unproved", f"1 device {_WAITING['unproved']}", 1, ("d2",))
+    assert verdict.reasons[0] == Reason("unproved", "1 device not proved to be on the new version", 1, ("d2",))
 
 
 def test_one_device_without_a_version_may_be_tolerated():
@@ -1120,6 +1119,23 @@ def test_devices_that_may_have_succeeded_save_a_canceled_batch():
     ):
         versions = {**report(NEW, "d1"), **report(version, "d2")}
         assert decided(settled(poll(batch(letters, status="CANCELED"), versions=versions), policy)) == expected
+
+
+@pytest.mark.parametrize(("percent", "expected"), [(50, "pending"), (75, "failed")])
+def test_devices_that_may_have_succeeded_are_not_enough_for_every_canceled_batch(percent, expected):
+    """One may restart still, and one was deleted: neither is waited for where both would not do."""
+    policy = Policy(start_grace=60.0, min_succeeded_percent=percent)
+    restarting = batch(task("d1"), task("d2", src_version=OLD), *canceled("d3", "d4"), status="CANCELED")
+    versions = {**report(NEW, "d1"), **report(OLD, "d2")}
+    assert settled(poll(restarting, versions=versions), policy).verdict == expected
+    gone = [poll(batch(task("d1"), task("d2"), *canceled("d3", "d4"), status="CANCELED"))]
+    left = batch(task("d1"), *canceled("d3", "d4"), status="CANCELED")
+    gone += again(poll(left, now=NOW + 15, versions=versions), 2)
+    assert course(policy, *gone)[-1].verdict == expected
+
+
+def canceled(*names):
+    return [task(name, "CANCELED") for name in names]
 
 
 def test_expected_devices_whose_version_was_not_read_count_as_finished():
@@ -1221,7 +1237,9 @@ def test_expected_device_without_a_task_is_not_late_while_its_version_is_unread(
     assert judge(poll(batch("S")), policy).needs == "versions"
     late = judge(poll(batch("S"), versions=report(OLD, "d2")), policy._replace(max_pending=1))
     assert (codes(late), late.needs) == (["unproved"], None)
-    assert late.reasons[0] == Reason("unproved", f"1 device {_WAITING['no_task']}", 1, ("d2",))
+    assert late.reasons[0] == Reason(
+        "unproved", "1 device without a task and not known to be on the new version", 1, ("d2",)
+    )
 
 
 def test_numbers_about_more_devices_than_are_expected_are_read_in_full():
