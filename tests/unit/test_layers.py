@@ -29,13 +29,15 @@ FOLDERS = {
     "module_utils/_queries": "module_utils/_api module_utils/_client module_utils/_errors",
     "module_utils/_ansible": "module_utils/_api module_utils/_client module_utils/_credentials module_utils/_errors"
     " module_utils/_http module_utils/_validation",
-    "plugin_utils/_verdict": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_validation",
+    "plugin_utils/_rollout": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_validation",
+    "plugin_utils/_verdict": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_validation"
+    " plugin_utils/_rollout",
     "plugin_utils/_gate": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_http"
-    " module_utils/_queries module_utils/_validation plugin_utils/_verdict",
+    " module_utils/_queries module_utils/_validation plugin_utils/_rollout plugin_utils/_verdict",
     "modules": "module_utils/_ansible module_utils/_api module_utils/_client module_utils/_queries"
     " module_utils/_validation",
     "action": "module_utils/_ansible module_utils/_errors plugin_utils/_gate",
-    "filter": "module_utils/_errors module_utils/_validation plugin_utils/_verdict",
+    "filter": "module_utils/_errors module_utils/_validation plugin_utils/_rollout plugin_utils/_verdict",
     "test": "",
     "doc_fragments": "",
 }
@@ -64,22 +66,30 @@ NEIGHBOURS = {
         "parallel": "rate_limiter",
         "client": "clock exchange paging parallel rate_limiter response retries",
     },
-    "module_utils/_queries": {"preflight": "jobs"},
+    "module_utils/_queries": {"devices": "jobs", "preflight": "jobs"},
     "module_utils/_ansible": {"inputs": "argspec", "info_module": "argspec connection"},
+    "plugin_utils/_rollout": {
+        "snapshot": "policy times",
+        "versions": "policy",
+        "devices": "policy snapshot times versions",
+        "batches": "devices policy snapshot",
+        "expected": "batches devices policy snapshot versions",
+        "tasks": "batches devices policy snapshot times versions",
+        "state": "batches devices expected policy snapshot tasks",
+    },
     "plugin_utils/_verdict": {
-        "snapshot": "policy",
-        "devices": "policy snapshot",
-        "state": "devices policy snapshot",
-        "history": "policy snapshot",
-        "wording": "devices policy state",
-        "case": "history policy snapshot state wording",
-        "rules": "case policy state wording",
-        "verdict": "case devices history policy rules snapshot state wording",
+        "case": "history wording",
+        "preconditions": "case wording",
+        "rules": "case preconditions wording",
+        "verdict": "case history rules wording",
     },
     "plugin_utils/_gate": {
+        "limits": "clock options",
+        "observer": "clock job_modules",
+        "explanation": "observer",
         "result": "options",
         "reporter": "clock observer options schedule",
-        "gate": "clock observer options reporter result",
+        "gate": "clock explanation limits observer options reporter result",
         "events": "gate",
     },
 }
@@ -191,9 +201,14 @@ def test_imports_point_downwards(path: Path) -> None:
 
 
 def test_no_row_permits_what_nobody_uses() -> None:
-    arrows = {(folder_of(parts_of(path)), folder_of(parts)) for path in SOURCES for parts in ours(imports_of(path))}
-    unused = {(folder, other) for folder, others in FOLDERS.items() for other in others.split()} - arrows
-    assert not unused
+    arrows = {(parts_of(path), parts) for path in SOURCES for parts in ours(imports_of(path))}
+    folders = {(folder_of(parts), folder_of(imported)) for parts, imported in arrows}
+    assert {(folder, other) for folder, others in FOLDERS.items() for other in others.split()} <= folders
+    files = {("/".join(parts), imported[-1]) for parts, imported in arrows if parts[:-1] == imported[:-1]}
+    permitted = {(f"{folder}/{name}", others) for folder, row in NEIGHBOURS.items() for name, others in row.items()}
+    assert {(file, other) for file, others in permitted for other in others.split()} <= files
+    needed = {("/".join(parts_of(path)), package) for path in SOURCES for package in packages_of(imports_of(path))}
+    assert {(file, package) for file, packages in PACKAGES.items() for package in packages.split()} <= needed
 
 
 @pytest.mark.parametrize("path", each(SOURCES))

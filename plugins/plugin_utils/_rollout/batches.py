@@ -31,7 +31,7 @@ class Relation(NamedTuple):
 
 def relate_batches(jobs: Sequence[JobSnapshot], policy: Policy) -> list[Relation]:
     """The pairs of batches whose devices cannot be on the version of both."""
-    if len(jobs) < 2 or not policy.verify_versions:
+    if not policy.verify_versions:
         return []
     relations = [relation for pair in combinations(jobs, 2) for relation in _relate(*pair, policy)]
     in_circles = _arrows_in_circles(relations)
@@ -58,8 +58,7 @@ def _relate(one: JobSnapshot, other: JobSnapshot, policy: Policy) -> Iterator[Re
     forwards = _follows(other, one, [task for key in shared for task in others[key]])
     backwards = _follows(one, other, [task for key in shared for task in tasks[key]])
     earlier, later = (other, one) if backwards else (one, other)
-    if shared or forwards != backwards:
-        yield Relation(earlier, later, tuple(name for _product, name in shared), forwards != backwards)
+    yield Relation(earlier, later, tuple(name for _product, name in shared), forwards != backwards)
 
 
 def _follows(later: JobSnapshot, earlier: JobSnapshot, tasks: Sequence[TaskFacts]) -> bool:

@@ -127,8 +127,7 @@ def task_device(task: TaskFacts, job: JobSnapshot, snapshot: Snapshot, policy: P
         idle_seconds=round(snapshot.now - since, 1),
         iot_id=to_text(task.get("iot_id")),
     )
-    if snapshot.versions is not None:
-        device = _with_report(device, task, job, snapshot, policy, memory)
+    device = _with_report(device, task, job, snapshot, policy, memory)
     if device.state == "failed" and device.key in snapshot.busy:
         device = device._replace(class_name="busy", busy_with=snapshot.busy[device.key])
     return device

@@ -138,8 +138,8 @@ def snapshot_problems(snapshot: Snapshot, policy: Policy) -> Iterator[str]:
         for status, number in job.counts.items():
             if number and status not in TASK_STATUSES:
                 yield f"a task of batch {job.job_id} is in the state {str(status)[:40]}, which is not documented"
-        if policy.expected_devices is not None and not all(task.get("device_name") for task in job.tasks):
-            yield f"a task of batch {job.job_id} names no device, and may belong to an expected one"
+        if not all(task.get("device_name") for task in job.tasks):
+            yield f"a task of batch {job.job_id} names no device, so it may be the latest of any"
         if job.all_listed and len(job.tasks) < job.total:
             yield f"batch {job.job_id} has {job.total} tasks, and {len(job.tasks)} were read"
         if sum(job.counts.values()) > job.total:

@@ -121,7 +121,7 @@ def _devices_of(
 def _identity_of(task: TaskFacts, job: JobSnapshot, number: int, replaced: Mapping[tuple[str, str], str]) -> Identity:
     product, name = task_key(task, job)
     if not name:
-        return product, f"\t{task.get('task_id') or number}", ""
+        return product, f"\t{task.get('task_id') or f'{job.job_id} {number}'}", ""
     iot_id = to_text(task.get("iot_id")) or ""
     is_earlier = iot_id and replaced.get((product, name), iot_id) != iot_id
     return product, name, iot_id if is_earlier else ""

@@ -73,15 +73,15 @@ def rule_unclear_devices(case: Case) -> Outcome | None:
     """An expected device must be of one product, and a batch must be for that."""
     ambiguous = ambiguous_devices(case.snapshot.jobs, case.policy)
     if ambiguous:
-        message = (
+        several = (
             f"{_names_of(ambiguous)} may be in several of the products that the batches are for; give each entry of"
             " expected_devices as product_key and device_name"
         )
-        return Outcome(INCONCLUSIVE, True, (Reason("ambiguous_device", message, len(ambiguous)),))
+        return Outcome(INCONCLUSIVE, True, (Reason("ambiguous_device", several, len(ambiguous)),))
     foreign = foreign_devices(case.snapshot.jobs, case.policy)
     if foreign:
-        message = f"no batch is for the product of {_names_of(foreign)}; check job_ids and expected_devices"
-        return Outcome(INCONCLUSIVE, True, (Reason("unknown_product", message, len(foreign)),))
+        none = f"no batch is for the product of {_names_of(foreign)}; check job_ids and expected_devices"
+        return Outcome(INCONCLUSIVE, True, (Reason("unknown_product", none, len(foreign)),))
     return None
 
 

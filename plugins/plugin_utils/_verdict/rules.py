@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Callable, Optional
 
+from ...module_utils._api.operations import QUERY_OTA_FIRMWARE
 from .._rollout.devices import Device, module_of
 from .._rollout.policy import MAX_DEVICES
 from .._rollout.snapshot import JobSnapshot
@@ -141,24 +142,33 @@ def rule_unbegun_batch(case: Case) -> Outcome | None:
     """Each batch must have begun and be accounted for, whatever the others say."""
     unbegun = case.unbegun_jobs
     waiting = [job for job in unbegun if case.may_still_begin(job)]
+    if case.rollout.unproved_expected and any(job.finished or job not in waiting for job in unbegun if not job.planned):
+        return _need_evidence(case, "versions")  # a device that is on the new version already gets no task
     if waiting:
         return pending_outcome(case, Reason("not_started", _unbegun_sentence(waiting[0], case)))
     for job in unbegun:
-        sentence = _unbegun_sentence(job, case)
         if not case.policy.allow_empty or job.canceled:
-            code = "not_started" if job.planned else "empty_batch"
-            remedy = "check the batch, or leave it out" if job.planned else "check its targets, or set allow_empty"
-            return confirm_verdict(case, INCONCLUSIVE, Reason(code, f"{sentence}; {remedy}"))
+            return confirm_verdict(case, INCONCLUSIVE, _unbegun_reason(job, case))
         if not job.finished:
-            return pending_outcome(case, Reason("not_started", sentence))
+            return pending_outcome(case, Reason("not_started", _unbegun_sentence(job, case)))
     return None
 
 
+def _unbegun_reason(job: JobSnapshot, case: Case) -> Reason:
+    if job.planned:
+        return Reason("not_started", f"{_planned_sentence(job, case)}; check the batch, or leave it out")
+    return Reason("empty_batch", f"batch {job.job_id} has no task; check its targets, or set allow_empty")
+
+
 def _unbegun_sentence(job: JobSnapshot, case: Case) -> str:
+    return _planned_sentence(job, case) if job.planned else f"batch {job.job_id} has no task"
+
+
+def _planned_sentence(job: JobSnapshot, case: Case) -> str:
     scheduled = case.snapshot.job_time(job, "utc_schedule_time")
-    if job.planned and scheduled is not None:
-        return f"batch {job.job_id} has not begun; it is scheduled for {format_time(scheduled)}"
-    return f"batch {job.job_id} has not begun" if job.planned else f"batch {job.job_id} has no task"
+    if scheduled is None:
+        return f"batch {job.job_id} has not begun"
+    return f"batch {job.job_id} has not begun; it is scheduled for {format_time(scheduled)}"
 
 
 def rule_passed(case: Case) -> Outcome | None:
@@ -214,8 +224,8 @@ def rule_unknown_module(case: Case) -> Outcome | None:
         return None
     message = (
         f"the module of batch {', '.join(job.job_id for job in unknown[:MAX_NAMES])} is not known, so the versions of"
-        f" {count_things(len(unclear), 'device')} prove nothing; allow QueryOTAFirmware for this access key, or name"
-        " the module in versions.module_name"
+        f" {count_things(len(unclear), 'device')} prove nothing; allow {QUERY_OTA_FIRMWARE.action} for this access key,"
+        " or name the module in versions.module_name"
     )
     return confirm_verdict(case, INCONCLUSIVE, Reason("unknown_module", message, len(unclear), device_names(unclear)))
 
@@ -259,12 +269,10 @@ def rule_pending(case: Case) -> Outcome:
         if waiting:
             why = next((f": {device.detail}" for device in waiting if device.detail), "")
             message = f"{count_things(len(waiting), 'device')} {what}{why[:300]}"
-            return pending_outcome(
-                case, Reason(_WAITING_CODES.get(name, "unproved"), message, len(waiting), device_names(waiting))
-            )
+            return pending_outcome(case, Reason(_WAITING_CODES[name], message, len(waiting), device_names(waiting)))
     if rollout.pending:
-        message = f"{share_of(rollout.pending, rollout)} pending{class_counts(rollout, 'pending')}"
-        return pending_outcome(case, Reason("unfinished", message, rollout.pending, device_names(unfinished)))
+        late = f"{share_of(rollout.pending, rollout)} pending{class_counts(rollout, 'pending')}"
+        return pending_outcome(case, Reason("unfinished", late, rollout.pending, device_names(unfinished)))
     if case.finished:
         quiet = format_duration(case.policy.start_grace)
         return pending_outcome(
@@ -275,7 +283,12 @@ def rule_pending(case: Case) -> Outcome:
     )
 
 
-_WAITING_CODES = {"awaiting_version": "awaiting_version", "vanished": "vanished"}
+_WAITING_CODES = {
+    "unproved": "unproved",
+    "awaiting_version": "awaiting_version",
+    "no_task": "unproved",
+    "vanished": "vanished",
+}
 
 
 Rule = Callable[[Case], Optional[Outcome]]

@@ -5,12 +5,21 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import (
+    LIST_OTA_JOB_BY_DEVICE,
+    LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
+    LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
+)
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import (
+    DeviceReport,
+    DeviceRows,
     competing_job,
     device_facts,
     device_key,
+    module_of_job,
     name_device,
-    read_version,
+    read_device_rows,
+    read_report,
 )
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 
@@ -41,66 +50,134 @@ def test_device_facts_have_all_selectors():
     }
 
 
+class Rows:
+    """A client whose rows are given, and which knows what it was asked for."""
+
+    def __init__(self, rows):
+        self.given = rows
+        self.queries = []
+
+    def rows(self, operation, **arguments):
+        self.queries.append((operation, arguments))
+        return self.given
+
+
+def test_rows_of_a_device_are_read_as_they_are():
+    client = Rows([{"job_id": "1"}])
+    rows = read_device_rows(client, LIST_OTA_JOB_BY_DEVICE, DEVICE, firmware_id="f1")
+    assert rows == DeviceRows(DEVICE, True, [{"job_id": "1"}])
+    assert client.queries == [(LIST_OTA_JOB_BY_DEVICE, {**DEVICE, "firmware_id": "f1"})]
+
+
+@pytest.mark.parametrize(("given", "found"), [([], True), (None, False)])
+def test_device_without_rows_may_be_known(given, found):
+    assert read_device_rows(Rows(given), LIST_OTA_JOB_BY_DEVICE, DEVICE) == DeviceRows(DEVICE, found, [])
+
+
+# --- What a device reports -------------------------------------------------------------------------------------------
+
+
+def module(name, version, iot_id=None):
+    return {"module_name": name, "module_version": version, "iot_id": iot_id}
+
+
 @pytest.mark.parametrize(
-    ("key", "module_name", "version"),
+    ("rows", "expected"),
     [
-        (("k1", "d-1"), "default", "1.0"),
-        (("k1", "d-1"), "ble", None),
-        (("k1", "nobody"), "default", ""),
-        (("", "d-1"), "default", None),
-        (("k1", ""), "default", None),
+        pytest.param([], DeviceReport({}, found=True), id="no module"),
+        pytest.param(None, DeviceReport({}, found=False), id="not known"),
+        pytest.param(
+            [module("ble", "7", "i1"), module("default", "2.0", "i2")],
+            DeviceReport({"ble": "7", "default": "2.0"}, iot_id="i1"),
+            id="each module, and the IotId of the first",
+        ),
+        pytest.param(
+            [module("ble", "7", ""), module("default", "2.0", "i2")],
+            DeviceReport({"ble": "7", "default": "2.0"}, iot_id="i2"),
+            id="the first IotId that is told",
+        ),
+        pytest.param(
+            [module("ble", None), module("default", "")], DeviceReport({"ble": None, "default": None}), id="no version"
+        ),
+        pytest.param([module(" ble ", " 7 ")], DeviceReport({"ble": " 7 "}), id="blanks around a name mean nothing"),
+        pytest.param([module(None, "7"), module("", "8"), module(" ", "9")], DeviceReport({}), id="no name"),
+        pytest.param(
+            [module("ble", ["7"], {"id": "i1"}), module({"name": "mcu"}, "8", "i2")],
+            DeviceReport({"ble": None}, iot_id="i2"),
+            id="odd types",
+        ),
     ],
 )
-def test_read_version(key, module_name, version):
+def test_report_of_a_device(rows, expected):
+    client = Rows(rows)
+    assert read_report(client, ("k1", "d-1")) == expected
+    assert client.queries == [(LIST_OTA_MODULE_VERSIONS_BY_DEVICE, DEVICE)]
+
+
+def test_report_alone_tells_nothing():
+    assert DeviceReport() == DeviceReport(versions={}, found=True, iot_id=None, failure=None)
+
+
+@pytest.mark.parametrize("query", [read_report, competing_job, module_of_job])
+@pytest.mark.parametrize("key", [("", "d-1"), ("k1", ""), ("", "")])
+def test_nobody_is_asked_about_a_device_that_is_not_named(query, key):
+    client = Rows([{**module("default", "2.0", "i1"), "job_id": "1"}])
+    arguments = {competing_job: (["2"],), module_of_job: ("1",)}.get(query, ())
+    assert query(client, key, *arguments) == (DeviceReport() if query is read_report else None)
+    assert client.queries == []
+
+
+def test_report_of_a_device_by_the_service():
     rollout = Rollout(batch({"name": "d-1", "course": "offline"}))
-    assert read_version(rollout.client(), key, module_name) == version
-    assert rollout.actions == (["ListOTAModuleVersionsByDevice"] if all(key) else [])
+    assert read_report(rollout.client(), ("k1", "d-1")).versions == {"default": "1.0"}
+    assert read_report(rollout.client(), ("k1", "nobody")) == DeviceReport(found=False)
+    assert rollout.actions == ["ListOTAModuleVersionsByDevice"] * 2
+
+
+# --- What its unfinished tasks tell ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("key", "job_ids", "other"),
+    ("rows", "expected"),
     [
-        (("k1", "d-1"), ["1"], "2"),
-        (("k1", "d-1"), ["1", "2"], None),
-        (("k1", "nobody"), ["1"], None),
-        (("", "d-1"), ["1"], None),
-        (("k1", ""), ["1"], None),
+        pytest.param(["3"], "3", id="another batch"),
+        pytest.param([None, "", "1", "3", "4"], "3", id="the first that is named and another"),
+        pytest.param(["1", "2"], None, id="the same batches"),
+        pytest.param([["3"], 3], None, id="odd types"),
+        pytest.param([], None, id="no task"),
+        pytest.param(None, None, id="not known"),
     ],
 )
-def test_competing_job(key, job_ids, other):
+def test_competing_job(rows, expected):
+    client = Rows(rows and [{"job_id": job_id} for job_id in rows])
+    assert competing_job(client, ("k1", "d-1"), ["1", "2"]) == expected
+    assert client.queries == [(LIST_OTA_UNFINISHED_TASK_BY_DEVICE, DEVICE)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        pytest.param([("1", "mcu")], "mcu", id="of the batch"),
+        pytest.param([("2", "ble"), ("1", "mcu")], "mcu", id="of this batch"),
+        pytest.param([("1", None), ("1", ""), ("1", " "), ("1", " mcu"), ("1", "ble")], "mcu", id="the first named"),
+        pytest.param([("1", {"name": "mcu"})], None, id="odd types"),
+        pytest.param([("2", "ble")], None, id="of another batch"),
+        pytest.param([], None, id="no task"),
+        pytest.param(None, None, id="not known"),
+    ],
+)
+def test_module_of_a_job(rows, expected):
+    client = Rows(rows and [{"job_id": job_id, "module_name": name} for job_id, name in rows])
+    assert module_of_job(client, ("k1", "d-1"), "1") == expected
+    assert client.queries == [(LIST_OTA_UNFINISHED_TASK_BY_DEVICE, DEVICE)]
+
+
+def test_unfinished_tasks_by_the_service():
     world = batch({"name": "d-9", "course": "offline"})
     world["jobs"].append(BUSY)
     rollout = Rollout(world)
     rollout.clock.elapsed += 60
-    assert competing_job(rollout.client(), key, job_ids) == other
-    assert rollout.actions == (["ListOTAUnfinishedTaskByDevice"] if all(key) else [])
-
-
-class Rows:
-    """A client whose rows are given."""
-
-    def __init__(self, *rows):
-        self.given = list(rows)
-
-    def rows(self, operation, **arguments):
-        assert arguments == DEVICE
-        return self.given
-
-
-def test_competing_job_is_the_first_that_is_named_and_another():
-    rows = [{"job_id": None}, {"job_id": ""}, {"job_id": "1"}, {"job_id": "3"}, {"job_id": "2"}]
-    assert competing_job(Rows(*rows), ("k1", "d-1"), ["1"]) == "3"
-
-
-@pytest.mark.parametrize(
-    ("rows", "version"),
-    [
-        pytest.param([], None, id="no module"),
-        pytest.param([("ble", "7"), ("default", "2.0")], "2.0", id="of this module"),
-        pytest.param([("default", "")], None, id="blank"),
-        pytest.param([("default", "1.0"), ("default", "2.0")], "2.0", id="the last counts"),
-    ],
-)
-def test_version_is_that_of_the_module(rows, version):
-    client = Rows(*({"module_name": name, "module_version": text} for name, text in rows))
-    assert read_version(client, ("k1", "d-1"), "default") == version
+    client = rollout.client()
+    assert [competing_job(client, ("k1", name), ["1"]) for name in ("d-1", "d-9", "nobody")] == ["2", None, None]
+    assert [module_of_job(client, ("k1", name), "2") for name in ("d-1", "d-9", "nobody")] == ["default", None, None]
+    assert rollout.actions == ["ListOTAUnfinishedTaskByDevice"] * 6

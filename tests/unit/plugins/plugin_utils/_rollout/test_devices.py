@@ -5,18 +5,23 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import TASK_STATUSES
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout import state
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import (
     STALLED_AFTER,
     Device,
-    device_without_task,
+    Memory,
+    module_of,
+    proof_key,
+    prove_device,
+    reported_version,
+    retry_window,
+    sources_of,
+    task_changes,
     task_device,
-    task_fingerprint,
-    unfinished_since,
+    task_identity,
+    waiting_for,
 )
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import all_notified_at, positive_int
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import format_time
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     NEW,
@@ -30,131 +35,17 @@ from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     task,
 )
 
-ZERO = dict.fromkeys(TASK_STATUSES, 0)
 VERIFY = Policy()
+OPEN = batch("Q", status="IN_PROGRESS")
 
 
-def numbers_of(rollout):
-    return {name: getattr(rollout, name) for name in ("succeeded", "failed", "pending", "canceled")}
+def judged(content, job=OPEN, snapshot=None, policy=None, memory=None):
+    """The device of a task, most often in an unfinished batch whose versions prove nothing."""
+    return task_device(content, job, snapshot or poll(), policy or plain(), memory or Memory())
 
 
-def states(rollout):
-    return [(entry.device_name, entry.state, entry.class_name) for entry in rollout.devices]
-
-
-def stand(facts, policy, seen):
-    """Where the rollout stands, once batches that are finished have been so for long."""
-    return state.assess(facts, policy, seen, facts.finished)
-
-
-@pytest.mark.parametrize(
-    ("status", "facts", "policy", "expected"),
-    [
-        pytest.param("SUCCEEDED", {}, plain(), ("succeeded", None), id="succeeded"),
-        pytest.param("FAILED", {"failure_class": "flash"}, plain(), ("failed", "flash"), id="failed"),
-        pytest.param("FAILED", {"failure_class": None}, plain(), ("failed", "other"), id="failed for no known reason"),
-        pytest.param("CANCELED", {}, plain(), ("failed", "canceled"), id="canceled"),
-        pytest.param("CANCELED", {}, plain(ignore_canceled=True), ("canceled", None), id="canceled, which is ignored"),
-        pytest.param("CONFIRM", {}, plain(), ("pending", "awaiting_confirmation"), id="to be confirmed"),
-        pytest.param("QUEUED", {}, plain(), ("pending", "offline"), id="queued"),
-        pytest.param("NOTIFIED", {}, plain(), ("pending", "notified"), id="notified"),
-        pytest.param("IN_PROGRESS", {}, plain(), ("pending", "in_progress"), id="in progress"),
-        pytest.param("ODD", {}, plain(), ("pending", "unknown"), id="not documented"),
-        pytest.param(None, {}, plain(), ("pending", "unknown"), id="no state"),
-    ],
-)
-def test_the_state_of_a_task(status, facts, policy, expected):
-    rollout = stand(poll(batch(task("d1", status, **facts), counts={str(status): 1})), policy, {})
-    (entry,) = rollout.devices
-    assert (entry.state, entry.class_name) == expected
-
-
-@pytest.mark.parametrize(
-    ("status", "early", "late"),
-    [
-        pytest.param("NOTIFIED", "notified", "silent", id="notified, and silent since"),
-        pytest.param("IN_PROGRESS", "in_progress", "stalled", id="begun, and stalled since"),
-        pytest.param("QUEUED", "offline", "offline", id="queued, which may last"),
-        pytest.param("CONFIRM", "awaiting_confirmation", "awaiting_confirmation", id="people take their time"),
-    ],
-)
-def test_a_task_that_does_not_move(status, early, late):
-    modified = format_time(NOW - STALLED_AFTER)
-    content = batch(task("d1", status, utc_modified=modified), status="IN_PROGRESS")
-    (before,) = stand(poll(content, now=NOW - 1), plain(), {}).devices
-    (after,) = stand(poll(content), plain(), {}).devices
-    assert [before.class_name, after.class_name] == [early, late]
-    assert (after.since, after.idle_seconds) == (NOW - STALLED_AFTER, STALLED_AFTER)
-
-
-def test_idle_since_it_was_seen_to_move():
-    """The service's own time may not change with each progress, so that what was seen counts after the first poll."""
-    first = task("d1", "IN_PROGRESS", progress="10", utc_modified=format_time(NOW - 500))
-    seen = unfinished_since(poll(batch(first)), {})
-    assert seen == {"t-d1": ["IN_PROGRESS 10", NOW - 500]}
-    assert unfinished_since(poll(batch(first), now=NOW + 60), seen) == seen
-    moved = poll(batch({**first, "progress": "11"}), now=NOW + 60)
-    assert unfinished_since(moved, seen) == {"t-d1": ["IN_PROGRESS 11", NOW + 60]}
-
-
-def test_only_unfinished_tasks_are_remembered():
-    assert list(unfinished_since(poll(batch("SFCQNIA")), {})) == ["t-d4", "t-d5", "t-d6", "t-d7"]
-
-
-def test_a_time_of_the_service_that_lies_ahead_is_not_believed():
-    (entry,) = stand(poll(batch(task("d1", "NOTIFIED", utc_modified=format_time(NOW + 999)))), plain(), {}).devices
-    assert (entry.since, entry.idle_seconds) == (NOW, 0)
-
-
-def test_a_task_without_an_id_is_known_by_its_device():
-    assert task_fingerprint({"task_id": None, "job_id": "j1", "product_key": "p", "device_name": "d"})[0] == "j1 p d"
-
-
-@pytest.mark.parametrize(
-    ("facts", "expected"),
-    [
-        pytest.param({"status": "PLANNED"}, "planned", id="the batch is planned"),
-        pytest.param({"utc_schedule_time": format_time(NOW + 1)}, "planned", id="for later"),
-        pytest.param({"utc_schedule_time": format_time(NOW)}, "offline", id="for now"),
-        pytest.param(
-            {"maximum_per_minute": 10, "utc_start_time": format_time(NOW - 599)},
-            "rate_limited",
-            id="100 at 10 a minute",
-        ),
-        pytest.param(
-            {"maximum_per_minute": 10, "utc_start_time": format_time(NOW - 600)}, "offline", id="its turn is over"
-        ),
-        pytest.param({"maximum_per_minute": 0, "utc_start_time": format_time(NOW)}, "offline", id="no rate"),
-        pytest.param(
-            {"maximum_per_minute": "x", "utc_start_time": format_time(NOW)}, "offline", id="a rate that is none"
-        ),
-        pytest.param({"maximum_per_minute": 10}, "offline", id="a rate, but no start"),
-    ],
-)
-def test_why_a_task_is_queued(facts, expected):
-    content = batch(task("d1", "QUEUED"), counts={"QUEUED": 100}, **{"status": "IN_PROGRESS", **facts})
-    (entry,) = stand(poll(content), plain(), {}).devices
-    assert entry.class_name == expected
-    assert list(stand(poll(content._replace(all_listed=False)), plain(), {}).by_class["pending"]) == [expected]
-
-
-def test_when_all_devices_are_notified():
-    content = batch("Q", total=100, counts={}, maximum_per_minute=20, utc_start_time=format_time(NOW))
-    assert all_notified_at(content) == NOW + 300
-
-
-def test_when_all_will_have_been_told_is_not_known_of_an_unknown_batch():
-    assert all_notified_at(batch("Q", known=False)) is None
-    assert stand(poll(batch("Q", known=False)), plain(), {}).by_class["pending"] == {"offline": 1}
-
-
-@pytest.mark.parametrize(
-    ("value", "number"),
-    [(1, 1), (10**9, 10**9), (10**9 + 1, 10**9), (0, 0), (-1, 0), ("5", 0), (2.0, 0), (None, 0)],
-)
-def test_positive_int_is_capped(value, number):
-    """Beyond any date there is only an error."""
-    assert positive_int(value) == number
+def state_of(device):
+    return device.state, device.class_name
 
 
 # --- One device ------------------------------------------------------------------------------------------------------
@@ -165,11 +56,14 @@ def test_key_of_a_device():
     assert Device(None, None, "failed", "other").key == ("", "")
 
 
+def test_nothing_is_known_of_a_device_but_what_is_said():
+    assert Device("p", "d", "failed", None)[4:] == (*[None] * 10, False)
+
+
 @pytest.mark.parametrize(
-    ("state_name", "class_name", "expected"),
+    ("state", "class_name", "expected"),
     [
         ("failed", "other", True),
-        ("failed", "superseded", True),
         ("failed", "no_task", True),
         ("pending", "no_task", True),
         ("failed", "flash", False),
@@ -179,24 +73,68 @@ def test_key_of_a_device():
         ("succeeded", None, False),
     ],
 )
-def test_devices_that_another_batch_may_keep_busy(state_name, class_name, expected):
-    assert Device("p", "d", state_name, class_name).may_be_busy is expected
+def test_devices_that_another_batch_may_keep_busy(state, class_name, expected):
+    assert Device("p", "d", state, class_name).may_be_busy is expected
+
+
+def test_device_of_a_task_has_all_that_is_known():
+    content = task(
+        "d1",
+        "IN_PROGRESS",
+        progress="40",
+        progress_percent=40.0,
+        task_desc="downloading",
+        iot_id="i1",
+        utc_modified=format_time(NOW - 30),
+    )
+    assert judged(content) == Device(
+        PRODUCT,
+        "d1",
+        "pending",
+        "in_progress",
+        job_id="j1",
+        task_id="t-d1",
+        task_status="IN_PROGRESS",
+        progress_percent=40.0,
+        version=None,
+        detail="downloading",
+        busy_with=None,
+        since=NOW - 30,
+        idle_seconds=30.0,
+        iot_id="i1",
+        verified=False,
+    )
 
 
 def test_device_with_a_task_as_it_is_returned():
-    content = task("d1", "IN_PROGRESS", progress="40", progress_percent=40.0, utc_modified=format_time(NOW - 30))
-    device = task_device(content, batch("Q"), poll(), plain(), {})
+    device = Device(
+        PRODUCT,
+        "d1",
+        "failed",
+        "busy",
+        job_id="j1",
+        task_id="t1",
+        task_status="FAILED",
+        progress_percent=40.0,
+        version=OLD,
+        detail="no space",
+        busy_with="j9",
+        since=NOW - 30,
+        idle_seconds=30.0,
+        iot_id="i1",
+        verified=True,
+    )
     assert device.to_result() == {
         "product_key": PRODUCT,
         "device_name": "d1",
         "job_id": "j1",
-        "state": "pending",
-        "class": "in_progress",
-        "task_status": "IN_PROGRESS",
+        "state": "failed",
+        "class": "busy",
+        "task_status": "FAILED",
         "progress_percent": 40.0,
-        "version": None,
-        "detail": None,
-        "busy_with": None,
+        "version": OLD,
+        "detail": "no space",
+        "busy_with": "j9",
         "since": "2026-03-01T09:59:30Z",
         "idle_seconds": 30.0,
     }
@@ -221,119 +159,539 @@ def test_device_without_a_task_as_it_is_returned():
 
 def test_idle_seconds_are_rounded():
     content = task("d1", "NOTIFIED", utc_modified=format_time(NOW))
-    assert task_device(content, batch("Q"), poll(now=NOW + 7.26), plain(), {}).idle_seconds == 7.3
+    assert judged(content, snapshot=poll(now=NOW + 7.26)).idle_seconds == 7.3
 
 
 def test_texts_of_an_undocumented_type_are_made_text():
-    content = task(7, "FAILED", task_id=9, task_desc=5, product_key=3)
-    device = task_device(content, batch("F"), poll(), plain(), {})
+    device = judged(task(7, "FAILED", task_id=9, task_desc=5, product_key=3, iot_id=4))
     assert (device.device_name, device.task_id, device.detail, device.product_key) == ("7", "9", "5", "3")
+    assert device.iot_id == "4"
 
 
 def test_product_of_a_task_is_that_of_its_batch_only_without_one_of_its_own():
-    products = [
-        task_device(task("d1", product_key=key), batch(), poll(), plain(), {}).product_key for key in ("p2", "")
-    ]
-    assert products == ["p2", PRODUCT]
+    assert [judged(task("d1", product_key=key)).product_key for key in ("p2", "", None)] == ["p2", PRODUCT, PRODUCT]
 
 
 def test_task_of_an_unknown_batch_has_no_product_of_its_own():
-    content = task("d1", product_key=None)
-    assert task_device(content, batch(known=False), poll(), plain(), {}).product_key is None
+    assert judged(task("d1", product_key=None), batch(known=False)).product_key is None
+
+
+# --- States ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "facts", "policy", "expected"),
+    [
+        pytest.param("SUCCEEDED", {}, plain(), ("succeeded", None), id="succeeded"),
+        pytest.param("FAILED", {"failure_class": "flash"}, plain(), ("failed", "flash"), id="failed"),
+        pytest.param("FAILED", {"failure_class": None}, plain(), ("failed", "other"), id="failed for no known reason"),
+        pytest.param("CANCELED", {}, plain(), ("failed", "canceled"), id="canceled"),
+        pytest.param("CANCELED", {}, plain(ignore_canceled=True), ("canceled", None), id="canceled, which is ignored"),
+        pytest.param("CONFIRM", {}, plain(), ("pending", "awaiting_confirmation"), id="to be confirmed"),
+        pytest.param("QUEUED", {}, plain(), ("pending", "offline"), id="queued"),
+        pytest.param("NOTIFIED", {}, plain(), ("pending", "notified"), id="notified"),
+        pytest.param("IN_PROGRESS", {}, plain(), ("pending", "in_progress"), id="in progress"),
+        pytest.param("ODD", {}, plain(), ("pending", "unknown"), id="not documented"),
+        pytest.param(None, {}, plain(), ("pending", "unknown"), id="no state"),
+        pytest.param(["SUCCEEDED"], {}, plain(), ("pending", "unknown"), id="a list for a state"),
+    ],
+)
+def test_state_of_a_task(status, facts, policy, expected):
+    device = judged(task("d1", status, **facts), policy=policy)
+    assert (state_of(device), device.task_status) == (expected, status)
+
+
+@pytest.mark.parametrize(
+    ("status", "early", "late"),
+    [
+        pytest.param("NOTIFIED", "notified", "silent", id="notified, and silent since"),
+        pytest.param("IN_PROGRESS", "in_progress", "stalled", id="begun, and stalled since"),
+        pytest.param("QUEUED", "offline", "offline", id="queued, which may last"),
+        pytest.param("CONFIRM", "awaiting_confirmation", "awaiting_confirmation", id="people take their time"),
+    ],
+)
+def test_task_that_does_not_move(status, early, late):
+    content = task("d1", status, utc_modified=format_time(NOW - STALLED_AFTER))
+    before, after = (judged(content, snapshot=poll(now=now)) for now in (NOW - 1, NOW))
+    assert [before.class_name, after.class_name] == [early, late]
+    assert (after.since, after.idle_seconds) == (NOW - STALLED_AFTER, STALLED_AFTER)
+
+
+def test_a_task_is_stalled_after_ten_minutes():
+    assert STALLED_AFTER == 600
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        pytest.param({}, "offline", id="nothing tells why"),
+        pytest.param({"status": "PLANNED"}, "planned", id="the batch is planned"),
+        pytest.param({"utc_schedule_time": format_time(NOW + 1)}, "planned", id="for later"),
+        pytest.param({"utc_schedule_time": format_time(NOW)}, "offline", id="for now"),
+        pytest.param({"need_push": False}, "waits_for_device", id="the device must ask"),
+        pytest.param({"need_push": True}, "offline", id="the device is told"),
+        pytest.param({"need_push": None}, "offline", id="nobody says who begins"),
+        pytest.param({"need_push": False, "status": "PLANNED"}, "planned", id="the device may not ask yet"),
+        pytest.param(
+            {"maximum_per_minute": 10, "utc_start_time": format_time(NOW - 599)},
+            "rate_limited",
+            id="100 at 10 a minute",
+        ),
+        pytest.param(
+            {"maximum_per_minute": 10, "utc_start_time": format_time(NOW - 600)}, "offline", id="its turn is over"
+        ),
+        pytest.param({"maximum_per_minute": 10}, "offline", id="a rate, but no start"),
+        pytest.param(
+            {"maximum_per_minute": 10, "utc_start_time": format_time(NOW), "need_push": False},
+            "waits_for_device",
+            id="nobody is told, at any rate",
+        ),
+    ],
+)
+def test_why_a_task_is_queued(facts, expected):
+    job = batch(task("d1", "QUEUED"), counts={"QUEUED": 100}, **{"status": "IN_PROGRESS", **facts})
+    assert state_of(judged(job.tasks[0], job)) == ("pending", expected)
+
+
+def test_why_a_task_is_queued_is_told_by_the_clock_of_this_machine():
+    planned = batch("Q", status="IN_PROGRESS", utc_schedule_time=format_time(NOW + 60))
+    assert [waiting_for("QUEUED", planned, poll(clock_offset=offset)) for offset in (59.0, 60.0)] == [
+        "planned",
+        "offline",
+    ]
+    limited = batch(
+        "Q",
+        status="IN_PROGRESS",
+        counts={"QUEUED": 100},
+        maximum_per_minute=10,
+        utc_start_time=format_time(NOW - 540),
+    )
+    assert [waiting_for("QUEUED", limited, poll(clock_offset=offset)) for offset in (59.0, 60.0)] == [
+        "rate_limited",
+        "offline",
+    ]
+
+
+def test_nothing_tells_why_a_task_of_an_unknown_batch_is_queued():
+    assert waiting_for("QUEUED", batch(known=False), poll()) == "offline"
+
+
+# --- Retries ---------------------------------------------------------------------------------------------------------
+
+RETRY = {"status": "IN_PROGRESS", "retry_count": 2, "retry_interval": 10}
+
+
+@pytest.mark.parametrize(
+    ("facts", "failure_class", "seconds"),
+    [
+        pytest.param({}, "other", 600.0, id="it may be tried again in ten minutes"),
+        pytest.param({"retry_count": 1, "retry_interval": 1}, "download", 60.0, id="once, in a minute"),
+        pytest.param({"status": "COMPLETED"}, "other", 0.0, id="the batch is finished"),
+        pytest.param({"retry_count": 0}, "other", 0.0, id="never"),
+        pytest.param({"retry_count": None}, "other", 0.0, id="nobody says how often"),
+        pytest.param({"retry_interval": None}, "other", 0.0, id="nobody says when"),
+        pytest.param({"retry_interval": "10"}, "other", 0.0, id="a time that is none"),
+        pytest.param({}, "timeout", 0.0, id="no more after a time-out"),
+    ],
+)
+def test_how_long_a_failed_task_may_be_tried_again(facts, failure_class, seconds):
+    content = task("d1", "FAILED", failure_class=failure_class)
+    assert retry_window(content, batch(**{**RETRY, **facts})) == seconds
+
+
+def test_no_task_of_an_unknown_batch_is_tried_again():
+    assert retry_window(task("d1", "FAILED"), batch(known=False)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"), [(NOW + 599, ("pending", "retrying")), (NOW + 600, ("failed", "download"))]
+)
+def test_failed_task_is_pending_while_it_may_be_tried_again(now, expected):
+    content = task("d1", "FAILED", failure_class="download", utc_modified=format_time(NOW))
+    assert state_of(judged(content, batch(**RETRY), poll(now=now))) == expected
+
+
+def test_failed_task_is_tried_again_by_the_clock_of_the_service():
+    content = task("d1", "FAILED", utc_modified=format_time(NOW))
+    states = [judged(content, batch(**RETRY), poll(now=NOW + 540, clock_offset=ahead)).state for ahead in (59.0, 60.0)]
+    assert states == ["pending", "failed"]
+
+
+def test_version_of_a_device_that_is_tried_again_is_shown_and_proves_nothing():
+    content = task("d1", "FAILED", utc_modified=format_time(NOW))
+    device = judged(content, batch(**RETRY), poll(versions=report(NEW, "d1")), VERIFY)
+    assert (state_of(device), device.version, device.verified) == (("pending", "retrying"), NEW, False)
+
+
+# --- Versions --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("content", "versions", "policy", "expected"),
     [
         pytest.param(
-            task("d1"), report(OLD, "d1"), plain(), ("succeeded", None, None), id="versions that prove nothing"
+            task("d1"), report(OLD, "d1"), plain(), ("succeeded", None, OLD, False), id="versions prove nothing"
+        ),
+        pytest.param(task("d1"), None, VERIFY, ("succeeded", None, None, False), id="none was read"),
+        pytest.param(task("d1"), {}, VERIFY, ("succeeded", None, None, False), id="this one was not read"),
+        pytest.param(task("d1"), report(OLD, "d1"), VERIFY, ("failed", "wrong_version", OLD, False), id="another one"),
+        pytest.param(
+            task("d1"), report(f"{NEW} ", "d1"), VERIFY, ("failed", "wrong_version", f"{NEW} ", False), id="nearly it"
+        ),
+        pytest.param(task("d1"), report(NEW, "d1"), VERIFY, ("succeeded", None, NEW, True), id="the new one"),
+        pytest.param(task("d1"), report(None, "d1"), VERIFY, ("pending", "unproved", None, False), id="none at all"),
+        pytest.param(task("d1"), report("", "d1"), VERIFY, ("pending", "vanished", None, False), id="not known"),
+        pytest.param(
+            task("d1", "FAILED"), report(NEW, "d1"), VERIFY, ("failed", "other", NEW, False), id="a failed task"
         ),
         pytest.param(
-            task("d1"), report("", "d1"), VERIFY, ("pending", "unproved", None), id="not known to the service"
+            task("d1", "CANCELED"), report(NEW, "d1"), VERIFY, ("failed", "canceled", NEW, False), id="a canceled task"
         ),
-        pytest.param(task("d1"), {}, VERIFY, ("pending", "unproved", None), id="not among those that were read"),
-        pytest.param(task("d1"), report(OLD, "d1"), VERIFY, ("failed", "wrong_version", OLD), id="another version"),
-        pytest.param(task("d1"), report(NEW, "d1"), VERIFY, ("succeeded", None, NEW), id="the new version"),
-        pytest.param(task("d1", "FAILED"), report(NEW, "d1"), VERIFY, ("failed", "other", None), id="a failed task"),
-        pytest.param(task("d1", "QUEUED"), report(OLD, "d1"), VERIFY, ("pending", "offline", None), id="an open task"),
+        pytest.param(
+            task("d1", "QUEUED"), report(NEW, "d1"), VERIFY, ("pending", "offline", NEW, False), id="an open task"
+        ),
+        pytest.param(
+            task("d1", "QUEUED"), report("", "d1"), VERIFY, ("pending", "offline", None, False), id="open, not known"
+        ),
     ],
 )
 def test_version_decides_on_a_task_that_succeeded(content, versions, policy, expected):
-    device = task_device(content, batch("S"), poll(versions=versions), policy, {})
-    assert (device.state, device.class_name, device.version) == expected
+    device = judged(content, batch("S"), poll(versions=versions), policy)
+    assert (device.state, device.class_name, device.version, device.verified) == expected
 
 
-def test_failure_of_a_device_that_another_batch_has_is_that_it_was_busy():
-    busy = {(PRODUCT, "d1"): "j9"}
-    for content, versions in ((task("d1", "FAILED"), None), (task("d1"), report(OLD, "d1"))):
-        device = task_device(content, batch("S"), poll(versions=versions, busy=busy), VERIFY, {})
-        assert (device.state, device.class_name, device.busy_with) == ("failed", "busy", "j9")
+def test_version_of_another_products_device_proves_nothing():
+    device = judged(task("d1"), batch("S"), poll(versions={("p2", "d1"): DeviceReport({"default": NEW})}), VERIFY)
+    assert (device.state, device.version, device.verified) == ("succeeded", None, False)
 
 
-@pytest.mark.parametrize(
-    ("version", "no_more_tasks", "expected"),
-    [
-        (OLD, True, ("failed", "no_task", OLD)),
-        (OLD, False, ("pending", "no_task", OLD)),
-        (NEW, True, ("succeeded", "already_on_target", NEW)),
-        (NEW, False, ("succeeded", "already_on_target", NEW)),
-        ("", True, ("failed", "no_task", None)),
-        ("", False, ("pending", "no_task", None)),
-        (None, True, ("pending", "unproved", None)),
-        (None, False, ("pending", "unproved", None)),
-    ],
-)
-def test_version_decides_on_a_device_without_a_task(version, no_more_tasks, expected):
-    device = device_without_task("d2", poll(batch("S"), versions=report(version, "d2")), plain(), no_more_tasks)
-    assert (device.product_key, device.device_name) == (PRODUCT, "d2")
-    assert (device.state, device.class_name, device.version) == expected
+def test_version_matches_as_the_policy_says():
+    build = poll(versions=report(f"v{NEW}+5", "d1"))
+    proved = [
+        judged(task("d1"), batch("S"), build, Policy(version_match=match)).verified
+        for match in ("exact", "ignore_build")
+    ]
+    assert proved == [False, True]
 
 
-@pytest.mark.parametrize(("no_more_tasks", "state_name"), [(True, "failed"), (False, "pending")])
-def test_device_without_a_task_that_another_batch_has_is_busy(no_more_tasks, state_name):
-    facts = poll(batch("S"), versions=report(OLD, "d2"), busy={(PRODUCT, "d2"): "j9"})
-    device = device_without_task("d2", facts, plain(), no_more_tasks)
-    assert device == Device(PRODUCT, "d2", state_name, "busy", version=OLD, busy_with="j9")
+def test_version_that_the_task_replaces_is_no_proof_however_it_matches():
+    content = task("d1", src_version="2.0.0+1", utc_modified=format_time(NOW))
+    versions, policy = report("2.0.0+1", "d1"), Policy(version_match="ignore_build")
+    device = judged(content, batch(dest_version="2.0.0+2"), poll(versions=versions), policy)
+    assert (state_of(device), device.verified) == (("pending", "awaiting_version"), False)
 
 
 @pytest.mark.parametrize(
-    ("jobs", "expected_product", "product"),
+    ("sources", "late", "expected"),
     [
-        pytest.param([batch()], None, PRODUCT, id="of the batch"),
-        pytest.param([batch()], "p9", "p9", id="of the policy"),
-        pytest.param([batch(), batch(job_id="j2")], None, PRODUCT, id="of both batches"),
-        pytest.param([batch(), batch(job_id="j2", product_key=None)], None, PRODUCT, id="of one, the other tells none"),
-        pytest.param([batch(), batch(job_id="j2", known=False)], None, PRODUCT, id="of one, the other is unknown"),
-        pytest.param([batch(), batch(job_id="j2", product_key="p2")], None, None, id="one of two"),
-        pytest.param([], None, None, id="of no batch"),
+        pytest.param({"task": OLD}, 119, ("pending", "awaiting_version"), id="the version that the task replaces"),
+        pytest.param({"task": OLD}, 120, ("failed", "wrong_version"), id="for too long"),
+        pytest.param({"batch": ["0.9", OLD]}, 119, ("pending", "awaiting_version"), id="one that the batch replaces"),
+        pytest.param({"task": "0.9", "batch": [OLD]}, 0, ("failed", "wrong_version"), id="not that of this task"),
+        pytest.param({}, 0, ("failed", "wrong_version"), id="nobody says what is replaced"),
     ],
 )
-def test_product_of_a_device_without_a_task(jobs, expected_product, product):
-    policy = plain(expected_product_key=expected_product)
-    assert device_without_task("d2", poll(*jobs), policy, False) == Device(product, "d2", "pending", "no_task")
+def test_version_may_come_late(sources, late, expected):
+    content = task("d1", src_version=sources.get("task"), utc_modified=format_time(NOW))
+    job = batch(src_versions=sources.get("batch"))
+    device = judged(content, job, poll(now=NOW + late, versions=report(OLD, "d1")), VERIFY)
+    assert (state_of(device), device.version, device.verified) == (expected, OLD, False)
 
 
-def test_target_that_no_batch_tells_proves_nothing():
-    known = poll(batch(dest_version=None), versions=report(NEW, "d2"))
-    device = device_without_task("d2", known, plain(), True)
-    assert (device.state, device.class_name) == ("pending", "unproved")
+def test_late_version_is_waited_for_as_long_as_the_policy_says():
+    content = task("d1", src_version=OLD, utc_modified=format_time(NOW))
+    snapshot = poll(now=NOW + 9, versions=report(OLD, "d1"))
+    states = [judged(content, batch(), snapshot, Policy(version_grace=grace)).state for grace in (9.0, 9.5)]
+    assert states == ["failed", "pending"]
+
+
+def test_late_version_is_waited_for_by_the_clock_of_the_service():
+    content = task("d1", src_version=OLD, utc_modified=format_time(NOW + 60))
+    snapshots = [poll(now=NOW + 119, versions=report(OLD, "d1"), clock_offset=ahead) for ahead in (59.0, 61.0)]
+    assert [judged(content, batch(), snapshot, VERIFY).state for snapshot in snapshots] == ["pending", "failed"]
+
+
+def test_device_without_a_time_of_success_is_waited_for_no_longer():
+    bare = Device(PRODUCT, "d1", "succeeded", None, version=OLD)
+    proved = prove_device(bare, DeviceReport({"default": OLD}), batch(), [OLD], poll(), VERIFY, Memory())
+    assert state_of(proved) == ("failed", "wrong_version")
+
+
+@pytest.mark.parametrize(
+    ("iot_id", "reported", "expected"),
+    [
+        pytest.param("i1", "i1", "succeeded", id="the same device"),
+        pytest.param("i1", None, "succeeded", id="the device does not tell"),
+        pytest.param(None, "i1", "succeeded", id="the task does not tell"),
+        pytest.param("i1", "i2", "pending", id="another device"),
+    ],
+)
+def test_version_of_a_device_that_was_replaced_proves_nothing(iot_id, reported, expected):
+    versions = report(NEW, "d1", iot_id=reported)
+    device = judged(task("d1", iot_id=iot_id), batch("S"), poll(versions=versions), VERIFY)
+    assert (device.state, device.verified) == (expected, expected == "succeeded")
+
+
+def test_devices_that_vanish_say_how_and_in_which_state_they_were_seen():
+    replaced = poll(versions=report(NEW, "d1", iot_id="i2"))
+    for snapshot, why in (
+        (replaced, "another device has its name now; last seen SUCCEEDED"),
+        (poll(versions=report("", "d1")), "the service does not know the device; last seen SUCCEEDED"),
+    ):
+        device = judged(task("d1", iot_id="i1"), batch("S"), snapshot, VERIFY)
+        assert (state_of(device), device.detail, device.iot_id) == (("pending", "vanished"), why, "i1")
+
+
+@pytest.mark.parametrize(
+    ("facts", "module_name", "detail"),
+    [
+        pytest.param({"failure": "the service is busy"}, "default", "the service is busy", id="it could not be read"),
+        pytest.param({"versions": {"ble": NEW}}, "default", None, id="the module is not among those reported"),
+        pytest.param({"versions": {"default": ""}}, "default", None, id="a blank version"),
+        pytest.param({"versions": {}}, None, None, id="no module at all"),
+        pytest.param(
+            {"versions": {"ble": NEW, "mcu": OLD}},
+            None,
+            "it is not known which of its modules batch j1 is for",
+            id="one of two modules is on the new version",
+        ),
+        pytest.param(
+            {"failure": "denied", "versions": {"ble": NEW, "mcu": OLD}}, None, "denied", id="both, the failure is told"
+        ),
+    ],
+)
+def test_devices_that_are_not_proved_say_why(facts, module_name, detail):
+    versions = {(PRODUCT, "d1"): DeviceReport(**facts)}
+    content = task("d1", task_desc="done")
+    device = judged(content, batch("S", module_name=module_name), poll(versions=versions), VERIFY)
+    assert (state_of(device), device.version, device.detail) == (("pending", "unproved"), None, detail)
+
+
+# --- Modules ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("own", "expected", "module_name"),
+    [("mcu", None, "mcu"), ("mcu", "ble", "mcu"), (None, "ble", "ble"), (None, None, None)],
+)
+def test_module_of_a_batch_is_its_own_or_else_the_expected_one(own, expected, module_name):
+    assert module_of(batch(module_name=own), Policy(module_name=expected)) == module_name
+
+
+@pytest.mark.parametrize(
+    ("versions", "module_name", "expected"),
+    [
+        pytest.param({"default": OLD, "mcu": NEW}, "mcu", NEW, id="of the module"),
+        pytest.param({"default": NEW}, "mcu", None, id="of another module"),
+        pytest.param({"mcu": ""}, "mcu", None, id="blank"),
+        pytest.param({"mcu": NEW}, None, NEW, id="unknown: the only module, on the target"),
+        pytest.param({"mcu": OLD}, None, OLD, id="unknown: the only module, not on the target"),
+        pytest.param({"ble": NEW, "mcu": NEW}, None, NEW, id="unknown: all are on the target"),
+        pytest.param({"ble": NEW, "mcu": OLD}, None, None, id="unknown: one is on the target"),
+        pytest.param({"ble": OLD, "mcu": NEW}, None, None, id="unknown: one is not"),
+        pytest.param({"ble": None, "mcu": NEW}, None, NEW, id="unknown: one reports no version"),
+        pytest.param({"b": "7", "a": "8"}, None, "8", id="unknown: none is on the target, the first by name"),
+        pytest.param({"a": "7", "b": "0.9"}, None, "0.9", id="unknown: none is, one is replaced by the batch"),
+        pytest.param({}, None, None, id="unknown: no module"),
+    ],
+)
+def test_version_that_counts(versions, module_name, expected):
+    job = batch(module_name=module_name)
+    assert reported_version(DeviceReport(versions), job, ["0.9"], Policy()) == expected
+
+
+@pytest.mark.parametrize(
+    ("match", "sources", "expected"),
+    [
+        pytest.param("exact", (), None, id="one of two is on the target"),
+        pytest.param("ignore_build", (), f"{NEW}+5", id="both are, written in two ways"),
+        pytest.param("ignore_build", (f"{NEW}+4",), None, id="they must be told from what is replaced"),
+    ],
+)
+def test_versions_of_unknown_modules_match_as_the_policy_says(match, sources, expected):
+    versions = DeviceReport({"ble": f"{NEW}+5", "mcu": NEW})
+    policy = Policy(version_match=match)
+    assert reported_version(versions, batch(module_name=None), sources, policy) == expected
+
+
+def test_late_version_is_waited_for_where_the_module_is_not_known():
+    content = task("d1", src_version=OLD, utc_modified=format_time(NOW))
+    versions = {(PRODUCT, "d1"): DeviceReport({"ble": "7", "mcu": OLD})}
+    device = judged(content, batch(module_name=None), poll(versions=versions), VERIFY)
+    assert (state_of(device), device.version) == (("pending", "awaiting_version"), OLD)
+
+
+@pytest.mark.parametrize(
+    ("of_task", "of_batch", "expected"),
+    [
+        pytest.param("1", ["2", "3"], ["1"], id="of the task"),
+        pytest.param(None, ["2", "3"], ["2", "3"], id="of the batch"),
+        pytest.param("", ["2"], ["2"], id="a blank one of the task"),
+        pytest.param(1, ["2"], ["2"], id="a number of the task"),
+        pytest.param(None, [2, "", None], ["2"], id="odd ones of the batch"),
+        pytest.param(None, "23", [], id="a text for the list of the batch"),
+        pytest.param(None, None, [], id="of neither"),
+    ],
+)
+def test_versions_that_are_replaced(of_task, of_batch, expected):
+    content, job = task("d1", src_version=of_task), batch(src_versions=of_batch)
+    assert list(sources_of(content, job)) == expected
+
+
+def test_versions_that_are_replaced_are_those_of_the_batch_without_a_task():
+    assert list(sources_of(None, batch(src_versions=["2"]))) == ["2"]
+    assert list(sources_of(None, batch(known=False))) == []
+
+
+# --- Falling back ----------------------------------------------------------------------------------------------------
+
+
+def test_proof_is_about_a_device_a_module_and_a_version():
+    key, known = (PRODUCT, "d1"), DeviceReport({}, iot_id="i1")
+    assert proof_key(key, known, batch(), Policy()) == f"{PRODUCT}\td1\ti1\tdefault\t{NEW}"
+    bare = batch(module_name=None, dest_version=None)
+    assert proof_key(key, DeviceReport(), bare, Policy(module_name="mcu")) == f"{PRODUCT}\td1\t\tmcu\t"
+    assert proof_key(key, DeviceReport(), bare, Policy()) == f"{PRODUCT}\td1\t\t\t"
+
+
+def test_device_that_was_on_the_target_and_is_no_longer_fell_back():
+    """It is not waited for, whatever it reports now."""
+    memory = Memory(on_target={f"{PRODUCT}\td1\t\tdefault\t{NEW}": NOW - 60})
+    content = task("d1", src_version=OLD, utc_modified=format_time(NOW))
+    device = judged(content, batch(), poll(versions=report(OLD, "d1")), VERIFY, memory)
+    assert (state_of(device), device.version, device.verified) == (("failed", "fell_back"), OLD, False)
+    assert device.detail == f"reported {NEW} at 2026-03-01T09:59:00Z, and reports {OLD} now"
+
+
+def test_device_that_is_still_on_the_target_has_not_fallen_back():
+    memory = Memory(on_target={f"{PRODUCT}\td1\t\tdefault\t{NEW}": NOW - 60})
+    device = judged(task("d1"), batch(), poll(versions=report(NEW, "d1")), VERIFY, memory)
+    assert (state_of(device), device.verified) == (("succeeded", None), True)
+
+
+def test_nobody_knows_whether_a_device_that_reports_nothing_fell_back():
+    memory = Memory(on_target={f"{PRODUCT}\td1\t\tdefault\t{NEW}": NOW - 60})
+    device = judged(task("d1"), batch(), poll(versions=report(None, "d1")), VERIFY, memory)
+    assert state_of(device) == ("pending", "unproved")
+
+
+# --- Busy devices ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "versions"), [(task("d1", "FAILED", failure_class="flash"), None), (task("d1"), report(OLD, "d1"))]
+)
+def test_failure_of_a_device_that_another_batch_has_is_that_it_was_busy(content, versions):
+    snapshot = poll(versions=versions, busy={(PRODUCT, "d1"): "j9"})
+    device = judged(content, batch("S"), snapshot, VERIFY)
+    assert (state_of(device), device.busy_with) == (("failed", "busy"), "j9")
+
+
+def test_device_that_has_not_failed_is_not_busy():
+    device = judged(task("d1", "QUEUED"), snapshot=poll(busy={(PRODUCT, "d1"): "j9"}))
+    assert (state_of(device), device.busy_with) == (("pending", "offline"), None)
+
+
+def test_device_is_not_busy_because_another_one_is():
+    device = judged(task("d1", "FAILED"), snapshot=poll(busy={(PRODUCT, "d2"): "j9"}))
+    assert (state_of(device), device.busy_with) == (("failed", "other"), None)
 
 
 # --- Changes ---------------------------------------------------------------------------------------------------------
 
 
-def test_clock_that_was_set_back_makes_no_task_change_in_the_future():
-    moving = task("d1", "NOTIFIED")
-    changes = {"t-d1": ["NOTIFIED None", NOW + 99]}
-    assert unfinished_since(poll(batch(moving)), changes) == {"t-d1": ["NOTIFIED None", NOW]}
+def test_idle_since_it_was_seen_to_move():
+    """The service's own time may not change with each progress, so that what was seen counts after the first poll."""
+    first = task("d1", "IN_PROGRESS", progress="10", utc_modified=format_time(NOW - 500))
+    seen = task_changes(poll(batch(first)), {})
+    assert seen == {"t-d1": ["IN_PROGRESS 10", NOW - 500]}
+    assert task_changes(poll(batch(first), now=NOW + 60), seen) == seen
+    moved = poll(batch({**first, "progress": "11"}), now=NOW + 60)
+    assert task_changes(moved, seen) == {"t-d1": ["IN_PROGRESS 11", NOW + 60]}
 
 
-def test_task_without_a_time_of_change_is_idle_since_it_was_first_seen():
-    device = task_device(task("d1", "NOTIFIED", utc_modified="tomorrow"), batch("Q"), poll(), plain(), {})
+def test_task_that_was_seen_to_move_is_idle_since_then():
+    moving = task("d1", "NOTIFIED", utc_modified=format_time(NOW - 900))
+    unchanged, changed = (
+        judged(moving, memory=Memory(task_changes={"t-d1": [seen, NOW - 7.0]}))
+        for seen in ("NOTIFIED None", "QUEUED None")
+    )
+    assert [(device.since, device.idle_seconds) for device in (unchanged, changed)] == [(NOW - 7, 7.0), (NOW, 0.0)]
+
+
+def test_time_of_change_is_told_by_the_clock_of_this_machine():
+    device = judged(task("d1", "NOTIFIED", utc_modified=format_time(NOW)), snapshot=poll(clock_offset=30.0))
+    assert (device.since, device.idle_seconds) == (NOW - 30, 30.0)
+
+
+def test_time_of_the_service_that_lies_ahead_is_not_believed():
+    device = judged(task("d1", "NOTIFIED", utc_modified=format_time(NOW + 999)))
     assert (device.since, device.idle_seconds) == (NOW, 0)
 
 
-def test_task_changes_by_its_status_and_its_progress():
-    one = task("d1", "NOTIFIED", progress="0")
-    assert task_fingerprint(one) == ("t-d1", "NOTIFIED 0")
-    assert task_fingerprint({**one, "task_id": 9, "progress": None}) == ("9", "NOTIFIED None")
+def test_clock_that_was_set_back_makes_no_task_change_in_the_future():
+    moving = task("d1", "NOTIFIED")
+    changes = {"t-d1": ["NOTIFIED None", NOW + 99]}
+    assert task_changes(poll(batch(moving)), changes) == {"t-d1": ["NOTIFIED None", NOW]}
+
+
+def test_task_without_a_time_of_change_is_idle_since_it_was_first_seen():
+    device = judged(task("d1", "NOTIFIED", utc_modified="tomorrow"))
+    assert (device.since, device.idle_seconds) == (NOW, 0)
+
+
+@pytest.mark.parametrize(
+    ("facts", "identity"),
+    [
+        ({"task_id": "t9"}, "t9"),
+        ({"task_id": 9}, "9"),
+        ({"task_id": None}, f"j1 {PRODUCT} d1"),
+        ({"task_id": ""}, f"j1 {PRODUCT} d1"),
+    ],
+)
+def test_task_without_an_id_is_known_by_its_device(facts, identity):
+    assert task_identity(task("d1", job_id="j1", **facts)) == identity
+
+
+def test_tasks_whose_time_matters_are_remembered():
+    assert list(task_changes(poll(batch("SFCQNIA")), {})) == ["t-d1", "t-d4", "t-d5", "t-d6", "t-d7"]
+
+
+@pytest.mark.parametrize(
+    ("status", "facts", "job", "expected"),
+    [
+        pytest.param("SUCCEEDED", {}, {}, True, id="it may be proved late, and nobody says since when"),
+        pytest.param("SUCCEEDED", {"utc_modified": format_time(NOW)}, {}, False, id="the service says since when"),
+        pytest.param("FAILED", {}, RETRY, True, id="it may be tried again"),
+        pytest.param("FAILED", {}, {**RETRY, "status": "COMPLETED"}, False, id="it is not tried again"),
+        pytest.param("QUEUED", {"utc_modified": format_time(NOW)}, {}, True, id="it waits"),
+        pytest.param("CANCELED", {}, {}, False, id="it has ended"),
+        pytest.param("ODD", {}, {}, False, id="it is in no state that is documented"),
+    ],
+)
+def test_time_of_a_task_matters(status, facts, job, expected):
+    snapshot = poll(batch(task("d1", status, **facts), **job))
+    assert task_changes(snapshot, {}) == ({"t-d1": [f"{status} None", NOW]} if expected else {})
+
+
+# --- Memory ----------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_remembered_before_the_first_poll():
+    assert (Memory().task_changes, Memory().tasks, Memory().on_target) == ({}, {}, {})
+
+
+def test_last_states_are_by_device():
+    memory = Memory(
+        tasks={
+            "j1": {"t1": ["p", "d1", "QUEUED", ""], "t2": ["p", "d2", "SUCCEEDED", ""]},
+            "j2": {"t3": ["p2", "d1", "FAILED", "i1"], "t4": ["p", "d1", "FAILED", ""]},
+        }
+    )
+    assert memory.last_states == {("p", "d1"): "FAILED", ("p", "d2"): "SUCCEEDED", ("p2", "d1"): "FAILED"}
+
+
+def test_order_of_tasks_does_not_show_in_last_states():
+    tasks = [("t1", ["p", "d1", "QUEUED", ""]), ("t2", ["p", "d1", "CANCELED", ""])]
+    memories = [Memory(tasks={"j1": dict(order)}) for order in (tasks, tasks[::-1])]
+    assert [memory.last_states for memory in memories] == [{("p", "d1"): "CANCELED"}] * 2

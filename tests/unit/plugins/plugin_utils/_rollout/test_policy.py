@@ -6,7 +6,13 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import MAX_DEVICES, Policy, read_policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import (
+    MAX_DEVICES,
+    ExpectedDevice,
+    Policy,
+    needs_modules,
+    read_policy,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,30 +102,79 @@ def test_shares_are_exact(percent, devices):
 
 def test_without_options_the_defaults_hold():
     assert read_policy({}) == Policy()
-    assert read_policy(dict.fromkeys(Policy._fields)) == Policy()
+    assert read_policy(dict.fromkeys([*Policy._fields, "versions"])) == Policy()
 
 
 def test_the_defaults_tolerate_nothing():
     policy = Policy()
     assert [policy.failed_allowed(100), policy.pending_allowed(100), policy.succeeded_needed(100)] == [0, 0, 100]
-    assert (policy.verify_versions, policy.allow_empty, policy.ignore_canceled) == (True, False, False)
-    assert (policy.confirmations, policy.max_consecutive_errors, policy.min_executed) == (2, 5, 1)
-    assert (policy.start_grace, policy.soak, policy.wait_timeout) == (120.0, 0.0, 3600.0)
+    assert policy == Policy(
+        expected_devices=None,
+        min_devices=None,
+        expected_product_key=None,
+        expected_firmware_id=None,
+        expected_version=None,
+        expected_job_type=None,
+        min_succeeded_percent=None,
+        max_failed=None,
+        max_failed_percent=None,
+        min_executed=1,
+        max_pending=None,
+        max_pending_percent=None,
+        ignore_canceled=False,
+        ignore_vanished=False,
+        allow_empty=False,
+        verify_versions=True,
+        module_name=None,
+        version_match="exact",
+        version_grace=120.0,
+        soak=0.0,
+        confirmations=2,
+        max_consecutive_errors=5,
+        start_grace=120.0,
+        wait_timeout=3600.0,
+        scope="",
+    )
 
 
 def test_options_of_others_are_ignored():
     assert read_policy({"max_failed": 1, "job_ids": ["j1"], "wait": False}) == Policy(max_failed=1)
 
 
-def test_a_policy_can_be_read_again():
-    policy = Policy(
-        expected_devices=("d1", "d2"), max_failed_percent=2.5, expected_job_type="VERIFY_FIRMWARE", soak=900.0
+def test_versions_are_options_of_their_own():
+    versions = {"verify": False, "module_name": " mcu ", "match": "prefix", "grace": 0}
+    assert read_policy({"versions": versions}) == Policy(
+        verify_versions=False, module_name="mcu", version_match="prefix", version_grace=0
     )
-    assert read_policy(policy._asdict()) == policy
 
 
-def test_names_count_once_and_without_blanks():
-    assert read_policy({"expected_devices": [" d2", "d1", "d2 "]}).expected_devices == ("d2", "d1")
+@pytest.mark.parametrize("versions", [None, {}, dict.fromkeys(("verify", "module_name", "match", "grace"))])
+def test_versions_have_defaults(versions):
+    """The names of the fields are no options."""
+    assert read_policy({"versions": versions, "verify_versions": False, "module_name": "mcu"}) == Policy()
+
+
+@pytest.mark.parametrize("match", ["exact", "ignore_build", "prefix"])
+def test_versions_match_in_three_ways(match):
+    assert read_policy({"versions": {"match": match}}).version_match == match
+
+
+def test_expected_devices_may_tell_their_products():
+    given = ["d1", {"product_key": " p1 ", "device_name": "d1 "}, {"device_name": "d2", "product_key": "p2"}]
+    assert read_policy({"expected_devices": given}).expected_devices == (
+        ExpectedDevice(None, "d1"),
+        ExpectedDevice("p1", "d1"),
+        ExpectedDevice("p2", "d2"),
+    )
+
+
+def test_expected_devices_count_once_and_without_blanks():
+    one = {"product_key": "p1", "device_name": "d3"}
+    assert read_policy({"expected_devices": [" d2", one, "d1", "d2 ", dict(one)]}).expected_devices == (
+        ExpectedDevice(None, "d2"),
+        ExpectedDevice("p1", "d3"),
+        ExpectedDevice(None, "d1"),
+    )
 
 
 def test_what_a_batch_is_expected_to_be_is_read_without_blanks():
@@ -127,15 +182,37 @@ def test_what_a_batch_is_expected_to_be_is_read_without_blanks():
         {
             "expected_product_key": " p1 ",
             "expected_firmware_id": "f1\n",
-            "expected_version": 2,
+            "expected_version": "2",
             "expected_job_type": "verfiy_firmware",
         }
     )
-    assert policy[2:6] == ("p1", "f1", "2", "VERIFY_FIRMWARE")
+    assert policy == Policy(
+        expected_product_key="p1",
+        expected_firmware_id="f1",
+        expected_version="2",
+        expected_job_type="VERIFY_FIRMWARE",
+    )
+
+
+def test_job_type_that_is_not_documented_is_kept():
+    assert read_policy({"expected_job_type": "odd"}).expected_job_type == "ODD"
 
 
 def test_whole_number_may_be_written_with_a_point():
     assert read_policy({"max_failed": 2.0, "soak": 0.5}) == Policy(max_failed=2, soak=0.5)
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        (Policy(), True),
+        (Policy(verify_versions=False), False),
+        (Policy(verify_versions=False, expected_devices=(ExpectedDevice(None, "d1"),)), True),
+        (Policy(verify_versions=False, module_name="mcu"), True),
+    ],
+)
+def test_modules_matter_where_versions_do(policy, expected):
+    assert needs_modules(policy) is expected
 
 
 LEAST_AND_MOST = {
@@ -146,6 +223,7 @@ LEAST_AND_MOST = {
     "min_executed": (1, 1_000_000),
     "max_pending": (0, 1_000_000),
     "max_pending_percent": (0, 100),
+    "versions.grace": (0, 86400),
     "soak": (0, 31 * 86400),
     "confirmations": (1, 100),
     "max_consecutive_errors": (0, 1000),
@@ -154,14 +232,21 @@ LEAST_AND_MOST = {
 }
 
 
+def nested(name, value):
+    """The options in which a suboption such as ``versions.grace`` is given."""
+    option, _dot, suboption = name.partition(".")
+    return {option: {suboption: value} if suboption else value}
+
+
 @pytest.mark.parametrize("name", LEAST_AND_MOST)
 def test_numbers_have_bounds(name):
     least, most = LEAST_AND_MOST[name]
+    field = "version_grace" if name == "versions.grace" else name
     for value in (least, most):
-        assert getattr(read_policy({name: value}), name) == value
+        assert getattr(read_policy(nested(name, value)), field) == value
     for value in (least - 1, most + 1, float("nan"), float("inf"), str(least), True, [least]):
         with pytest.raises(OtaError) as raised:
-            read_policy({name: value})
+            read_policy(nested(name, value))
         assert raised.value.code == "invalid_option"
         assert raised.value.cause.startswith(f"{name} is ")
 
@@ -176,12 +261,49 @@ def test_numbers_of_things_are_whole(name):
     assert str(raised.value) == f"No request was sent: {name} is 1.5; give a whole number."
 
 
-@pytest.mark.parametrize("name", ["ignore_canceled", "allow_empty", "verify_versions"])
-def test_switches_are_true_or_false(name):
-    assert [getattr(read_policy({name: value}), name) for value in (True, False)] == [True, False]
+@pytest.mark.parametrize("name", ["soak", "start_grace", "wait_timeout", "max_failed_percent", "versions.grace"])
+def test_other_numbers_may_be_fractions(name):
+    assert 1.5 in read_policy(nested(name, 1.5))
+
+
+SWITCHES = {
+    "ignore_canceled": "ignore_canceled",
+    "ignore_vanished": "ignore_vanished",
+    "allow_empty": "allow_empty",
+    "versions.verify": "verify_versions",
+}
+
+
+@pytest.mark.parametrize(("name", "field"), SWITCHES.items())
+def test_switches_are_true_or_false(name, field):
+    assert [getattr(read_policy(nested(name, value)), field) for value in (True, False)] == [True, False]
     with pytest.raises(OtaError) as raised:
-        read_policy({name: 1})
+        read_policy(nested(name, 1))
     assert str(raised.value) == f"No request was sent: {name} is 1; give true or false."
+
+
+TEXTS = (
+    "expected_product_key",
+    "expected_firmware_id",
+    "expected_version",
+    "expected_job_type",
+    "versions.module_name",
+)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (2.10, "is the number 2.1, and YAML may have changed what was written; write it in quotes"),
+        (["x"], "is not text; write it in quotes"),
+        (" ", "is blank; check the variable it comes from"),
+    ],
+)
+def test_texts_are_neither_numbers_nor_blank(name, value, message):
+    with pytest.raises(OtaError) as raised:
+        read_policy(nested(name, value))
+    assert str(raised.value) == f"No request was sent: {name} {message}."
 
 
 @pytest.mark.parametrize(
@@ -219,6 +341,50 @@ def test_switches_are_true_or_false(name):
             id="no text",
         ),
         pytest.param(
+            {"expected_devices": ["d1", 7]},
+            "No request was sent: entry 2 of expected_devices is the number 7, and YAML may have changed what was"
+            " written; write it in quotes.",
+            id="a number for a name",
+        ),
+        pytest.param(
+            {"expected_devices": [{"device_name": "d1"}]},
+            "No request was sent: entry 1 of expected_devices is not a device; give a name, or product_key and"
+            " device_name.",
+            id="a device without its product",
+        ),
+        pytest.param(
+            {"expected_devices": [{"device_name": "d1", "product_key": "p1", "iot_id": "7"}]},
+            "No request was sent: entry 1 of expected_devices is not a device; give a name, or product_key and"
+            " device_name.",
+            id="more than a device has",
+        ),
+        pytest.param(
+            {"expected_devices": [{"device_name": " ", "product_key": "p1"}]},
+            "No request was sent: device_name of entry 1 of expected_devices is blank; check the variable it comes"
+            " from.",
+            id="a device without a name",
+        ),
+        pytest.param(
+            {"expected_devices": ["d1", {"device_name": "d1", "product_key": None}]},
+            "No request was sent: product_key of entry 2 of expected_devices is not text; write it in quotes.",
+            id="a product that is no text",
+        ),
+        pytest.param(
+            {"versions": {"match": "loosely, but not too much"}},
+            "No request was sent: versions.match is loosely, but not too; give one of exact, ignore_build, prefix.",
+            id="no way to match, cut",
+        ),
+        pytest.param(
+            {"versions": {"grace": -1}},
+            "No request was sent: versions.grace is -1; it must be between 0 and 86400.",
+            id="less than no time",
+        ),
+        pytest.param(
+            {"versions": {"grace": "5 min"}},
+            "No request was sent: versions.grace is 5 min; give a number.",
+            id="a text for a time",
+        ),
+        pytest.param(
             {"expected_devices": "d1,d2"},
             "No request was sent: expected_devices is not a list; give a list of names.",
             id="a text for a list",
@@ -247,12 +413,6 @@ def test_switches_are_true_or_false(name):
             {"allow_empty": "yes and no and maybe so"},
             "No request was sent: allow_empty is yes and no and maybe; give true or false.",
             id="a text for a switch, cut",
-        ),
-        pytest.param(
-            {"expected_version": " "},
-            "No request was sent: expected_version is blank;"
-            " check the variable it comes from, or leave the option out.",
-            id="a blank expectation",
         ),
     ],
 )

@@ -4,19 +4,25 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import TASK_STATUSES
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.results import snapshot_from_results
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import snapshot_problems
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import MAX_TIME, format_time, parse_time
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import ExpectedDevice, Policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import (
+    JobSnapshot,
+    Snapshot,
+    all_notified_at,
+    local_time,
+    positive_int,
+    snapshot_from_results,
+    snapshot_problems,
+    to_text,
+)
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import MAX_TIME, format_time
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     NEW,
     NOW,
-    OLD,
     PRODUCT,
     batch,
     plain,
@@ -25,6 +31,8 @@ from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     task,
 )
 
+D1 = (ExpectedDevice(None, "d1"),)
+
 # --- Problems --------------------------------------------------------------------------------------------------------
 
 
@@ -32,6 +40,9 @@ from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     ("content", "policy", "expected"),
     [
         pytest.param(batch("SFCQNIA", status="IN_PROGRESS"), Policy(), [], id="none"),
+        pytest.param(
+            batch(), Policy(expected_version="9", expected_firmware_id="9"), [], id="none: it can be compared"
+        ),
         pytest.param(batch(known=False), Policy(expected_version=NEW), [], id="an unknown batch is another matter"),
         pytest.param(
             batch(counts={"ODD": 1}, all_listed=False),
@@ -73,16 +84,22 @@ from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
         pytest.param(batch(dest_version=None), plain(), [], id="no version, and none to verify"),
         pytest.param(
             batch(dest_version=None),
-            plain(expected_devices=("d1",)),
+            plain(expected_devices=D1),
             ["batch j1 has no dest_version, so versions cannot be verified"],
             id="no version, by which devices without a task are judged",
         ),
-        pytest.param(batch(task("d1", device_name=None)), plain(), [], id="no device, and none is expected"),
+        pytest.param(
+            batch(task("d1", device_name=None)),
+            plain(),
+            ["a task of batch j1 names no device, so it may be the latest of any"],
+            id="no device",
+        ),
+        pytest.param(batch("S"), plain(expected_devices=D1), [], id="each task names its device"),
         pytest.param(
             batch("S", task("d2", device_name="")),
-            plain(expected_devices=("d1",)),
-            ["a task of batch j1 names no device, and may belong to an expected one"],
-            id="no device, and one is expected",
+            plain(expected_devices=D1),
+            ["a task of batch j1 names no device, so it may be the latest of any"],
+            id="empty name of a device",
         ),
         pytest.param(
             batch("SS", total=3),
@@ -125,12 +142,42 @@ def test_snapshot_problems(content, policy, expected):
     assert list(snapshot_problems(poll(content), policy)) == expected
 
 
-def test_batch_is_finished_or_dynamic_only_if_it_is_known():
-    known = [batch(status=status) for status in ("COMPLETED", "CANCELED", "IN_PROGRESS", "PLANNED", None)]
-    assert [job.finished for job in known] == [True, True, False, False, False]
-    assert [batch(selection_type=name).dynamic for name in ("DYNAMIC", "STATIC", None)] == [True, False, False]
-    unknown = batch(selection_type="DYNAMIC", known=False)
-    assert (unknown.finished, unknown.dynamic) == (False, False)
+@pytest.mark.parametrize(
+    ("status", "finished", "planned", "canceled"),
+    [
+        ("COMPLETED", True, False, False),
+        ("CANCELED", True, False, True),
+        ("IN_PROGRESS", False, False, False),
+        ("PLANNED", False, True, False),
+        (None, False, False, False),
+        (["COMPLETED"], False, False, False),
+    ],
+)
+def test_state_of_a_batch(status, finished, planned, canceled):
+    job = batch(status=status)
+    assert (job.finished, job.planned, job.canceled) == (finished, planned, canceled)
+
+
+@pytest.mark.parametrize(("selection", "dynamic"), [("DYNAMIC", True), ("STATIC", False), (None, False)])
+def test_batch_is_dynamic_by_its_selection(selection, dynamic):
+    assert batch(selection_type=selection).dynamic is dynamic
+
+
+def test_nothing_is_known_of_an_unknown_batch():
+    job = batch(known=False)
+    known_of_it = (job.finished, job.planned, job.canceled, job.dynamic, job.product_key, job.target, job.module_name)
+    assert known_of_it == (False, False, False, False, "", None, None)
+
+
+def test_product_and_target_of_a_batch_are_text():
+    assert (batch().product_key, batch().target) == (PRODUCT, NEW)
+    assert (batch(product_key=7, dest_version=2).product_key, batch(dest_version=2).target) == ("7", "2")
+    assert (batch(product_key=None).product_key, batch(dest_version=None).target) == ("", None)
+
+
+@pytest.mark.parametrize(("value", "text"), [(None, None), ("", ""), ("x", "x"), (7, "7"), (["x"], "['x']")])
+def test_what_is_compared_is_text(value, text):
+    assert to_text(value) == text
 
 
 def test_snapshot_without_a_batch_is_not_finished():
@@ -145,59 +192,80 @@ def test_expired_snapshot_is_the_same_at_a_later_time():
     assert late == poll(batch("S"), now=NOW + 9, versions=report(NEW, "d1"), fresh=False)
 
 
+def test_snapshot_alone_knows_nothing():
+    assert poll() == Snapshot(
+        NOW,
+        jobs=(),
+        versions=None,
+        busy={},
+        problems=(),
+        error=None,
+        permanent=False,
+        fresh=True,
+        clock_offset=None,
+    )
+
+
 # --- Times -----------------------------------------------------------------------------------------------------------
 
 
+def test_service_has_a_time_of_its_own():
+    assert poll(clock_offset=-90.0).service_now == NOW - 90
+    assert poll(clock_offset=0.0).service_now == NOW
+    assert poll().service_now is None
+
+
+def test_times_of_the_service_are_told_by_the_clock_of_this_machine():
+    text = format_time(NOW + 90)
+    assert local_time(text, 90.0) == poll(clock_offset=90.0).local_time(text) == NOW
+    assert local_time(text, None) == poll().local_time(text) == NOW + 90
+    assert local_time("tomorrow", 90.0) is None
+
+
+def test_time_of_a_batch_is_told_by_the_clock_of_this_machine():
+    job = batch(utc_end_time=format_time(NOW + 90))
+    assert poll(job, clock_offset=90.0).job_time(job, "utc_end_time") == NOW
+    assert poll(job).job_time(job, "utc_start_time") is None
+    assert poll(job).job_time(batch(known=False), "utc_end_time") is None
+
+
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("facts", "expected"),
     [
-        pytest.param("2026-03-01T10:00:00.000Z", NOW, id="as documented"),
-        pytest.param("2026-03-01T10:00:00Z", NOW, id="without fractions"),
-        pytest.param("2026-03-01T10:00:00. 500Z", NOW + 0.5, id="with a stray blank"),
-        pytest.param("2026-03-01T11:00:00+01:00", NOW, id="of another zone"),
-        pytest.param("2026-03-01T10:00:00", NOW, id="without a zone it is UTC"),
-        pytest.param(" 2026-03-01 10:00:00 ", NOW, id="a blank between date and time"),
-        pytest.param("1970-01-01T00:00:00Z", 0.0, id="the first second"),
-        pytest.param("1969-12-31T23:59:59Z", None, id="before the first second"),
-        pytest.param("9987-04-02T17:46:39Z", MAX_TIME - 1, id="the last second"),
-        pytest.param("9987-04-02T17:46:40Z", None, id="after the last second"),
-        pytest.param("0001-01-01T00:00:00+14:00", None, id="before any date"),
-        pytest.param("", None, id="blank"),
-        pytest.param("tomorrow", None, id="words"),
-        pytest.param(None, None, id="none"),
-        pytest.param(1_772_359_200, None, id="a number"),
+        pytest.param(
+            {"maximum_per_minute": 20, "utc_start_time": format_time(NOW)}, NOW + 300, id="100 at 20 a minute"
+        ),
+        pytest.param({"maximum_per_minute": 0, "utc_start_time": format_time(NOW)}, None, id="no rate"),
+        pytest.param({"maximum_per_minute": "20", "utc_start_time": format_time(NOW)}, None, id="a rate that is none"),
+        pytest.param({"maximum_per_minute": 20}, None, id="no start"),
+        pytest.param({"maximum_per_minute": 20, "utc_start_time": "1970-01-01T00:00:00Z"}, 300.0, id="the first time"),
     ],
 )
-def test_parse_time(text, expected):
-    assert parse_time(text) == expected
+def test_when_all_devices_are_notified(facts, expected):
+    assert all_notified_at(batch(total=100, counts={}, **facts), None) == expected
 
 
-def test_time_without_a_zone_is_utc_wherever_the_gate_runs(monkeypatch):
-    monkeypatch.setenv("TZ", "Asia/Shanghai")
-    time.tzset()
-    try:
-        assert parse_time("2026-03-01T10:00:07") == NOW + 7
-        assert format_time(NOW + 7) == "2026-03-01T10:00:07Z"
-    finally:
-        monkeypatch.undo()
-        time.tzset()
+def test_when_all_devices_are_notified_is_told_by_the_clock_of_this_machine():
+    job = batch(total=100, counts={}, maximum_per_minute=20, utc_start_time=format_time(NOW + 90))
+    assert all_notified_at(job, 90.0) == NOW + 300
 
 
-def test_format_time():
-    assert format_time(NOW + 0.9) == "2026-03-01T10:00:00Z"
+def test_when_all_devices_are_notified_is_not_known_of_an_unknown_batch():
+    assert all_notified_at(batch("Q", known=False), None) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(1, 1), (10**9, 10**9), (10**9 + 1, 10**9), (0, 0), (-1, 0), ("5", 0), (2.0, 0), (None, 0)],
+)
+def test_positive_int_is_capped(value, number):
+    """Beyond any date there is only an error."""
+    assert positive_int(value) == number
 
 
 # --- Results of the modules ------------------------------------------------------------------------------------------
 
 ZERO = dict.fromkeys(TASK_STATUSES, 0)
-
-
-def numbers_of(rollout):
-    return {name: getattr(rollout, name) for name in ("succeeded", "failed", "pending", "canceled")}
-
-
-def states(rollout):
-    return [(entry.device_name, entry.state, entry.class_name) for entry in rollout.devices]
 
 
 JOB = {"job_id": "j1", "found": True, "job_status": "COMPLETED", "dest_version": NEW, "product_key": PRODUCT}
@@ -226,36 +294,66 @@ def known(**facts):
 
 
 def test_results_of_the_modules_are_read():
-    devices = [{"product_key": PRODUCT, "device_name": "d1", "found": True, "versions": {"default": NEW, "mcu": OLD}}]
-    facts = snapshot_from_results(known(versions=devices), "default")
-    (content,) = facts.jobs
-    assert (facts.now, facts.versions, facts.problems) == (NOW, report(NEW, "d1"), ())
-    assert (content.job_id, content.facts, content.total, content.all_listed) == ("j1", JOB, 2, True)
-    assert content.counts == {**ZERO, "SUCCEEDED": 1, "FAILED": 1}
-    assert snapshot_from_results(known(versions=devices), "mcu").versions == report(OLD, "d1")
-    assert snapshot_from_results(known(versions=devices), "other").versions == report(None, "d1")
-    assert snapshot_from_results(known(), "default").versions is None
+    devices = [{"product_key": PRODUCT, "device_name": "d1", "found": True, "versions": {"default": NEW, "mcu": None}}]
+    listed = tasks_result(task("d1"), task("d2", "FAILED"))
+    assert snapshot_from_results({"jobs": [JOB], "tasks": [listed], "now": NOW, "versions": devices}) == Snapshot(
+        NOW,
+        (JobSnapshot("j1", JOB, {**ZERO, "SUCCEEDED": 1, "FAILED": 1}, 2, listed["tasks"]),),
+        {(PRODUCT, "d1"): DeviceReport({"default": NEW, "mcu": None})},
+    )
+
+
+def test_results_without_versions_prove_nothing():
+    assert snapshot_from_results(known()).versions is None
+    assert snapshot_from_results(known(versions=None)).versions is None
+    assert snapshot_from_results(known(versions=[])).versions == {}
+
+
+def test_module_of_a_batch_is_known_if_its_facts_hold_it():
+    modules = [None, "mcu", 7]
+    jobs = [{**JOB, "module_name": name} for name in modules]
+    assert [snapshot_from_results(known(jobs=job)).jobs[0].module_name for job in jobs] == [None, "mcu", "7"]
+
+
+def test_devices_that_are_not_found_are_reported_as_unknown():
+    devices = [{"product_key": PRODUCT, "device_name": "d1", "found": False, "versions": {}}]
+    assert snapshot_from_results(known(versions=devices)).versions == {(PRODUCT, "d1"): DeviceReport({}, found=False)}
+
+
+def test_devices_keep_their_iot_ids():
+    devices = [{"product_key": PRODUCT, "device_name": "d1", "iot_id": "i1", "found": True, "versions": {}}]
+    assert snapshot_from_results(known(versions=devices)).versions[PRODUCT, "d1"].iot_id == "i1"
+
+
+def test_devices_may_come_from_templates():
+    """Which make numbers of texts."""
+    devices = [{"product_key": 7, "device_name": 8, "iot_id": 9, "found": 1, "versions": {10: 2.5}}]
+    assert snapshot_from_results(known(versions=devices)).versions == {
+        ("7", "8"): DeviceReport({"10": "2.5"}, found=True, iot_id="9")
+    }
+    devices = [{"product_key": None, "device_name": None, "found": False, "versions": {}}]
+    assert list(snapshot_from_results(known(versions=devices)).versions) == [("", "")]
 
 
 def test_one_batch_needs_no_list():
-    assert snapshot_from_results(known(jobs=JOB, tasks=tasks_result(task("d1"))), "default").jobs[0].total == 1
+    assert snapshot_from_results(known(jobs=JOB, tasks=tasks_result(task("d1")))).jobs[0].total == 1
 
 
 def test_numbers_of_the_service_are_read():
     counted = tasks_result(by_status={**ZERO, "SUCCEEDED": 5}, counted_by="total", total=7)
-    (content,) = snapshot_from_results(known(tasks=[counted]), "default").jobs
+    (content,) = snapshot_from_results(known(tasks=[counted])).jobs
     assert (content.all_listed, content.total, content.counts["SUCCEEDED"]) == (False, 7, 5)
 
 
 def test_a_batch_that_is_unknown_has_no_facts_and_no_problems():
     unknown = tasks_result(found=False, problems=["the service does not know the batch"], complete=False, total=None)
-    facts = snapshot_from_results(known(jobs=[{"job_id": "j1", "found": False}], tasks=[unknown]), "default")
+    facts = snapshot_from_results(known(jobs=[{"job_id": "j1", "found": False}], tasks=[unknown]))
     assert (facts.jobs[0].facts, facts.problems) == (None, ())
 
 
 def test_list_is_as_long_as_it_is_whatever_is_announced():
     listed = tasks_result(task("d1"), total=7, by_status={**ZERO, "SUCCEEDED": 1})
-    (content,) = snapshot_from_results(known(tasks=[listed]), "default").jobs
+    (content,) = snapshot_from_results(known(tasks=[listed])).jobs
     assert (content.total, content.all_listed, len(content.tasks)) == (1, True, 1)
 
 
@@ -263,37 +361,30 @@ def test_results_may_come_from_templates():
     """Which make lists lazily, and numbers text."""
     job = {**JOB, "job_id": 7}
     counted = tasks_result(by_status={**ZERO, "SUCCEEDED": "5"}, counted_by="total", total="5")
-    (content,) = snapshot_from_results(known(jobs=iter([job]), tasks=iter([counted])), "default").jobs
+    (content,) = snapshot_from_results(known(jobs=iter([job]), tasks=iter([counted]))).jobs
     assert (content.job_id, content.counts, content.total) == ("7", {**ZERO, "SUCCEEDED": 5}, 5)
 
 
 def test_numbers_without_a_total_count_nothing():
     counted = tasks_result(by_status=dict.fromkeys(TASK_STATUSES), counted_by="total", total=None)
-    facts = snapshot_from_results(known(tasks=[counted]), "default")
+    facts = snapshot_from_results(known(tasks=[counted]))
     assert (facts.jobs[0].total, facts.jobs[0].counts) == (0, ZERO)
     assert facts.problems == ("the tasks of batch j1 were not read in all states",)
-
-
-def test_version_of_a_device_that_is_not_found_is_empty():
-    devices = [{"product_key": PRODUCT, "device_name": "d1", "found": False, "versions": {"default": OLD}}]
-    assert snapshot_from_results(known(versions=devices), "default").versions == report("", "d1")
-    assert snapshot_from_results(known(versions=[]), "default").versions == {}
 
 
 @pytest.mark.parametrize("now", [None, 0])
 def test_time_is_that_of_the_clock_if_none_is_given(monkeypatch, now):
     monkeypatch.setattr("time.time", lambda: NOW + 5)
-    assert snapshot_from_results(known(now=now), "default").now == NOW + 5
+    assert snapshot_from_results(known(now=now)).now == NOW + 5
 
 
-def test_time_may_be_text():
-    assert snapshot_from_results(known(now=str(NOW)), "default").now == NOW
+@pytest.mark.parametrize("now", [NOW, 0.5, MAX_TIME - 1])
+def test_time_may_be_text(now):
+    assert snapshot_from_results(known(now=str(now))).now == now
 
 
 def test_problems_are_kept():
-    assert snapshot_from_results(known(tasks=[tasks_result(problems=["x"], complete=False)]), "default").problems == (
-        "x",
-    )
+    assert snapshot_from_results(known(tasks=[tasks_result(problems=["x"], complete=False)])).problems == ("x",)
 
 
 @pytest.mark.parametrize(
@@ -309,17 +400,28 @@ def test_problems_are_kept():
         pytest.param(known(now="inf"), id="a time that is always over"),
         pytest.param(known(now=-1), id="a time before 1970"),
         pytest.param(known(now=MAX_TIME), id="a time after all times"),
+        pytest.param(known(now=10**400), id="a time that is no number here"),
+        pytest.param(known(tasks=[tasks_result(by_status={"QUEUED": float("inf")})]), id="endless tasks"),
         pytest.param(known(versions=[{"device_name": "d1"}]), id="no versions"),
+        pytest.param(
+            known(versions=[{"product_key": "p", "device_name": "d1", "found": True, "versions": "2.0.0"}]),
+            id="a text for versions",
+        ),
     ],
 )
 def test_what_is_no_result_of_a_module_is_rejected(content):
     with pytest.raises(OtaError) as raised:
-        snapshot_from_results(content, "default")
-    assert raised.value.cause == "the input is not a set of results of this collection's modules"
+        snapshot_from_results(content)
+    assert (raised.value.code, raised.value.cause, raised.value.hint) == (
+        "invalid_option",
+        "the input is not a set of results of this collection's modules",
+        "give jobs, as many complete results of ota_job_tasks_info as tasks, and the devices of"
+        " ota_module_versions_info as versions",
+    )
 
 
 def problems_of(result):
-    return snapshot_from_results(known(tasks=[result]), "default").problems
+    return snapshot_from_results(known(tasks=[result])).problems
 
 
 def test_result_about_some_states_is_not_taken_for_the_whole():

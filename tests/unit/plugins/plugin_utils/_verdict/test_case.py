@@ -339,3 +339,12 @@ def test_nothing_to_judge_is_final_at_the_deadline_even_if_seen_once():
     assert confirm_verdict(case, "inconclusive", reason) == Outcome(
         "inconclusive", True, (reason,), "inconclusive", 1, NOW + 3600
     )
+
+
+def test_deadline_after_which_no_poll_shows_what_is_inconclusive():
+    """What only follows from an old poll has not been seen, and whatever was late is late."""
+    planned = poll(batch(status="PLANNED", utc_schedule_time="2026-03-01T10:01:00Z"), now=NOW)
+    policy = plain(start_grace=30.0, wait_timeout=600.0)
+    first = judge(planned, policy)
+    last = judge(planned.expired(NOW + 600), policy, first.history)
+    assert (first.verdict, last.verdict, last.final) == ("pending", "timed_out", True)

@@ -172,6 +172,7 @@ FIRST = {
     "started": NOW,
     "last_poll": NOW,
     "service_time": None,
+    "service_started": None,
     "job_ids": ["j1"],
     "polls": 1,
     "errors": 0,
@@ -202,6 +203,7 @@ def test_history_before_the_first_poll():
         **dict.fromkeys(("polls", "errors", "incomplete", "candidate_count", "candidate_since"), 0),
         **{name: {} for name in ("max_totals", "counts", "task_changes", "tasks", "on_target", "policy")},
         "service_time": None,
+        "service_started": None,
         "candidate": "",
         "job_ids": [],
     }
@@ -360,8 +362,14 @@ def test_candidate_of_another_scope_or_other_devices_is_not_believed():
         assert candidate_of(loaded(policy=policy, earlier=named, **SEEN)) == ("", 0)
 
 
+def test_total_of_a_poll_with_problems_is_not_believed():
+    wrong = poll(batch("SSQQ", total=5, status="IN_PROGRESS"))
+    history = update_history(wrong, History(NOW, max_totals={"j1": 4}, counts={"j1": OPEN.counts}), ("x",))
+    assert (history.max_totals, history.incomplete) == ({"j1": 4}, 1)
+
+
 def test_problems_count_while_the_batch_does_not_grow():
-    history = History(NOW, incomplete=2, max_totals={"j1": 4}, last_growth=NOW)
+    history = History(NOW, incomplete=2, max_totals={"j1": 4}, counts={"j1": OPEN.counts}, last_growth=NOW)
     same, more = poll(OPEN), poll(batch("SSQQQ", status="IN_PROGRESS"))
     assert update_history(same, history, ("x",)).incomplete == 3
     assert update_history(more, history, ("x",)).incomplete == 2
