@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
@@ -125,7 +124,7 @@ def _is_consistent(history: Mapping[str, Any]) -> bool:
 def _is_time(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return math.isfinite(value) and 0 <= value < MAX_TIME
+    return 0 <= value < MAX_TIME
 
 
 def _is_counter(value: Any) -> bool:
