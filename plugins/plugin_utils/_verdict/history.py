@@ -117,7 +117,7 @@ def _is_consistent(history: Mapping[str, Any]) -> bool:
     return (
         all(started <= moment <= last for moment in (*since_start, last))
         and all(moment <= last for moment in known)
-        and all(0 <= counter <= history["polls"] for counter in counters)
+        and all(counter <= history["polls"] for counter in counters)
     )
 
 

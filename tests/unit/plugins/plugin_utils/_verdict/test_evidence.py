@@ -87,6 +87,12 @@ def test_module_that_is_not_known_matters_only_where_it_decides():
     assert settled(poll(both, versions=mixed), STRICT._replace(max_pending=1)).verdict == "passed"
 
 
+def test_version_that_is_late_is_waited_for_where_the_module_is_not_known():
+    done = batch(task("d1", src_version=OLD, utc_modified=format_time(NOW)), module_name=None)
+    verdict = settled(poll(done, versions=modules(mcu=OLD)), STRICT)
+    assert decided(verdict) == ("pending", False, "awaiting_version")
+
+
 def test_batches_whose_module_is_not_known_are_named():
     jobs = [
         batch("S", module_name=None),

@@ -536,8 +536,8 @@ def test_time_of_a_task_that_was_never_set_is_none_before_1970():
 def test_time_of_the_service_is_kept():
     assert [
         history_of(poll(OPEN, clock_offset=first), poll(OPEN, now=NOW + 15, clock_offset=second))["service_time"]
-        for first, second in ((None, None), (3.0, 3.0), (None, -3.0))
-    ] == [None, NOW + 18, NOW + 12]
+        for first, second in ((None, None), (3.0, 9.0), (None, -3.0))
+    ] == [None, NOW + 24, NOW + 12]
 
 
 @pytest.mark.parametrize(

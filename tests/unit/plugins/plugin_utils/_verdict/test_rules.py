@@ -1098,7 +1098,8 @@ def test_numbers_have_to_be_listed_before_versions_can_be_read():
 
 
 def test_nothing_is_needed_after_a_failed_poll():
-    assert judge(poll(batch("SS"), fresh=False), STRICT).needs is None
+    last = course(STRICT, poll(batch("SS")), poll(batch("SS"), now=NOW + 15, fresh=False))[-1]
+    assert (codes(last), last.needs) == (["unread"], None)
 
 
 def test_devices_that_may_have_succeeded_count_as_finished():
@@ -1368,6 +1369,23 @@ def test_batch_that_never_begins_ends_with_the_deadline():
     job = scheduled(9999, job_id="j2", status="PLANNED")
     last = course(plain(), poll(batch("S"), job), poll(batch("S"), job, now=NOW + DEADLINE))[-1]
     assert (last.verdict, last.final, codes(last)) == ("timed_out", True, ["deadline", "not_started"])
+
+
+@pytest.mark.parametrize(
+    ("job", "needs"),
+    [
+        pytest.param(batch(job_id="j2", status="IN_PROGRESS"), [None, "versions"], id="open"),
+        pytest.param(batch(job_id="j2"), ["versions", "versions"], id="finished"),
+        pytest.param(batch(job_id="j2", status="PLANNED"), [None, None], id="planned"),
+    ],
+)
+def test_versions_that_may_account_for_an_empty_batch_are_read(job, needs):
+    """In its start grace only if no more tasks can come."""
+    policy = plain(expected_devices=("d1", "d2"), start_grace=60.0)
+    looks = [poll(batch("S"), job, now=NOW + second) for second in (0, 60)]
+    assert [verdict.needs for verdict in course(policy, *looks)] == needs
+    known = [look._replace(versions=report(OLD, "d2")) for look in looks]
+    assert [verdict.needs for verdict in course(policy, *known)] == [None, None]
 
 
 def test_tasks_of_a_scheduled_batch_are_waited_for_in_spite_of_what_is_tolerated():
