@@ -613,6 +613,13 @@ ROWS = [
         id="7-too-few-devices",
     ),
     pytest.param(
+        plain(min_devices=3, min_succeeded_percent=100),
+        poll(batch("SC", status="CANCELED")),
+        ("failed", True, "batch_canceled"),
+        "batch j1 was canceled; 2 devices had a task; at least 3 must have one (min_devices)",
+        id="7-too-few-devices-and-too-little-success",
+    ),
+    pytest.param(
         plain(),
         poll(
             batch("F", job_id="j1", status="CANCELED"),
@@ -804,6 +811,18 @@ WRONG = plain(expected_version="3.0.0", start_grace=60.0)
             poll(batch("C"), batch("C", job_id="j2", dest_version="3.0.0")),
             ("inconclusive", True, "nothing_to_judge"),
             id="4 before batches that conflict",
+        ),
+        pytest.param(
+            plain(verify_versions=True),
+            poll(batch("FF"), batch("S", job_id="j2", dest_version="3.0.0")),
+            ("inconclusive", True, "conflicting_batches"),
+            id="batches that conflict before 5",
+        ),
+        pytest.param(
+            plain(start_grace=60.0, min_succeeded_percent=50),
+            poll(batch("SCC", status="CANCELED"), batch(job_id="j2")),
+            ("failed", True, "batch_canceled"),
+            id="7 before a batch that has not begun",
         ),
         pytest.param(plain(max_failed=0), poll(batch("FF")), ("failed", True, "too_many_failures"), id="5 before 6"),
         pytest.param(
