@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from .bounds import BEST, PENDING, choose
 from .clocks import Look
 from .details import wrong_details
+from .oracle import UNSURE
 from .played import Played
-from .truth import Truth
 
 #: Floating point: the clocks count from 1970, in seconds.
 EPSILON = 1e-5
@@ -113,13 +113,11 @@ def _may_be_inconclusive(played: Played) -> bool:
         "conflicting_batches": any(truth.batches.conflicts(moment) != "no" for moment in window),
         "unknown_module": truth.unknown_module() != "no" or "package" in look.refused,
         "too_large": "short" in bent,
-        "vanished": over and t >= _ended(truth) + played.grace and (bool(truth.vanished(window)) or "hidden" in bent),
+        "vanished": over
+        and t >= truth.devices.ended() + played.grace - UNSURE
+        and (bool(truth.vanished(window)) or "hidden" in bent),
     }
     return answers.get(played.reason, False)
-
-
-def _ended(truth: Truth) -> float:
-    return truth.devices.ended()
 
 
 def _unread(look: Look) -> bool:
@@ -143,7 +141,7 @@ def _not_begun(played: Played) -> bool:
     truth, options, flaps = played.truth, played.rollout.options, "flap" in played.looks[-1].bent
     hidden = bool({"hidden", "no_list", "short", "shrinks"} & played.looks[-1].bent)
     for batch in truth.world.batches:
-        begin = max(played.rollout.begins, batch.schedule if batch.schedule is not None else -math.inf)
+        begin = max(played.rollout.begins, -math.inf if batch.schedule is None else batch.schedule - UNSURE)
         canceled = batch.status.values[-1] == "CANCELED"
         if played.last.ended + EPSILON < begin + played.grace or (options["allow_empty"] and not canceled):
             continue
@@ -193,7 +191,7 @@ def _grown_lately(played: Played) -> Iterator[str]:
     grown = [task.created + rows for batch in truth.world.batches for task in batch.tasks]
     last = max((moment for moment in grown if truth.devices.first_look < moment <= ended), default=-math.inf)
     quiet = min(max(last, begins), truth.devices.ended())
-    if ended < quiet + played.grace - EPSILON:
+    if ended < quiet + played.grace - UNSURE:
         yield f"it passed {ended - quiet:.1f} s after tasks could still appear, and start_grace is {played.grace} s"
 
 
