@@ -50,6 +50,7 @@ from .wording import (
     format_duration,
     proof_sentence,
     share_of,
+    without_braces,
 )
 
 
@@ -157,6 +158,8 @@ def rule_unbegun_batch(case: Case) -> Outcome | None:
 def _unbegun_reason(job: JobSnapshot, case: Case) -> Reason:
     if job.planned:
         return Reason("not_started", f"{_planned_sentence(job, case)}; check the batch, or leave it out")
+    if job.canceled:
+        return Reason("empty_batch", f"batch {job.job_id} was canceled before it had a task; leave it out")
     return Reason("empty_batch", f"batch {job.job_id} has no task; check its targets, or set allow_empty")
 
 
@@ -267,7 +270,7 @@ def rule_pending(case: Case) -> Outcome:
     for name, what in _WAITING.items():
         waiting = [device for device in unfinished if device.class_name == name]
         if waiting:
-            why = next((f": {device.detail}" for device in waiting if device.detail), "")
+            why = next((f": {without_braces(device.detail)}" for device in waiting if device.detail), "")
             message = f"{count_things(len(waiting), 'device')} {what}{why[:300]}"
             return pending_outcome(case, Reason(_WAITING_CODES[name], message, len(waiting), device_names(waiting)))
     if rollout.pending:

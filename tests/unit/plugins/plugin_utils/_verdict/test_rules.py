@@ -595,7 +595,7 @@ ROWS = [
         plain(allow_empty=True),
         poll(batch("SS"), batch(job_id="j2", status="CANCELED")),
         ("inconclusive", True, "empty_batch"),
-        "batch j2 has no task; check its targets, or set allow_empty",
+        "batch j2 was canceled before it had a task; leave it out",
         id="8-one-batch-may-be-empty-but-was-canceled",
     ),
     # A batch that was canceled, which explains all that failed.
