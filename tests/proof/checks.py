@@ -24,6 +24,8 @@ LEAST_POLL = 0.5
 LOST_BETWEEN_RUNS = 3.0
 #: The verdicts on what a rollout is, before anything is counted.
 REFUSALS = ("wrong_job",)
+#: What hides rows of a list.
+HIDING = {"hidden", "shrinks"}
 TRANSIENT = ("ServiceUnavailable", "timeout", "wrong_response", "hang", "SystemBusy")
 
 
@@ -115,7 +117,7 @@ def _may_be_inconclusive(played: Played) -> bool:
         "too_large": "short" in bent,
         "vanished": over
         and t >= truth.devices.ended() + played.grace - UNSURE
-        and (bool(truth.vanished(window)) or "hidden" in bent),
+        and (bool(truth.vanished(window)) or bool(bent & HIDING)),
     }
     return answers.get(played.reason, False)
 
@@ -165,14 +167,15 @@ def too_early(played: Played) -> Iterator[str]:
     passed = played.verdict == "passed"
     confirmed, since = 0, math.inf
     for look in reversed(played.looks):
-        if look.failed and not passed:
+        failed = look.failed if passed else look.blind
+        if failed and not passed:
             continue
         moments = truth.of_look(look)
         flaps = "flap" in look.bent
         sight = truth.kept(moments, sight=True) if passed else truth.broken(moments)
-        if not (sight or flaps or look.failed):
+        if not (sight or flaps or failed):
             break
-        if not look.failed and (flaps or not passed or truth.kept(moments)):
+        if not failed and (flaps or not passed or truth.kept(moments)):
             confirmed, since = confirmed + 1, look.moments[0]
     if confirmed < options["confirmations"]:
         needed = options["confirmations"]

@@ -44,6 +44,11 @@ class Look:
         """Whether it failed, and not only the search for other batches that keep devices busy."""
         return any(not error.startswith("ListOTAUnfinishedTaskByDevice") for error in self.errors)
 
+    @property
+    def blind(self) -> bool:
+        """Whether not even the states of the tasks were read."""
+        return any(not error.startswith(("ListOTAUnfinishedTask", "ListOTAModuleVersions")) for error in self.errors)
+
     def __repr__(self) -> str:
         return f"Look({self.moments[0]:.1f} to {self.moments[-1]:.1f}, {dict(self.asked)}, {self.errors}, {self.bent})"
 

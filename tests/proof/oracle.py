@@ -62,8 +62,8 @@ class Devices:
             for task in batch.tasks:
                 told = "iot" in self.world.tells and task.device.key not in unsure
                 own.setdefault((task.device.key, task.iot_id if told else ""), []).append(task)
-            for (key, iot_id), tasks in own.items():
-                found.setdefault(key, {}).setdefault(iot_id, []).append((batch, tasks))
+            for (key, identity), tasks in own.items():
+                found.setdefault(key, {}).setdefault(identity, []).append((batch, tasks))
         return found
 
     def _counted(self) -> list[tuple[Key, str | None]]:

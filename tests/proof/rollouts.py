@@ -107,7 +107,7 @@ def make(seed: int) -> Rollout:
     job_ids = [batch.job_id for batch in plot.world.batches]
     rng.shuffle(job_ids)
     machines = _machines(rng, begins, options["wait_timeout"])
-    trouble = {name: {} for name, often in TROUBLES.items() if rng.random() * 1000 < often}
+    trouble: dict[str, Any] = {name: {} for name, often in TROUBLES.items() if rng.random() * 1000 < often}
     if rng.random() < 0.3:
         trouble = {}
     if wire and rng.random() < 0.15:
