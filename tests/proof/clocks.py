@@ -27,7 +27,7 @@ class Look:
     package alone. ``reports`` are the devices whose versions were told.
     """
 
-    __slots__ = ("asked", "bent", "errors", "moments", "raised", "refused", "reports", "run")
+    __slots__ = ("asked", "bent", "errors", "heard", "moments", "raised", "refused", "reports", "run")
 
     def __init__(self, run: int) -> None:
         self.run = run
@@ -35,6 +35,7 @@ class Look:
         self.asked: Counter[str] = Counter()
         self.errors: list[str] = []
         self.raised: set[str] = set()
+        self.heard = False  # whether the service itself said anything, and so its time
         self.refused: list[str] = []
         self.reports: set[tuple[str, str]] = set()
         self.bent: set[str] = set()
