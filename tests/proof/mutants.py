@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from ansible_collections.iotfleet.ota.plugins.module_utils._api import facts as api_facts
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import Operation
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries import jobs as job_queries
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate, job_modules, observer, reporter
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate, job_modules, limits, observer, reporter
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout import (
     devices,
     state,
@@ -135,13 +135,13 @@ MUTANTS: Mapping[str, Patches] = {
     "tasks forgotten": forgetful(tasks={}),
     "proofs forgotten": forgetful(on_target={}),
     "growth forgotten": forgetful(last_growth=0.0),
-    "late": {(gate, "Gate"): Late},
-    "tireless": {(gate, "Gate"): Tireless},
+    "late": {(gate, "TimeLimits"): Late},
+    "tireless": {(gate, "TimeLimits"): Tireless},
     "unexplained": {(gate, "Gate"): Silent},
-    "runs not chained": {(gate, "Gate"): Unchained},
-    "gaps by the machine's clock": {(gate, "gap_since"): lambda earlier, now, there: GAP(earlier, now, None)},
-    "gaps too long": {(gate, "gap_since"): lambda earlier, now, there: GAP(earlier, now, there) + 4.0},
-    "nothing between runs": {(gate, "gap_since"): lambda earlier, now, there: 0.0},
+    "runs not chained": {(gate, "TimeLimits"): Unchained},
+    "gaps by the machine's clock": {(limits, "gap_since"): lambda earlier, now, there: GAP(earlier, now, None)},
+    "gaps too long": {(limits, "gap_since"): lambda earlier, now, there: GAP(earlier, now, there) + 4.0},
+    "nothing between runs": {(limits, "gap_since"): lambda earlier, now, there: 0.0},
     "wrong clock not told": {(reporter, "MAX_CLOCK_OFFSET"): 10.0**9},
     "every clock told": {(reporter, "MAX_CLOCK_OFFSET"): 0.0},
     "curious": {(observer, "observe_job"): curious},

@@ -12,7 +12,8 @@ from typing import Any, Callable
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import Operation
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries import jobs as job_queries
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate, job_modules, observer
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate, job_modules, limits, observer
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout import (
     devices,
     state,
@@ -25,7 +26,7 @@ Patches = Mapping[tuple[object, str], Any]
 
 JUDGE, OBSERVE, REPORT = gate.judge, observer.observe_job, observer.read_report
 IS_NOT_FOUND, CLASSIFY = Operation.is_not_found, job_queries.classify_failure
-RELATE, GAP = state.relate_batches, gate.gap_since
+RELATE, GAP = state.relate_batches, limits.gap_since
 PROVE, WITHOUT_TASK = devices.prove_device, state.device_without_task
 COUNTS = state._job_counts
 
@@ -59,7 +60,12 @@ def other_jobs(change: Callable[[JobSnapshot], JobSnapshot]) -> Patches:
 
 def job_fact(**facts: Any) -> Patches:
     """A judgement on batches of which one fact is another."""
-    return other_jobs(lambda job: job._replace(facts={**(job.facts or {}), **facts}))
+
+    def changed(job: JobSnapshot) -> JobSnapshot:
+        other: Any = {**(job.facts or {}), **facts}
+        return job._replace(facts=other)
+
+    return other_jobs(changed)
 
 
 def other_tasks(change: Callable[[Any, JobSnapshot], Any]) -> Patches:
@@ -92,7 +98,8 @@ def completed_is_success(task: Any, job: JobSnapshot) -> Any:
 
 
 def planned_is_begun(job: JobSnapshot) -> JobSnapshot:
-    return job._replace(facts={**(job.facts or {}), "job_status": "IN_PROGRESS"}) if job.planned else job  # type: ignore
+    facts: Any = {**(job.facts or {}), "job_status": "IN_PROGRESS"}
+    return job._replace(facts=facts) if job.planned else job
 
 
 def first_failure(facts: Any, policy: Policy, previous: Any = None) -> Any:
@@ -174,14 +181,14 @@ def all_chains(jobs: Any, policy: Policy) -> Any:
 # --- Looking and waiting ---------------------------------------------------------------------------------------------
 
 
-class Late(gate.Gate):
-    def start_at(self, earlier: Any) -> None:
-        super()._start_at(earlier)
-        self._deadline += 5.0
-        self._end += 5.0
+class Late(limits.TimeLimits):
+    def _start_at(self, history: Any) -> None:
+        super()._start_at(history)
+        self.deadline += 5.0
+        self.end += 5.0
 
 
-class Tireless(gate.Gate):
+class Tireless(limits.TimeLimits):
     def next_pause(self, last_poll: float) -> float:
         return 1.0
 
@@ -191,16 +198,13 @@ class Silent(gate.Gate):
         return found
 
 
-class Unchained(gate.Gate):
+class Unchained(limits.TimeLimits):
     """It takes its own clock for that of the runs before."""
 
-    def resume(self) -> None:
+    def resume(self, clock_offset: float | None, learned: bool) -> None:
+        if self._earlier is not None:
+            self._start_at(self._earlier)
         self._earlier = None
-
-    def _init__(self, *given: Any) -> None:
-        super().__init__(*given)
-        if self._options.history:
-            self._start_at(self._options.history)
 
 
 def curious(client: Any, job_id: str) -> Any:
@@ -226,7 +230,7 @@ def unreadable_is_gone(client: Any, key: Any) -> Any:
     try:
         return REPORT(client, key)
     except OtaError:
-        return devices.DeviceReport(found=False)
+        return DeviceReport(found=False)
 
 
 class ForgetfulModules(job_modules.JobModules):
