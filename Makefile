@@ -6,7 +6,7 @@ NOX := .venv/bin/nox
 MATRIX := .nox/matrix.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs proof matrix release-check bench format changelog pins clean
+.PHONY: help demo test docs proof mutants matrix release-check bench format changelog pins clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -23,6 +23,9 @@ docs: $(NOX) ## Build the documentation site, site/index.html
 
 proof: $(NOX) ## Search 1,000,000 simulated rollouts for one that fools the gate, an hour or more; SEED=7 replays one
 	@$(NOX) --session proof -- $(if $(SEED),--seed $(SEED) --verbose,--rollouts 1000000)
+
+mutants: $(NOX) ## Count the small faults in the judge that unit tests notice, 25 minutes; FILES="rules state" only there
+	@$(NOX) --session mutants $(if $(FILES),-- $(FILES:%=--only=%.py))
 
 matrix: $(NOX) ## Test each ansible-core with each Python found here, about 45 minutes, and record it in README.md
 	@rm -f $(MATRIX); $(NOX) --session matrix --report $(MATRIX); .venv/bin/python tests/tooling/matrix.py $(MATRIX)

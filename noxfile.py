@@ -451,6 +451,14 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def mutants(session: nox.Session) -> None:
+    """Make small faults in the judge, one at a time, and count how many of them the unit tests notice."""
+    install(session, "mutants")
+    copy_tree(session)
+    session.run("poodle", *session.posargs)
+
+
+@nox.session
 def changelog(session: nox.Session) -> None:
     """Turn the changelog's fragments into the entry of the version in galaxy.yml."""
     install(session, "lint")

@@ -19,21 +19,28 @@ options:
   _input:
     description:
       - The results to judge, a dictionary with these keys.
-      - C(jobs), the RV(iotfleet.ota.ota_job_info#module:jobs) of the batches.
+      - C(jobs), the RV(iotfleet.ota.ota_job_info#module:jobs) of the batches. If you know which OTA module a batch is
+        for, add it as C(module_name), as in the gate's RV(iotfleet.ota.ota_rollout_gate#module:jobs[].module_name). For
+        any other batch, C(versions.module_name) of the policy is taken.
       - C(tasks), for each batch and in the same order, the whole result of
         P(iotfleet.ota.ota_job_tasks_info#module) for all states and devices.
       - C(versions), the RV(iotfleet.ota.ota_module_versions_info#module:devices) of the devices, if they were read.
-      - C(now), in seconds since 1970, by default the current time.
+        Read all modules, unless the policy names one.
+      - C(now), in seconds since 1970, by default the current time of the controller. It is compared with the times from
+        the service, and all durations are measured by it. If the controller's clock is wrong, give the service's time.
     type: dict
     required: true
   policy:
     description:
       - The options of P(iotfleet.ota.ota_rollout_gate#module) that decide the verdict, with the same defaults.
+      - The filter cannot read which module a batch is for. If neither C(jobs) nor C(versions.module_name) says it, a
+        device counts only if all modules that it reports are on the new version.
     type: dict
     default: {}
   previous:
     description:
-      - The previous verdict of this filter, so that its confirmations, soak and deadline continue.
+      - The previous verdict of this filter, so that its confirmations, soak and deadline continue. It is trusted like
+        an option.
     type: dict
 seealso:
   - plugin: iotfleet.ota.ota_rollout_gate
@@ -65,7 +72,13 @@ EXAMPLES = r"""
   ansible.builtin.set_fact:
     judged: >-
       {{ {"jobs": batch.jobs, "tasks": [rollout], "versions": reported.devices}
-         | iotfleet.ota.rollout_verdict({"max_failed": 1, "confirmations": 1}) }}
+         | iotfleet.ota.rollout_verdict(policy) }}
+  vars:
+    policy:
+      max_failed: 1
+      confirmations: 1
+      versions:
+        module_name: default
 
 - name: Continue only with proof
   ansible.builtin.assert:
@@ -76,8 +89,9 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - A dictionary with C(verdict), C(final), C(reasons), C(counts), C(by_status), C(by_class) and C(history), as
-      P(iotfleet.ota.ota_rollout_gate#module) returns them.
+    - A dictionary with C(verdict), C(final), C(reasons), C(counts), C(by_status), C(by_class), C(failure_texts) and
+      C(history), as P(iotfleet.ota.ota_rollout_gate#module) returns them.
+    - C(by_job) is a dictionary with the C(counts) of each batch, by its ID.
     - C(needs) is V(tasks) or V(versions) if these must be read before the verdict can change, else V(null).
   type: dict
 """

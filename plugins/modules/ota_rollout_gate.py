@@ -15,18 +15,21 @@ description:
   - Polls update batches until the rollout is settled, or its time is over, and judges it. The task succeeds if the
     rollout passed, and fails otherwise.
   - The verdict is never V(passed) without positive evidence for each device that counts. The evidence is a task that is
-    C(SUCCEEDED) and, with O(versions.verify), the new version as the device itself reports it.
+    C(SUCCEEDED) and, with O(versions.verify), the new version as the device itself reports it for the module of the
+    batch.
   - It always ends by its deadline, whatever the network does.
   - While it waits, it shows a line for each change, and at least one line a minute.
   - This is an action plugin. It runs on the controller, so its libraries must be installed on the controller; the
     target host is never contacted. The keyword C(environment) of task, block and play is honored.
   - B(Which rollout) is judged is set by O(job_ids), O(expected_devices) and O(min_devices).
   - B(Whether it is the one that was meant) is checked with O(expected_product_key), O(expected_firmware_id),
-    O(expected_version) and O(expected_job_type), and with O(versions) for each device.
+    O(expected_version), O(expected_job_type) and O(versions.module_name), and with O(versions) for each device.
   - The B(bounds) are O(min_succeeded_percent), O(max_failed), O(max_failed_percent), O(min_executed), O(max_pending),
-    O(max_pending_percent), O(ignore_canceled) and O(allow_empty). By default, all devices must succeed.
-  - The B(time) is limited by O(wait_timeout). Until then, O(wait_interval), O(start_grace), O(confirmations), O(soak)
-    and O(max_consecutive_errors) set the pace.
+    O(max_pending_percent), O(ignore_canceled), O(ignore_vanished) and O(allow_empty). By default, all devices must
+    succeed.
+  - The B(time) is limited by O(wait_timeout). Until then, O(wait_interval), O(start_grace), O(versions.grace),
+    O(confirmations), O(soak) and O(max_consecutive_errors) set the pace. Times from the service are compared with the
+    service's own clock.
   - The B(mode) is set by O(wait), O(previous) and O(mode).
 notes:
   - The role P(iotfleet.ota.rollout_gate#role) runs this, writes reports, and publishes the verdict to AWX.
@@ -37,6 +40,10 @@ notes:
     then read, with one request for each device. With O(expected_devices) or O(versions.verify), all tasks of a larger
     batch are then listed, which the service allows for up to 100,000 tasks. They are also listed if the numbers of
     tasks that the service reports do not follow the requested state, because it is not documented that they do.
+  - The module of a batch is read once, with one request for its update package, or two. It is not read if versions do
+    not matter, that is with O(versions.verify=false) and without O(expected_devices) and O(versions.module_name).
+  - When the verdict is final and not V(passed), the versions of up to 100 failed and pending devices are read, and up
+    to 20 of them are looked up in other batches. This changes no verdict.
 extends_documentation_fragment:
   - iotfleet.ota.credentials
   - iotfleet.ota.connection
@@ -44,9 +51,13 @@ extends_documentation_fragment:
 options:
   job_ids:
     description:
-      - The IDs of the batches that make up the rollout. They are judged together.
-      - A device with tasks in several batches counts once, by the worst of its tasks. If a batch was repeated, give
-        only the repetition.
+      - The IDs of the batches that make up the rollout. They are judged together, and each must have begun.
+      - Of several tasks that a device has in one batch, the latest decides. A device with tasks in several batches
+        counts once, by the worst of these. If a batch was repeated, give only the repetition.
+      - Batches may be for several modules and products. Each is judged by the versions of its own module.
+      - With O(versions.verify), batches that bring the same devices to different versions of one module are
+        V(inconclusive), unless one of them plainly begins where the other ends. The later one then decides for the
+        devices in both.
     type: list
     elements: str
     required: true
@@ -54,19 +65,23 @@ options:
       - job_id
   expected_devices:
     description:
-      - The names of all devices that the rollout is meant to reach. Exactly these count, whatever tasks the batches
-        have.
-      - A device that has no task but reports the new version counts as succeeded. A device without a task that reports
-        another version, or that the service does not know, is pending until O(start_grace) after the end of the
-        batches, and then fails. A device whose version cannot be read stays pending.
+      - All devices that the rollout is meant to reach. Exactly these count, whatever tasks the batches have.
+      - An entry is the name of a device, or a dictionary with C(product_key) and C(device_name). A name is unique
+        within its product only, so if the batches are for several products, each entry must be a dictionary.
+      - A device that has no task but reports the new version counts as succeeded. It must report it for the modules of
+        all batches of its product. A device without a task that reports another version, or that the service does not
+        know, is pending until O(start_grace) after the end of the batches, and then fails. A device whose version
+        cannot be read stays pending.
+      - A device that has a task in some of the batches is judged by the tasks that it has.
       - A C(DYNAMIC) batch never ends, and can be judged only with this option.
       - Without it, the tasks of the batches count. A device that was already on the new version has none.
     type: list
-    elements: str
+    elements: raw
   min_devices:
     description:
       - Minimum number of devices that must have a task. It guards against a batch that reaches fewer devices than it
         should, if their names are not known.
+      - Devices that O(ignore_canceled) or O(ignore_vanished) leaves out of the count have had a task, and count here.
       - Cannot be used together with O(expected_devices).
     type: int
   expected_product_key:
@@ -96,8 +111,10 @@ options:
     suboptions:
       verify:
         description:
-          - Count a device as succeeded only if it also reports the new version for O(versions.module_name). A device
-            that reports another version has failed.
+          - Count a device as succeeded only if it also reports the new version for the module of the batch. A device
+            that reports another version has failed, see O(versions.grace).
+          - A device whose version cannot be read is pending, with the service's words, and does not stop the gate. If
+            many in a row cannot be read, or all, the poll has failed.
           - This takes one request for each device, O(confirmations) times, at a rate of at most O(max_qps), and starts
             only when everything else is fine. Turn it off for fleets that are too large for that. The state
             C(SUCCEEDED) alone is then the proof.
@@ -105,14 +122,45 @@ options:
         default: true
       module_name:
         description:
-          - The OTA module of the devices. Its version is the proof.
+          - The OTA module that each batch is expected to be for. If it is known to be another, the verdict is
+            V(failed).
+          - The gate reads which module a batch is for from its update package, which takes the permission for
+            C(QueryOTAFirmware), or else from one of its open tasks. Only if neither shows it, this option is taken for
+            it, and RV(notes) says so.
+          - If nothing shows it and this option is not given, a device counts only if all modules that it reports are on
+            the new version, and an expected device without a task stays pending. RV(notes) says that too. The verdict
+            is V(inconclusive) if that is all that is missing.
         type: str
-        default: default
+      match:
+        description:
+          - When a reported version is the new version.
+          - With V(exact), only if both are the same text.
+          - With V(ignore_build), without a leading C(v) before a digit, and without what follows a C(+).
+            C(v2.0.0) and C(2.0.0+5) are then C(2.0.0). C(2.0.0-rc1) and C(2.0) are not.
+          - With V(prefix), also if it begins with the new version and does not go on with a letter or a digit.
+            C(2.0.0+5), C(2.0.0.1) and C(2.0.0-rc1) are then C(2.0.0). C(2.0.01) and C(v2.0.0) are not.
+          - If a version that the batch replaces would fit as well, only the exact text is proof.
+        type: str
+        choices:
+          - exact
+          - ignore_build
+          - prefix
+        default: exact
+      grace:
+        description:
+          - Number of seconds, after a task has succeeded, for which its device may still report the version that the
+            task replaces, as before a restart. It is pending until then, and has failed after that.
+          - A device that had reported the new version before gets no grace, because it fell back. Neither does one that
+            reports any other version.
+        type: float
+        default: 120
   min_succeeded_percent:
     description:
       - Minimum percentage of the devices that must succeed.
       - By default V(100), minus what O(max_failed), O(max_failed_percent), O(max_pending) and O(max_pending_percent)
         allow. If it is given, it must be met in addition to them.
+      - Given alone, it tolerates failed devices and no pending ones. A rollout that waits for a last device can then
+        pass when that device fails.
     type: float
   max_failed:
     description:
@@ -146,10 +194,20 @@ options:
       - Leave canceled tasks out of the count. By default, they count as failed.
     type: bool
     default: false
+  ignore_vanished:
+    description:
+      - Leave devices out of the count that had a task and can no longer be judged, because the task disappeared, or the
+        device was deleted or replaced by another one with its name.
+      - By default, they are pending, and can be tolerated with O(max_pending). If nothing else is left to wait for
+        O(start_grace) after the end of the batches, the verdict is V(inconclusive) and names them.
+    type: bool
+    default: false
   allow_empty:
     description:
       - Let a rollout without any task pass, once its batches are C(COMPLETED). By default, there is nothing to judge,
-        and the verdict is V(inconclusive). It has no effect together with O(expected_devices) or O(min_devices).
+        and the verdict is V(inconclusive). It has no effect on such a rollout together with O(expected_devices) or
+        O(min_devices).
+      - Of several batches, some may then be C(COMPLETED) without a task.
     type: bool
     default: false
   soak:
@@ -172,8 +230,8 @@ options:
     default: 5
   start_grace:
     description:
-      - Seconds to wait, from the first poll, for a batch that is unknown or has no tasks, because tasks appear some
-        time after the batch.
+      - Seconds to wait for a batch that is unknown, has not begun or has no tasks, because tasks appear some time after
+        the batch. They count from the first poll, or from the time for which the batch is scheduled if that is later.
       - Unless O(expected_devices) or O(min_devices) says how many devices there must be, a rollout passes only if no
         new task has appeared for this time.
     type: float
@@ -199,10 +257,13 @@ options:
   previous:
     description:
       - The result of an earlier run of this module for the same batches, or the JSON report of the role
-        P(iotfleet.ota.rollout_gate#role). Its deadline, confirmations, soak and idle times continue.
+        P(iotfleet.ota.rollout_gate#role). Its deadline, confirmations, soak and idle times continue. How long ago it
+        ended is measured by the service's clock, so the runs may be on different machines.
+      - It is trusted like an option. That it is about the same batches and that its times and numbers fit each other is
+        checked, but not that they are true. Keep it where only the gate can write.
       - Without it, each run starts anew with O(wait_timeout), O(start_grace) and O(confirmations), so that a single
         poll can settle something only with O(confirmations=1).
-      - Polls with other options, of another service or for another O(versions.module_name) confirm nothing.
+      - Polls with other options or of another service confirm nothing.
     type: dict
   mode:
     description:
@@ -239,13 +300,15 @@ EXAMPLES = r"""
     wait_timeout: 14400
     soak: 600
 
-- name: Judge exactly these devices by the versions of their Bluetooth module
+- name: Judge exactly these devices, whose Bluetooth modules report versions such as v2.0.0
   iotfleet.ota.ota_rollout_gate:
     job_id: HvKuBpuk3rdk6E92CPQN020001
     expected_product_key: a19mzPZ0001
     expected_devices: "{{ groups['canary'] }}"
     versions:
       module_name: ble
+      match: ignore_build
+      grace: 300
     mode: report
   register: canary
 
@@ -253,6 +316,17 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ canary.pending_devices | map(attribute='device_name') | list }}"
   when: canary.verdict == 'timed_out'
+
+- name: Judge the batches of two products together, where both have a device with the same name
+  iotfleet.ota.ota_rollout_gate:
+    job_ids:
+      - HvKuBpuk3rdk6E92CPQN020001
+      - HvKuBpuk3rdk6E92CPQN020003
+    expected_devices:
+      - product_key: a19mzPZ0001
+        device_name: light1
+      - product_key: a19mzPZ0002
+        device_name: light1
 
 - name: Poll a rollout of three days once, in a job that is scheduled every hour
   iotfleet.ota.ota_rollout_gate:
@@ -290,9 +364,10 @@ reasons:
         - The reason as a code. For V(passed), C(proved). For V(failed), C(wrong_job), C(too_many_failures),
           C(success_out_of_reach), C(too_few_devices) or C(batch_canceled). For V(timed_out), C(deadline). For
           V(inconclusive), C(api_error), C(too_many_errors), C(incomplete), C(unknown_job), C(dynamic_batch),
-          C(too_large) or C(nothing_to_judge).
-        - For V(pending), C(starting), C(unfinished), C(still_open), C(unproved), C(confirming), C(soaking), C(unread)
-          or C(error).
+          C(too_large), C(ambiguous_device), C(unknown_product), C(nothing_to_judge), C(conflicting_batches),
+          C(not_started), C(empty_batch), C(unknown_module) or C(vanished).
+        - For V(pending), C(starting), C(not_started), C(unfinished), C(still_open), C(unproved), C(awaiting_version),
+          C(vanished), C(confirming), C(soaking), C(unread) or C(error).
       type: str
       returned: always
       sample: too_many_failures
@@ -300,7 +375,7 @@ reasons:
       description: The reason as a sentence, without a full stop.
       type: str
       returned: always
-      sample: 3 of 12 devices failed (2 download, 1 timeout); at most 1 may fail
+      sample: 3 of 12 finished devices failed (2 download, 1 timeout); at most 1 may fail (max_failed)
     count:
       description: Number of devices that it is about; V(null) if it is not about devices.
       type: int
@@ -334,13 +409,13 @@ counts:
       sample: 0
     failed:
       description:
-        - Number of devices that failed, were canceled, are on another version after success, or have no task in a
-          finished batch.
+        - Number of devices that failed, were canceled, are on another version after success, fell back to one, or have
+          no task in a finished batch.
       type: int
       returned: always
       sample: 3
     pending:
-      description: Number of devices that are unfinished, awaited or without proof.
+      description: Number of devices that are unfinished, awaited, without proof, or vanished.
       type: int
       returned: always
       sample: 0
@@ -354,6 +429,11 @@ counts:
       type: int
       returned: always
       sample: 0
+    ignored:
+      description: Number of vanished devices that O(ignore_vanished) leaves out of the count.
+      type: int
+      returned: always
+      sample: 0
 by_status:
   description: Number of tasks of all batches in each state that the service reports.
   type: dict
@@ -363,11 +443,14 @@ by_class:
   description:
     - The failed and the pending devices by class.
     - The class of a failed device is one of those of RV(iotfleet.ota.ota_job_tasks_info#module:tasks[].failure_class),
-      or V(busy) with another batch, V(wrong_version), V(canceled), V(no_task), or V(not_read).
+      or V(busy) with another batch, V(wrong_version), V(fell_back) from the new version to another one, V(canceled),
+      V(no_task), or V(not_read).
     - A pending device is V(planned) for later, V(awaiting_confirmation), V(rate_limited) by C(MaximumPerMinute),
-      V(offline), V(notified), V(silent) for ten minutes after that, V(in_progress), V(stalled) for ten minutes,
-      V(no_task) yet, V(unproved) because it does not report its version, V(unknown), or V(moving) from one state to
-      another while it was counted.
+      V(waits_for_device) because the batch leaves it to the device to ask for the update, V(offline), V(notified),
+      V(silent) for ten minutes after that, V(in_progress), V(stalled) for ten minutes, V(retrying) because the service
+      may still try again, V(awaiting_version) after success, V(unproved) because its version does not show whether it
+      succeeded or cannot be read, V(vanished), V(no_task) yet, V(busy) with another batch, V(unknown), or V(moving)
+      from one state to another while it was counted.
     - The service does not report why a device is not reached. Its class is V(offline) if neither a plan nor a limit of
       the batch explains it.
   type: dict
@@ -383,12 +466,83 @@ by_class:
       type: dict
       returned: always
       sample: {}
+failure_texts:
+  description:
+    - What the service or the failed devices report about their failures, with the most frequent first, up to 20. If not
+      all tasks were read, only of those that were.
+  type: list
+  elements: dict
+  returned: always, unless an option is invalid
+  contains:
+    class:
+      description: The class, as in RV(by_class).
+      type: str
+      returned: always
+      sample: other
+    text:
+      description: The text, up to 200 characters; empty if there is none.
+      type: str
+      returned: always
+      sample: sha256 mismatch
+    count:
+      description: Number of failed devices with this class and text.
+      type: int
+      returned: always
+      sample: 15
+    devices:
+      description: The names of up to ten of these devices.
+      type: list
+      elements: str
+      returned: always
+      sample: [light3, light7]
 jobs:
-  description: The batches, in the order of O(job_ids), as in RV(iotfleet.ota.ota_job_info#module:jobs).
+  description:
+    - The batches, in the order of O(job_ids). Each has the fields of RV(iotfleet.ota.ota_job_info#module:jobs) and
+      these. One that the service does not know has C(job_id), C(found), C(finished) and these only.
   type: list
   elements: dict
   returned: always, unless an option is invalid
   sample: [{"job_id": "HvKuBpuk3rdk6E92CPQN020001", "found": true, "job_status": "COMPLETED", "dest_version": "2.0.0"}]
+  contains:
+    module_name:
+      description: The OTA module that the batch is for; V(null) if it was not read or is not known.
+      type: str
+      returned: always
+      sample: default
+    counts:
+      description:
+        - The devices of the batch by their state. A device with tasks in several batches is in each of them, in the
+          state by which it counts if one of these batches is a later stage of another. With O(expected_devices), only
+          these devices. Without those that O(ignore_vanished) leaves out.
+        - If the tasks of the batch were not listed, its tasks.
+      type: dict
+      returned: always
+      contains:
+        devices:
+          description: Number of devices of the batch.
+          type: int
+          returned: always
+          sample: 12
+        succeeded:
+          description: Number of devices that succeeded.
+          type: int
+          returned: always
+          sample: 9
+        failed:
+          description: Number of devices that failed.
+          type: int
+          returned: always
+          sample: 3
+        pending:
+          description: Number of devices that are pending.
+          type: int
+          returned: always
+          sample: 0
+        canceled:
+          description: Number of canceled devices that O(ignore_canceled) leaves out of the count.
+          type: int
+          returned: always
+          sample: 0
 failed_devices:
   description:
     - The failed devices, up to 1,000, or up to 100 if the task fails. In a batch with more than 700 tasks, only those
@@ -435,12 +589,14 @@ failed_devices:
       returned: always
       sample: 60.0
     version:
-      description: The version that the device reports; V(null) if it was not read.
+      description: The version that the device reports for the module of the batch; V(null) if it was not read.
       type: str
       returned: always
       sample: 1.0.0
     detail:
-      description: What the service or the device reports about the task.
+      description:
+        - What the service or the device reports about the task. For the classes V(fell_back), V(vanished) and
+          V(unproved), what is known instead.
       type: str
       returned: always
       sample: "-2: the download failed"
@@ -503,7 +659,10 @@ timeline:
       sample: 8
 notes:
   description:
-    - The lines shown at the start, with the deadlines that apply, and a warning if the time may be too short.
+    - The lines shown at the start, with the deadlines that apply, and a warning if the time may be too short or the
+      clock of this machine is off by more than a minute.
+    - After these, what was assumed, such as the module of a batch that is not known, or which of two batches is the
+      later stage.
   type: list
   elements: str
   returned: always, unless an option is invalid
@@ -537,7 +696,7 @@ policy:
   description: The options that decided the verdict, with their defaults.
   type: dict
   returned: always, unless an option is invalid
-  sample: {"min_executed": 1, "confirmations": 2, "versions": {"verify": true, "module_name": "default"}}
+  sample: {"min_executed": 1, "versions": {"verify": true, "module_name": null, "match": "exact", "grace": 120.0}}
 history:
   description: What O(previous) needs. Its content may change with any version.
   type: dict
@@ -546,7 +705,7 @@ msg:
   description: The verdict in one sentence.
   type: str
   returned: always
-  sample: "batch 183415776190000002: failed: 2 of 5 devices failed (2 download); none may fail; 7 min of 60 min."
+  sample: "batch 18: failed: 2 of 5 finished devices failed (2 download); none may fail (max_failed); 7 min of 60 min."
 failure:
   description:
     - What went wrong, as in RV(iotfleet.ota.ota_job_info#module:failure), if an option is invalid or the last poll

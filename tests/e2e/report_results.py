@@ -94,9 +94,11 @@ def result(verdict: str, devices: list[dict[str, Any]], code: str, message: str,
             "verified": counts["succeeded"] if verdict == "passed" else 0,
             "executed": counts["succeeded"] + counts["failed"],
             "canceled": 0,
+            "ignored": 0,
         },
         "by_status": {"QUEUED": counts["pending"], "SUCCEEDED": counts["succeeded"], "FAILED": counts["failed"]},
         "by_class": by_class,
+        "failure_texts": failure_texts(states["failed"]),
         "jobs": [
             {
                 "job_id": "HvKuBpuk3rdk6E92CPQN020001",
@@ -107,6 +109,8 @@ def result(verdict: str, devices: list[dict[str, Any]], code: str, message: str,
                 "firmware_id": "UfuxnwygsuSkVE0VCN9u010100",
                 "dest_version": "2.0.0",
                 "utc_create": "2026-03-01T10:00:00.000Z",
+                "module_name": "default",
+                "counts": {"devices": total, **counts, "canceled": 0},
             }
         ],
         "failed_devices": states["failed"][:1000],
@@ -140,13 +144,52 @@ def result(verdict: str, devices: list[dict[str, Any]], code: str, message: str,
             "max_failed_percent": None,
             "min_executed": 1,
             "max_pending": None,
-            "versions": {"verify": True, "module_name": "default"},
+            "versions": {"verify": True, "module_name": None, "match": "exact", "grace": 120.0},
             "confirmations": 2,
             "soak": 0.0,
             "wait_timeout": 1800.0,
         },
         "history": {"version": 1, "polls": 29},
         **changes,
+    }
+
+
+def failure_texts(failed: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How the gate counts the texts of failed devices."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for each in failed:
+        groups.setdefault((each["class"], (each["detail"] or "")[:200]), []).append(each["device_name"])
+    return [
+        {"class": name, "text": text, "count": len(names), "devices": names[:10]}
+        for (name, text), names in list(groups.items())[:20]
+    ]
+
+
+def several_batches() -> dict[str, Any]:
+    """A result about two batches for different modules, with texts, notes and devices that do not count."""
+    lamps = [device(f"lamp-{number:02}") for number in range(1, 15)]
+    texts = ["sha256 mismatch", "sha256 mismatch", "客厅: <b>no space</b> {{ 7*7 }}|"]
+    failed = [device(f"lamp-{number}", "failed", detail=text) for number, text in enumerate(texts, 15)]
+    made = result(
+        "failed",
+        [*lamps, *failed],
+        "too_many_failures",
+        '3 of 17 finished devices failed (3 download): "sha256 mismatch" \N{MULTIPLICATION SIGN} 2; at most 1 may fail'
+        " (max_failed)",
+    )
+    first = {**made["jobs"][0], "counts": {"devices": 10, "succeeded": 9, "failed": 1, "pending": 0, "canceled": 2}}
+    other = {"job_id": "HvKuBpuk3rdk6E92CPQN020002 <b>", "module_name": "mcu | <i>", "job_status": "PLANNED"}
+    counts = {"devices": 7, "succeeded": 5, "failed": 2, "pending": 0, "canceled": 0}
+    return {
+        **made,
+        "counts": {**made["counts"], "canceled": 2, "ignored": 1},
+        "jobs": [first, {**made["jobs"][0], **other, "counts": counts}],
+        "notes": [
+            *made["notes"],
+            "the clock of this machine is 5 min 3 s behind the service's",
+            "batch HvKuBpuk3rdk6E92CPQN020002 is a later stage than batch HvKuBpuk3rdk6E92CPQN020001, so it decides"
+            " for the 2 devices in both",
+        ],
     }
 
 
@@ -208,6 +251,7 @@ def results() -> dict[str, dict[str, Any]]:
             "too_many_failures",
             "3 of 13 devices failed (2 download, 1 timeout); at most 1 may fail",
         ),
+        "batches": several_batches(),
         "odd": result("failed", odd, "too_many_failures", f"{len(ODD)} failed: {' '.join(ODD)}"),
         "timed_out": result(
             "timed_out", fleet, "deadline", "80 of 1200 devices are still open at the deadline", timeline=many

@@ -318,6 +318,7 @@ def test_all_answers_and_none_reach_the_gate(tmp_path, place):
         "rollout_gate_wait_timeout": 60,
         "rollout_gate_soak": 1,
         "rollout_gate_verify_versions": "true",
+        "rollout_gate_module_name": "default",
         "rollout_gate_mode": "enforce",
         "rollout_gate_report_dir": str(tmp_path / "reports"),
     }
@@ -327,6 +328,7 @@ def test_all_answers_and_none_reach_the_gate(tmp_path, place):
     report = json.loads((tmp_path / "reports" / "rollout-gate.json").read_text(encoding="utf-8"))
     policy = {f"rollout_gate_{name}": value for name, value in report["policy"].items()}
     policy["rollout_gate_verify_versions"] = report["policy"]["versions"]["verify"]
+    policy["rollout_gate_module_name"] = report["policy"]["versions"]["module_name"]
     asked = {**given, "rollout_gate_expected_devices": devices.split(), "rollout_gate_verify_versions": True}
     assert policy == {**policy, **{name: value for name, value in asked.items() if name in policy}}
     # Every question left empty, as text, even where AWX would leave the variable out.

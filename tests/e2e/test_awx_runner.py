@@ -243,7 +243,7 @@ def test_the_batch_of_the_canary_is_not_the_fleet(tmp_path, credential):
     """Although its devices are healthy and on the same version."""
     fleet = stage(tmp_path, "fleet", credential, fleet_job_ids="good", fleet_min_devices=6)
     assert (fleet.status, fleet.artifacts["rollout_gate_verdict"]) == ("failed", "failed"), fleet.stdout
-    few = "batch good: failed: 5 devices had a task; at least 6 must have one; "
+    few = "batch good: failed: 5 devices had a task; at least 6 must have one (min_devices); "
     assert fleet.artifacts["rollout_gate_message"].startswith(few)
 
 

@@ -38,14 +38,17 @@ PAST = {"created_before": 86400}
 LAMPS = [f"lamp-{number:02}" for number in range(1, 25)]
 PACKAGE = "FJFx8JzpnhpIsKftRjjm030001"
 CANARY, FLEET, BUSY = "HvKuBpuk3rdk6E92CPQN020001", "HvKuBpuk3rdk6E92CPQN020002", "1834157761900000777"
+OTHER = "HvKuBpuk3rdk6E92CPQN020003"
 ALIBABA = {
     "access_keys": [KEY, BLIND],
     "firmwares": [
         {"firmware_id": PACKAGE, "product_key": "a19mzPZ0001", "src_version": "1.0.0", "dest_version": "2.0.0"},
+        {"firmware_id": "mcu-1", "product_key": "a19mzPZ0002", "module_name": "mcu", "dest_version": "3.1"},
         *REHEARSAL["firmwares"],
     ],
     "jobs": [
         {"job_id": CANARY, "firmware_id": PACKAGE, "devices": ["light1", "light2"], **PAST},
+        {"job_id": OTHER, "firmware_id": "mcu-1", "devices": ["light1", "light2"], **PAST},
         {
             "job_id": FLEET,
             "firmware_id": PACKAGE,
@@ -76,6 +79,7 @@ VARIABLES = {
     "ota_job_id": CANARY,
     "ota_canary_job": CANARY,
     "ota_canary_devices": ["light1", "light2"],
+    "ota_other_job": OTHER,
     "ota_fleet_job": FLEET,
     "ota_fleet_devices": len(LAMPS),
     "ota_version": "2.0.0",
@@ -316,7 +320,7 @@ class Place:
 
 def iot_id_of(name: str) -> str:
     """The ID that the simulator gives to a device."""
-    program = "import sys; from ota_sim.world import iot_id; print(iot_id((sys.argv[1], sys.argv[2])))"
+    program = "import sys; from ota_sim.lives import iot_id; print(iot_id((sys.argv[1], sys.argv[2])))"
     command = [sys.executable, "-c", program, "a19mzPZ0001", name]
     return subprocess.check_output(command, cwd=ROOT / "roles/simulator/files", text=True).strip()
 

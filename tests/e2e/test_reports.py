@@ -154,6 +154,51 @@ def test_markdown_tables(reports, name):
         assert "| pending | stalled | 20 |" in text
 
 
+def test_markdown_of_batches(reports):
+    text = read(reports / "batches", "markdown")
+    assert "| default | 2.0.0 | 10 | 9 | 1 | 0 |" in text
+    assert "| mcu \\| \\<i\\> | 2.0.0 | 7 | 5 | 2 | 0 |" in text
+    assert "| sha256 mismatch | 2 | download | lamp-15, lamp-16 |" in text
+    assert "\n\nNot counted: 2 canceled, 1 vanished.\n\nFrom " in text
+    assert "\n- the clock of this machine is 5 min 3 s behind the service's\n" in text
+
+
+def test_junit_of_batches(reports):
+    tree = ET.parse(reports / "batches" / "rollout-gate.xml")
+    properties = [(each.get("name"), each.get("value")) for each in tree.iter("property")]
+    second = "job.HvKuBpuk3rdk6E92CPQN020002 <b>"
+    wanted = {
+        (f"{second}.module_name", "mcu | <i>"),
+        *((f"{second}.{name}", str(RESULTS["batches"]["jobs"][1]["counts"][name])) for name in ("devices", "failed")),
+        ("failure_text", "download, 2 devices: sha256 mismatch"),
+        *(("note", note) for note in RESULTS["batches"]["notes"]),
+    }
+    assert wanted <= set(properties)
+
+
+def cells(page: str, section: str) -> list[list[str]]:
+    """The cells of the table in a section of a page."""
+    (table,) = re.findall(rf'aria-labelledby="{section}" tabindex="0"><table[^>]*>(.*?)</table>', page, re.DOTALL)
+    rows = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)
+    return [
+        [re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row)] for row in rows
+    ]
+
+
+def test_html_of_batches(reports):
+    page = read(reports / "batches", "html")
+    head, first, second = cells(page, "batches")
+    assert head[:7] == ["Batch", "State", "Devices", "Succeeded", "Failed", "Pending", "Module"]
+    assert first[:7] == ["HvKuBpuk3rdk6E92CPQN020001", "IN_PROGRESS", "10", "9", "1", "0", "default"]
+    assert second[:7] == ["HvKuBpuk3rdk6E92CPQN020002 &lt;b&gt;", "PLANNED", "7", "5", "2", "0", "mcu | &lt;i&gt;"]
+    assert cells(page, "texts")[1:] == [
+        ["sha256 mismatch", "2", "download", "lamp-15, lamp-16"],
+        ["客厅: &lt;b&gt;no space&lt;/b&gt; {{ 7*7 }}|", "1", "download", "lamp-17"],
+    ]
+    assert '<p class="note">Not counted: 2 canceled, 1 vanished.</p>' in page
+    assert "so it decides for the 2 devices in both" in page
+
+
 def test_dotenv(reports):
     for name, given in RESULTS.items():
         head = {
@@ -162,6 +207,8 @@ def test_dotenv(reports):
             "REASONS": ",".join(reason["code"] for reason in given["reasons"]),
         }
         values = {**head, **{count.upper(): number for count, number in given["counts"].items()}}
+        for count in given["jobs"][0]["counts"] if given["jobs"] else ():
+            values[f"BATCH_{count.upper()}"] = ",".join(str(job["counts"][count]) for job in given["jobs"])
         lines = [f"ROLLOUT_GATE_{key}={value}\n" for key, value in values.items()]
         assert (reports / name / "rollout-gate.env").read_text(encoding="utf-8") == "".join(lines)
 
@@ -231,6 +278,7 @@ def test_inputs_are_the_options_of_the_gate():
     assert set(passed) == set(options)
     suboptions = options.pop("versions")["suboptions"]
     options.update(verify_versions=suboptions["verify"], module_name=suboptions["module_name"])
+    options.update(versions_match=suboptions["match"], versions_grace=suboptions["grace"])
     for name, option in options.items():
         given = inputs[f"rollout_gate_{name}"]
         assert f"| `rollout_gate_{name}` |" in readme
@@ -298,8 +346,8 @@ def run_role(folder: pathlib.Path, url: str, *options: str, check: bool = False,
 
 def last(run: Run) -> str | None:
     """The message with which the role failed."""
-    found = re.search(r'"msg": "LAST (.*?)"\n', run.output)
-    return found.group(1) if found else None
+    found = re.search(r'"msg": ("LAST .*")\n', run.output)
+    return json.loads(found.group(1)).removeprefix("LAST ") if found else None
 
 
 def stats(run: Run) -> dict[str, Any]:
@@ -336,6 +384,26 @@ def test_role_with_a_rollout_that_failed(tmp_path, url):
     assert last(run).startswith(f"{report['msg']} The reports are {tmp_path}/reports/rollout-gate.json, ")
     assert "{{ 7*7 }} <b>|" in report["failed_devices"][0]["detail"]
     assert "RAN" not in run.output
+
+
+@pytest.mark.parametrize("write", [list, json.dumps], ids=["list", "text"])
+def test_role_with_devices_of_a_product(tmp_path, url, write):
+    devices = [{"product_key": "a1lamp", "device_name": f"good-{number}"} for number in (1, 2)]
+    versions = {"module_name": "default", "versions_match": "ignore_build", "versions_grace": 5}
+    run = run_role(tmp_path, url, job_ids=1001, expected_devices=write(devices), ignore_vanished=True, **versions)
+    assert last(run) is None
+    report = json.loads(read(tmp_path / "reports", "json"))
+    VALID.validate(report)
+    policy = {"verify": True, "module_name": "default", "match": "ignore_build", "grace": 5.0}
+    assert (report["policy"]["versions"], report["policy"]["expected_devices"]) == (policy, devices)
+    assert (report["verdict"], report["policy"]["ignore_vanished"]) == ("passed", True)
+
+
+def test_role_expects_no_module_unless_it_is_given(tmp_path, url):
+    run_role(tmp_path, url, job_ids=1001, verify_versions=True)
+    report = json.loads(read(tmp_path / "reports", "json"))
+    versions = {"verify": True, "module_name": None, "match": "exact", "grace": 120.0}
+    assert (report["verdict"], report["policy"]["versions"]) == ("passed", versions)
 
 
 def test_role_in_mode_report(tmp_path, url):

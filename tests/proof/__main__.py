@@ -16,8 +16,8 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from .rollouts import Outcome, play
-from .worlds import make
+from .play import Outcome, play
+from .rollouts import make
 
 VERDICTS = ("passed", "failed", "timed_out", "inconclusive")
 #: From so many rollouts on, each of the verdicts must have occurred.

@@ -2,188 +2,299 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The truth about a rollout, from the world itself, and which verdicts it allows. It knows nothing of the gate's code.
+"""What each device of a rollout really is at a moment, as far as anybody could see. It knows nothing of the gate.
 
-A device counts by the worst of its tasks, as is documented. What is allowed beside the truth at the verdict's moment:
+A device is judged by the latest of its tasks within a batch, and by the worst over the batches. Its task is proved by
+the version of that batch's module, on that device of that product. Where a right gate may see one thing or another,
+because that depends on when it asked before, both are possible:
 
-* While requests take time, each device may have been seen at any of the moments at which something was asked in the
-  last look; where states are shown wrong in single looks, also in the look before, because that hides what came since.
-* Without ``expected_devices``, those count that ever get a task; with ``allow_empty``, there may be none so far.
-* Without ``verify_versions``, ``SUCCEEDED`` is the proof, as that option says.
-* Where rows are missing for good or for longer than ``start_grace``, ``too_few_devices`` is right: the list is all that
-  there is.
-* A device with an unfinished task is pending, even if it is not on the version of another task that succeeded: nobody
-  asks for its version before.
-* A device that succeeded and whose version cannot be read is pending, as is documented for the counts, and
-  ``max_pending`` tolerates it.
+* A device that has been on the target, and is on its old version again while it could still be late, is either.
+* A device with an unfinished task in one batch may not have been asked for its version in another.
+* A task that vanished before the first look was never known.
+* Where it depends on when an open task was seen whether a batch's module can be known, it may be unknown.
+* A device without a task, where batches bring several modules, is on some of the targets and not on others.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from fractions import Fraction
-from math import ceil, floor
-from typing import Any
 
-from .worlds import Rollout, with_tasks
+from .bounds import CANCELED, FAILED, NEVER, NOT_YET, PENDING, SUCCEEDED, worst_of
+from .clocks import Look
+from .relations import Batches
+from .rollouts import Rollout
+from .versions import matches, proves
+from .worlds import EVER, FINISHED_BATCH, UNFINISHED, Batch, Device, Task
 
-UNFINISHED = ("CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS")
+Key = tuple[str, str]
+Tasks = list[tuple[Batch, list[Task]]]
 
 
-class Truth:
-    """What is really so in a rollout."""
+class Devices:
+    """The devices that count, and what each is at which moment. ``looks`` are those that were taken."""
 
-    def __init__(self, rollout: Rollout) -> None:
+    def __init__(self, rollout: Rollout, looks: Sequence[Look]) -> None:
         self.rollout = rollout
-        self.options = rollout.options
         self.world = rollout.world
-        self.jobs = [job for job in self.world.scenario.jobs if job.job_id in rollout.job_ids]
-        self.firmwares = {job.job_id: self.world.firmwares[job.firmware_id] for job in self.jobs}
-        names = self.options.get("expected_devices")
-        self.devices: list[Any] = sorted(with_tasks(self.world, rollout.job_ids) if names is None else set(names))
+        self.options = rollout.options
+        self.looks = looks
+        self.grace = float(self.options["start_grace"])
+        self.verifies = bool(self.options["verify_versions"])
+        self.ignored = CANCELED if self.options["ignore_vanished"] else PENDING
+        self.batches = Batches(rollout)
+        self.tasks = self._by_device()
+        self.keys = self._counted()
+        self.known: dict[tuple[float, bool], dict[tuple[Key, str | None], int]] = {}
+        self.first_look = next((look.moments[0] for look in looks if not look.errors), EVER)
 
-    def differs(self) -> bool:
-        """Whether a batch is not the one that was meant."""
-        for job in self.jobs:
-            firmware = self.firmwares[job.job_id]
-            real = {
-                "expected_product_key": firmware.product_key,
-                "expected_firmware_id": firmware.firmware_id,
-                "expected_version": firmware.dest_version,
-                "expected_job_type": "VERIFY_FIRMWARE" if job.job_type.startswith("VER") else "UPGRADE_FIRMWARE",
-            }
-            for name, value in real.items():
-                expected = self.options.get(name, value).strip()
-                if (expected.upper() if name == "expected_job_type" else expected) != value:
-                    return True
-        return False
+    def _by_device(self) -> dict[Key, dict[str, Tasks]]:
+        """The tasks of each product and name, and of each device that has the name, where they can be told apart.
+
+        They cannot if nobody tells which of them came later.
+        """
+        found: dict[Key, dict[str, Tasks]] = {}
+        unsure = {task.device.key for batch in self.world.batches for task in batch.tasks if not task.told_create}
+        for batch in self.world.batches:
+            own: dict[tuple[Key, str], list[Task]] = {}
+            for task in batch.tasks:
+                told = "iot" in self.world.tells and task.device.key not in unsure
+                own.setdefault((task.device.key, task.iot_id if told else ""), []).append(task)
+            for (key, iot_id), tasks in own.items():
+                found.setdefault(key, {}).setdefault(iot_id, []).append((batch, tasks))
+        return found
+
+    def _counted(self) -> list[tuple[Key, str | None]]:
+        """The devices that count: those that are expected, whatever device that is, or all that ever get a task."""
+        if self.rollout.expected is None:
+            return [(key, iot_id) for key, devices in sorted(self.tasks.items()) for iot_id in sorted(devices)]
+        sole = self.world.batches[0].package.product
+        names = dict.fromkeys((product or sole, name) for product, name in self.rollout.expected)
+        return [(key, None) for key in names]
+
+    # What they are
+
+    def states(self, t: float, sight: bool = False) -> dict[tuple[Key, str | None], int]:
+        """What each device that counts may be at a moment; at ``sight``, as far as the states of its tasks tell."""
+        if (t, sight) not in self.known:
+            self.known[t, sight] = {(key, iot): self._state(key, iot, t, sight) for key, iot in self.keys}
+        return self.known[t, sight]
+
+    def _state(self, key: Key, iot_id: str | None, t: float, sight: bool) -> int:
+        """What one device may be, as a sum of states."""
+        devices = self.tasks.get(key, {})
+        if iot_id is not None or len(devices) < 2:
+            tasks = devices[iot_id] if iot_id is not None else next(iter(devices.values()), [])
+            state = self._by_batches(key, tasks, t, sight)
+            if state & NEVER and self.rollout.expected is not None:
+                return state & ~NEVER | self._without_task(key, t, sight)
+            return state or self._without_task(key, t, sight)
+        device = self.world.device(key)
+        today = device and device.iot.at(t - self.world.lags.versions)
+        found = {iot: self._by_batches(key, tasks, t, sight) for iot, tasks in devices.items()}
+        states = [state for state in found.values() if state]
+        return (found.get(today or "") or self._without_task(key, t, sight)) | (worst_of(states) if states else 0)
+
+    def _by_batches(self, key: Key, tasks: Tasks, t: float, sight: bool) -> int:
+        """What a device may be by its tasks in all batches; 0 if it has none so far."""
+        found = {batch.job_id: self._task(key, batch, own, t, sight) for batch, own in tasks}
+        with_task = [batch for batch, _own in tasks if found[batch.job_id]]
+        if not with_task:
+            return 0
+        result = 0
+        for chosen in self.batches.deciding(with_task):
+            result |= worst_of([found[batch.job_id] for batch in chosen])
+        if not sight and len(with_task) > 1:  # nobody asks for the version of a device that is not done elsewhere
+            result |= self._by_batches(key, tasks, t, sight=True) & PENDING
+        return result
+
+    def _task(self, key: Key, batch: Batch, tasks: Sequence[Task], t: float, sight: bool) -> int:
+        """What a device is by its tasks in one batch; 0 if it has none there."""
+        seen = t - self.world.lags.rows
+        shown = [task for task in tasks if task.created <= seen < task.gone]
+        if shown:
+            return self._by_tasks(batch, shown, t, sight)
+        if any(task.gone <= seen for task in tasks):
+            surely = any(task.created + self.world.lags.rows <= self.first_look < task.gone for task in tasks)
+            if not surely:
+                return self.ignored | NEVER
+            # Its version may prove an expected device all the same.
+            return self.ignored | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
+        return 0
+
+    def _by_tasks(self, batch: Batch, tasks: Sequence[Task], t: float, sight: bool) -> int:
+        if len(tasks) == 1:
+            return self._by_task(batch, tasks[0], t, sight)
+        if all(task.told_create for task in tasks):
+            seen = t - self.world.lags.rows
+            latest = max(tasks, key=lambda task: (task.created, task.course.since(seen)))
+            return self._by_task(batch, latest, t, sight)
+        return worst_of([self._by_task(batch, task, t, sight) for task in tasks])
+
+    def _by_task(self, batch: Batch, task: Task, t: float, sight: bool) -> int:
+        seen = t - self.world.lags.rows
+        step, since = task.course.at(seen), task.course.since(seen)
+        if step.status in UNFINISHED:
+            state = PENDING
+        elif step.status == "CANCELED":
+            state = CANCELED if self.options["ignore_canceled"] else FAILED
+        elif step.status == "FAILED":
+            state = self._failed(batch, task, since, t)
+        elif sight or not self.verifies:
+            state = SUCCEEDED
+        else:
+            return self._proved(batch, task, since, t)
+        if not sight and self._is_another(task, t):
+            state |= self._gone_device(task.device.key, t)
+        return state
+
+    def _failed(self, batch: Batch, task: Task, since: float, t: float) -> int:
+        """A failed task may be tried again for a while, unless it timed out."""
+        finished = batch.status.at(t - self.world.lags.job) in FINISHED_BATCH
+        timed_out = task.course.at(since).cause == "timeout"
+        until = since + batch.retry_seconds
+        if finished or timed_out or batch.retries == 0 or until <= since:
+            return FAILED
+        if t < until:
+            return PENDING
+        # Where it is not told when it failed, it is when somebody first saw it, maybe in the next look.
+        if not task.told_modified and t < max(until, self.first_look + batch.retry_seconds) + self._slack:
+            return PENDING | FAILED
+        return FAILED
 
     @property
-    def dynamic(self) -> bool:
-        """Whether a batch takes up further devices for ever."""
-        return any(job.dynamic for job in self.jobs)
+    def _slack(self) -> float:
+        """How much later than it was somebody may have seen a change."""
+        late = sum(1.2 * self.rollout.interval for look in self.looks if look.errors or look.bent)
+        return 1.2 * self.rollout.interval + late
+
+    def _is_another(self, task: Task, t: float) -> bool:
+        """Whether the device of a task is no more, as far as that is told."""
+        today = task.device.iot.at(t - self.world.lags.versions)
+        return today is None or ("iot" in self.world.tells and today != task.iot_id)
+
+    def _gone_device(self, key: Key, t: float) -> int:
+        """A device that vanished; of an expected name, the device of today counts."""
+        device = self.world.device(key)
+        if self.rollout.expected is None or device is None or device.iot.at(t - self.world.lags.versions) is None:
+            return self.ignored
+        return self._without_task(key, t, False) | self.ignored
+
+    def _proved(self, batch: Batch, task: Task, since: float, t: float) -> int:
+        """A device whose task succeeded, by the version it reports."""
+        device = task.device
+        if device.iot.at(t - self.world.lags.versions) is None or self._is_another(task, t):
+            return self._gone_device(device.key, t) | (PENDING if device.unreadable else 0)
+        if device.unreadable:
+            return PENDING
+        result = 0
+        for module in self.batches.modules(batch):
+            if module is None:
+                result |= self._by_all_modules(batch, task, since, t)
+            else:
+                result |= self._by_version(batch, task, module, since, t)
+        return result
+
+    def _by_all_modules(self, batch: Batch, task: Task, since: float, t: float) -> int:
+        """Where the module cannot be known, all that a device reports must be on the version, or none may be."""
+        seen = t - self.world.lags.versions
+        modules = [module for module, line in task.device.versions.items() if line.at(seen) is not None]
+        found = {self._by_version(batch, task, module, since, t) for module in modules}
+        if found == {SUCCEEDED}:
+            return SUCCEEDED
+        result = PENDING
+        for state in found:
+            result |= state & FAILED if SUCCEEDED not in found else 0
+        return result
+
+    def _by_version(self, batch: Batch, task: Task, module: str, since: float, t: float) -> int:
+        line, seen = task.device.versions.get(module), t - self.world.lags.versions
+        version = line.at(seen) if line else None
+        if line is None or version is None:
+            return PENDING
+        mode, dest = self.options.get("version_match", "exact"), batch.package.dest
+        told = [task.source] if "sources" in self.world.tells else []
+        before = [*told, *([batch.package.source] if batch.told.get("src_versions") else [])]
+        if proves(mode, version, dest, before):
+            return SUCCEEDED
+        if version not in before:
+            return FAILED
+        grace = self.options["version_grace"]
+        was_there = any(
+            matches(mode, value, dest)
+            for moment, value in zip(line.moments, line.values)
+            if value is not None and moment <= seen
+        )
+        if t < since + grace:
+            return PENDING | (FAILED if was_there or version not in told else 0)
+        late = max(since, self.first_look if not task.told_modified else since) + grace + self.world.lags.rows
+        return FAILED | (PENDING if t < late + (0 if task.told_modified else self._slack) else 0)
+
+    def _without_task(self, key: Key, t: float, sight: bool) -> int:
+        """A device that has no task so far."""
+        if self.rollout.expected is None:
+            return NOT_YET
+        device = self.world.device(key)
+        over = self.no_more_tasks(t)
+        if device is None or device.iot.at(t - self.world.lags.versions) is None:
+            return self.ignored | PENDING | (FAILED if over else 0)
+        if sight:
+            return SUCCEEDED | PENDING
+        if device.unreadable:
+            return PENDING
+        there = self._on_targets(device, t)
+        if there == "all":
+            return SUCCEEDED
+        result = SUCCEEDED | PENDING if there == "some" else 0
+        if self._on_targets(device, self.rollout.begins) != "none":  # it may have been seen to fall back
+            result |= FAILED
+        if over:
+            settled = t >= self.settled_at() + self.grace + self._slack
+            return result | FAILED | (0 if settled else PENDING)
+        return result | PENDING
+
+    def _on_targets(self, device: Device, t: float) -> str:
+        """Whether a device is on ``all``, ``some`` or ``none`` of the versions that batches bring to its product."""
+        own = [batch for batch in self.world.batches if batch.package.product == device.product]
+        last = self.batches.deciding(own)[0]
+        found = {self.on_target(device, batch, t) for batch in own}
+        ends = {self.on_target(device, batch, t) for batch in last}
+        if ends == {"yes"}:
+            return "all"
+        return "none" if found == {"no"} else "some"
+
+    def on_target(self, device: Device, batch: Batch, t: float) -> str:
+        """Whether a device reports the version of a batch for its module: ``yes``, ``no``, or ``maybe``."""
+        found = set()
+        for module in self.batches.modules(batch):
+            line = None if module is None else device.versions.get(module)
+            version = line.at(t - self.world.lags.versions) if line else None
+            found.add("no" if version is None else self._proves_alone(batch, version))
+        return found.pop() if len(found) == 1 else "maybe"
+
+    def _proves_alone(self, batch: Batch, version: str) -> str:
+        """Whether a version proves that a device without a task is on that of a batch."""
+        mode, dest = self.options.get("version_match", "exact"), batch.package.dest
+        if not matches(mode, version, dest):
+            return "no"
+        return "yes" if proves(mode, version, dest, [batch.package.source]) else "maybe"
+
+    # The end
 
     def finished(self, t: float) -> bool:
-        """Whether no task of any batch will change any more."""
-        return all(self.world.job_at(job.job_id, t).status in ("COMPLETED", "CANCELED") for job in self.jobs)
+        """Whether the service says that all batches are over."""
+        return all(batch.status.at(t - self.world.lags.job) in FINISHED_BATCH for batch in self.world.batches)
 
-    def appear(self) -> float:
-        """When the last tasks come into being."""
-        return max(job.tasks_after - job.created_before for job in self.jobs)
+    def ended(self) -> float:
+        """When the last of the batches ended."""
+        return max((batch.ended for batch in self.world.batches), default=EVER)
 
-    def states(self, t: float, versions: bool = True) -> dict[Any, str]:
-        """What each device that counts really is; without ``versions``, as far as its tasks tell."""
-        worst: dict[Any, str] = {}
-        for job in self.jobs:
-            for task in self.world.tasks_at(job.job_id, t):
-                product = task.firmware.product_key
-                key = task.device if "expected_devices" in self.options else (product, task.device)
-                state = self._state(task.status, product, task.device, task.firmware, t if versions else None)
-                worst[key] = min(worst.get(key, "z"), state, key=ORDER.index)
-        # Not being on the version is known last of all.
-        worst = {key: "failed" if state == "wrong" else state for key, state in worst.items()}
-        if not versions:
-            return {key: worst.get(key, "pending") for key in self.devices}
-        finished = self.finished(t)
-        return {key: worst.get(key) or self._taskless(key, t, finished) for key in self.devices}
+    def settled_at(self) -> float:
+        """When anybody could see that, and the last of the tasks."""
+        lags = self.world.lags
+        created = [task.created + lags.rows for batch in self.world.batches for task in batch.tasks]
+        untold = 1.2 * self.rollout.interval if "end" not in self.world.tells else 0.0
+        return max([self.ended() + lags.job, self.rollout.begins, *created]) + untold
 
-    def _state(self, status: str, product: str, device: str, firmware: Any, t: float | None) -> str:
-        if status == "CANCELED":
-            return "canceled" if self.options.get("ignore_canceled") else "failed"
-        if status == "SUCCEEDED" and t is not None and self.options.get("verify_versions", True):
-            return "succeeded" if self._on_target(product, device, firmware, t) else "wrong"
-        return "pending" if status in UNFINISHED else status.lower()
-
-    def _taskless(self, key: Any, t: float, finished: bool) -> str:
-        if not isinstance(key, str):  # its task is still to come
-            return "pending"
-        firmware = next(iter(self.firmwares.values()))
-        if self._on_target(firmware.product_key, key, firmware, t):
-            return "succeeded"
-        return "failed" if finished else "pending"
-
-    def _on_target(self, product: str, device: str, firmware: Any, t: float) -> bool:
-        if not self.world.has_device((product, device)):
-            return False
-        return self.world.versions_at(device, t, product).get(firmware.module_name) == firmware.dest_version
-
-    # Bounds
-
-    def kept(self, moments: Sequence[float]) -> bool:
-        """Whether the policy is kept, if each device is taken at the best of the ``moments``."""
-        looks = [self.states(t) for t in sorted(set(moments))]
-        if not any(looks) or self._nothing_yet(looks[-1]):
-            return bool(self.options.get("allow_empty")) and any(self.finished(t) for t in moments)
-        choices = {key: {look[key] for look in looks} for key in self.devices}
-        if {"unreadable", "module"} & set(self.rollout.trouble):
-            sight = self.states(max(moments), versions=False)
-            for key in self.devices:
-                choices[key] |= {"pending"} if sight[key] == "succeeded" else set()
-        return any(self._keeps(_pick(choices, order)) for order in (BEST, BEST_FAILED))
-
-    def broken(self, moments: Sequence[float]) -> bool:
-        """Whether the policy is broken, or cannot be kept any more, if each device is taken at its worst."""
-        looks = [self.states(t) for t in sorted(set(moments))]
-        numbers = _pick({key: {look[key] for look in looks} for key in self.devices}, ORDER)
-        return self._breaks(numbers, any(self.finished(t) for t in moments))
-
-    def broken_at_sight(self, t: float) -> bool:
-        """Whether the tasks' states alone show that it is broken: versions are read only once all else is well."""
-        states = self.states(t, versions=False)
-        return self._breaks(Counter(states.values()), self.finished(t))
-
-    def _breaks(self, numbers: Counter[str], finished: bool) -> bool:
-        succeeded, failed, pending = numbers["succeeded"], numbers["failed"], numbers["pending"]
-        total = succeeded + failed + pending
-        allowed = self._failures_allowed(succeeded + failed)
-        enough = succeeded + failed >= min(self.options.get("min_executed", 1), total)
-        too_few = total < self.options.get("min_devices", 0) and finished
-        return (
-            (allowed is not None and failed > allowed and enough)
-            or succeeded + pending < self._needed(total)
-            or too_few
-        )
-
-    def _nothing_yet(self, states: dict[Any, str]) -> bool:
-        return not any(state in ("succeeded", "failed", "pending") for state in states.values())
-
-    def _keeps(self, numbers: Counter[str]) -> bool:
-        succeeded, failed, pending = numbers["succeeded"], numbers["failed"], numbers["pending"]
-        total = succeeded + failed + pending
-        allowed = self._failures_allowed(succeeded + failed)
-        return (
-            succeeded >= self._needed(total)
-            and pending <= (self._least("max_pending", "max_pending_percent", total) or 0)
-            and (allowed is None or failed <= allowed)
-            and total >= self.options.get("min_devices", 0)
-        )
-
-    def _failures_allowed(self, executed: int) -> int | None:
-        """Who tolerates devices that are late has not tolerated any that failed."""
-        allowed = self._least("max_failed", "max_failed_percent", executed)
-        return 0 if allowed is None and "min_succeeded_percent" not in self.options else allowed
-
-    def _needed(self, total: int) -> int:
-        percent = self.options.get("min_succeeded_percent")
-        if percent is not None:
-            needed = ceil(Fraction(str(percent)) * total / 100)
-        else:
-            failed = self._least("max_failed", "max_failed_percent", total) or 0
-            needed = total - failed - (self._least("max_pending", "max_pending_percent", total) or 0)
-        return max(needed, 1 if total else 0)
-
-    def _least(self, number: str, percent: str, of: int) -> int | None:
-        bounds = [self.options[number]] if number in self.options else []
-        if percent in self.options:
-            bounds.append(floor(Fraction(str(self.options[percent])) * of / 100))
-        return min(bounds, default=None)
-
-
-ORDER = ("failed", "pending", "wrong", "succeeded", "canceled", "z")
-BEST = ("succeeded", "canceled", "pending", "failed")
-BEST_FAILED = ("succeeded", "canceled", "failed", "pending")
-
-
-def _pick(choices: dict[Any, set[str]], order: Sequence[str]) -> Counter[str]:
-    return Counter(min(states, key=order.index) for states in choices.values())
+    def no_more_tasks(self, t: float) -> bool:
+        """Whether the batches ended so long ago that no task is to be expected."""
+        return self.finished(t) and t >= self.ended() + self.grace

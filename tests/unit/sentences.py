@@ -183,7 +183,7 @@ def _branches(node: ast.expr, scope: Scope) -> list[ast.expr]:
     if isinstance(node, ast.BoolOp):
         return node.values if isinstance(node.op, ast.Or) else node.values[-1:]
     if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name):
-        tables = _assigned(node.value.id, scope)
+        tables = _assigned(node.value.id, scope) or _assigned(node.value.id, Scope(scope.source))
         return [value for table in tables if isinstance(table, ast.Dict) for value in table.values]
     return []
 
@@ -213,7 +213,7 @@ def _named(name: str, scope: Scope, seen: tuple[str, ...], part: bool) -> list[s
     if name in scope.given and name not in seen:
         value, where = scope.given[name]
         words = _words(value, where, (), part)
-        return [word if " " in word or not part else f"<{name}>" for word in words]
+        return [word if " " in word or not (part and word) else f"<{name}>" for word in words]
     assigned = [] if name in seen else _assigned(name, scope)
     if assigned:
         words = [word for value in assigned for word in _words(value, scope, (*seen, name), part)]

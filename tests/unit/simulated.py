@@ -22,7 +22,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaErr
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport import Response
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock as GateClock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Gate, Poll
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GateOptions
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GATE, GateOptions
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import read_policy
 
 from .fakes import DATA, Clock
@@ -38,7 +38,11 @@ NO_ANSWER = ("reset_before", "reset_middle", "hang", "endless_body", "trickle")
 
 
 class Rollout:
-    """A simulated service, and gates on it. What they show is in ``lines``, what they warn of in ``warnings``."""
+    """A simulated service, and gates on it. What they show is in ``lines``, what they warn of in ``warnings``.
+
+    The clock of the machine that runs a gate is ``ahead`` of the service's, in seconds, and may be set meanwhile. A
+    service that is not ``dated`` does not tell its time.
+    """
 
     def __init__(
         self,
@@ -57,6 +61,12 @@ class Rollout:
         self.actions: list[str] = []
         self.lines: list[str] = []
         self.warnings: list[str] = []
+        self.ahead = 0.0
+        self.dated = True
+
+    def wall(self) -> float:
+        """The time of the machine that runs the gate."""
+        return self.clock.wall() + self.ahead
 
     def send(self, method: str, url: str, timeout: float, headers: Mapping[str, str]) -> Response:
         """Answer a request as a transport does."""
@@ -69,7 +79,8 @@ class Rollout:
         if fault in NO_ANSWER or reply.delay > timeout:
             self.clock.elapsed += timeout if fault == "hang" else 0.0
             raise OtaError("the connection broke", code="connection_broken", hint="ask again", retry=Retry.LATER)
-        headers = {"date": formatdate(reply.date, usegmt=True), **reply.headers}
+        date = {"date": formatdate(reply.date, usegmt=True)} if self.dated else {}
+        headers = {**date, **reply.headers}
         return Response(reply.status, {name.lower(): value for name, value in headers.items()}, reply.body)
 
     def cancel(self) -> None:
@@ -92,7 +103,7 @@ class Rollout:
         pacer = RateLimiter(0, self.clock.monotonic, self.clock.sleep)
         bare = RefreshableCredentials.of_key(Credentials(key.id, key.secret, key.security_token or None))
         keys = self.keys or bare
-        return Client(connection, keys, self, pacer, self.warnings.append, wall=self.clock.wall)
+        return Client(connection, keys, self, pacer, self.warnings.append, wall=self.wall)
 
     def gate(self, *job_ids: str, run: Any = None, **options: Any) -> dict[str, Any]:
         """Run a gate to its end."""
@@ -104,7 +115,8 @@ class Rollout:
 
     def _gate(self, job_ids: Sequence[str], run: Any, options: dict[str, Any]) -> Gate:
         given = {name: options.pop(name) for name in GateOptions._fields if name in options}
-        clock = GateClock(self.clock.wall, self.clock.monotonic, self.clock.sleep, lambda: 0.5)
+        assert options.keys() <= GATE.keys(), f"not all are options: {', '.join(options)}"
+        clock = GateClock(self.wall, self.clock.monotonic, self.clock.sleep, lambda: 0.5)
         request = GateOptions(job_ids, read_policy(options), **{"max_qps": 0.0, **given})
         at_once = run or (lambda work, timeout, meanwhile: work())
         return Gate(self.client(), request, self.lines.append, self.warnings.append, clock, at_once)

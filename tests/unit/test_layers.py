@@ -84,10 +84,12 @@ NEIGHBOURS = {
         "verdict": "case history rules wording",
     },
     "plugin_utils/_gate": {
-        "observer": "job_modules",
+        "limits": "clock options",
+        "observer": "clock job_modules",
+        "explanation": "observer",
         "result": "options",
         "reporter": "clock observer options schedule",
-        "gate": "clock observer options reporter result",
+        "gate": "clock explanation limits observer options reporter result",
         "events": "gate",
     },
 }

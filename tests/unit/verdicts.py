@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceKey, DeviceReport
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import ExpectedDevice, Policy
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import JobSnapshot, Snapshot
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import Verdict, judge
 
@@ -20,6 +21,7 @@ NOW = 1_772_359_200.0  # 2026-03-01T10:00:00Z
 PRODUCT = "a19mzPZ0001"
 OLD, NEW = "1.0.0", "2.0.0"
 UNFINISHED = ("CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS")
+ERROR = OtaError("the service is busy", code="ServiceUnavailable", hint="try again later")
 
 #: The letters of ``batch("SSFQ")``.
 LETTERS = {
@@ -35,7 +37,16 @@ LETTERS = {
 
 def plain(**options: Any) -> Policy:
     """A policy that waits for nothing but confirmation, and takes the tasks' states as proof."""
+    if options.get("expected_devices") is not None:
+        options["expected_devices"] = devices_named(*options["expected_devices"])
     return Policy(**{"start_grace": 0.0, "verify_versions": False, **options})
+
+
+def devices_named(*devices: str | tuple[str | None, str]) -> tuple[ExpectedDevice, ...]:
+    """Devices that must be reached, each by its name or by its product and name."""
+    return tuple(
+        ExpectedDevice(None, device) if isinstance(device, str) else ExpectedDevice(*device) for device in devices
+    )
 
 
 def task(name: str, status: Any = "SUCCEEDED", **facts: Any) -> dict[str, Any]:
@@ -151,3 +162,8 @@ def settled(snapshot: Snapshot, policy: Policy, **evidence: Any) -> Verdict:
 def codes(verdict: Verdict) -> list[str]:
     """The reasons' words."""
     return [reason.code for reason in verdict.reasons]
+
+
+def decided(verdict: Verdict) -> tuple[str, bool, str]:
+    """What was decided, whether for good, and the deciding reason's word."""
+    return verdict.verdict, verdict.final, verdict.reasons[0].code

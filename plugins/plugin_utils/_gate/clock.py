@@ -21,6 +21,7 @@ class Clock:
         sleep: Callable[[float], object] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
+        self._wall = wall
         self._zero = wall() - steady()
         self._steady = steady
         self.sleep = sleep
@@ -29,3 +30,7 @@ class Clock:
     def now(self) -> float:
         """Seconds since 1970 on a clock that nobody sets back."""
         return self._zero + self._steady()
+
+    def from_wall(self, offset: float | None) -> float | None:
+        """What is ahead of the wall clock by ``offset``, as seconds ahead of :meth:`now`: somebody may set the wall."""
+        return None if offset is None else offset + self._wall() - self.now()

@@ -26,6 +26,7 @@ class JobModules:
         self._client = client
         self._by_package: dict[str, str | None] = {}
         self._by_job: dict[str, str] = {}
+        self._may_read_tasks = True
 
     def module_of(self, job: JobSnapshot) -> str | None:
         """The module of a batch, ``None`` as long as nothing tells.
@@ -58,12 +59,13 @@ class JobModules:
     def _module_of_tasks(self, job: JobSnapshot) -> str | None:
         unfinished = (task for task in job.tasks if task.get("task_status") in UNFINISHED_TASK_STATUSES)
         task = next(unfinished, None)
-        if task is None:
+        if task is None or not self._may_read_tasks:
             return None
         try:
             return module_of_job(self._client, task_key(task, job), job.job_id)
         except OtaError as error:
             _raise_if_general(error)
+            self._may_read_tasks = failure_topic(error.code, error.http_status) is not FailureTopic.PERMISSION
             return None
 
 

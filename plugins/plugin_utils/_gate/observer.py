@@ -19,6 +19,7 @@ from ...module_utils._errors import OtaError
 from ...module_utils._queries.devices import DeviceKey, DeviceReport, competing_job, read_report
 from ...module_utils._queries.jobs import JobFacts, announced_total, interpret_tasks, read_job
 from .._rollout.snapshot import JobSnapshot, Snapshot
+from .clock import Clock
 from .job_modules import JobModules
 
 Q = TypeVar("Q")
@@ -46,13 +47,18 @@ class Reading(NamedTuple):
 class Observer:
     """Reads what a gate judges."""
 
-    def __init__(self, client: Client, job_ids: Sequence[str], needs_modules: bool, now: Callable[[], float]) -> None:
+    def __init__(self, client: Client, job_ids: Sequence[str], needs_modules: bool, clock: Clock) -> None:
         self._keys_read: list[DeviceKey] = []
         self._keys_to_read = 0
         self._client = client
         self._job_ids = job_ids
         self._modules = JobModules(client) if needs_modules else None
-        self._now = now
+        self._clock = clock
+
+    @property
+    def clock_offset(self) -> float | None:
+        """How far the service's clock is ahead of the gate's, in seconds, as far as that is known."""
+        return self._clock.from_wall(self._client.clock_offset)
 
     @property
     def reading(self) -> Reading | None:
@@ -86,8 +92,8 @@ class Observer:
             self._keys_to_read = 0
         return snapshot._replace(
             versions={**(snapshot.versions or {}), **dict(zip(keys, reports))},
-            now=self._now(),
-            clock_offset=self._client.clock_offset,
+            now=self._clock.now(),
+            clock_offset=self.clock_offset,
         )
 
     def explain(self, snapshot: Snapshot, unread: Sequence[DeviceKey], suspects: Sequence[DeviceKey]) -> Snapshot:
@@ -129,7 +135,7 @@ class Observer:
     def _snapshot_of(self, observations: Sequence[Observation]) -> Snapshot:
         problems = tuple(observation.problem for observation in observations if observation.problem)
         jobs = tuple(self._with_module(observation.job) for observation in observations)
-        return Snapshot(self._now(), jobs, problems=problems, clock_offset=self._client.clock_offset)
+        return Snapshot(self._clock.now(), jobs, problems=problems, clock_offset=self.clock_offset)
 
     def _with_module(self, job: JobSnapshot) -> JobSnapshot:
         return job._replace(module_name=self._modules.module_of(job)) if self._modules else job

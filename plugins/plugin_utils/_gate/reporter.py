@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from ...module_utils._errors import OtaError
 from .._rollout.devices import State
 from .._rollout.snapshot import JobSnapshot, Snapshot
-from .._rollout.state import RolloutState
+from .._rollout.state import JobCounts, RolloutState
 from .._rollout.times import format_time
 from .._verdict.case import PASSED, TIMED_OUT
 from .._verdict.verdict import Verdict
@@ -51,6 +51,7 @@ class Reporter:
         self._warn = warn
         self._subject = f"batch{'es' if len(options.job_ids) > 1 else ''} {', '.join(options.job_ids)}"
         self._last_line, self._last_shown = "", clock.now()
+        self._batch_lines: Sequence[str] = ()
 
     # --- Start -------------------------------------------------------------------------------------------------------
 
@@ -89,11 +90,15 @@ class Reporter:
 
     # --- Progress ----------------------------------------------------------------------------------------------------
 
-    def progress(self, verdict: Verdict) -> None:
-        """Show a line if anything changed."""
+    def progress(self, verdict: Verdict, jobs: Sequence[JobSnapshot] = ()) -> None:
+        """Show a line if anything changed, and one for each of several ``jobs`` that did."""
         line = progress_line(verdict)
         if line != self._last_line:
             self._show_progress(line)
+        earlier, self._batch_lines = self._batch_lines, batch_lines(verdict.rollout, jobs)
+        for batch_line in self._batch_lines:
+            if batch_line not in earlier:
+                self._show_line(batch_line)
 
     def heartbeat(self, reading: Reading | None = None) -> None:
         """Show a line if none was shown for a while."""
@@ -108,6 +113,13 @@ class Reporter:
     def until_heartbeat(self) -> float:
         """Seconds until the next heartbeat, never quite zero."""
         return max(MIN_WAIT, self._last_shown + HEARTBEAT - self._clock.now())
+
+    def sleep(self, seconds: float) -> None:
+        """Wait until the next poll."""
+        until = self._clock.now() + seconds
+        while (left := until - self._clock.now()) > 0:
+            self._clock.sleep(min(left, self.until_heartbeat()))
+            self.heartbeat()
 
     def announce_tasks(self, jobs: Sequence[JobSnapshot]) -> None:
         """Say how long reading all tasks takes, if that is long."""
@@ -137,10 +149,10 @@ class Reporter:
         names = device_names_line(verdict) if verdict.verdict != PASSED else ""
         return [*parts, names] if names else parts
 
-    def end(self, verdict: Verdict, last_error: OtaError | None) -> list[str]:
-        """Show the :meth:`summary`, and return it."""
+    def end(self, verdict: Verdict, last_error: OtaError | None, jobs: Sequence[JobSnapshot] = ()) -> list[str]:
+        """Show the :meth:`summary` and where each of the ``jobs`` is, and return the summary."""
         parts = self.summary(verdict, last_error)
-        for part in (*parts, *verdict.notes):
+        for part in (*parts, *batch_lines(verdict.rollout, jobs), *verdict.notes):
             self._show_line(part)
         return parts
 
@@ -175,6 +187,18 @@ def verdict_line(verdict: Verdict) -> str:
     """The verdict and its reasons, as one sentence without a full stop."""
     reasons = [reason.message for reason in verdict.reasons[:2] if reason.code != "unfinished" or not verdict.final]
     return f"{verdict.verdict.replace('_', ' ')}: {'; '.join(reasons)}"
+
+
+def batch_lines(rollout: RolloutState, jobs: Sequence[JobSnapshot]) -> list[str]:
+    """How many devices of each batch are in which state; nothing for a single batch, where the verdict says so."""
+    return [_batch_line(job, rollout.by_job[job.job_id]) for job in jobs] if len(jobs) > 1 else []
+
+
+def _batch_line(job: JobSnapshot, counts: JobCounts) -> str:
+    module = f" ({job.module_name})" if job.module_name else ""
+    states = f"{counts.succeeded} succeeded, {counts.failed} failed, {counts.pending} pending"
+    canceled = f", {counts.canceled} canceled and not counted" if counts.canceled else ""
+    return f"batch {job.job_id}{module}: {count_things(counts.devices, 'device')}, {states}{canceled}"
 
 
 def device_names_line(verdict: Verdict) -> str:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -38,6 +38,8 @@ def relate_batches(jobs: Sequence[JobSnapshot], policy: Policy) -> list[Relation
     relations = [
         relation._replace(is_chain=False) if _arrow(relation) in in_circles else relation for relation in relations
     ]
+    paths = _paths({_arrow(relation) for relation in relations if relation.is_chain})
+    relations = [_along_path(relation, paths) for relation in relations]
     return [relation for relation in relations if relation.is_chain or _is_conflict(relation, policy)]
 
 
@@ -91,3 +93,20 @@ def _arrows_in_circles(relations: Sequence[Relation]) -> set[tuple[str, str]]:
 def task_key(task: TaskFacts, job: JobSnapshot) -> DeviceKey:
     """The device that a task is about."""
     return to_text(task.get("product_key")) or job.product_key, to_text(task.get("device_name")) or ""
+
+
+def _paths(arrows: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Each batch with all that come after it, also by way of others."""
+    while True:
+        longer = {(first, last) for first, middle in arrows for before, last in arrows if middle == before}
+        if longer <= arrows:
+            return arrows
+        arrows = arrows | longer
+
+
+def _along_path(relation: Relation, paths: Container[tuple[str, str]]) -> Relation:
+    """The first and the last of three stages do not follow each other, but are of one chain nevertheless."""
+    for earlier, later in ((relation.earlier, relation.later), (relation.later, relation.earlier)):
+        if (earlier.job_id, later.job_id) in paths:
+            return relation._replace(earlier=earlier, later=later, is_chain=True)
+    return relation

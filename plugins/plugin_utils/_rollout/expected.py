@@ -107,4 +107,5 @@ def _unknown_device(device: Device, memory: Memory, no_more_tasks: bool) -> Devi
 def _last_stages(key: DeviceKey, jobs: Sequence[JobSnapshot], relations: Sequence[Relation]) -> list[JobSnapshot]:
     """The batches of the device's product without those that are stages on the way to another one."""
     earlier = {relation.earlier.job_id for relation in relations if relation.is_chain}
-    return [job for job in jobs if job.product_key in ("", key[0]) and job.job_id not in earlier]
+    last = [job for job in jobs if job.product_key in ("", key[0]) and job.job_id not in earlier]
+    return sorted(last, key=lambda job: job.job_id)

@@ -112,7 +112,7 @@ class Snapshot(NamedTuple):
 def local_time(text: Any, clock_offset: float | None) -> float | None:
     """A time from the API by the clock of this machine, which the service's is ahead of by ``clock_offset``."""
     moment = parse_time(text)
-    return None if moment is None else moment - (clock_offset or 0.0)
+    return None if moment is None else max(0.0, moment - (clock_offset or 0.0))
 
 
 def all_notified_at(job: JobSnapshot, clock_offset: float | None) -> float | None:
@@ -138,8 +138,8 @@ def snapshot_problems(snapshot: Snapshot, policy: Policy) -> Iterator[str]:
         for status, number in job.counts.items():
             if number and status not in TASK_STATUSES:
                 yield f"a task of batch {job.job_id} is in the state {str(status)[:40]}, which is not documented"
-        if policy.expected_devices is not None and not all(task.get("device_name") for task in job.tasks):
-            yield f"a task of batch {job.job_id} names no device, and may belong to an expected one"
+        if not all(task.get("device_name") for task in job.tasks):
+            yield f"a task of batch {job.job_id} names no device, so it may be the latest of any"
         if job.all_listed and len(job.tasks) < job.total:
             yield f"batch {job.job_id} has {job.total} tasks, and {len(job.tasks)} were read"
         if sum(job.counts.values()) > job.total:

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from ...module_utils._queries.devices import DeviceKey
 from ...module_utils._queries.jobs import TaskFacts
@@ -44,19 +44,29 @@ def by_last_stage(
     by_job: Mapping[str, Mapping[Identity, Device]], relations: Iterable[Relation]
 ) -> dict[str, dict[Identity, Device]]:
     """The same devices, each by the later of two stages of a chain where it is in both."""
-    stages: dict[str, list[str]] = {}
+    stages: dict[str, list[JobSnapshot]] = {}
     for relation in relations:
         if relation.is_chain:
-            stages.setdefault(relation.earlier.job_id, []).append(relation.later.job_id)
+            stages.setdefault(relation.earlier.job_id, []).append(relation.later)
     decided: dict[str, dict[Identity, Device]] = {}
 
     def decide(job_id: str) -> dict[Identity, Device]:
         if job_id not in decided:
-            later = rollout_devices([decide(after) for after in stages.get(job_id, ())])
-            decided[job_id] = {identity: later.get(identity, device) for identity, device in by_job[job_id].items()}
+            after = stages.get(job_id, ())
+            later = rollout_devices([decide(job.job_id) for job in after])
+            decided[job_id] = {
+                identity: _last_stage(device, later.get(identity, device), {job.target for job in after})
+                for identity, device in by_job[job_id].items()
+            }
         return decided[job_id]
 
     return {job_id: decide(job_id) for job_id in by_job}
+
+
+def _last_stage(earlier: Device, later: Device, targets: Container[str | None]) -> Device:
+    """The later of two stages, unless it never came: then the earlier one counts too, lest its failure be hidden."""
+    never_came = (later.state == "canceled" or later.class_name == "vanished") and earlier.version not in targets
+    return worst_device((earlier, later)) if never_came else later
 
 
 def rollout_devices(batches: Iterable[Mapping[Identity, Device]]) -> dict[Identity, Device]:

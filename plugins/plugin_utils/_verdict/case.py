@@ -124,11 +124,14 @@ def confirm_verdict(case: Case, verdict: VerdictName, *reasons: Reason) -> Outco
 
 
 def _not_confirmed(case: Case, verdict: VerdictName, *reasons: Reason, **kept: Any) -> Outcome:
-    if verdict == INCONCLUSIVE:
+    if verdict != INCONCLUSIVE:
+        return pending_outcome(case, *reasons, **kept)
+    if not case.deadline_passed or kept["candidate_count"]:
         return Outcome(INCONCLUSIVE, case.deadline_passed, reasons[1:], **kept)
+    reasons = reasons[1:]  # no poll shows it: it only follows from what an earlier one has seen
     return pending_outcome(case, *reasons, **kept)
 
 
 def soaking_reason(case: Case, since: float) -> Reason:
-    healthy, left = case.snapshot.now - since, max(0.0, since + case.policy.soak - case.snapshot.now)
+    healthy, left = case.snapshot.now - since, since + case.policy.soak - case.snapshot.now
     return Reason("soaking", f"healthy for {format_duration(healthy)}; soaking for another {format_duration(left)}")

@@ -27,16 +27,17 @@ CLOCK_RESOLUTION = 2.0
 class History(NamedTuple):
     """What earlier polls have learned; times are in seconds since 1970 by the machine of the run.
 
-    ``last_poll`` is when the last of them ended, and ``service_time`` the same by the service's clock. ``errors`` and
-    ``incomplete`` count consecutive polls. ``candidate`` is the verdict that waits for confirmation, seen in
-    ``candidate_count`` consecutive polls since ``candidate_since``. ``max_totals`` are the most tasks that each batch
-    ever had, and ``last_growth`` is when one last had more. For ``task_changes``, ``tasks`` and ``on_target`` see
-    :class:`Memory`.
+    ``last_poll`` is when the last of them ended; ``service_time`` is the same by the service's clock, and
+    ``service_started`` is ``started`` by it. ``errors`` and ``incomplete`` count consecutive polls. ``candidate`` is
+    the verdict that waits for confirmation, seen in ``candidate_count`` consecutive polls since ``candidate_since``.
+    ``max_totals`` are the most tasks that each batch ever had, and ``last_growth`` is when one last had more. For
+    ``task_changes``, ``tasks`` and ``on_target`` see :class:`Memory`.
     """
 
     started: float
     last_poll: float = 0.0
     service_time: float | None = None
+    service_started: float | None = None
     job_ids: Sequence[str] = ()
     polls: int = 0
     errors: int = 0
@@ -149,7 +150,7 @@ def _is_task_change(value: Any) -> bool:
 _SHAPES: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("started", "last_poll", "candidate_since", "last_growth"), _is_time),
     **dict.fromkeys(("polls", "errors", "incomplete", "candidate_count"), _is_counter),
-    "service_time": lambda value: value is None or _is_time(value),
+    **dict.fromkeys(("service_time", "service_started"), lambda value: value is None or _is_time(value)),
     "candidate": lambda value: isinstance(value, str),
     "job_ids": lambda value: isinstance(value, list) and all(isinstance(job_id, str) for job_id in value),
     "max_totals": _is_number_map,
@@ -181,14 +182,45 @@ def gap_since(history: Mapping[str, Any], now: float, service_now: float | None)
     return float(max(0.0, gap))
 
 
+def service_time_at(snapshot: Snapshot, history: History) -> float | None:
+    """The service's time of this poll; where it is not told, that of the last poll and what has passed since then."""
+    if snapshot.service_now is not None or history.service_time is None:
+        return snapshot.service_now
+    return history.service_time + max(0.0, snapshot.now - history.last_poll)
+
+
+def anchor_start(history: Mapping[str, Any], now: float, service_now: float | None) -> dict[str, Any]:
+    """The history with its start where the service's clock says it was, in favour of later.
+
+    Each run counts the pause before it in favour of less. Many of them must not put off the deadline.
+    """
+    started, began = history["started"], history["service_started"]
+    if began is None or service_now is None:
+        return dict(history)
+    anchored = max(0.0, min(started, now - (service_now - began - CLOCK_RESOLUTION)))
+    growth = anchored if history["last_growth"] == started else history["last_growth"]
+    return {**history, "started": anchored, "last_growth": growth}
+
+
+def service_start_of(snapshot: Snapshot, history: History) -> float | None:
+    """When the rollout's time began by the service's clock, as soon as that is known."""
+    if history.service_started is not None or snapshot.service_now is None:
+        return history.service_started
+    return max(0.0, snapshot.service_now - (snapshot.now - history.started))
+
+
 def move_history(history: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     """The history with all times of this machine later by ``seconds``."""
+
+    def moved(moment: float) -> float:
+        return max(0.0, moment + seconds)
+
     times = ("started", "last_poll", "candidate_since", "last_growth")
     return {
         **history,
-        **{name: max(0.0, history[name] + seconds) for name in times},
-        "task_changes": {task: [state, since + seconds] for task, (state, since) in history["task_changes"].items()},
-        "on_target": {proof: moment + seconds for proof, moment in history["on_target"].items()},
+        **{name: moved(history[name]) for name in times},
+        "task_changes": {task: [state, moved(since)] for task, (state, since) in history["task_changes"].items()},
+        "on_target": {proof: moved(moment) for proof, moment in history["on_target"].items()},
     }
 
 
@@ -220,18 +252,23 @@ def update_history(snapshot: Snapshot, history: History, problems: Sequence[str]
         max_totals[job.job_id] = max(job.total, max_totals.get(job.job_id, 0))
     grows = max_totals != history.max_totals
     # A list that is incomplete because the batch grows will be complete once it has grown.
-    still_grows = bool(grows and history.max_totals)
+    still_grows = any(_seen(job.counts) > _seen(history.counts.get(job.job_id, job.counts)) for job in snapshot.jobs)
     incomplete = history.incomplete + (not still_grows) if problems else 0
     return history._replace(
         job_ids=[job.job_id for job in snapshot.jobs],
         polls=history.polls + 1,
         errors=0,
         incomplete=incomplete,
-        max_totals=max_totals,
+        max_totals=history.max_totals if problems else max_totals,  # a wrong total must not be missed for ever
         last_growth=snapshot.now if grows else history.last_growth,
         counts={job.job_id: dict(job.counts) for job in snapshot.jobs},
         tasks=history.tasks if problems else remember_tasks(snapshot.jobs, history.tasks),
     )
+
+
+def _seen(counts: Mapping[str, int]) -> int:
+    """How many tasks were seen, whatever total was announced."""
+    return sum(counts.values())
 
 
 def remember_tasks(jobs: Sequence[JobSnapshot], known: Mapping[str, Kept]) -> dict[str, Kept]:

@@ -73,15 +73,15 @@ def rule_unclear_devices(case: Case) -> Outcome | None:
     """An expected device must be of one product, and a batch must be for that."""
     ambiguous = ambiguous_devices(case.snapshot.jobs, case.policy)
     if ambiguous:
-        message = (
+        several = (
             f"{_names_of(ambiguous)} may be in several of the products that the batches are for; give each entry of"
             " expected_devices as product_key and device_name"
         )
-        return Outcome(INCONCLUSIVE, True, (Reason("ambiguous_device", message, len(ambiguous)),))
+        return Outcome(INCONCLUSIVE, True, (Reason("ambiguous_device", several, len(ambiguous)),))
     foreign = foreign_devices(case.snapshot.jobs, case.policy)
     if foreign:
-        message = f"no batch is for the product of {_names_of(foreign)}; check job_ids and expected_devices"
-        return Outcome(INCONCLUSIVE, True, (Reason("unknown_product", message, len(foreign)),))
+        none = f"no batch is for the product of {_names_of(foreign)}; check job_ids and expected_devices"
+        return Outcome(INCONCLUSIVE, True, (Reason("unknown_product", none, len(foreign)),))
     return None
 
 
@@ -90,12 +90,8 @@ def _name_of(device: ExpectedDevice) -> str:
 
 
 def _names_of(devices: Sequence[ExpectedDevice]) -> str:
-    names = [
-        f"{device.device_name} ({device.product_key})" if device.product_key else device.device_name
-        for device in devices
-    ]
-    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return f"{', '.join(name[:100] for name in names[:MAX_NAMES])}{more}"
+    names = ", ".join(_name_of(device)[:100] for device in devices[:MAX_NAMES])
+    return f"{names} and {len(devices) - MAX_NAMES} more" if len(devices) > MAX_NAMES else names
 
 
 def rule_conflicting_batches(case: Case) -> Outcome | None:

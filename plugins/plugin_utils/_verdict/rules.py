@@ -9,10 +9,11 @@ A verdict of ``passed`` or ``failed`` must be confirmed by consecutive polls.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Callable, Optional
 
 from ...module_utils._api.operations import QUERY_OTA_FIRMWARE
-from .._rollout.devices import module_of
+from .._rollout.devices import Device, module_of
 from .._rollout.policy import MAX_DEVICES
 from .._rollout.snapshot import JobSnapshot
 from .._rollout.state import keeps_bounds
@@ -60,13 +61,11 @@ def rule_nothing_to_judge(case: Case) -> Outcome | None:
     if not case.snapshot.jobs and not case.snapshot.fresh:
         return pending_outcome(case, Reason("starting", "no poll has completed yet"))
     if case.in_start_grace:
-        so_far = "all tasks so far were canceled" if case.rollout.canceled else "there is no task yet"
-        return pending_outcome(case, Reason("starting", so_far))
+        return pending_outcome(case, Reason("starting", _nothing_sentence(case, " so far") or "there is no task yet"))
     named = case.policy.expected_devices is not None or case.policy.min_devices is not None
     had_tasks = any(case.rollout.by_status.values()) or case.rollout.ignored
     if not case.policy.allow_empty or named or case.canceled or had_tasks:
-        message = "all tasks were canceled" if case.rollout.canceled else "there is no task"
-        message = "all devices have vanished" if case.rollout.ignored else message
+        message = _nothing_sentence(case) or "there is no task"
         return confirm_verdict(
             case, INCONCLUSIVE, Reason("nothing_to_judge", f"{message}, so there is nothing to judge")
         )
@@ -75,6 +74,13 @@ def rule_nothing_to_judge(case: Case) -> Outcome | None:
             case, PASSED, Reason("proved", "there is no task, which allow_empty permits, and the rollout is finished")
         )
     return pending_outcome(case, Reason("starting", "there is no task, and the rollout is not finished"))
+
+
+def _nothing_sentence(case: Case, so_far: str = "") -> str | None:
+    """Why no device counts although there were some."""
+    if case.rollout.ignored:
+        return f"all devices{so_far} {'were canceled or ' if case.rollout.canceled else ''}have vanished"
+    return f"all tasks{so_far} were canceled" if case.rollout.canceled else None
 
 
 def rule_too_many_failures(case: Case) -> Outcome | None:
@@ -135,25 +141,34 @@ def _confirm_failed(case: Case, code: str, message: str) -> Outcome:
 def rule_unbegun_batch(case: Case) -> Outcome | None:
     """Each batch must have begun and be accounted for, whatever the others say."""
     unbegun = case.unbegun_jobs
+    if case.rollout.unproved_expected and any(job.finished for job in unbegun):
+        return _need_evidence(case, "versions")  # a device that is on the new version already gets no task
     waiting = [job for job in unbegun if case.may_still_begin(job)]
     if waiting:
         return pending_outcome(case, Reason("not_started", _unbegun_sentence(waiting[0], case)))
     for job in unbegun:
-        sentence = _unbegun_sentence(job, case)
         if not case.policy.allow_empty or job.canceled:
-            code = "not_started" if job.planned else "empty_batch"
-            remedy = "check the batch, or leave it out" if job.planned else "check its targets, or set allow_empty"
-            return confirm_verdict(case, INCONCLUSIVE, Reason(code, f"{sentence}; {remedy}"))
+            return confirm_verdict(case, INCONCLUSIVE, _unbegun_reason(job, case))
         if not job.finished:
-            return pending_outcome(case, Reason("not_started", sentence))
+            return pending_outcome(case, Reason("not_started", _unbegun_sentence(job, case)))
     return None
 
 
+def _unbegun_reason(job: JobSnapshot, case: Case) -> Reason:
+    if job.planned:
+        return Reason("not_started", f"{_planned_sentence(job, case)}; check the batch, or leave it out")
+    return Reason("empty_batch", f"batch {job.job_id} has no task; check its targets, or set allow_empty")
+
+
 def _unbegun_sentence(job: JobSnapshot, case: Case) -> str:
+    return _planned_sentence(job, case) if job.planned else f"batch {job.job_id} has no task"
+
+
+def _planned_sentence(job: JobSnapshot, case: Case) -> str:
     scheduled = case.snapshot.job_time(job, "utc_schedule_time")
-    if job.planned and scheduled is not None:
-        return f"batch {job.job_id} has not begun; it is scheduled for {format_time(scheduled)}"
-    return f"batch {job.job_id} has not begun" if job.planned else f"batch {job.job_id} has no task"
+    if scheduled is None:
+        return f"batch {job.job_id} has not begun"
+    return f"batch {job.job_id} has not begun; it is scheduled for {format_time(scheduled)}"
 
 
 def rule_passed(case: Case) -> Outcome | None:
@@ -206,21 +221,25 @@ def _need_evidence(case: Case, needs: Evidence) -> Outcome:
 
 def rule_unknown_module(case: Case) -> Outcome | None:
     """Nothing proves devices whose modules differ while nobody says which of them a batch is for."""
-    unknown = [job.job_id for job in case.snapshot.jobs if module_of(job, case.policy) is None]
-    known = case.snapshot.versions or {}
-    unclear = [
-        device
-        for device in case.rollout.devices_in("pending")
-        if device.class_name == "unproved" and device.key in known and known[device.key].failure is None
-    ]
-    if not unknown or not case.finished or not unclear or case.rollout.pending > len(unclear):
+    unknown = [job for job in case.snapshot.jobs if module_of(job, case.policy) is None]
+    unclear = [device for device in case.rollout.devices_in("pending") if _is_unclear(device, unknown, case)]
+    if not case.finished or not unclear or case.rollout.pending > len(unclear):
         return None
     message = (
-        f"the module of batch {', '.join(unknown[:MAX_NAMES])} is not known, so the versions of"
+        f"the module of batch {', '.join(job.job_id for job in unknown[:MAX_NAMES])} is not known, so the versions of"
         f" {count_things(len(unclear), 'device')} prove nothing; allow {QUERY_OTA_FIRMWARE.action} for this access key,"
         " or name the module in versions.module_name"
     )
     return confirm_verdict(case, INCONCLUSIVE, Reason("unknown_module", message, len(unclear), device_names(unclear)))
+
+
+def _is_unclear(device: Device, unknown: Sequence[JobSnapshot], case: Case) -> bool:
+    """Whether a device reports versions, and would be proved or not if the module of its batch were known."""
+    report = (case.snapshot.versions or {}).get(device.key)
+    if device.class_name != "unproved" or report is None or not any(report.versions.values()):
+        return False
+    of_product = [job.job_id for job in unknown if job.product_key in ("", device.key[0])]
+    return device.job_id in of_product or (device.job_id is None and bool(of_product))
 
 
 def rule_vanished(case: Case) -> Outcome | None:
@@ -253,12 +272,10 @@ def rule_pending(case: Case) -> Outcome:
         if waiting:
             why = next((f": {device.detail}" for device in waiting if device.detail), "")
             message = f"{count_things(len(waiting), 'device')} {what}{why[:300]}"
-            return pending_outcome(
-                case, Reason(_WAITING_CODES.get(name, "unproved"), message, len(waiting), device_names(waiting))
-            )
+            return pending_outcome(case, Reason(_WAITING_CODES[name], message, len(waiting), device_names(waiting)))
     if rollout.pending:
-        message = f"{share_of(rollout.pending, rollout)} pending{class_counts(rollout, 'pending')}"
-        return pending_outcome(case, Reason("unfinished", message, rollout.pending, device_names(unfinished)))
+        late = f"{share_of(rollout.pending, rollout)} pending{class_counts(rollout, 'pending')}"
+        return pending_outcome(case, Reason("unfinished", late, rollout.pending, device_names(unfinished)))
     if case.finished:
         quiet = format_duration(case.policy.start_grace)
         return pending_outcome(
@@ -269,7 +286,12 @@ def rule_pending(case: Case) -> Outcome:
     )
 
 
-_WAITING_CODES = {"awaiting_version": "awaiting_version", "vanished": "vanished"}
+_WAITING_CODES = {
+    "unproved": "unproved",
+    "awaiting_version": "awaiting_version",
+    "no_task": "unproved",
+    "vanished": "vanished",
+}
 
 
 Rule = Callable[[Case], Optional[Outcome]]

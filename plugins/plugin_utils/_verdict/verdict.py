@@ -17,7 +17,15 @@ from .._rollout.snapshot import Snapshot, snapshot_problems
 from .._rollout.state import RolloutState, assess
 from .._rollout.tasks import missing_tasks, proofs
 from .case import Case, Evidence, VerdictName
-from .history import History, load_history, no_more_tasks, shorten_history, update_history
+from .history import (
+    History,
+    load_history,
+    no_more_tasks,
+    service_start_of,
+    service_time_at,
+    shorten_history,
+    update_history,
+)
 from .rules import RULES
 from .wording import Reason, count_things, failure_texts, printable
 
@@ -88,9 +96,10 @@ def judge(snapshot: Snapshot, policy: Policy, previous: Mapping[str, Any] | None
     outcome = next(outcome for outcome in (rule(case) for rule in RULES) if outcome)
     after = history._replace(
         last_poll=max(history.last_poll, snapshot.now),
-        service_time=history.service_time if snapshot.service_now is None else snapshot.service_now,
+        service_time=service_time_at(snapshot, history),
+        service_started=service_start_of(snapshot, history),
         task_changes=task_changes(snapshot, history.task_changes),
-        on_target={**history.on_target, **proofs(snapshot, policy)},
+        on_target={**history.on_target, **(proofs(snapshot, policy) if snapshot.fresh else {})},
         candidate=outcome.candidate,
         candidate_count=outcome.candidate_count,
         candidate_since=outcome.candidate_since if outcome.candidate else snapshot.now,

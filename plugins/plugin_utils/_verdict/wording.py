@@ -52,10 +52,14 @@ def failures_sentence(rollout: RolloutState, policy: Policy, allowed: int) -> st
     share = f"{100 * rollout.failed / rollout.executed:.1f} %, " if by_percent else ""
     classes = ", ".join(class_parts(rollout, "failed"))
     details = f" ({share}{classes})" if classes else ""
-    limit = f"at most {percent:g} %" if by_percent and percent else f"at most {allowed}" if allowed else "none"
-    option = "max_failed_percent" if by_percent else "max_failed"
+    if by_percent:
+        limit = (
+            f"at most {percent:g} % may fail (max_failed_percent)" if percent else "none may fail (max_failed_percent)"
+        )
+    else:
+        limit = f"at most {allowed} may fail (max_failed)" if allowed else "none may fail (max_failed)"
     finished = count_things(rollout.executed, "finished device")
-    return f"{rollout.failed} of {finished} failed{details}{texts_sentence(rollout)}; {limit} may fail ({option})"
+    return f"{rollout.failed} of {finished} failed{details}{texts_sentence(rollout)}; {limit}"
 
 
 def deadline_sentence(rollout: RolloutState, policy: Policy) -> str:

@@ -32,6 +32,8 @@ description:
     soak and idle times start anew.
   - It ends after the event whose verdict is RV(verdict.final). ansible-rulebook shuts down with the first source that
     ends, see O(stay).
+  - The lines that a gate shows are in the log of ansible-rulebook, including those that are
+    RV(iotfleet.ota.ota_rollout_gate#module:notes) of the module. Events do not have these notes.
   - An invalid option ends it at once with one sentence, and ends ansible-rulebook with an error. What goes wrong later
     is an event. If the service rejects the key, the verdict is V(inconclusive) and final.
   - Pass the access key in the environment or in a profile of the vendor's tools, because ansible-rulebook shows its own
@@ -212,7 +214,7 @@ verdict:
         message:
           description: The reason as a sentence, without a full stop.
           type: str
-          sample: 3 of 12 devices failed (2 download, 1 timeout); at most 1 may fail
+          sample: 3 of 12 finished devices failed (2 download, 1 timeout); at most 1 may fail (max_failed)
         count:
           description: Number of devices that it is about; V(null) if it is not about devices.
           type: int
@@ -225,7 +227,9 @@ verdict:
     counts:
       description: The devices that count by their state, as in RV(iotfleet.ota.ota_rollout_gate#module:counts).
       type: dict
-      sample: {"total": 12, "succeeded": 9, "verified": 0, "failed": 3, "pending": 0, "executed": 12, "canceled": 0}
+      sample:
+        {"total": 12, "succeeded": 9, "verified": 0, "failed": 3, "pending": 0, "executed": 12,
+         "canceled": 0, "ignored": 0}
     by_class:
       description: The devices by class, as in RV(iotfleet.ota.ota_rollout_gate#module:by_class).
       type: dict
@@ -233,7 +237,7 @@ verdict:
     msg:
       description: The verdict in one sentence, with the names of some failed and late devices.
       type: str
-      sample: "batch 183415776190000002: failed: 1 of 5 devices failed (1 verify); none may fail; 7 min of 60 min."
+      sample: "batch 1: failed: 1 of 5 finished devices failed (1 verify); none may fail (max_failed); 7 min of 60 min."
     failure:
       description:
         - Why the last poll failed, as in RV(iotfleet.ota.ota_job_info#module:failure); V(null) if it did not fail.

@@ -40,11 +40,13 @@ def ask(monkeypatch):
 
 
 def documented(module):
-    """The documented results of ``module``; seven modules refer to one for the keys of a failure."""
-    results = yaml.safe_load(module.RETURN)
+    """The documented results of ``module``; seven modules refer to one for the keys of a failure, one for a batch's."""
+    results, referred = yaml.safe_load(module.RETURN), yaml.safe_load(ota_job_info.RETURN)
     if module is not ota_job_info:
         assert "RV(iotfleet.ota.ota_job_info#module:failure)" in str(results["failure"]["description"])
-        results["failure"]["contains"] = yaml.safe_load(ota_job_info.RETURN)["failure"]["contains"]
+        results["failure"]["contains"] = referred["failure"]["contains"]
+    if "RV(iotfleet.ota.ota_job_info#module:jobs)" in str(results.get("jobs")):
+        results["jobs"]["contains"] = {**referred["jobs"]["contains"], **results["jobs"]["contains"]}
     return results
 
 

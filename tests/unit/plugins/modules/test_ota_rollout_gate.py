@@ -51,9 +51,11 @@ def hold_option(documented, taken):
         (["d-1", "d-2"], {"min_devices": 2}),
         (["d-1", {"name": "d-2", "course": "fails"}], {}),
         (["d-1"], {"expected_devices": ["d-1", "d-3"], "wait_timeout": 60}),
+        (["d-1"], {"expected_devices": [{"product_key": "k1", "device_name": "d-1"}]}),
+        ([{"name": "d-1", "course": "busy"}, {"name": "d-2", "course": "offline"}], {"max_failed": 1}),
         ([], {}),
     ],
-    ids=["pending", "passed", "failed", "without a task", "empty"],
+    ids=["pending", "passed", "failed", "without a task", "of a product", "late", "empty"],
 )
 def test_the_result_is_what_is_documented(devices, options):
     result = Rollout(batch(*devices)).gate("1", wait_interval=5, **options)

@@ -90,9 +90,9 @@ def test_secrets_of_the_credentials_are_masked(monkeypatch):
 
 def test_service_has_a_scope():
     service = connection.read_service(options_with(iot_instance_id="iot-1"))
-    assert service.scope("ble") == "alibaba https://iot.example.com/ iot-1 ble"
+    assert service.scope() == "alibaba https://iot.example.com/ iot-1"
     tuya = connection.read_service(options_with(platform="tuya"))
-    assert tuya.scope("default") == "tuya https://iot.example.com/ - default"
+    assert tuya.scope() == "tuya https://iot.example.com/ -"
 
 
 def test_service_is_read_from_the_options():

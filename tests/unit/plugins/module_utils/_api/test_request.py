@@ -103,14 +103,14 @@ def test_omits_version(service, omits):
 @pytest.mark.parametrize(
     ("instance", "scope"),
     [
-        (None, "alibaba https://iot.example.com/ - default"),
-        ("", "alibaba https://iot.example.com/ - default"),
-        ("iot-1", "alibaba https://iot.example.com/ iot-1 default"),
+        (None, "alibaba https://iot.example.com/ -"),
+        ("", "alibaba https://iot.example.com/ -"),
+        ("iot-1", "alibaba https://iot.example.com/ iot-1"),
     ],
 )
-def test_scope_names_service_instance_and_module(instance, scope):
+def test_scope_names_service_and_instance(instance, scope):
     service = ServiceConfig(PLATFORMS["alibaba"], "https://iot.example.com/", iot_instance_id=instance)
-    assert service.scope("default") == scope
+    assert service.scope() == scope
 
 
 def test_list_is_in_the_query():

@@ -13,6 +13,7 @@ from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 
 FIVE = {"prefix": "d-", "count": 5, "jitter": 0}
 OFFLINE = {"name": "d-3", "course": "offline"}
+COUNTS = ("total", "succeeded", "verified", "failed", "pending", "executed", "canceled", "ignored")
 KNOWN = {"min_devices": 5, "wait_interval": 2}
 
 
@@ -77,7 +78,16 @@ def test_an_event_says_all_that_is_known():
         "final": False,
         "reason": "unfinished",
         "reasons": [reason],
-        "counts": {"total": 1, "succeeded": 0, "verified": 0, "failed": 0, "pending": 1, "executed": 0, "canceled": 0},
+        "counts": {
+            "total": 1,
+            "succeeded": 0,
+            "verified": 0,
+            "failed": 0,
+            "pending": 1,
+            "executed": 0,
+            "canceled": 0,
+            "ignored": 0,
+        },
         "by_class": {"failed": {}, "pending": {"offline": 1}},
         "msg": "batch 1: pending: 1 of 1 device pending (1 offline); 0 s of 60 min; waiting (offline): 客厅.",
         "failure": None,

@@ -43,6 +43,7 @@ def test_a_rollout_that_passes_is_reported_as_it_happens():
         "pending": 0,
         "executed": 5,
         "canceled": 0,
+        "ignored": 0,
     }
     assert [device["version"] for device in result["devices"]] == ["2.0"] * 5
     assert [poll["seconds"] for poll in result["timeline"]] == [0.0, 8.0, 10.0]
@@ -52,8 +53,9 @@ def test_a_rollout_that_passes_is_reported_as_it_happens():
 def test_versions_are_read_only_when_all_else_is_fine():
     rollout = Rollout(batch(FIVE))
     rollout.gate("1", wait_interval=2, **KNOWN)
-    assert rollout.actions[:10] == ["QueryOTAJob", "ListOTATaskByJob"] * 4 + ["QueryOTAJob", "ListOTATaskByJob"]
-    assert Counter(rollout.actions)["ListOTAModuleVersionsByDevice"] == 2 * 5
+    poll = ["QueryOTAJob", "ListOTATaskByJob"]
+    assert rollout.actions[:11] == [*poll, "QueryOTAFirmware", *poll * 4]
+    assert Counter(rollout.actions[11:]) == {"ListOTAModuleVersionsByDevice": 2 * 5, **dict.fromkeys(poll, 1)}
 
 
 def test_failures_end_the_wait_at_once_and_are_named():
@@ -61,7 +63,8 @@ def test_failures_end_the_wait_at_once_and_are_named():
     result = rollout.gate("1", wait_interval=2, max_failed=0)
     assert (result["verdict"], result["elapsed_seconds"]) == ("failed", 10.0)
     assert rollout.lines[-2:] == [
-        "batch 1: failed: 1 of 5 finished devices failed (1 download); none may fail; 10 s of 60 min",
+        'batch 1: failed: 1 of 5 finished devices failed (1 download): "-2: download failed" \N{MULTIPLICATION SIGN} 1;'
+        " none may fail (max_failed); 10 s of 60 min",
         "batch 1: failed (download): 客厅 *; waiting (offline): d-3",
     ]
     (failure,) = result["failed_devices"]
@@ -95,7 +98,7 @@ def test_success_on_the_old_version_is_failure():
     result = Rollout(world).gate("1", wait_interval=2, **KNOWN)
     assert (result["verdict"], result["by_class"]["failed"]) == ("failed", {"wrong_version": 1})
     assert result["failed_devices"][0]["version"] == "2.0-wrong"
-    blind = Rollout(world).gate("1", wait_interval=2, verify_versions=False, **KNOWN)
+    blind = Rollout(world).gate("1", wait_interval=2, versions={"verify": False}, **KNOWN)
     assert blind["verdict"] == "passed"
 
 
@@ -104,13 +107,14 @@ def test_the_soak_finds_a_device_that_falls_back():
     assert Rollout(world).gate("1", wait_interval=2, **KNOWN)["verdict"] == "passed"
     rollout = Rollout(world)
     soaked = rollout.gate("1", wait_interval=5, soak=90, **KNOWN)
-    assert (soaked["verdict"], soaked["by_class"]["failed"]) == ("failed", {"wrong_version": 1})
+    assert (soaked["verdict"], soaked["by_class"]["failed"]) == ("failed", {"fell_back": 1})
+    assert soaked["failed_devices"][0]["detail"] == "reported 2.0 at 2024-11-19T09:47:58Z, and reports 1.0 now"
     assert Counter(rollout.actions)["ListOTAModuleVersionsByDevice"] == 4 * 5  # two to confirm either, none between
 
 
 def test_devices_that_are_on_the_version_already_count_by_name():
     world = batch({"name": "d-1", "jitter": 0}, {"name": "d-2", "course": "already_on_target"})
-    result = Rollout(world).gate("1", wait_interval=2, expected_devices=["d-1", "d-2"], verify_versions=False)
+    result = Rollout(world).gate("1", wait_interval=2, expected_devices=["d-1", "d-2"], versions={"verify": False})
     assert (result["verdict"], result["counts"]["total"]) == ("passed", 2)
     assert [device["class"] for device in result["devices"]] == [None, "already_on_target"]
 
@@ -228,7 +232,7 @@ def test_a_short_time_is_warned_of():
     ]
     assert rollout.lines[0] == (
         "batch 1: the rollout must be settled by 2024-11-19T09:49:43Z; batch 1: rate limit 1 device a minute,"
-        " last device notified at 2024-11-19T09:52:43Z, per-device time-out 10 min, 2 retries after 5 min;"
+        " last device notified at 2024-11-19T09:52:42Z, per-device time-out 10 min, 2 retries after 5 min;"
         " start grace 2 min"
     )
     rollout = Rollout(batch(FIVE, **limits))
@@ -242,12 +246,12 @@ def test_a_short_time_is_warned_of():
 def test_a_large_batch_is_counted_with_nine_requests():
     rollout = Rollout(batch({"prefix": "d-", "count": 1000, "course": "offline"}))
     result = rollout.gate("1", wait=False)
-    assert Counter(rollout.actions) == {"QueryOTAJob": 1, "ListOTATaskByJob": 8}
+    assert Counter(rollout.actions) == {"QueryOTAJob": 1, "ListOTATaskByJob": 8, "QueryOTAFirmware": 1}
     assert (result["verdict"], result["counts"]["total"], result["devices"]) == ("pending", 1000, [])
     assert len(result["pending_devices"]) == 100
     small = Rollout(batch({"prefix": "d-", "count": 700, "course": "offline"}))
     assert len(small.gate("1", wait=False)["devices"]) == 700
-    assert len(small.actions) == 9
+    assert Counter(small.actions) == Counter(rollout.actions)
 
 
 def test_a_large_batch_is_listed_for_its_proof():
@@ -258,8 +262,9 @@ def test_a_large_batch_is_listed_for_its_proof():
         "all tasks succeeded; reading the versions of 1000 devices, about 1 min 40 s" in line for line in rollout.lines
     )
     blind = Rollout(batch({"prefix": "d-", "count": 1000, "jitter": 0}))
-    assert blind.gate("1", wait_interval=4, min_devices=1000, verify_versions=False)["verdict"] == "passed"
-    assert len(blind.actions) == 9 * 4
+    assert blind.gate("1", wait_interval=4, min_devices=1000, versions={"verify": False})["verdict"] == "passed"
+    lists = 2 * 10  # numbers alone settle nothing that can be listed
+    assert Counter(blind.actions) == {"QueryOTAJob": 4, "ListOTATaskByJob": 4 * 8 + lists}
 
 
 def test_a_total_that_does_not_follow_the_state_is_not_believed(monkeypatch):
@@ -303,13 +308,301 @@ def test_polls_of_scheduled_runs_continue():
         rollout.clock.elapsed += 3600
     assert [result["verdict"] for result in results] == ["pending", "pending", "passed"]
     assert [result["reasons"][0]["code"] for result in results] == ["unfinished", "confirming", "proved"]
-    assert len({result["started"] for result in results}) == 1
-    assert results[-1]["pending_devices"][0]["idle_seconds"] == pytest.approx(7200)
-    assert [poll["seconds"] for poll in results[-1]["timeline"]] == pytest.approx([0.0, 0.0, 3600.0, 3600.0, 7200.0])
+    assert [result["started"][-3:] for result in results] == ["43Z", "45Z", "45Z"]  # two seconds less, once
+    assert results[-1]["pending_devices"][0]["idle_seconds"] == pytest.approx(7200, abs=4)
+    seconds = [poll["seconds"] for poll in results[-1]["timeline"]]
+    assert seconds == pytest.approx([0.0, 0.0, 3598.0, 3598.0, 7198.0])
     late = rollout.gate("1", wait=False, wait_timeout=86400, history=results[0]["history"])
     rollout.clock.elapsed += 86400
     late = rollout.gate("1", wait=False, wait_timeout=86400, history=late["history"])
     assert (late["verdict"], late["final"]) == ("timed_out", True)
+
+
+# --- Modules ----------------------------------------------------------------------------------------------------------
+
+
+def denied(world, *actions):
+    """A service that denies its user some actions."""
+    key = {"id": "key", "secret": "secret", "denied_actions": list(actions)}
+    return Rollout({**world, "access_keys": [key]})
+
+
+def of_module(world, name):
+    world["firmwares"][0]["module_name"] = name
+    return world
+
+
+def test_devices_are_judged_by_the_module_of_their_batch():
+    result = Rollout(of_module(batch(FIVE), "mcu")).gate("1", **KNOWN)
+    assert (result["verdict"], result["jobs"][0]["module_name"], result["counts"]["verified"]) == ("passed", "mcu", 5)
+
+
+def test_a_batch_of_another_module_than_was_meant_fails_at_once():
+    rollout = Rollout(of_module(batch(FIVE), "mcu"))
+    result = rollout.gate("1", versions={"module_name": "ble"})
+    assert (result["verdict"], result["polls"], result["reasons"][0]["code"]) == ("failed", 1, "wrong_job")
+    assert result["reasons"][0]["message"] == 'batch 1 is for the module "mcu"; expected "ble"'
+
+
+def test_an_open_task_tells_the_module_where_the_package_must_not_be_read():
+    rollout = denied(of_module(batch(FIVE), "mcu"), "QueryOTAFirmware")
+    result = rollout.gate("1", wait_interval=2, **KNOWN)
+    assert rollout.actions[2:4] == ["QueryOTAFirmware", "ListOTAUnfinishedTaskByDevice"]
+    assert Counter(rollout.actions)["ListOTAUnfinishedTaskByDevice"] == 1
+    assert (result["verdict"], result["jobs"][0]["module_name"]) == ("passed", "mcu")
+    assert not any("not known" in note for note in result["notes"])
+
+
+ASKED = ("QueryOTAFirmware", "ListOTAUnfinishedTaskByDevice")
+
+
+def test_a_module_that_nobody_tells_is_noted():
+    rollout = denied(batch(FIVE), *ASKED)
+    result = rollout.gate("1", **KNOWN)
+    asked = Counter(rollout.actions)
+    assert [asked[action] for action in ASKED] == [1, 1]
+    assert (result["verdict"], result["jobs"][0]["module_name"]) == ("passed", None)
+    note = (
+        "the module of batch 1 is not known: a device counts only if all modules that it reports are on the new version"
+    )
+    assert result["notes"][-1] == note
+    assert rollout.lines[-1] == f"batch 1: {note}"
+
+
+def test_a_module_that_nobody_tells_is_the_one_that_is_expected():
+    result = denied(batch(FIVE), *ASKED).gate("1", versions={"module_name": "default"}, **KNOWN)
+    assert result["verdict"] == "passed"
+    assert result["notes"][-1] == "the module of batch 1 is not known: versions.module_name is taken for it"
+
+
+def test_a_package_that_fails_for_a_while_delays_nothing():
+    rollout = Rollout(batch(FIVE))
+    rollout.fault("http_error", action="QueryOTAFirmware", times=6)
+    result = rollout.gate("1", **KNOWN)
+    assert (result["verdict"], result["jobs"][0]["module_name"]) == ("passed", "default")
+
+
+def test_what_all_requests_would_meet_ends_the_poll_while_the_module_is_asked():
+    rollout = Rollout(batch(FIVE))
+    rollout.fault("business_error", action="QueryOTAFirmware", code="iot.Sre.IotInstanceNotFound")
+    result = rollout.gate("1")
+    assert (result["verdict"], result["reasons"][0]["code"]) == ("inconclusive", "api_error")
+
+
+# --- Devices that cannot be read --------------------------------------------------------------------------------------
+
+
+def odd_devices(rollout, monkeypatch, *names):
+    """Let the service refuse to tell the versions of some devices."""
+    client = rollout.client()
+    rows = client.rows
+
+    def read(operation, **arguments):
+        if operation.action == "ListOTAModuleVersionsByDevice" and arguments["device_name"] in names:
+            raise OtaError("it is odd", code="iot.device.Odd", hint="look it up", http_status=200)
+        return rows(operation, **arguments)
+
+    monkeypatch.setattr(client, "rows", read)
+    monkeypatch.setattr(rollout, "client", lambda: client)
+    return rollout
+
+
+def test_a_device_that_cannot_be_read_is_named_with_the_reason(monkeypatch):
+    rollout = odd_devices(Rollout(batch(FIVE)), monkeypatch, "d-2")
+    result = rollout.gate("1", wait_timeout=120, **KNOWN)
+    assert (result["verdict"], result["counts"]["verified"]) == ("timed_out", 4)
+    (device,) = result["pending_devices"]
+    assert (device["device_name"], device["class"]) == ("d-2", "unproved")
+    assert device["detail"] == "No request was sent: it is odd; look it up"
+
+
+def test_a_device_that_cannot_be_read_may_be_tolerated(monkeypatch):
+    rollout = odd_devices(Rollout(batch(FIVE)), monkeypatch, "d-1", "d-2", "d-3")
+    result = rollout.gate("1", max_pending=3, min_succeeded_percent=40, **KNOWN)
+    assert (result["verdict"], result["counts"]["verified"]) == ("passed", 2)
+
+
+def test_a_service_that_tells_no_version_is_at_fault_itself(monkeypatch):
+    rollout = odd_devices(Rollout(batch(FIVE)), monkeypatch, *(f"d-{number}" for number in range(1, 6)))
+    result = rollout.gate("1", max_pending=5, min_succeeded_percent=0, **KNOWN)
+    assert (result["verdict"], result["reasons"][0]["code"]) == ("inconclusive", "api_error")
+    assert result["failure"]["code"] == "iot.device.Odd"
+
+
+# --- Explanations -----------------------------------------------------------------------------------------------------
+
+
+def versions_of(devices):
+    return {device["device_name"]: device["version"] for device in devices}
+
+
+def test_failed_and_late_devices_are_returned_with_their_versions():
+    world = batch(FIVE, {"name": "d-2", "course": "fails"}, OFFLINE)
+    rollout = Rollout(world)
+    result = rollout.gate("1", wait_interval=2)
+    assert result["verdict"] == "failed"
+    assert versions_of(result["failed_devices"] + result["pending_devices"]) == {"d-2": "1.0", "d-3": "1.0"}
+    assert Counter(rollout.actions)["ListOTAModuleVersionsByDevice"] == 2
+
+
+def test_a_failed_device_on_the_new_version_is_told_and_has_failed():
+    world = batch(FIVE, {"name": "d-2", "course": "reports_wrong_version", "version": "2.0"})
+    result = Rollout(world).gate("1", wait_interval=2)
+    assert (result["verdict"], versions_of(result["failed_devices"])) == ("failed", {"d-2": "2.0"})
+    assert (result["counts"]["failed"], result["counts"]["verified"]) == (1, 0)
+
+
+def test_late_devices_are_returned_with_their_versions_after_the_deadline():
+    rollout = Rollout(batch(FIVE, OFFLINE, {"name": "d-4", "course": "busy"}))
+    result = rollout.gate("1", wait_timeout=300, max_failed=1)
+    assert (result["verdict"], result["elapsed_seconds"]) == ("timed_out", 300.0)
+    assert versions_of(result["pending_devices"] + result["failed_devices"]) == {"d-3": "1.0", "d-4": "1.0"}
+    assert result["failed_devices"][0]["busy_with"] == "19"
+    asked = Counter(rollout.actions)
+    assert (asked["ListOTAModuleVersionsByDevice"], asked["ListOTAUnfinishedTaskByDevice"]) == (2, 1)
+
+
+def test_no_late_device_is_read_as_long_as_there_is_time():
+    rollout = Rollout(batch(FIVE, OFFLINE))
+    polls = rollout.polls("1", wait_timeout=300)
+    while next(polls).seconds < 300 - 30 - 15:
+        pass
+    assert Counter(rollout.actions)["ListOTAModuleVersionsByDevice"] == 0
+
+
+def test_a_rollout_that_passes_is_not_explained():
+    rollout = Rollout(batch(FIVE, OFFLINE))
+    result = rollout.gate("1", max_pending=1)
+    assert (result["verdict"], versions_of(result["pending_devices"])) == ("passed", {"d-3": None})
+
+
+def test_an_error_needs_no_explanation():
+    rollout = Rollout(batch(OFFLINE))
+    polls = rollout.polls("1", wait_timeout=30, max_consecutive_errors=99)
+    next(polls)
+    rollout.fault("no_permission", action="QueryOTAJob")
+    *_others, last = polls
+    assert last.verdict.verdict == "inconclusive"
+    assert Counter(rollout.actions)["ListOTAModuleVersionsByDevice"] == 0
+
+
+def test_versions_that_cannot_be_read_leave_the_verdict_as_it_is():
+    rollout = Rollout(batch(FIVE, {"name": "d-2", "course": "fails"}))
+    rollout.fault("no_permission", action="ListOTAModuleVersionsByDevice")
+    result = rollout.gate("1", wait_interval=2)
+    assert (result["verdict"], versions_of(result["failed_devices"])) == ("failed", {"d-2": None})
+    assert "failure" not in result
+
+
+def ends_with(rollout, calls):
+    """Runs work until so many calls were made; the next is not answered in time."""
+    made = []
+
+    def run(work, timeout, meanwhile):
+        made.append(timeout)
+        if len(made) > calls:
+            rollout.clock.elapsed += timeout
+            raise TimeoutError
+        return work()
+
+    return run
+
+
+def test_an_explanation_that_takes_too_long_leaves_the_verdict_as_it_is():
+    rollout = Rollout(batch({"name": "d-1", "course": "fails"}))
+    result = rollout.gate("1", run=ends_with(rollout, 2), confirmations=1, wait_interval=60, wait_timeout=600)
+    assert (result["verdict"], result["elapsed_seconds"], versions_of(result["failed_devices"])) == (
+        "failed",
+        60.0,
+        {"d-1": None},
+    )
+    assert rollout.clock.elapsed == 600
+
+
+def test_late_devices_that_take_too_long_end_with_the_deadline():
+    rollout = Rollout(batch(OFFLINE))
+    result = rollout.gate("1", run=ends_with(rollout, 1), wait_interval=15, wait_timeout=1)
+    assert (result["verdict"], result["elapsed_seconds"], rollout.clock.elapsed) == ("timed_out", 1.0, 1.0)
+
+
+def test_a_poll_that_hangs_shows_the_versions_that_were_read_last():
+    world = batch({"name": "d-1", "course": "falls_back", "fell_back_after": 0, "jitter": 0})
+    rollout = Rollout(world)
+    limits = {"wait_interval": 30, "wait_timeout": 600, "versions": {"grace": 900}}
+    result = rollout.gate("1", run=ends_with(rollout, 3), min_devices=1, **limits)
+    assert (result["verdict"], result["elapsed_seconds"]) == ("timed_out", 600.0)
+    assert versions_of(result["pending_devices"]) == {"d-1": "1.0"}
+
+
+# --- Batches ----------------------------------------------------------------------------------------------------------
+
+
+def test_each_batch_is_returned_with_its_own_numbers():
+    world = batch(FIVE)
+    world["jobs"] += [{"job_id": "2", "firmware_id": "f1", "devices": [{"name": "x-1", "course": "fails"}]}]
+    result = Rollout(world).gate("1", "2", max_failed=1, min_devices=6)
+    assert result["verdict"] == "passed"
+    assert [(job["job_id"], job["module_name"]) for job in result["jobs"]] == [("1", "default"), ("2", "default")]
+    none = {"pending": 0, "canceled": 0}
+    assert [job["counts"] for job in result["jobs"]] == [
+        {"devices": 5, "succeeded": 5, "failed": 0, **none},
+        {"devices": 1, "succeeded": 0, "failed": 1, **none},
+    ]
+
+
+def test_texts_of_failures_are_returned():
+    devices = [{"name": f"d-{number}", "course": "fails", "desc": "sha256 mismatch"} for number in (1, 2)]
+    result = Rollout(batch(*devices)).gate("1")
+    assert result["failure_texts"] == [
+        {"class": "other", "text": "sha256 mismatch", "count": 2, "devices": ["d-1", "d-2"]}
+    ]
+
+
+def test_the_end_of_a_schedule_is_noted():
+    result = Rollout(batch(FIVE, scheduled_after=600, schedule_ends_after=7200)).gate("1", wait=False)
+    (clocks,) = (note for note in result["notes"] if note.startswith("batch 1: "))
+    assert clocks == "batch 1: starts at 2024-11-19T09:57:42Z, scheduled to end at 2024-11-19T11:47:42Z"
+
+
+# --- Clocks -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [-3600, -100, 100, 3600])
+def test_a_clock_that_is_set_meanwhile_shortens_no_grace(seconds):
+    rollout = Rollout(batch(FIVE))
+    polls = rollout.polls("1", wait_interval=10)
+    first = next(polls)
+    rollout.ahead += seconds
+    *_others, last = polls
+    assert (first.verdict.verdict, last.verdict.verdict, last.seconds) == ("pending", "passed", 130.0)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "note"),
+    [
+        pytest.param(61.9, "the clock of this machine is 1 min 1 s ahead of the service's", id="ahead"),
+        pytest.param(-120.5, "the clock of this machine is 2 min 1 s behind the service's", id="behind"),
+        pytest.param(60.0, None, id="by a minute"),
+        pytest.param(-59.5, None, id="back by a minute"),
+    ],
+)
+def test_a_clock_that_is_off_is_said_and_nothing_else_changes(ahead, note):
+    rollout, right = Rollout(batch(FIVE)), Rollout(batch(FIVE))
+    rollout.ahead = ahead
+    result, wanted = rollout.gate("1"), right.gate("1")
+    assert [note for note in result["notes"] if "clock" in note] == ([note] if note else [])
+    warning = f"{note}. The service's clock is used. Set this one, preferably by NTP."
+    assert rollout.warnings == ([warning] if note else [])
+    same = ("verdict", "elapsed_seconds", "polls", "counts", "timeline")
+    assert {name: result[name] for name in same} == {name: wanted[name] for name in same}
+
+
+def test_a_service_that_tells_no_time_is_taken_to_agree():
+    rollout = Rollout(batch(FIVE))
+    rollout.dated = False
+    result = rollout.gate("1")
+    assert (result["verdict"], result["elapsed_seconds"], rollout.warnings) == ("passed", 135.0, [])
+    assert result["history"]["service_time"] is None
 
 
 # --- Results ----------------------------------------------------------------------------------------------------------
@@ -334,14 +627,15 @@ def test_several_batches_are_judged_together():
     result = Rollout(world).gate("1", "2", wait_interval=2)
     assert (result["verdict"], result["counts"]["total"]) == ("failed", 2)
     assert [job["job_id"] for job in result["jobs"]] == ["1", "2"]
-    assert result["msg"].startswith("batches 1, 2: failed: 1 of 2 finished devices failed (1 upgrade); none may fail; ")
+    assert result["msg"].startswith("batches 1, 2: failed: 1 of 2 finished devices failed (1 upgrade): ")
 
 
 def test_an_unknown_job_is_waited_for_and_then_said():
     result = Rollout(batch(FIVE)).gate("7", wait_interval=30)
     assert (result["verdict"], result["reasons"][0]["code"]) == ("inconclusive", "unknown_job")
     assert 120 <= result["elapsed_seconds"] <= 200
-    assert result["jobs"] == [{"job_id": "7", "found": False, "finished": False}]
+    counts = {"devices": 0, "succeeded": 0, "failed": 0, "pending": 0, "canceled": 0}
+    assert result["jobs"] == [{"job_id": "7", "found": False, "finished": False, "module_name": None, "counts": counts}]
 
 
 def test_the_timeline_stays_short():

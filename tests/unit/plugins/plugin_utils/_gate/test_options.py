@@ -14,9 +14,10 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import 
     GateOptions,
     read_gate_options,
 )
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import ExpectedDevice, Policy
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import new_history
 
+NUMBER = "is the number 7, and YAML may have changed what was written; write it in quotes"
 HISTORY = {**new_history(1_772_359_200.0), "job_ids": ["1"]}
 
 
@@ -30,8 +31,7 @@ def read_by(spec, given):
 
 
 def test_defaults_are_those_of_the_policy():
-    scope = "alibaba https://iot.cn-shanghai.aliyuncs.com/ - default"
-    assert read() == GateOptions(job_ids=["1"], policy=Policy(scope=scope))
+    assert read() == GateOptions(job_ids=["1"], policy=Policy(scope="alibaba https://iot.cn-shanghai.aliyuncs.com/ -"))
 
 
 def test_defaults_of_the_event_source_outlive_an_outage():
@@ -42,10 +42,32 @@ def test_batch_that_is_named_twice_counts_once():
     assert read(job_ids=["2", " 1 ", "2"]).job_ids == ["2", "1"]
 
 
-def test_versions_say_which_module_proves_what():
-    options = read(versions={"verify": False, "module_name": " mcu "}, iot_instance_id="iot-1")
-    assert (options.module_name, options.policy.verify_versions) == ("mcu", False)
-    assert options.policy.scope == "alibaba https://iot.cn-shanghai.aliyuncs.com/ iot-1 mcu"
+def test_another_instance_is_another_scope():
+    assert read(iot_instance_id="iot-1").policy.scope == "alibaba https://iot.cn-shanghai.aliyuncs.com/ iot-1"
+
+
+def test_versions_say_what_proves_success():
+    versions = {"verify": False, "module_name": " mcu ", "match": "prefix", "grace": 30}
+    policy = read(versions=versions).policy
+    assert (policy.verify_versions, policy.module_name) == (False, "mcu")
+    assert (policy.version_match, policy.version_grace) == ("prefix", 30.0)
+
+
+def test_some_versions_options_leave_the_others_as_they_are():
+    assert read(versions={"grace": 0}).policy == read().policy._replace(version_grace=0.0)
+
+
+def test_expected_devices_are_names_or_belong_to_a_product():
+    devices = ["d-1", {"product_key": "k1", "device_name": " d-2 "}, "d-1"]
+    assert read(expected_devices=devices).policy.expected_devices == (
+        ExpectedDevice(None, "d-1"),
+        ExpectedDevice("k1", "d-2"),
+    )
+
+
+@pytest.mark.parametrize("name", ["ignore_canceled", "ignore_vanished", "allow_empty"])
+def test_what_does_not_count_is_chosen(name):
+    assert getattr(read(**{name: True}).policy, name) is True
 
 
 @pytest.mark.parametrize("previous", [HISTORY, {"verdict": "pending", "history": HISTORY}])
@@ -62,6 +84,13 @@ def test_previous_run_continues(previous):
         (
             {"versions": {"module_name": " "}},
             "versions.module_name is blank; check the variable it comes from",
+        ),
+        ({"versions": {"grace": 86401}}, "versions.grace is 86401.0; it must be between 0 and 86400"),
+        ({"expected_devices": ["d-1", 7]}, f"entry 2 of expected_devices {NUMBER}"),
+        ({"versions": {"module_name": 7}}, f"versions.module_name {NUMBER}"),
+        (
+            {"expected_devices": [{"device_name": "d-1"}]},
+            "entry 1 of expected_devices is not a device; give a name, or product_key and device_name",
         ),
         ({"wait_interval": 0.4}, "wait_interval is 0.4; it must be between 0.5 and 86400"),
         ({"wait_interval": 86401}, "wait_interval is 86401.0; it must be between 0.5 and 86400"),

@@ -12,6 +12,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import 
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.reporter import (
     HEARTBEAT,
     Reporter,
+    batch_lines,
     device_names_line,
     progress_line,
     verdict_line,
@@ -31,11 +32,16 @@ class Stage:
         self.lines, self.warnings = [], []
         self.policy = plain(wait_timeout=600, **policy)
         options = GateOptions(job_ids or ("1",), self.policy, wait=wait, max_qps=max_qps)
-        clock = Clock(wall=lambda: NOW, steady=lambda: self.seconds)
+        self.slept = []
+        clock = Clock(wall=lambda: NOW, steady=lambda: self.seconds, sleep=self.sleep)
         self.reporter = Reporter(options, NOW, clock, self.lines.append, self.warnings.append)
 
-    def start(self, content=OPEN):
-        snapshot = poll(content)
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.seconds += seconds
+
+    def start(self, content=OPEN, **facts):
+        snapshot = poll(content, **facts)
         self.reporter.start(snapshot, judge(snapshot, self.policy))
 
     def verdict(self, content=OPEN):
@@ -98,6 +104,38 @@ def test_a_short_time_is_warned_of_once(facts, options, warning):
     assert stage.reporter.notes[-1] == (f"batch 1 {warning}" if warning else stage.reporter.notes[-1])
 
 
+@pytest.mark.parametrize(
+    ("offset", "note"),
+    [
+        pytest.param(None, None, id="not known"),
+        pytest.param(60.0, None, id="a minute behind"),
+        pytest.param(-60.0, None, id="a minute ahead"),
+        pytest.param(61.0, "the clock of this machine is 1 min 1 s behind the service's", id="behind"),
+        pytest.param(-7200.0, "the clock of this machine is 2 h ahead of the service's", id="ahead"),
+    ],
+)
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_clock_that_is_off_is_noted_and_warned_of(offset, note, wait):
+    stage = Stage(wait=wait)
+    stage.start(clock_offset=offset)
+    warning = f"{note}. The service's clock is used. Set this one, preferably by NTP."
+    assert stage.reporter.notes[1:] == ([note] if note else [])
+    assert stage.warnings == ([warning] if note else [])
+
+
+def test_a_clock_that_is_off_is_told_in_the_first_line_too():
+    stage = Stage()
+    stage.start(clock_offset=90.0)
+    assert stage.lines[0].endswith("; the clock of this machine is 1 min 30 s behind the service's")
+
+
+def test_a_clock_that_is_off_moves_no_warning_of_the_time():
+    stage = Stage()
+    later = format_time(NOW + 500 + 3600)
+    stage.start(batch("SSQQ", status="IN_PROGRESS", utc_schedule_time=later), clock_offset=3600.0)
+    assert not any("deadline" in warning for warning in stage.warnings)
+
+
 # --- Progress --------------------------------------------------------------------------------------------------------
 
 
@@ -111,6 +149,32 @@ def test_only_a_change_shows_a_line():
         "batch 1: 2 succeeded, 0 failed, 2 pending (2 offline); 0 s of 10 min",
         "batch 1: 3 succeeded, 0 failed, 1 pending (1 offline); 15 s of 10 min",
     ]
+
+
+TWO = (batch("SQ", status="IN_PROGRESS"), batch(task("x1", "QUEUED"), job_id="j2", status="IN_PROGRESS"))
+
+
+def test_each_of_several_batches_that_changes_shows_a_line():
+    stage = Stage("j1", "j2")
+    for one in (TWO[0], TWO[0], batch("SS")):
+        stage.reporter.progress(judge(poll(one, TWO[1]), stage.policy), (one, TWO[1]))
+    said = [line.removeprefix("batches j1, j2: ") for line in stage.lines]
+    assert said == [
+        "1 succeeded, 0 failed, 2 pending (2 offline); 0 s of 10 min",
+        "batch j1 (default): 2 devices, 1 succeeded, 0 failed, 1 pending",
+        "batch j2 (default): 1 device, 0 succeeded, 0 failed, 1 pending",
+        "2 succeeded, 0 failed, 1 pending (1 offline); 0 s of 10 min",
+        "batch j1 (default): 2 devices, 2 succeeded, 0 failed, 0 pending",
+    ]
+
+
+def test_a_change_between_batches_shows_their_lines_alone():
+    stage = Stage("j1", "j2")
+    for one, other in (("SQ", "QUEUED"), ("QQ", "SUCCEEDED")):
+        content = batch(one, status="IN_PROGRESS"), batch(task("x1", other), job_id="j2", status="IN_PROGRESS")
+        stage.reporter.progress(judge(poll(*content), stage.policy), content)
+    assert len(stage.lines) == 5
+    assert stage.lines[3].endswith("batch j1 (default): 2 devices, 0 succeeded, 0 failed, 2 pending")
 
 
 def test_a_heartbeat_repeats_the_last_line_after_a_minute():
@@ -162,6 +226,19 @@ def test_reading_tasks_is_announced():
     assert stage.lines == ["batch 1: reading all 20,000 tasks before deciding, about 20 s; 0 s of 10 min"]
 
 
+# --- Pauses ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "slept", "lines"), [(0, [], 1), (-5, [], 1), (59, [59], 1), (60, [60], 2), (150, [60, 60, 30], 3)]
+)
+def test_a_pause_is_interrupted_by_heartbeats_only(seconds, slept, lines):
+    stage = Stage()
+    stage.reporter.progress(stage.verdict())
+    stage.reporter.sleep(seconds)
+    assert (stage.slept, len(stage.lines)) == (slept, lines)
+
+
 # --- End -------------------------------------------------------------------------------------------------------------
 
 
@@ -170,11 +247,25 @@ def test_the_end_names_failed_and_late_devices():
     verdict = settled(poll(batch("SFQ", status="IN_PROGRESS")), stage.policy)
     parts = stage.reporter.end(verdict, None)
     assert parts == [
-        "failed: 1 of 2 finished devices failed (1 other); none may fail; 0 s of 10 min",
+        "failed: 1 of 2 finished devices failed (1 other); none may fail (max_failed); 0 s of 10 min",
         "failed (other): d2; waiting (offline): d3",
     ]
     assert stage.lines == [f"batch 1: {part}" for part in parts]
     assert stage.reporter.message(parts) == f"batch 1: {'; '.join(parts)}."
+
+
+def test_what_was_assumed_is_shown_last():
+    stage = Stage("j1", "j2", verify_versions=True)
+    unknown = TWO[1]._replace(module_name=None)
+    verdict = judge(poll(TWO[0], unknown), stage.policy)
+    parts = stage.reporter.end(verdict, None, (TWO[0], unknown))
+    assert verdict.notes[0].startswith("the module of batch j2 is not known: ")
+    assert [line.removeprefix("batches j1, j2: ") for line in stage.lines] == [
+        *parts,
+        "batch j1 (default): 2 devices, 1 succeeded, 0 failed, 1 pending",
+        "batch j2: 1 device, 0 succeeded, 0 failed, 1 pending",
+        *verdict.notes,
+    ]
 
 
 def test_the_end_says_why_the_last_poll_failed():
@@ -233,3 +324,28 @@ def test_names_of_devices_are_bounded():
     tasks = [task(f"d{number:02}", "FAILED") for number in range(12)]
     line = device_names_line(judge(poll(batch(*tasks)), plain()))
     assert line == f"failed (other): {', '.join(f'd{number:02}' for number in range(10))} and 2 more"
+
+
+def test_the_end_shows_each_of_several_batches():
+    stage = Stage("1", "2", ignore_canceled=True, max_failed=1)
+    failed = task("e2", "FAILED")
+    jobs = (batch("SS", job_id="1", module_name=None), batch(task("e1"), failed, task("e3", "CANCELED"), job_id="2"))
+    stage.reporter.end(settled(poll(*jobs), stage.policy), None, jobs)
+    assert stage.lines[1:] == [
+        "batches 1, 2: batch 1: 2 devices, 2 succeeded, 0 failed, 0 pending",
+        "batches 1, 2: batch 2 (default): 3 devices, 1 succeeded, 1 failed, 0 pending, 1 canceled and not counted",
+    ]
+
+
+def test_a_device_in_two_batches_is_shown_in_each():
+    jobs = (batch("S", job_id="1"), batch("F", job_id="2", module_name="mcu"))
+    verdict = judge(poll(*jobs), plain())
+    assert verdict.rollout.total == 1
+    assert batch_lines(verdict.rollout, jobs) == [
+        "batch 1 (default): 1 device, 1 succeeded, 0 failed, 0 pending",
+        "batch 2 (mcu): 1 device, 0 succeeded, 1 failed, 0 pending",
+    ]
+
+
+def test_a_single_batch_has_no_line_of_its_own():
+    assert batch_lines(judge(poll(OPEN), plain()).rollout, (OPEN,)) == []

@@ -6,18 +6,22 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GateOptions
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GATE, GateOptions
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.result import MAX_ENTRIES, Timeline, build_result
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import ExpectedDevice
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
-from ansible_collections.iotfleet.ota.tests.unit.verdicts import NOW, PRODUCT, batch, numbers, plain, poll, task
+from ansible_collections.iotfleet.ota.tests.unit.verdicts import NOW, PRODUCT, batch, numbers, plain, poll, report, task
 
+#: Options that say what is gated and how it is polled, and decide nothing.
+GATE_ONLY = {"job_ids", "wait", "wait_interval", "previous", "mode"}
+NO_DEVICES = dict.fromkeys(("devices", "succeeded", "failed", "pending", "canceled"), 0)
 EARLIER = {"seconds": 1.0, "succeeded": 0, "failed": 0, "pending": 4}
 
 
 def result_of(snapshot, error=None, **options):
     """The result of a gate after one poll that was taken at its start."""
     policy = plain(**options)
-    return build_result(snapshot, judge(snapshot, policy), GateOptions(["j1"], policy, "mcu"), NOW, error)
+    return build_result(snapshot, judge(snapshot, policy), GateOptions(["j1"], policy), NOW, error)
 
 
 def add_polls(timeline, *batches):
@@ -84,9 +88,20 @@ def test_times_are_text_and_elapsed_time_is_a_number():
 
 
 def test_the_policy_is_returned_as_it_is_given():
-    policy = result_of(poll(batch("S")), max_failed=3)["policy"]
-    assert (policy["max_failed"], policy["versions"]) == (3, {"verify": False, "module_name": "mcu"})
-    assert not {"scope", "verify_versions"} & set(policy)
+    policy = result_of(poll(batch("S")), max_failed=3, module_name="mcu", version_match="prefix")["policy"]
+    assert policy["max_failed"] == 3
+    assert policy["versions"] == {"verify": False, "module_name": "mcu", "match": "prefix", "grace": 120.0}
+
+
+def test_the_policy_has_the_options_of_the_gate_and_no_others():
+    assert result_of(poll(batch("S")))["policy"].keys() == GATE.keys() - GATE_ONLY
+
+
+def test_expected_devices_are_returned_as_they_are_given():
+    devices = (ExpectedDevice(None, "d1"), ExpectedDevice("k1", "d2"))
+    policy = result_of(poll(batch("S")), expected_devices=devices)["policy"]
+    assert policy["expected_devices"] == ["d1", {"product_key": "k1", "device_name": "d2"}]
+    assert result_of(poll(batch("S")))["policy"]["expected_devices"] is None
 
 
 def test_devices_are_returned_by_state():
@@ -128,7 +143,39 @@ def test_devices_that_were_only_counted_are_not_returned():
 
 
 def test_an_unknown_batch_is_returned_as_such():
-    assert result_of(poll(batch(known=False)))["jobs"] == [{"job_id": "j1", "found": False, "finished": False}]
+    (job,) = result_of(poll(batch(known=False)))["jobs"]
+    assert job == {"job_id": "j1", "found": False, "finished": False, "module_name": None, "counts": NO_DEVICES}
+
+
+def test_each_batch_is_returned_with_its_module_and_its_devices():
+    one = batch("SSFC", module_name="mcu")
+    other = batch(task("x1", "QUEUED"), job_id="j2", module_name=None, status="IN_PROGRESS")
+    jobs = result_of(poll(one, other), max_failed=4, ignore_canceled=True)["jobs"]
+    assert [(job["job_id"], job["module_name"]) for job in jobs] == [("j1", "mcu"), ("j2", None)]
+    assert jobs[0]["counts"] == {"devices": 4, "succeeded": 2, "failed": 1, "pending": 0, "canceled": 1}
+    assert jobs[1]["counts"] == {**NO_DEVICES, "devices": 1, "pending": 1}
+    assert (jobs[0]["dest_version"], jobs[1]["job_status"]) == ("2.0.0", "IN_PROGRESS")
+
+
+def test_the_numbers_of_the_batches_are_returned_nowhere_else():
+    assert "by_job" not in result_of(poll(batch("S")))
+
+
+def test_texts_of_failures_are_returned_the_commonest_first():
+    texts = {"d1": "no space", "d2": "sha256 mismatch", "d3": "sha256 mismatch"}
+    tasks = [task(name, "FAILED", task_desc=text) for name, text in texts.items()]
+    assert result_of(poll(batch(*tasks)))["failure_texts"] == [
+        {"class": "other", "text": "sha256 mismatch", "count": 2, "devices": ["d2", "d3"]},
+        {"class": "other", "text": "no space", "count": 1, "devices": ["d1"]},
+    ]
+
+
+def test_a_device_that_vanished_and_does_not_count_is_only_a_number():
+    gone = poll(batch(task("d1"), task("d2")), versions={**report("2.0.0", "d1"), **report("", "d2")})
+    options = {"verify_versions": True, "expected_devices": None, "ignore_vanished": True}
+    result = result_of(gone, **options)
+    assert (result["counts"]["total"], result["counts"]["ignored"]) == (1, 1)
+    assert [device["device_name"] for device in result["devices"]] == ["d1"]
 
 
 def test_the_last_error_is_returned_as_failure():

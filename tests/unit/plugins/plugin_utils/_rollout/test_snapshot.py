@@ -88,13 +88,17 @@ D1 = (ExpectedDevice(None, "d1"),)
             ["batch j1 has no dest_version, so versions cannot be verified"],
             id="no version, by which devices without a task are judged",
         ),
-        pytest.param(batch(task("d1", device_name=None)), plain(), [], id="no device, and none is expected"),
-        pytest.param(batch("S"), plain(expected_devices=D1), [], id="each task names its device"),
+        pytest.param(
+            batch(task("d1", device_name=None)),
+            plain(),
+            ["a task of batch j1 names no device, so it may be the latest of any"],
+            id="no device",
+        ),
         pytest.param(
             batch("S", task("d2", device_name="")),
             plain(expected_devices=D1),
-            ["a task of batch j1 names no device, and may belong to an expected one"],
-            id="no device, and one is expected",
+            ["a task of batch j1 names no device, so it may be the latest of any"],
+            id="empty name of a device",
         ),
         pytest.param(
             batch("SS", total=3),
@@ -215,6 +219,11 @@ def test_times_of_the_service_are_told_by_the_clock_of_this_machine():
     assert local_time(text, 90.0) == poll(clock_offset=90.0).local_time(text) == NOW
     assert local_time(text, None) == poll().local_time(text) == NOW + 90
     assert local_time("tomorrow", 90.0) is None
+
+
+def test_times_of_the_service_lie_never_before_1970():
+    assert local_time("1970-01-01T00:01:00Z", 60.0) == local_time("1970-01-01T00:01:00Z", 61.0) == 0.0
+    assert local_time("1970-01-01T00:01:00Z", 59.0) == 1.0
 
 
 def test_time_of_a_batch_is_told_by_the_clock_of_this_machine():

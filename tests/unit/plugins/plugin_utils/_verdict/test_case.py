@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import Memory
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.state import assess
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import format_time
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.case import (
     Case,
     Outcome,
@@ -19,19 +21,31 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.case import 
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import History, no_more_tasks
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.wording import Reason
-from ansible_collections.iotfleet.ota.tests.unit.verdicts import NOW, batch, codes, course, numbers, plain, poll
+from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
+    ERROR,
+    NEW,
+    NOW,
+    OLD,
+    batch,
+    codes,
+    course,
+    numbers,
+    plain,
+    poll,
+    task,
+)
 
 WELL = Reason("proved", "2 of 2 devices succeeded", 2)
 ILL = Reason("too_many_failures", "1 of 2 finished devices failed (1 other); none may fail", 1, ("d2",))
-ERROR = OtaError("the service is busy", code="ServiceUnavailable", hint="ask again later")
 LATE = "the rollout was not settled within 60 min"
 
 
 def case_of(facts, policy, **seen):
     """What a rule looks at after a history that began at ``NOW`` and has ``seen`` what is given."""
-    history = History(NOW, last_growth=NOW)._replace(**seen)
+    totals = {job.job_id: job.total for job in facts.jobs}
+    history = History(NOW, last_growth=NOW, max_totals=totals)._replace(**seen)
     done = no_more_tasks(facts, policy, history)
-    return Case(facts, policy, history, (), assess(facts, policy, {}, done), done)
+    return Case(facts, policy, history, (), assess(facts, policy, Memory(), done), done)
 
 
 # --- What is known ---------------------------------------------------------------------------------------------------
@@ -50,13 +64,14 @@ def test_wait_timeout_is_inclusive(after, expected):
 @pytest.mark.parametrize(
     ("statuses", "canceled", "finished"),
     [
-        (("CANCELED", "COMPLETED"), True, True),
-        (("CANCELED", "IN_PROGRESS"), True, False),
-        (("COMPLETED", "COMPLETED"), False, True),
-        ((), False, False),
+        (("CANCELED", "COMPLETED"), ["j0"], True),
+        (("IN_PROGRESS", "CANCELED"), ["j1"], False),
+        (("CANCELED", "CANCELED"), ["j0", "j1"], True),
+        (("COMPLETED", "COMPLETED"), [], True),
+        ((), [], False),
     ],
 )
-def test_one_canceled_batch_is_enough_and_all_must_be_finished(statuses, canceled, finished):
+def test_canceled_batches_are_named_and_all_must_be_finished(statuses, canceled, finished):
     jobs = [batch(job_id=f"j{number}", status=status) for number, status in enumerate(statuses)]
     case = case_of(poll(*jobs), plain())
     assert (case.canceled, case.finished) == (canceled, finished)
@@ -82,6 +97,98 @@ def test_one_canceled_batch_is_enough_and_all_must_be_finished(statuses, cancele
 )
 def test_device_total_is_known(policy, content, expected):
     assert case_of(poll(content), policy).device_total_known is expected
+
+
+def at(second):
+    return format_time(NOW + second)
+
+
+@pytest.mark.parametrize(
+    ("scheduled", "expected"),
+    [
+        pytest.param([None], [True, True, False, False, False], id="without a schedule"),
+        pytest.param([-30], [True, True, False, False, False], id="since before the first poll"),
+        pytest.param([40], [True, True, True, True, False], id="scheduled"),
+        pytest.param([40, None], [True, True, True, True, False], id="the last of two"),
+        pytest.param([None, 40], [True, True, True, True, False], id="the last of two, in another order"),
+    ],
+)
+def test_start_grace_begins_with_the_schedule(scheduled, expected):
+    jobs = [
+        batch(job_id=f"j{number}", utc_schedule_time=None if second is None else at(second))
+        for number, second in enumerate(scheduled)
+    ]
+    policy = plain(start_grace=60.0)
+    moments = (0, 59.9, 60, 99.9, 100)
+    assert [case_of(poll(*jobs, now=NOW + after), policy).in_start_grace for after in moments] == expected
+
+
+def test_start_grace_counts_by_the_clock_of_the_service():
+    """Which is ahead of ours by 30 s, so that its schedule comes earlier for us."""
+    job = batch(status="PLANNED", utc_schedule_time=at(70))
+    policy = plain(start_grace=60.0)
+    cases = [case_of(poll(job, now=NOW + after, clock_offset=30.0), policy) for after in (99.9, 100)]
+    assert [(case.in_start_grace, case.may_still_begin(job)) for case in cases] == [(True, True), (False, False)]
+
+
+def test_each_batch_has_a_start_grace_of_its_own():
+    early, late = batch(), batch(job_id="j2", utc_schedule_time=at(40))
+    case = case_of(poll(early, late, now=NOW + 60), plain(start_grace=60.0))
+    assert [case.may_still_begin(job) for job in (early, late)] == [False, True]
+
+
+def unbegun(*jobs, policy=None, versions=None, **seen):
+    case = case_of(poll(*jobs, versions=versions), policy or plain(), **seen)
+    return [job.job_id for job in case.unbegun_jobs]
+
+
+@pytest.mark.parametrize(
+    ("job", "seen", "expected"),
+    [
+        pytest.param(batch("S"), {}, [], id="with a task"),
+        pytest.param(batch(), {}, ["j1"], id="without one"),
+        pytest.param(batch(), {"max_totals": {}}, ["j1"], id="never seen with one"),
+        pytest.param(batch(), {"max_totals": {"j1": 1, "j2": 0}}, [], id="its task is gone"),
+        pytest.param(batch(), {"max_totals": {"j1": 0, "j2": 1}}, ["j1"], id="the task of another one is gone"),
+        pytest.param(batch("Q", status="PLANNED"), {}, ["j1"], id="planned, with a task"),
+        pytest.param(batch(status="PLANNED"), {}, ["j1"], id="planned, without one"),
+    ],
+)
+def test_batch_has_begun_once_it_had_a_task(job, seen, expected):
+    assert unbegun(job, **seen) == expected
+
+
+def test_batch_without_a_task_is_accounted_for_by_an_expected_device_on_its_version():
+    policy = plain(expected_devices=(("p2", "d1"), ("p2", "d2")))
+    empty, other = batch(product_key="p2"), batch("S", job_id="j2")
+    proved = {("p2", "d1"): DeviceReport({"default": NEW}), ("p2", "d2"): DeviceReport({"default": OLD})}
+    assert unbegun(empty, other, policy=policy) == ["j1"]
+    assert unbegun(empty, other, policy=policy, versions=proved) == []
+    assert unbegun(batch(), batch("S", job_id="j2", product_key="p2"), policy=policy, versions=proved) == ["j1"]
+    assert unbegun(batch(status="PLANNED", product_key="p2"), policy=policy, versions=proved) == ["j1"]
+    assert unbegun(empty, policy=policy, versions={("p2", "d1"): DeviceReport({"default": OLD})}) == ["j1"]
+
+
+@pytest.mark.parametrize(
+    ("job", "expected"),
+    [
+        pytest.param(batch(job_id="j2"), False, id="without a task"),
+        pytest.param(batch(job_id="j2", status="PLANNED", utc_schedule_time=at(0)), False, id="planned"),
+        pytest.param(batch(job_id="j2", utc_schedule_time=at(-9)), False, id="the grace begins with the first poll"),
+        pytest.param(batch(task("d9"), job_id="j2"), True, id="with a task"),
+    ],
+)
+def test_device_total_is_not_known_while_a_batch_may_still_begin(job, expected):
+    policy = plain(start_grace=60.0, min_devices=2)
+    case = case_of(poll(batch("SS"), job), policy)
+    assert case.device_total_known is expected
+    assert case_of(poll(batch("SS"), job, now=NOW + 60), policy).device_total_known is True
+
+
+@pytest.mark.parametrize(("letters", "options"), [("SC", {"ignore_canceled": True}), ("SS", {}), ("SC", {})])
+def test_canceled_devices_are_among_those_that_there_must_be(letters, options):
+    policy = plain(start_grace=60.0, min_devices=2, **options)
+    assert case_of(poll(batch(letters)), policy).device_total_known is True
 
 
 def test_growth_ends_after_the_start_grace():
@@ -232,3 +339,12 @@ def test_nothing_to_judge_is_final_at_the_deadline_even_if_seen_once():
     assert confirm_verdict(case, "inconclusive", reason) == Outcome(
         "inconclusive", True, (reason,), "inconclusive", 1, NOW + 3600
     )
+
+
+def test_deadline_after_which_no_poll_shows_what_is_inconclusive():
+    """What only follows from an old poll has not been seen, and whatever was late is late."""
+    planned = poll(batch(status="PLANNED", utc_schedule_time="2026-03-01T10:01:00Z"), now=NOW)
+    policy = plain(start_grace=30.0, wait_timeout=600.0)
+    first = judge(planned, policy)
+    last = judge(planned.expired(NOW + 600), policy, first.history)
+    assert (first.verdict, last.verdict, last.final) == ("pending", "timed_out", True)

@@ -2,45 +2,47 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The truth table of the gate, row by row. What holds for all facts is in ``tests/proof/test_laws.py``."""
+"""What one poll tells the next, in the same run or through a file."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import MAX_TIME, format_time
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import (
+    MAX_KEPT,
     History,
+    begins_at,
+    gap_since,
     has_stopped_growing,
     load_history,
+    move_history,
     new_history,
     no_more_tasks,
     read_history,
+    remember_tasks,
+    shorten_history,
     update_history,
 )
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import MAX_TASK_CHANGES, judge
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
+    ERROR,
+    NEW,
     NOW,
+    OLD,
+    PRODUCT,
     batch,
+    course,
     plain,
     poll,
+    report,
     task,
 )
 
 DEADLINE = 3600.0
-ERROR = OtaError("the service is busy", code="ServiceUnavailable", hint="try again later")
-SAID = "No request was sent: the service is busy; try again later"
-
 OPEN = batch("SSQQ", status="IN_PROGRESS")
-
-
-def decided(verdict):
-    """What was decided, and the deciding reason."""
-    return verdict.verdict, verdict.final, verdict.reasons[0].code
-
-
-def failed_poll(now=NOW, **facts):
-    return poll(now=now, error=ERROR, **facts)
 
 
 @pytest.mark.parametrize("content", [None, {}, ""])
@@ -87,6 +89,18 @@ BROKEN = {
     "candidate": [1, None],
     "max_totals": [{"j1": "x"}, [], {"j1": None}, {"j1": float("inf")}],
     "counts": [[], None, {"j1": []}, {"j1": {"QUEUED": "1"}}],
+    "service_time": ["1", True, -1, MAX_TIME],
+    "last_poll": ["x", None, -1, MAX_TIME],
+    "tasks": [
+        [],
+        {"j1": []},
+        {"j1": {"t1": "pds0"}},
+        {"j1": {"t1": ["p", "d1", "SUCCEEDED"]}},
+        {"j1": {"t1": ["p", "d1", "SUCCEEDED", "i1", "x"]}},
+        {"j1": {"t1": ["p", "d1", "SUCCEEDED", None]}},
+        {"j1": {"t1": ["p", "d1", "SUCCEEDED", "i1"], "t2": None}},
+    ],
+    "on_target": [[], None, {"p": "1"}, {"p": MAX_TIME}, {"p": 1.0, "q": None}],
     "task_changes": [
         [],
         {"t-d1": 5},
@@ -128,14 +142,12 @@ def test_malformed_history_is_rejected(content):
     )
 
 
-def test_a_history_does_not_grow_for_ever():
-    tasks = [task(f"d{number}", "QUEUED") for number in range(MAX_TASK_CHANGES + 1)]
-    assert len(judge(poll(batch(*tasks, status="IN_PROGRESS")), plain()).history["task_changes"]) == MAX_TASK_CHANGES
-
-
 def test_times_of_a_history_have_bounds():
-    history = {**new_history(0), "candidate_since": MAX_TIME - 1, "task_changes": {"t": ["QUEUED None", 0]}}
-    assert read_history(history, ["j1"]) == history
+    last = MAX_TIME - 1
+    for moment in (0, last):
+        history = {**new_history(0), "last_poll": last, "candidate_since": moment, "service_time": moment}
+        history.update(on_target={"p\td1": moment}, task_changes={"t": ["QUEUED None", moment]})
+        assert read_history(history, ["j1"]) == history
 
 
 def test_long_names_of_other_batches_are_cut():
@@ -158,6 +170,9 @@ def history_of(*snapshots, policy=None, **seen):
 
 FIRST = {
     "started": NOW,
+    "last_poll": NOW,
+    "service_time": None,
+    "service_started": None,
     "job_ids": ["j1"],
     "polls": 1,
     "errors": 0,
@@ -168,15 +183,27 @@ FIRST = {
     "max_totals": {"j1": 4},
     "last_growth": NOW,
     "counts": {"j1": {"SUCCEEDED": 2, "QUEUED": 2}},
-    "task_changes": {"t-d3": ["QUEUED None", NOW], "t-d4": ["QUEUED None", NOW]},
+    "task_changes": {
+        **{f"t-d{number}": ["SUCCEEDED None", NOW] for number in (1, 2)},
+        **{f"t-d{number}": ["QUEUED None", NOW] for number in (3, 4)},
+    },
+    "tasks": {
+        "j1": {
+            **{f"t-d{number}": [PRODUCT, f"d{number}", "SUCCEEDED", ""] for number in (1, 2)},
+            **{f"t-d{number}": [PRODUCT, f"d{number}", "QUEUED", ""] for number in (3, 4)},
+        }
+    },
+    "on_target": {},
 }
 
 
 def test_history_before_the_first_poll():
     assert new_history(NOW) == {
-        **dict.fromkeys(("started", "last_growth"), NOW),
+        **dict.fromkeys(("started", "last_poll", "last_growth"), NOW),
         **dict.fromkeys(("polls", "errors", "incomplete", "candidate_count", "candidate_since"), 0),
-        **{name: {} for name in ("max_totals", "counts", "task_changes", "policy")},
+        **{name: {} for name in ("max_totals", "counts", "task_changes", "tasks", "on_target", "policy")},
+        "service_time": None,
+        "service_started": None,
         "candidate": "",
         "job_ids": [],
     }
@@ -187,39 +214,99 @@ def test_history_of_the_first_poll():
 
 
 def test_history_of_a_poll_that_learned_the_same():
-    assert history_of(poll(OPEN), poll(OPEN, now=NOW + 15)) == {**FIRST, "polls": 2, "candidate_since": NOW + 15}
+    assert history_of(poll(OPEN), poll(OPEN, now=NOW + 15)) == {
+        **FIRST,
+        **dict.fromkeys(("last_poll", "candidate_since"), NOW + 15),
+        "polls": 2,
+    }
 
 
 def test_history_of_a_poll_with_a_new_task():
     more = batch("SSQQQ", status="IN_PROGRESS")
     assert history_of(poll(OPEN), poll(more, now=NOW + 15)) == {
         **FIRST,
+        **dict.fromkeys(("last_poll", "candidate_since", "last_growth"), NOW + 15),
         "polls": 2,
-        "candidate_since": NOW + 15,
         "max_totals": {"j1": 5},
-        "last_growth": NOW + 15,
         "counts": {"j1": {"SUCCEEDED": 2, "QUEUED": 3}},
         "task_changes": {**FIRST["task_changes"], "t-d5": ["QUEUED None", NOW + 15]},
+        "tasks": {"j1": {**FIRST["tasks"]["j1"], "t-d5": [PRODUCT, "d5", "QUEUED", ""]}},
     }
 
 
 def test_history_of_a_poll_with_fewer_tasks():
     fewer = history_of(poll(OPEN), poll(batch("SSQ", status="IN_PROGRESS"), now=NOW + 15))
-    assert (fewer["max_totals"], fewer["last_growth"], fewer["incomplete"]) == ({"j1": 4}, NOW, 1)
+    assert (fewer["max_totals"], fewer["last_growth"], fewer["incomplete"]) == ({"j1": 4}, NOW, 0)
+    assert fewer["tasks"] == FIRST["tasks"]
+
+
+def test_history_of_a_poll_with_fewer_tasks_than_can_be_named():
+    before = {**judge(poll(OPEN), plain()).history, "tasks": {}}
+    fewer = judge(poll(batch("SSQ", status="IN_PROGRESS"), now=NOW + 15), plain(), before).history
+    assert (fewer["incomplete"], fewer["tasks"]) == (1, {})
 
 
 def test_history_of_a_poll_that_failed():
     """It counts as a poll and as an error, and what it left out is that of the poll before."""
-    stale = poll(batch("SSSSSS"), now=NOW + 15, error=ERROR, fresh=False)
+    stale = poll(batch("SS"), now=NOW + 15, error=ERROR, fresh=False)
     before = history_of(poll(batch("SS")))
-    assert history_of(poll(batch("SS")), stale) == {**before, "polls": 2, "errors": 1}
+    assert history_of(poll(batch("SS")), stale) == {**before, "last_poll": NOW + 15, "polls": 2, "errors": 1}
     assert before["candidate"] == "passed"
 
 
 def test_history_of_a_poll_that_did_not_end_in_time():
-    stale = poll(batch("SSSSSS"), now=NOW + 15, fresh=False, problems=("x",))
+    stale = poll(batch("SS"), now=NOW + 15, fresh=False, problems=("x",))
     before = history_of(poll(batch("SS")))
-    assert history_of(poll(batch("SS")), stale) == before
+    assert history_of(poll(batch("SS")), stale) == {**before, "last_poll": NOW + 15}
+
+
+def test_history_of_a_poll_that_failed_knows_the_batches_of_before():
+    stale = poll(batch("SSSSSS"), now=NOW + 15, fresh=False)
+    kept = ("job_ids", "max_totals", "counts", "tasks", "last_growth")
+    for error in (None, ERROR):
+        before, after = history_of(poll(batch("SS"))), history_of(poll(batch("SS")), stale._replace(error=error))
+        assert [after[name] for name in kept] == [before[name] for name in kept]
+
+
+def test_last_poll_is_never_earlier_than_the_one_before():
+    assert [history_of(poll(OPEN), poll(OPEN, now=NOW + second))["last_poll"] for second in (-5, 5)] == [NOW, NOW + 5]
+
+
+def test_history_of_a_poll_after_an_error():
+    stale = poll(now=NOW + 15, error=ERROR, fresh=False)
+    after = history_of(poll(OPEN), stale, stale, poll(OPEN, now=NOW + 30))
+    assert (after["errors"], after["polls"]) == (0, 4)
+
+
+def test_tasks_that_are_gone_are_remembered_as_they_were_seen_last():
+    looks = [batch("SQ", status="IN_PROGRESS"), batch(task("d1", iot_id="i1"), status="IN_PROGRESS"), batch()]
+    history = history_of(*(poll(job, now=NOW + number) for number, job in enumerate(looks)))
+    assert history["tasks"] == {
+        "j1": {"t-d1": [PRODUCT, "d1", "SUCCEEDED", "i1"], "t-d2": [PRODUCT, "d2", "QUEUED", ""]}
+    }
+
+
+def test_tasks_of_all_batches_are_remembered():
+    jobs = [batch("S"), batch(task("d1", task_id="t9"), job_id="j2")]
+    known = {"j2": {"t8": [PRODUCT, "d8", "QUEUED", ""]}, "j3": {}}
+    assert remember_tasks(jobs, known) == {
+        "j1": {"t-d1": [PRODUCT, "d1", "SUCCEEDED", ""]},
+        "j2": {"t8": [PRODUCT, "d8", "QUEUED", ""], "t9": [PRODUCT, "d1", "SUCCEEDED", ""]},
+        "j3": {},
+    }
+    assert remember_tasks([batch()], known) == known
+
+
+def test_devices_that_reported_the_version_are_remembered_with_the_last_time():
+    policy = plain(verify_versions=True)
+    looks = [(0, {"d1": NEW, "d2": OLD}), (15, {"d1": NEW, "d2": NEW}), (30, {"d1": OLD, "d2": NEW})]
+    snapshots = [
+        poll(batch("SS"), now=NOW + second, versions={k: v for n, t in found.items() for k, v in report(t, n).items()})
+        for second, found in looks
+    ]
+    history = history_of(*snapshots, policy=policy)
+    key = "\t".join((PRODUCT, "{}", "", "default", NEW))
+    assert history["on_target"] == {key.format("d1"): NOW + 15, key.format("d2"): NOW + 30}
 
 
 def test_candidate_is_kept_with_its_count_and_time():
@@ -262,20 +349,27 @@ def test_policy_of_a_history_is_all_but_the_time_to_wait():
     rules = load_history(poll(), plain(expected_devices=("d2", "d1")), None).policy
     expected = plain()._asdict()
     del expected["wait_timeout"]
-    assert rules == {**expected, "expected_devices": ["d1", "d2"]}
+    assert rules == {**expected, "expected_devices": [["", "d1"], ["", "d2"]]}
     assert load_history(poll(), plain(), None).policy == {**expected, "expected_devices": []}
 
 
 def test_candidate_of_another_scope_or_other_devices_is_not_believed():
-    named = plain(expected_devices=("d1",))
+    named = plain(expected_devices=("d1", ("p2", "d1")))
     for policy in (named, named._replace(wait_timeout=9.0)):
         assert candidate_of(loaded(policy=policy, earlier=named, **SEEN)) == ("passed", 2)
-    for policy in (plain(expected_devices=("d2",)), plain(), named._replace(scope="x"), named._replace(soak=1.0)):
+    others = [plain(expected_devices=names) for names in (("d2", ("p2", "d1")), ("d1", ("p3", "d1")), None)]
+    for policy in (*others, named._replace(scope="x"), named._replace(soak=1.0)):
         assert candidate_of(loaded(policy=policy, earlier=named, **SEEN)) == ("", 0)
 
 
+def test_total_of_a_poll_with_problems_is_not_believed():
+    wrong = poll(batch("SSQQ", total=5, status="IN_PROGRESS"))
+    history = update_history(wrong, History(NOW, max_totals={"j1": 4}, counts={"j1": OPEN.counts}), ("x",))
+    assert (history.max_totals, history.incomplete) == ({"j1": 4}, 1)
+
+
 def test_problems_count_while_the_batch_does_not_grow():
-    history = History(NOW, incomplete=2, max_totals={"j1": 4}, last_growth=NOW)
+    history = History(NOW, incomplete=2, max_totals={"j1": 4}, counts={"j1": OPEN.counts}, last_growth=NOW)
     same, more = poll(OPEN), poll(batch("SSQQQ", status="IN_PROGRESS"))
     assert update_history(same, history, ("x",)).incomplete == 3
     assert update_history(more, history, ("x",)).incomplete == 2
@@ -338,3 +432,205 @@ def test_growth_has_stopped_the_grace_after_the_first_sign(status, end, seconds,
     content = batch("S", status=status, utc_end_time=ended(end))
     history = History(NOW, last_growth=NOW + 10)
     assert has_stopped_growing(poll(content, now=NOW + seconds), GRACE, history) is expected
+
+
+def test_end_of_a_batch_is_one_by_the_clock_of_the_service():
+    """Which is ahead of ours by 20 s, so that the end is earlier for us."""
+    content = batch("S", utc_end_time=ended(0))
+    history = History(NOW, last_growth=NOW)
+    looks = [poll(content, now=NOW + second, clock_offset=20.0) for second in (39.9, 40)]
+    assert [no_more_tasks(look, GRACE, history) for look in looks] == [False, True]
+    assert [has_stopped_growing(look, GRACE, history) for look in looks] == [False, True]
+
+
+@pytest.mark.parametrize(("schedule", "expected"), [(None, NOW), (-1, NOW), (0, NOW), (1, NOW + 1), (99, NOW + 99)])
+def test_batch_begins_with_the_first_poll_or_its_schedule(schedule, expected):
+    job = batch(utc_schedule_time=ended(schedule))
+    assert begins_at(job, poll(job, now=NOW + 5), History(NOW)) == expected
+    assert begins_at(job, poll(job, clock_offset=10.0), History(NOW)) == max(NOW, expected - 10)
+
+
+# --- From one run to the next ----------------------------------------------------------------------------------------
+
+
+def left_at(service_time, last_poll=NOW):
+    return {**new_history(last_poll), "service_time": service_time}
+
+
+@pytest.mark.parametrize(
+    ("service_time", "now", "service_now", "expected"),
+    [
+        pytest.param(NOW, NOW + 50, NOW + 92, 90, id="the service decides"),
+        pytest.param(NOW, NOW + 500, NOW + 92, 90, id="whatever our clock says"),
+        pytest.param(NOW, NOW - 500, NOW + 92, 90, id="even if it was set back"),
+        pytest.param(NOW, NOW + 50, NOW + 2, 0, id="as long as its times may differ"),
+        pytest.param(NOW, NOW + 50, NOW - 9, 0, id="a service that was set back"),
+        pytest.param(None, NOW + 50, NOW + 92, 50, id="it was not known then"),
+        pytest.param(NOW, NOW + 50, None, 50, id="it is not known now"),
+        pytest.param(None, NOW - 50, None, 0, id="our clock was set back"),
+    ],
+)
+def test_gap_between_two_runs(service_time, now, service_now, expected):
+    gap = gap_since(left_at(service_time), now, service_now)
+    assert (gap, type(gap)) == (expected, float)
+
+
+def test_moved_history_has_all_times_later():
+    known = {"task_changes": {"t": ["QUEUED None", NOW - 9]}, "on_target": {"p": NOW - 5}}
+    history = {**new_history(NOW), **known, "candidate_since": NOW + 3, "service_time": NOW + 7, "polls": 4}
+    assert move_history(history, 60.0) == {
+        **history,
+        **dict.fromkeys(("started", "last_poll", "last_growth"), NOW + 60),
+        "candidate_since": NOW + 63,
+        "task_changes": {"t": ["QUEUED None", NOW + 51]},
+        "on_target": {"p": NOW + 55},
+    }
+    assert move_history(history, -60.0)["candidate_since"] == NOW - 57
+
+
+def test_moved_history_has_no_time_before_1970():
+    history = {**new_history(5.0), "task_changes": {"t": ["QUEUED None", 5.0]}, "on_target": {"p": 5.0}}
+    for seconds in (-5.0, -6.0):
+        moved = move_history(history, seconds)
+        assert [moved["started"], moved["task_changes"]["t"][1], moved["on_target"]["p"]] == [0.0, 0.0, 0.0]
+        assert read_history(moved, ["j1"]) == moved
+
+
+def test_time_of_a_task_that_was_never_set_is_none_before_1970():
+    """By the clock of this machine, from which the service's differs."""
+    waiting = task("d1", "QUEUED", utc_modified="1970-01-01T00:00:00Z")
+    history = judge(poll(batch(waiting, status="IN_PROGRESS"), clock_offset=30.0), plain()).history
+    assert history["task_changes"] == {"t-d1": ["QUEUED None", 0.0]}
+    assert read_history(history, ["j1"]) == history
+
+
+def test_time_of_the_service_is_kept():
+    assert [
+        history_of(poll(OPEN, clock_offset=first), poll(OPEN, now=NOW + 15, clock_offset=second))["service_time"]
+        for first, second in ((None, None), (3.0, 3.0), (None, -3.0))
+    ] == [None, NOW + 18, NOW + 12]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        ("started", NOW + 30, True),
+        ("started", NOW + 30.5, False),
+        ("last_poll", NOW + 50, True),
+        ("last_poll", NOW + 49, False),
+        ("last_growth", NOW, True),
+        ("last_growth", NOW - 1, False),
+        ("last_growth", NOW + 60, True),
+        ("last_growth", NOW + 61, False),
+        ("last_growth", 0, False),
+        ("candidate_since", NOW, True),
+        ("candidate_since", NOW - 1, False),
+        ("candidate_since", NOW + 60, True),
+        ("candidate_since", NOW + 61, False),
+        ("candidate_count", 3, True),
+        ("candidate_count", 4, False),
+        ("errors", 3, True),
+        ("errors", 4, False),
+        ("errors", -1, False),
+        ("incomplete", 3, True),
+        ("incomplete", 4, False),
+        ("polls", 2, True),
+        ("polls", 1, False),
+        ("task_changes", {"t": ["QUEUED None", NOW + 60]}, True),
+        ("task_changes", {"t": ["QUEUED None", NOW - 60]}, True),
+        ("task_changes", {"t": ["QUEUED None", NOW + 61]}, False),
+        ("on_target", {"p": NOW + 60}, True),
+        ("on_target", {"p": NOW + 61}, False),
+    ],
+)
+def test_numbers_of_a_history_must_fit_each_other(name, value, accepted):
+    sound = {
+        **new_history(NOW),
+        **{"last_poll": NOW + 60, "last_growth": NOW + 40, "polls": 3, "errors": 1, "incomplete": 1},
+        **{"candidate": "passed", "candidate_count": 2, "candidate_since": NOW + 30},
+        **{"task_changes": {"t": ["QUEUED None", NOW + 50]}, "on_target": {"p": NOW + 50}},
+    }
+    assert read_history(sound, ["j1"]) == sound
+    history = {**sound, name: value}
+    if accepted:
+        assert read_history(history, ["j1"]) == history
+    else:
+        with pytest.raises(OtaError, match="previous is not the result of an earlier run"):
+            read_history(history, ["j1"])
+
+
+def test_time_of_no_candidate_is_of_no_matter():
+    for moment in (0, NOW - 1, NOW + 99):
+        assert read_history({**new_history(NOW), "candidate_since": moment}, ["j1"])
+        with pytest.raises(OtaError):
+            read_history({**new_history(NOW), "polls": 1, "candidate": "passed", "candidate_since": moment}, ["j1"])
+
+
+@pytest.mark.parametrize("name", History._fields)
+def test_history_without_one_of_its_values_is_rejected(name):
+    history = new_history(NOW)
+    del history[name]
+    with pytest.raises(OtaError):
+        read_history(history, ["j1"])
+    with pytest.raises(OtaError):
+        read_history({**new_history(NOW), "x": name}, ["j1"])
+
+
+def test_history_that_is_written_can_be_read_by_the_next_run():
+    """Also that of a machine whose clock was set back in between."""
+    policy = plain(verify_versions=True)
+    looks = [poll(batch("SS"), now=NOW + second, versions=report(NEW, "d1")) for second in (0, 15, -40, -25)]
+    for verdict in course(policy, *looks):
+        assert read_history(json.loads(json.dumps(verdict.to_result())), ["j1"]) == verdict.history
+
+
+# --- Cut to a usable size --------------------------------------------------------------------------------------------
+
+
+def long_history(**numbers):
+    return {
+        **new_history(NOW),
+        "task_changes": {f"t{number}": ["QUEUED None", NOW] for number in range(numbers.get("changes", 0))},
+        "on_target": {f"p{number}": NOW for number in range(numbers.get("proofs", 0))},
+        "tasks": {
+            job_id: {f"t{number}": [PRODUCT, "d", "QUEUED", ""] for number in range(tasks)}
+            for job_id, tasks in numbers.get("tasks", {}).items()
+        },
+    }
+
+
+def sizes(history):
+    return {name: len(history[name]) for name in ("task_changes", "on_target")}
+
+
+def test_history_of_a_small_fleet_is_not_cut():
+    history = long_history(changes=MAX_KEPT, proofs=MAX_KEPT, tasks={"j1": MAX_KEPT - 1, "j2": 1})
+    assert shorten_history(history) == history
+
+
+def test_first_changes_and_proofs_of_a_large_fleet_are_kept():
+    short = shorten_history(long_history(changes=MAX_KEPT + 1, proofs=MAX_KEPT + 2))
+    assert sizes(short) == {"task_changes": MAX_KEPT, "on_target": MAX_KEPT}
+    assert ("t0" in short["task_changes"], f"t{MAX_KEPT}" in short["task_changes"]) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("tasks", "kept"),
+    [
+        pytest.param({"j1": 1000}, {"j1": 1000}, id="as many as are kept"),
+        pytest.param({"j1": 1001}, {"j1": 0}, id="one more"),
+        pytest.param({"j1": 600, "j2": 401, "j3": 400}, {"j1": 600, "j2": 0, "j3": 400}, id="of those that fit"),
+        pytest.param({"j1": 600, "j2": 400, "j3": 1}, {"j1": 600, "j2": 400, "j3": 0}, id="none is left"),
+    ],
+)
+def test_all_tasks_of_a_batch_are_kept_or_none(tasks, kept):
+    short = shorten_history(long_history(tasks=tasks))
+    assert {job_id: len(known) for job_id, known in short["tasks"].items()} == kept
+
+
+def test_history_is_cut_in_a_result_only():
+    tasks = [task(f"d{number}", "QUEUED") for number in range(MAX_KEPT + 1)]
+    verdict = judge(poll(batch(*tasks, status="IN_PROGRESS")), plain())
+    assert (len(verdict.history["tasks"]["j1"]), sizes(verdict.history)["task_changes"]) == (1001, 1001)
+    assert verdict.to_result()["history"] == shorten_history(verdict.history)
+    assert verdict.to_result()["history"]["tasks"] == {"j1": {}}

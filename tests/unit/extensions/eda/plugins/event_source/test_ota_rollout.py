@@ -96,6 +96,9 @@ def test_events_come_in_order_until_the_verdict_is_final(serve):
         ([FIVE, OFFLINE], {"max_pending": 1, "soak": 300}),
         ([FIVE], {"expected_version": "3.0"}),
         ([], {"min_devices": None, "start_grace": 10}),
+        ([FIVE], {"min_devices": None, "expected_devices": [{"product_key": "k1", "device_name": "d-1"}]}),
+        ([FIVE], {"versions": {"module_name": "mcu"}}),
+        ([FIVE, OFFLINE], {"max_pending": 1, "versions": {"verify": False}}),
     ],
 )
 def test_the_verdict_is_that_of_the_gate(serve, devices, options):
@@ -180,7 +183,7 @@ def test_a_pause_ends_with_the_source(monkeypatch):
 
     assert [event["type"] for event in asyncio.run(interrupt())] == ["batch", "verdict"]
     wait_until(lambda: threading.active_count() <= before + 1)
-    assert len(rollout.actions) == 2
+    assert rollout.actions == ["QueryOTAJob", "ListOTATaskByJob", "QueryOTAFirmware"]
 
 
 def test_gate_does_not_wait_for_the_listener(serve):
@@ -249,6 +252,9 @@ def test_a_mistake_of_ours_ends_the_source(serve, monkeypatch):
         ({"wait_timeout": 0}, "wait_timeout is 0.0; it must be between 1 and "),
         ({"wait_interval": 0}, "wait_interval is 0.0; it must be between 0.5 and "),
         ({"expected_devices": ["d"]}, "min_devices is given together with"),
+        ({"expected_devices": [{"device_name": "d"}]}, "entry 1 of expected_devices is not a device"),
+        ({"versions": {"match": "newer"}}, "value of match must be one of: exact, ignore_build, prefix"),
+        ({"versions": {"grace": -1}}, "versions.grace is -1.0; it must be between 0 and "),
         ({"platform": "tuya", "endpoint": ""}, "platform tuya has no endpoint of its own"),
         ({"endpoint": "http://iot.example.com"}, "endpoint is plain http"),
         ({"mode": "report"}, "unsupported options: mode. Supported parameters include: access_key_id, "),

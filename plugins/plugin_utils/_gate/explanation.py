@@ -1,0 +1,60 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What helps to act on a verdict and decides nothing: what failed and late devices report, and what keeps them busy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...module_utils._queries.devices import DeviceKey, DeviceReport
+from .._rollout.snapshot import Snapshot
+from .._verdict.verdict import Verdict
+from .observer import Observer
+
+#: Look up the competing job for at most this many devices, and the version of at most this many that did not succeed.
+MAX_BUSY = 20
+MAX_EXPLAINED = 100
+#: Read what late devices report once there is no more time than this, in seconds, or than this part of all time.
+LAST_SECONDS = 30.0
+LAST_PART = 0.25
+#: Use at most this part of the time that is left.
+SHARE = 1 / 3
+
+
+class Explanation:
+    """Reads what explains a verdict, and keeps it for the time after the deadline, when nothing can be read."""
+
+    def __init__(self, observer: Observer, wait_timeout: float, max_qps: float) -> None:
+        self._observer = observer
+        self._begins = min(LAST_SECONDS, wait_timeout * LAST_PART)
+        self._max_qps = max_qps
+        self._reports: Mapping[DeviceKey, DeviceReport] = {}  # those that were read last
+        self._late: Snapshot | None = None
+
+    def keep(self, snapshot: Snapshot) -> None:
+        """Keep what devices report, for the time after the deadline."""
+        self._reports = snapshot.versions or self._reports
+
+    def read(self, snapshot: Snapshot, verdict: Verdict, most: int = MAX_EXPLAINED) -> Snapshot:
+        """The ``snapshot`` with what explains the ``verdict``, about at most so many devices."""
+        left = [device for device in verdict.rollout.devices if device.state in ("failed", "pending")]
+        unread = [device.key for device in left if device.key not in (snapshot.versions or {})]
+        suspects = [device.key for device in left if device.may_be_busy]
+        return self._observer.explain(snapshot, list(dict.fromkeys(unread))[:most], suspects[: min(most, MAX_BUSY)])
+
+    def is_due(self, left: float) -> bool:
+        """Whether it is time to read what late devices report: at the deadline there is none, and it is read once."""
+        return self._late is None and left <= self._begins
+
+    def read_late(self, snapshot: Snapshot, verdict: Verdict, left: float) -> None:
+        """Read as much as takes a part of the ``left`` seconds, and keep it."""
+        most = int(SHARE * left * self._max_qps) if self._max_qps else MAX_EXPLAINED
+        self._late = self.read(snapshot, verdict, min(most, MAX_EXPLAINED))
+
+    def expired(self, snapshot: Snapshot, now: float) -> Snapshot:
+        """The ``snapshot`` after the deadline. What was read before proves nothing any more, but explains."""
+        late = self._late or Snapshot(now)
+        versions = {**(late.versions or {}), **(snapshot.versions or self._reports)}
+        return snapshot._replace(versions=versions or None, busy={**late.busy, **snapshot.busy}).expired(now)

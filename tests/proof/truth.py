@@ -1,0 +1,178 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which verdicts the truth allows at a moment. It knows nothing of the gate's code.
+
+While requests take time, each device may have been seen at any of the moments at which something was asked in the last
+look; where states are shown wrong in single looks, also in the look before, because that hides what came since.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+
+from .bounds import BEST, CANCELED, NEVER, NOT_YET, WORST, Bounds, choose
+from .clocks import Look
+from .oracle import Devices, Key
+from .rollouts import Rollout
+from .worlds import Batch
+
+
+class Truth:
+    """What is really so in a rollout that was looked at."""
+
+    def __init__(self, rollout: Rollout, looks: Sequence[Look]) -> None:
+        self.rollout = rollout
+        self.options = rollout.options
+        self.world = rollout.world
+        self.devices = Devices(rollout, looks)
+        self.batches = self.devices.batches
+        self.bounds = Bounds(rollout.options)
+        self.changes = self.world.changes()
+
+    # What it is about
+
+    def differs(self) -> str:
+        """Whether a batch is not the one that was meant: ``yes``, ``no``, or ``maybe`` where that cannot be known."""
+        unsure = False
+        for batch in self.world.batches:
+            package = batch.package
+            real = {
+                "expected_product_key": package.product,
+                "expected_firmware_id": package.firmware_id,
+                "expected_version": package.dest,
+                "expected_job_type": batch.job_type,
+            }
+            for name, value in real.items():
+                expected = self.options.get(name, value).strip()
+                if (expected.upper() if name == "expected_job_type" else expected) != value:
+                    return "yes"
+            if self.options.get("module_name", package.module) != package.module:
+                learnable = self.batches.learnable[batch.job_id]
+                if learnable == "yes":
+                    return "yes"
+                unsure = unsure or learnable == "maybe"
+        return "maybe" if unsure else "no"
+
+    def unknown_module(self) -> str:
+        """Whether the module of a batch cannot be known, and nobody says it: ``yes``, ``no``, or ``maybe``."""
+        if not self.batches.need_module or "module_name" in self.options:
+            return "no"
+        found = {self.batches.learnable[batch.job_id] for batch in self.world.batches}
+        return "yes" if "no" in found else "maybe" if "maybe" in found else "no"
+
+    @property
+    def dynamic(self) -> bool:
+        """Whether a batch takes up further devices for ever, and nobody says which count."""
+        return self.rollout.expected is None and any(batch.dynamic for batch in self.world.batches)
+
+    # Moments
+
+    def between(self, first: float, last: float) -> list[float]:
+        """Moments that stand for all from the first to the last: these two, and those at which something changes."""
+        inside = self.changes[bisect_right(self.changes, first) : bisect_right(self.changes, last)]
+        extra = []
+        for batch in self.world.batches:
+            until = batch.ended + self.options["start_grace"]
+            if first < until <= last:
+                extra.append(until)
+        return sorted({first, *inside[:40], *extra, last})
+
+    def of_look(self, look: Look) -> list[float]:
+        """The moments of a look."""
+        first, last = look.moments[0], look.moments[-1]
+        return [first] if first == last else self.between(first, last)
+
+    # Verdicts
+
+    def kept(self, moments: Sequence[float], sight: bool = False) -> bool:
+        """Whether the policy is kept, if each device is taken at the best of the ``moments``."""
+        choices = self._choices(moments, sight)
+        if any(self._empty(choices, order) for order in BEST) and self._may_be_empty(moments):
+            return True
+        return any(
+            numbers.total > 0 and self.bounds.keeps(numbers) for numbers in (choose(choices, order) for order in BEST)
+        )
+
+    def broken(self, moments: Sequence[float], sight: bool = False) -> bool:
+        """Whether the policy is broken, or cannot be kept any more, if each device is taken at its worst."""
+        choices = self._choices(moments, sight)
+        over = any(self.devices.no_more_tasks(t) for t in moments)
+        for order in WORST:
+            for counts in (True, False):
+                numbers = choose(choices, order, counts)
+                if self.bounds.breaks(numbers, over):
+                    return True
+        return False
+
+    def _choices(self, moments: Sequence[float], sight: bool) -> list[int]:
+        found: dict[object, int] = {}
+        for t in moments:
+            for key, state in self.devices.states(t, sight).items():
+                found[key] = found.get(key, 0) | state
+        return list(found.values())
+
+    def _empty(self, choices: Iterable[int], order: Sequence[int]) -> bool:
+        numbers = choose((state & ~NOT_YET or state for state in choices), order)
+        return numbers.total == 0
+
+    def _may_be_empty(self, moments: Sequence[float]) -> bool:
+        named = self.rollout.expected is not None or "min_devices" in self.options
+        over = any(self.devices.finished(t) for t in moments)
+        return bool(self.options["allow_empty"]) and not named and over and not any(self._tasks(moments))
+
+    def _tasks(self, moments: Sequence[float]) -> list[bool]:
+        return [
+            any(self.world.shown(batch, t, counted) for t in moments for counted in (False, True))
+            for batch in self.world.batches
+        ]
+
+    def nothing(self, moments: Sequence[float]) -> bool:
+        """Whether no device may count."""
+        choices = [state & ~NOT_YET for state in self._choices(moments, sight=False)]
+        return all(state == 0 or state & (CANCELED | NEVER) for state in choices)
+
+    def unbegun(self, moments: Sequence[float]) -> list[Batch]:
+        """The batches that have not begun, or have no task that accounts for them."""
+        return [batch for batch in self.world.batches if not self._begun(batch, moments)]
+
+    def _begun(self, batch: Batch, moments: Sequence[float]) -> bool:
+        states = {batch.status.at(t - self.world.lags.job) for t in moments}
+        if states == {"PLANNED"}:
+            return False
+        if self.options["allow_empty"] or any(self.world.shown(batch, t) for t in moments):
+            return True
+        if any(task.gone < moments[-1] for task in batch.tasks):
+            return True
+        return any(self._is_proved(batch, t) for t in moments)
+
+    def _is_proved(self, batch: Batch, t: float) -> bool:
+        """Whether an expected device without a task is on the version of a batch."""
+        for key, _iot in self.devices.keys if self.rollout.expected is not None else ():
+            device = self.world.device(key)
+            if device is None or key[0] != batch.package.product or device.unreadable:
+                continue
+            if not self.devices.tasks.get(key) and self.devices.on_target(device, batch, t) != "no":
+                return True
+        return False
+
+    def canceled(self, t: float) -> bool:
+        """Whether a batch is canceled, all are over, and nothing can change any more."""
+        states = [batch.status.at(t - self.world.lags.job) for batch in self.world.batches]
+        return "CANCELED" in states and self.devices.finished(t)
+
+    def vanished(self, moments: Sequence[float]) -> list[Key]:
+        """The devices that may have vanished."""
+        found = []
+        for key, _iot in self.devices.keys:
+            device = self.world.device(key)
+            own = [each for tasks in self.devices.tasks.get(key, {}).values() for each in tasks]
+            tasks = [task for _batch, tasks in own for task in tasks]
+            gone = device is None or any(
+                device.iot.at(t - self.world.lags.versions) != device.iot.values[0] for t in moments
+            )
+            if gone or any(task.gone < moments[-1] for task in tasks):
+                found.append(key)
+        return found
