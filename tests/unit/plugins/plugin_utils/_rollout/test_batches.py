@@ -138,6 +138,39 @@ def test_each_pair_of_a_long_chain_is_related():
     ]
 
 
+def stages(*pairs):
+    """Batches of the same device, from one version to the next."""
+    return [
+        batch(task("d1"), job_id=f"j{before}{after}", src_versions=[before], dest_version=after)
+        for before, after in pairs
+    ]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (2, 0, 1)])
+def test_first_and_last_of_three_stages_are_a_chain(order):
+    """Neither begins where the other one ends."""
+    jobs = stages("12", "23", "34")
+    chains = related(*(jobs[place] for place in order))
+    assert sorted(chains) == [
+        ("j12", "j23", ("d1",), True),
+        ("j12", "j34", ("d1",), True),
+        ("j23", "j34", ("d1",), True),
+    ]
+
+
+def test_first_and_last_of_many_stages_are_a_chain():
+    jobs = stages(*(f"{number}{number + 1}" for number in range(1, 9)))
+    assert ("j12", "j89", ("d1",), True) in related(*jobs)
+
+
+def test_two_ends_of_one_stage_are_in_conflict():
+    assert sorted(related(*stages("12", "23", "24"))) == [
+        ("j12", "j23", ("d1",), True),
+        ("j12", "j24", ("d1",), True),
+        ("j23", "j24", ("d1",), False),
+    ]
+
+
 def circle(*names, **facts):
     """Three batches that follow each other, each with the tasks of one of the names."""
     versions = [OLD, NEW, NEXT]

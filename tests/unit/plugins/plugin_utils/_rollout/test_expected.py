@@ -238,6 +238,13 @@ def test_last_stage_of_a_chain_decides():
     assert (early.state, early.class_name, early.version) == ("failed", "no_task", NEW)
 
 
+def test_order_of_batches_does_not_show():
+    other = batch(job_id="j2", module_name="mcu", dest_version="7")
+    versions = {(PRODUCT, "d2"): DeviceReport({"default": NEW, "mcu": "6"})}
+    for jobs in ((batch(), other), (other, batch())):
+        assert found(*jobs, versions=versions).version == NEW
+
+
 def test_one_of_two_targets_proves_nothing():
     device = found(batch(), batch(job_id="j2", dest_version="3.0.0"), versions=report(NEW, "d2"))
     assert (device.state, device.class_name, device.detail) == ("pending", "unproved", None)

@@ -222,6 +222,11 @@ def test_times_of_the_service_are_told_by_the_clock_of_this_machine():
     assert local_time("tomorrow", 90.0) is None
 
 
+def test_times_of_the_service_lie_never_before_1970():
+    assert local_time("1970-01-01T00:01:00Z", 60.0) == local_time("1970-01-01T00:01:00Z", 61.0) == 0.0
+    assert local_time("1970-01-01T00:01:00Z", 59.0) == 1.0
+
+
 def test_time_of_a_batch_is_told_by_the_clock_of_this_machine():
     job = batch(utc_end_time=format_time(NOW + 90))
     assert poll(job, clock_offset=90.0).job_time(job, "utc_end_time") == NOW

@@ -402,6 +402,30 @@ def test_later_stage_decides_about_its_devices():
     assert by_last_stage(by_job, chained(("j2", "j1"))) == {"j1": by_job["j1"], "j2": {D1: failed}}
 
 
+@pytest.mark.parametrize(
+    ("later", "version", "decides"),
+    [
+        pytest.param(("canceled", None), OLD, "j1", id="canceled, and it had failed before"),
+        pytest.param(("pending", "vanished"), OLD, "j1", id="gone, and it had failed before"),
+        pytest.param(("canceled", None), None, "j1", id="canceled, and nobody knows the version"),
+        pytest.param(("canceled", None), NEW, "j2", id="canceled, and the device came there all the same"),
+        pytest.param(("pending", "offline"), OLD, "j2", id="still to come"),
+        pytest.param(("succeeded", None), OLD, "j2", id="succeeded"),
+    ],
+)
+def test_later_stage_that_never_came_hides_no_failure(later, version, decides):
+    by_job = {
+        "j1": {D1: device("failed", "flash", job_id="j1", version=version)},
+        "j2": {D1: device(*later, job_id="j2")},
+    }
+    assert by_last_stage(by_job, chained(("j1", "j2")))["j1"][D1].job_id == decides
+
+
+def test_later_stage_that_never_came_counts_if_it_is_worse():
+    by_job = {"j1": {D1: device("succeeded", job_id="j1")}, "j2": {D1: device("pending", "vanished", job_id="j2")}}
+    assert by_last_stage(by_job, chained(("j1", "j2")))["j1"][D1].job_id == "j2"
+
+
 def test_batches_in_conflict_are_no_stages():
     by_job = {"j1": {D1: device("failed")}, "j2": {D1: device("succeeded")}}
     assert by_last_stage(by_job, chained(("j1", "j2"), is_chain=False)) == by_job
