@@ -1047,9 +1047,8 @@ STRICT = Policy(start_grace=0.0)
 def test_success_on_the_old_version_is_a_failure():
     verdict = settled(poll(batch("SS")), STRICT, versions={**report(NEW, "d1"), **report(OLD, "d2")})
     assert decided(verdict) == ("failed", True, "too_many_failures")
-    assert verdict.reasons[0] == Reason(
-        "too_many_failures", "1 of 2 finished devices failed (1 wrong version); none may fail (max_failed)", 1, ("d2",)
-    )
+    message = '1 of 2 finished devices failed (1 wrong version): "reports 1.0.0" \N{MULTIPLICATION SIGN} 1'
+    assert verdict.reasons[0] == Reason("too_many_failures", f"{message}; none may fail (max_failed)", 1, ("d2",))
 
 
 def test_success_with_the_new_version_passes():
