@@ -203,10 +203,11 @@ def _grown_lately(played: Played) -> Iterator[str]:
 def given_up(played: Played) -> Iterator[str]:
     """A rollout without any trouble that is settled long before the deadline is to be judged, not to be given up."""
     rollout, truth, options = played.rollout, played.truth, played.rollout.options
-    calm = not rollout.trouble and not any(truth.world.lags) and rollout.waits
+    calm = not rollout.trouble and not any(truth.world.lags)
     if not calm or played.verdict not in ("timed_out", "inconclusive"):
         return
-    looks = (options["confirmations"] + 2) * 1.1 * rollout.interval
+    between = (1.1 if rollout.waits else 1.5) * rollout.interval
+    looks = (options["confirmations"] + 2) * between + LOST_BETWEEN_RUNS * (len(played.runs) - 1)
     since = played.deadline - played.grace - options.get("soak", 0) - looks - 5
     if since < rollout.begins or not _is_settled(played, since):
         return
