@@ -257,7 +257,7 @@ def _is_settled(played: Played, since: float) -> bool:
         return False
     if truth.batches.conflicts(since) != "no" or truth.nothing([since]):
         return False
-    if any(truth.unbegun(truth.of_look(look)) for look in played.looks):
+    if any(truth.unbegun(seen) or truth.nothing(seen) for seen in map(truth.of_look, played.looks)):
         return False
     # More may be to come for a batch without a task.
     return all(batch.ended <= since or truth.world.shown(batch, since) for batch in truth.world.batches)
