@@ -203,10 +203,11 @@ def _grown_lately(played: Played) -> Iterator[str]:
 def given_up(played: Played) -> Iterator[str]:
     """A rollout without any trouble that is settled long before the deadline is to be judged, not to be given up."""
     rollout, truth, options = played.rollout, played.truth, played.rollout.options
-    calm = not rollout.trouble and not any(truth.world.lags) and rollout.waits
+    calm = not rollout.trouble and not any(truth.world.lags)
     if not calm or played.verdict not in ("timed_out", "inconclusive"):
         return
-    looks = (options["confirmations"] + 2) * 1.1 * rollout.interval
+    between = (1.1 if rollout.waits else 1.5) * rollout.interval
+    looks = (options["confirmations"] + 2) * between + LOST_BETWEEN_RUNS * (len(played.runs) - 1)
     since = played.deadline - played.grace - options.get("soak", 0) - looks - 5
     if since < rollout.begins or not _is_settled(played, since):
         return
@@ -256,7 +257,7 @@ def _is_settled(played: Played, since: float) -> bool:
         return False
     if truth.batches.conflicts(since) != "no" or truth.nothing([since]):
         return False
-    if any(truth.unbegun(truth.of_look(look)) for look in played.looks):
+    if any(truth.unbegun(seen) or truth.nothing(seen) for seen in map(truth.of_look, played.looks)):
         return False
     # More may be to come for a batch without a task.
     return all(batch.ended <= since or truth.world.shown(batch, since) for batch in truth.world.batches)

@@ -194,7 +194,7 @@ class Tireless(limits.TimeLimits):
 
 
 class Silent(gate.Gate):
-    def explain(self, found: Any) -> Any:
+    def _explain(self, found: Any) -> Any:
         return found
 
 
