@@ -169,7 +169,7 @@ def test_the_role(tmp_path):
 
 def test_numbers_in_place_of_text(tmp_path):
     numbers = {
-        "job_id": 183415776190000002,
+        "expected_firmware_id": 145,
         "expected_version": 2.10,
         "device_names": [7],
         "expected_module_name": True,
@@ -179,7 +179,7 @@ def test_numbers_in_place_of_text(tmp_path):
     said = {name: run.results[name]["msg"]["said"] for name in cases}
     quotes = "and YAML may have changed what was written; write it in quotes."
     assert said == {
-        "job_id": f"rollout_preflight_job_id is the number 183415776190000002, {quotes}",
+        "expected_firmware_id": f"rollout_preflight_expected_firmware_id is the number 145, {quotes}",
         "expected_version": f"rollout_preflight_expected_version is the number 2.1, {quotes}",
         "device_names": f"No request was sent: entry 1 of device_names is the number 7, {quotes}",
         "expected_module_name": f"rollout_preflight_expected_module_name is the boolean true, {quotes}",

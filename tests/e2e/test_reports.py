@@ -457,7 +457,10 @@ def test_role_that_polls_once_resumes_from_its_report(tmp_path, url):
             " quotes.",
         ),
         ({"module_name": False}, "rollout_gate_module_name is the boolean false, and YAML may have changed"),
-        ({"job_ids": 1001}, "rollout_gate_job_ids is the number 1001, and YAML may have changed"),
+        (
+            {"expected_firmware_id": 145},
+            "rollout_gate_expected_firmware_id is the number 145, and YAML may have changed",
+        ),
         ({"job_ids": [1001]}, "entry 1 of job_ids is the number 1001, and YAML may have changed"),
         ({"expected_devices": "lamp-1,"}, "rollout_gate_expected_devices ends with a comma and seems to be truncated"),
         ({"report_dir": "play.yml"}, "/play.yml, which is not a writable folder; choose another."),
