@@ -596,7 +596,7 @@ failed_devices:
     detail:
       description:
         - What the service or the device reports about the task. For the classes V(fell_back), V(vanished) and
-          V(unproved), what is known instead.
+          V(unproved), and for V(wrong_version) if the task succeeded, what is known instead.
       type: str
       returned: always
       sample: "-2: the download failed"
