@@ -596,7 +596,7 @@ failed_devices:
     detail:
       description:
         - What the service or the device reports about the task. For the classes V(fell_back), V(vanished) and
-          V(unproved), what is known instead.
+          V(unproved), and for V(wrong_version) if the task succeeded, what is known instead.
       type: str
       returned: always
       sample: "-2: the download failed"
@@ -702,7 +702,7 @@ history:
   type: dict
   returned: always, unless an option is invalid
 msg:
-  description: The verdict in one sentence.
+  description: The verdict in one sentence, with parentheses in place of braces, so that it is never a template.
   type: str
   returned: always
   sample: "batch 18: failed: 2 of 5 finished devices failed (2 download); none may fail (max_failed); 7 min of 60 min."

@@ -49,7 +49,7 @@ CASES = {
     "device_deleted_while_it_installs": Case(
         [{"devices": [*lamps(1, 2), *lamps(3, course="stalls")]}],
         "inconclusive",
-        "1 device vanished (lamp-3, its task is gone; last seen IN_PROGRESS)",
+        "1 device vanished (lamp-3: its task is gone, last seen IN_PROGRESS)",
         devices=[{"name": "lamp-3", "deleted_after": SOON}],
     ),
     "deleted_device_does_not_count": Case(

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from ansible_collections.iotfleet.ota.plugins.module_utils._api import facts as api_facts
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import Operation
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries import jobs as job_queries
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate, job_modules, limits, observer, reporter
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import clock, gate, observer, reporter
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout import (
     devices,
     state,
@@ -97,7 +97,7 @@ MUTANTS: Mapping[str, Patches] = {
     "one module for all": {(gate, "judge"): one_module},
     "module of no batch known": other_jobs(lambda job: job._replace(module_name=None)),
     "module asked at each poll": {(observer, "JobModules"): ForgetfulModules},
-    "packages not asked": {(job_modules, "read_module"): lambda client, firmware_id: None},
+    "packages not asked": {(observer, "read_module"): lambda client, firmware_id: None},
     "retries not waited for": job_fact(retry_count=0),
     "time-outs tried again": {(devices, "retry_window"): lambda task, job: 60.0 * (not job.finished)},
     "schedules ignored": job_fact(utc_schedule_time=None),
@@ -139,9 +139,9 @@ MUTANTS: Mapping[str, Patches] = {
     "tireless": {(gate, "TimeLimits"): Tireless},
     "unexplained": {(gate, "Gate"): Silent},
     "runs not chained": {(gate, "TimeLimits"): Unchained},
-    "gaps by the machine's clock": {(limits, "gap_since"): lambda earlier, now, there: GAP(earlier, now, None)},
-    "gaps too long": {(limits, "gap_since"): lambda earlier, now, there: GAP(earlier, now, there) + 4.0},
-    "nothing between runs": {(limits, "gap_since"): lambda earlier, now, there: 0.0},
+    "gaps by the machine's clock": {(clock, "gap_since"): lambda earlier, now, there: GAP(earlier, now, None)},
+    "gaps too long": {(clock, "gap_since"): lambda earlier, now, there: GAP(earlier, now, there) + 4.0},
+    "nothing between runs": {(clock, "gap_since"): lambda earlier, now, there: 0.0},
     "wrong clock not told": {(reporter, "MAX_CLOCK_OFFSET"): 10.0**9},
     "every clock told": {(reporter, "MAX_CLOCK_OFFSET"): 0.0},
     "curious": {(observer, "observe_job"): curious},

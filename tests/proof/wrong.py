@@ -13,7 +13,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations impor
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries import jobs as job_queries
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate, job_modules, limits, observer
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import clock, gate, observer
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout import (
     devices,
     state,
@@ -26,7 +26,7 @@ Patches = Mapping[tuple[object, str], Any]
 
 JUDGE, OBSERVE, REPORT = gate.judge, observer.observe_job, observer.read_report
 IS_NOT_FOUND, CLASSIFY = Operation.is_not_found, job_queries.classify_failure
-RELATE, GAP = state.relate_batches, limits.gap_since
+RELATE, GAP = state.relate_batches, clock.gap_since
 PROVE, WITHOUT_TASK = devices.prove_device, state.device_without_task
 COUNTS = state._job_counts
 
@@ -181,14 +181,14 @@ def all_chains(jobs: Any, policy: Policy) -> Any:
 # --- Looking and waiting ---------------------------------------------------------------------------------------------
 
 
-class Late(limits.TimeLimits):
+class Late(clock.TimeLimits):
     def _start_at(self, history: Any) -> None:
         super()._start_at(history)
         self.deadline += 5.0
         self.end += 5.0
 
 
-class Tireless(limits.TimeLimits):
+class Tireless(clock.TimeLimits):
     def next_pause(self, last_poll: float) -> float:
         return 1.0
 
@@ -198,7 +198,7 @@ class Silent(gate.Gate):
         return found
 
 
-class Unchained(limits.TimeLimits):
+class Unchained(clock.TimeLimits):
     """It takes its own clock for that of the runs before."""
 
     def resume(self, clock_offset: float | None, learned: bool) -> None:
@@ -233,7 +233,7 @@ def unreadable_is_gone(client: Any, key: Any) -> Any:
         return DeviceReport(found=False)
 
 
-class ForgetfulModules(job_modules.JobModules):
+class ForgetfulModules(observer.JobModules):
     """Asks for the module at each poll."""
 
     def module_of(self, job: Any) -> Any:

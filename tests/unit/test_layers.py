@@ -66,7 +66,7 @@ NEIGHBOURS = {
         "parallel": "rate_limiter",
         "client": "clock exchange paging parallel rate_limiter response retries",
     },
-    "module_utils/_queries": {"devices": "jobs", "preflight": "jobs"},
+    "module_utils/_queries": {"devices": "jobs", "preflight": "devices jobs"},
     "module_utils/_ansible": {"inputs": "argspec", "info_module": "argspec connection"},
     "plugin_utils/_rollout": {
         "snapshot": "policy times",
@@ -84,12 +84,12 @@ NEIGHBOURS = {
         "verdict": "case history rules wording",
     },
     "plugin_utils/_gate": {
-        "limits": "clock options",
-        "observer": "clock job_modules",
+        "clock": "options",
+        "observer": "clock",
         "explanation": "observer",
         "result": "options",
         "reporter": "clock observer options schedule",
-        "gate": "clock explanation limits observer options reporter result",
+        "gate": "clock explanation observer options reporter result",
         "events": "gate",
     },
 }

@@ -283,6 +283,9 @@ class FailureTopic(enum.Enum):
     OTHER = "other"
 
 
+#: What a failure is about if any other request would fail too, whatever it asks.
+GENERAL_TOPICS = (FailureTopic.NETWORK, FailureTopic.KEY, FailureTopic.CLOCK, FailureTopic.INSTANCE)
+
 _TOPICS = (
     (_KEY_CODES, FailureTopic.KEY),
     (_CLOCK_CODES, FailureTopic.CLOCK),

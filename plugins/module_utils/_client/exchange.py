@@ -83,9 +83,8 @@ class Exchange:
         else:
             self._clock.measure(response, sent)
             return envelope
-        if (
-            failure_topic(refusal.code, refusal.http_status) is not FailureTopic.NETWORK
-        ):  # a proxy has a clock of its own
+        # A proxy has a clock of its own.
+        if failure_topic(refusal.code, refusal.http_status) is not FailureTopic.NETWORK:
             self._clock.measure(response, sent)
         if is_clock_code(refusal.code):
             raise self._clock.correct(refusal, response, signing.timestamp)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from .._api.operations import LIST_OTA_MODULE_VERSIONS_BY_DEVICE, LIST_OTA_UNFINISHED_TASK_BY_DEVICE, Operation
 from .._api.platforms import Argument
 from .._client.client import Client
-from .jobs import module_of
+from .jobs import named_module
 
 #: What identifies a device: its name is unique within its product only.
 DeviceKey = tuple[str, str]
@@ -75,13 +75,13 @@ def read_report(client: Client, key: DeviceKey) -> DeviceReport:
     rows = client.rows(LIST_OTA_MODULE_VERSIONS_BY_DEVICE, product_key=product_key, device_name=device_name)
     if rows is None:
         return DeviceReport(found=False)
-    versions = {name: _text_or_none(row["module_version"]) for row in rows if (name := module_of(row))}
+    versions = {name: _text_or_none(row["module_version"]) for row in rows if (name := named_module(row))}
     iot_ids = (_text_or_none(row["iot_id"]) for row in rows)
     return DeviceReport(versions, iot_id=next((iot_id for iot_id in iot_ids if iot_id), None))
 
 
 def _text_or_none(value: Any) -> str | None:
-    """A fact of an undocumented type tells nothing."""
+    """The text of a fact, ``None`` if it is empty or of an undocumented type."""
     return value or None if isinstance(value, str) else None
 
 
@@ -99,7 +99,7 @@ def competing_job(client: Client, key: DeviceKey, job_ids: Sequence[str]) -> str
 
 
 def module_of_job(client: Client, key: DeviceKey, job_id: str) -> str | None:
-    """The module of a batch by the unfinished task that a device has in it; ``None`` if that does not tell.
+    """The module of a batch by the unfinished task that a device has in it; ``None`` if that names none.
 
     :raises OtaError: no usable response.
     """
@@ -107,4 +107,9 @@ def module_of_job(client: Client, key: DeviceKey, job_id: str) -> str | None:
     if not product_key or not device_name:
         return None
     rows = client.rows(LIST_OTA_UNFINISHED_TASK_BY_DEVICE, product_key=product_key, device_name=device_name)
-    return next((name for row in rows or () if row["job_id"] == job_id and (name := module_of(row))), None)
+    return module_in_tasks(rows or (), job_id)
+
+
+def module_in_tasks(rows: Sequence[Mapping[str, Any]], job_id: str) -> str | None:
+    """The module of a batch by the first of its unfinished tasks among ``rows`` that names one."""
+    return next((name for row in rows if row["job_id"] == job_id and (name := named_module(row))), None)

@@ -149,10 +149,10 @@ def read_module(client: Client, firmware_id: str) -> str | None:
     :raises OtaError: no usable response.
     """
     facts = client.get(QUERY_OTA_FIRMWARE, firmware_id=firmware_id)
-    return module_of(facts) if facts else None
+    return named_module(facts) if facts else None
 
 
-def module_of(facts: Mapping[str, Any]) -> str | None:
+def named_module(facts: Mapping[str, Any]) -> str | None:
     """The module that a package or an open task names."""
     name = facts["module_name"]
     return name.strip() or None if isinstance(name, str) else None

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Callable, NamedTuple, TypedDict
 
-from .._api.error_codes import FailureTopic, failure_topic
+from .._api.error_codes import GENERAL_TOPICS, FailureTopic, failure_topic
 from .._api.operations import (
     LIST_OTA_JOB_BY_DEVICE,
     LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
@@ -23,13 +23,11 @@ from .._api.operations import (
 )
 from .._client.client import Client
 from .._errors import OtaError
-from .jobs import EXPECTATIONS, JobFacts, module_of, read_job, read_module
+from .devices import module_in_tasks
+from .jobs import EXPECTATIONS, JobFacts, read_job, read_module
 
 #: Maximum difference to the service's clock, in seconds. The vendor accepts requests that are 15 minutes old.
 MAX_CLOCK_OFFSET = 300.0
-
-#: Topics of failures that every other call would meet too, so that no more calls are made.
-AFFECTS_ALL = (FailureTopic.NETWORK, FailureTopic.KEY, FailureTopic.CLOCK, FailureTopic.INSTANCE)
 
 
 # --- Calls -----------------------------------------------------------------------------------------------------------
@@ -136,7 +134,7 @@ class Probe:
     def _try_call(self, operation: Operation, read: Callable[..., None], **arguments: str | None) -> None:
         """Call an operation, unless nothing can come of it, and keep how the call ended."""
         missing = tuple(name for name, value in arguments.items() if not value)
-        skipped = any(call.error_topic in AFFECTS_ALL for call in self._calls.values())
+        skipped = any(call.error_topic in GENERAL_TOPICS for call in self._calls.values())
         error: OtaError | None = None
         if not missing and not skipped:
             try:
@@ -160,9 +158,8 @@ class Probe:
     def _read_open_tasks(self, operation: Operation, **arguments: str) -> None:
         page = self._client.first_page(operation, 1, **arguments)
         self._device_known = page is not None
-        for task in page.rows if page else ():
-            if self._inputs["job_id"] and task["job_id"] == self._inputs["job_id"]:
-                self._module_name = module_of(task)
+        if page and self._inputs["job_id"]:
+            self._module_name = module_in_tasks(page.rows, self._inputs["job_id"])
 
     def _read_device(self, operation: Operation, **arguments: str) -> None:
         known = self._client.first_page(operation, 1, **arguments) is not None
@@ -244,7 +241,7 @@ def check_permission(findings: Findings, action: str) -> Check:
     if call.error is None:
         return Check(name, True, f"{action} is allowed")
     error = call.error
-    if call.error_topic in AFFECTS_ALL:
+    if call.error_topic in GENERAL_TOPICS:
         return Check(name, None, f"no response shows whether {action} is allowed", None, error.code)
     trace = f" (request ID {error.request_id})" if error.request_id else ""
     hint = error.hint

@@ -13,10 +13,11 @@ from .._rollout.snapshot import Snapshot
 from .._verdict.verdict import Verdict
 from .observer import Observer
 
-#: Look up the competing job for at most this many devices, and the version of at most this many that did not succeed.
+#: Look up the competing job for at most this many devices.
 MAX_BUSY = 20
+#: Read the versions of at most this many devices that did not succeed.
 MAX_EXPLAINED = 100
-#: Read what late devices report once there is no more time than this, in seconds, or than this part of all time.
+#: Read what late devices report once this many seconds are left, or this part of all the time if that is less.
 LAST_SECONDS = 30.0
 LAST_PART = 0.25
 #: Use at most this part of the time that is left.
@@ -38,7 +39,7 @@ class Explanation:
         self._reports = snapshot.versions or self._reports
 
     def read(self, snapshot: Snapshot, verdict: Verdict, most: int = MAX_EXPLAINED) -> Snapshot:
-        """The ``snapshot`` with what explains the ``verdict``, about at most so many devices."""
+        """The ``snapshot`` with what explains the ``verdict``, about ``most`` devices at most."""
         left = [device for device in verdict.rollout.devices if device.state in ("failed", "pending")]
         unread = [device.key for device in left if device.key not in (snapshot.versions or {})]
         suspects = [device.key for device in left if device.may_be_busy]

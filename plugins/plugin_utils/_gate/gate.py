@@ -19,9 +19,8 @@ from .._rollout.policy import needs_modules
 from .._rollout.snapshot import Snapshot
 from .._verdict.case import PASSED
 from .._verdict.verdict import Verdict, judge
-from .clock import Clock
+from .clock import MIN_POLL, Clock, TimeLimits
 from .explanation import Explanation
-from .limits import MIN_POLL, TimeLimits
 from .observer import Observer
 from .options import GateOptions
 from .reporter import Reporter

@@ -13,17 +13,17 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any, Callable, NamedTuple, TypeVar
 
-from ...module_utils._api.error_codes import FailureTopic, failure_topic
+from ...module_utils._api.error_codes import GENERAL_TOPICS, FailureTopic, failure_topic
 from ...module_utils._api.facts import count_by
-from ...module_utils._api.operations import LIST_OTA_TASK_BY_JOB, MAX_ROWS, TASK_STATUSES
+from ...module_utils._api.operations import LIST_OTA_TASK_BY_JOB, MAX_ROWS, TASK_STATUSES, UNFINISHED_TASK_STATUSES
 from ...module_utils._client.client import Client
 from ...module_utils._client.paging import LISTING_ATTEMPTS, listing_problem
 from ...module_utils._errors import OtaError, Retry
-from ...module_utils._queries.devices import DeviceKey, DeviceReport, competing_job, read_report
-from ...module_utils._queries.jobs import JobFacts, announced_total, interpret_tasks, read_job
+from ...module_utils._queries.devices import DeviceKey, DeviceReport, competing_job, module_of_job, read_report
+from ...module_utils._queries.jobs import JobFacts, announced_total, interpret_tasks, read_job, read_module
+from .._rollout.batches import task_key
 from .._rollout.snapshot import JobSnapshot, Snapshot
 from .clock import Clock
-from .job_modules import JobModules
 
 Q = TypeVar("Q")
 T = TypeVar("T")
@@ -32,8 +32,9 @@ T = TypeVar("T")
 PAGE_SIZE = LIST_OTA_TASK_BY_JOB.page_size
 #: List the tasks of a batch up to this many: nine requests, with its state and its first page.
 MAX_LISTED = 7 * PAGE_SIZE
-#: So many devices that fail in a row have met a failure of the service and none of their own; fewer if they are all.
+#: Blame the service, and not the devices, for this many failures in a row.
 MAX_FAILED = 10
+#: Blame it for this many if no device at all can be read.
 MIN_FAILED = 3
 #: From the end of a task's life to its start: a task that moves on while others are counted is then missed, which
 #: shows, and never counted twice.
@@ -220,3 +221,66 @@ def _fully_listed(
 ) -> Observation:
     job = JobSnapshot(job_id, facts, count_by(rows, "task_status", TASK_STATUSES), total, interpret_tasks(rows))
     return Observation(job, problem and f"the task list of batch {job_id} is incomplete: {problem}")
+
+
+# --- Modules ----------------------------------------------------------------------------------------------------------
+
+
+class JobModules:
+    """Learns which module each batch is for, once.
+
+    No fact of a batch says it, but its package does, and so do its open tasks. Where neither can be read, the rollout
+    is read all the same.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._by_package: dict[str, str | None] = {}
+        self._by_job: dict[str, str] = {}
+        self._may_read_tasks = True
+
+    def module_of(self, job: JobSnapshot) -> str | None:
+        """The module of a batch, ``None`` as long as nothing shows it.
+
+        :raises OtaError: nothing can be read at all.
+        """
+        if job.facts is None:
+            return None
+        if job.job_id not in self._by_job:
+            module_name = self._module_of_package(job.facts) or self._module_of_tasks(job)
+            if module_name is None:
+                return None
+            self._by_job[job.job_id] = module_name
+        return self._by_job[job.job_id]
+
+    def _module_of_package(self, facts: JobFacts) -> str | None:
+        firmware_id = facts.get("firmware_id")
+        if not isinstance(firmware_id, str) or not firmware_id:
+            return None
+        if firmware_id not in self._by_package:
+            try:
+                self._by_package[firmware_id] = read_module(self._client, firmware_id)
+            except OtaError as error:
+                _raise_if_general(error)
+                if error.retry is not Retry.NEVER:  # the next poll may succeed
+                    return None
+                self._by_package[firmware_id] = None
+        return self._by_package[firmware_id]
+
+    def _module_of_tasks(self, job: JobSnapshot) -> str | None:
+        unfinished = (task for task in job.tasks if task.get("task_status") in UNFINISHED_TASK_STATUSES)
+        task = next(unfinished, None)
+        if task is None or not self._may_read_tasks:
+            return None
+        try:
+            return module_of_job(self._client, task_key(task, job), job.job_id)
+        except OtaError as error:
+            _raise_if_general(error)
+            self._may_read_tasks = failure_topic(error.code, error.http_status) is not FailureTopic.PERMISSION
+            return None
+
+
+def _raise_if_general(error: OtaError) -> None:
+    """:raises OtaError: the ``error`` is about more than this question."""
+    if failure_topic(error.code, error.http_status) in GENERAL_TOPICS:
+        raise error

@@ -15,7 +15,7 @@ from .._rollout.state import JobCounts, RolloutState
 from .._rollout.times import format_time
 from .._verdict.case import PASSED, TIMED_OUT
 from .._verdict.verdict import Verdict
-from .._verdict.wording import class_counts, count_things, device_names, format_duration, printable
+from .._verdict.wording import class_counts, count_things, device_names, format_duration, printable, without_braces
 from .clock import Clock
 from .observer import PAGE_SIZE, Reading
 from .options import GateOptions
@@ -158,7 +158,7 @@ class Reporter:
 
     def message(self, parts: Sequence[str]) -> str:
         """A summary as one sentence."""
-        return printable(f"{self._subject}: {'; '.join(parts)}.")
+        return printable(without_braces(f"{self._subject}: {'; '.join(parts)}."))
 
     def _elapsed_text(self) -> str:
         return f"{format_duration(self._clock.now() - self.started)} of {format_duration(self._policy.wait_timeout)}"

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -15,6 +15,8 @@ from ...module_utils._queries.jobs import TaskFacts
 from .devices import module_of, sources_of
 from .policy import Policy
 from .snapshot import JobSnapshot, to_text
+
+_TasksByDevice = Mapping[DeviceKey, Sequence[TaskFacts]]
 
 
 class Relation(NamedTuple):
@@ -33,7 +35,10 @@ def relate_batches(jobs: Sequence[JobSnapshot], policy: Policy) -> list[Relation
     """The pairs of batches whose devices cannot be on the version of both."""
     if not policy.verify_versions:
         return []
-    relations = [relation for pair in combinations(jobs, 2) for relation in _relate(*pair, policy)]
+    pairs = [pair for pair in combinations(jobs, 2) if _bring_different_versions(*pair, policy)]
+    involved = {job.job_id: job for pair in pairs for job in pair}
+    tasks = {job_id: _tasks_by_device(job) for job_id, job in involved.items()}
+    relations = [_relate(one, other, tasks[one.job_id], tasks[other.job_id]) for one, other in pairs]
     in_circles = _arrows_in_circles(relations)
     relations = [
         relation._replace(is_chain=False) if _arrow(relation) in in_circles else relation for relation in relations
@@ -44,21 +49,23 @@ def relate_batches(jobs: Sequence[JobSnapshot], policy: Policy) -> list[Relation
 
 
 def _is_conflict(relation: Relation, policy: Policy) -> bool:
-    """Whether devices are claimed by both; batches whose module nobody tells may be for different ones."""
+    """Whether devices are claimed by both; batches whose module is not known may be for different ones."""
     return bool(relation.devices) and module_of(relation.later, policy) is not None
 
 
-def _relate(one: JobSnapshot, other: JobSnapshot, policy: Policy) -> Iterator[Relation]:
-    differ = None not in (one.target, other.target) and one.target != other.target
-    alike = module_of(one, policy) == module_of(other, policy) and one.product_key == other.product_key
-    if not differ or not alike:
-        return
-    tasks, others = _tasks_by_device(one), _tasks_by_device(other)
+def _bring_different_versions(one: JobSnapshot, other: JobSnapshot, policy: Policy) -> bool:
+    """Whether two batches are for one module of one product, and for different versions of it."""
+    if None in (one.target, other.target) or one.target == other.target:
+        return False
+    return module_of(one, policy) == module_of(other, policy) and one.product_key == other.product_key
+
+
+def _relate(one: JobSnapshot, other: JobSnapshot, tasks: _TasksByDevice, others: _TasksByDevice) -> Relation:
     shared = sorted(tasks.keys() & others.keys())
     forwards = _follows(other, one, [task for key in shared for task in others[key]])
     backwards = _follows(one, other, [task for key in shared for task in tasks[key]])
     earlier, later = (other, one) if backwards else (one, other)
-    yield Relation(earlier, later, tuple(name for _product, name in shared), forwards != backwards)
+    return Relation(earlier, later, tuple(name for _product, name in shared), forwards != backwards)
 
 
 def _follows(later: JobSnapshot, earlier: JobSnapshot, tasks: Sequence[TaskFacts]) -> bool:
@@ -68,7 +75,7 @@ def _follows(later: JobSnapshot, earlier: JobSnapshot, tasks: Sequence[TaskFacts
     return bool(tasks) and all(task.get("src_version") == earlier.target for task in tasks)
 
 
-def _tasks_by_device(job: JobSnapshot) -> Mapping[DeviceKey, Sequence[TaskFacts]]:
+def _tasks_by_device(job: JobSnapshot) -> _TasksByDevice:
     tasks: dict[DeviceKey, list[TaskFacts]] = {}
     for task in job.tasks:
         tasks.setdefault(task_key(task, job), []).append(task)

@@ -181,7 +181,7 @@ def unproved(device: Device, report: DeviceReport, job: JobSnapshot, policy: Pol
 
 def vanished(device: Device, why: str) -> Device:
     """A device that can no longer be read."""
-    return device._replace(state="pending", class_name="vanished", detail=f"{why}; last seen {device.task_status}")
+    return device._replace(state="pending", class_name="vanished", detail=f"{why}, last seen {device.task_status}")
 
 
 def fallen_back(device: Device, target: str | None, proved: float) -> Device:
@@ -196,7 +196,7 @@ def proof_key(key: DeviceKey, report: DeviceReport, job: JobSnapshot, policy: Po
 
 
 def module_of(job: JobSnapshot, policy: Policy) -> str | None:
-    """The module that proves success in a batch: its own, or the expected one where the batch does not tell."""
+    """The module that proves success in a batch: its own, or the expected one where that is not known."""
     return job.module_name or policy.module_name
 
 
@@ -217,7 +217,7 @@ def reported_version(report: DeviceReport, job: JobSnapshot, sources: Collection
 
 
 def sources_of(task: TaskFacts | None, job: JobSnapshot) -> Sequence[str]:
-    """The versions that a batch replaces on a device, as far as the task or else the batch tells."""
+    """The versions that a batch replaces on a device, as far as the task or else the batch names them."""
     source = (task or {}).get("src_version")
     if isinstance(source, str) and source:
         return (source,)

@@ -139,7 +139,7 @@ def snapshot_problems(snapshot: Snapshot, policy: Policy) -> Iterator[str]:
             if number and status not in TASK_STATUSES:
                 yield f"a task of batch {job.job_id} is in the state {str(status)[:40]}, which is not documented"
         if not all(task.get("device_name") for task in job.tasks):
-            yield f"a task of batch {job.job_id} names no device, so it may be the latest of any"
+            yield f"a task of batch {job.job_id} names no device, so it may be the latest task of any device"
         if job.all_listed and len(job.tasks) < job.total:
             yield f"batch {job.job_id} has {job.total} tasks, and {len(job.tasks)} were read"
         if sum(job.counts.values()) > job.total:

@@ -128,7 +128,7 @@ def _identity_of(task: TaskFacts, job: JobSnapshot, number: int, replaced: Mappi
 
 
 def _latest_tasks(tasks: Sequence[TaskFacts]) -> Sequence[TaskFacts]:
-    """The latest of the tasks of a device; all of them where it is not told which is later."""
+    """The latest of the tasks of a device; all of them where it is not known which is later."""
     if len(tasks) == 1:
         return tasks
     times = [(parse_time(task.get("utc_create")), parse_time(task.get("utc_modified"))) for task in tasks]
@@ -143,7 +143,7 @@ def _latest_tasks(tasks: Sequence[TaskFacts]) -> Sequence[TaskFacts]:
 
 
 def _replaced_devices(jobs: Sequence[JobSnapshot]) -> dict[tuple[str, str], str]:
-    """The IotId of today for each name that stands for several devices, as far as their tasks tell which is later."""
+    """The IotId of today for each name that stands for several devices, as far as their tasks show which is later."""
     first: dict[tuple[str, str], str] = {}
     several: dict[tuple[str, str], list[tuple[float, str]]] = {}
     for job in jobs:

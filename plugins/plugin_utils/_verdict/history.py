@@ -19,7 +19,7 @@ from .._rollout.times import MAX_TIME
 
 #: Keep at most this many tasks or devices of each kind in a result.
 MAX_KEPT = 1000
-#: The service tells its time in whole seconds, so that two of its times may differ by this much more than the moments.
+#: The service sends its time in whole seconds, so the time between two polls may seem longer by this much.
 CLOCK_RESOLUTION = 2.0
 
 
@@ -195,7 +195,7 @@ def gap_since(history: Mapping[str, Any], now: float, service_now: float | None)
 
 
 def service_time_at(snapshot: Snapshot, history: History) -> float | None:
-    """The service's time of this poll; where it is not told, that of the last poll and what has passed since then."""
+    """The service's time of this poll; where that is not known, the last one and what has passed since then."""
     if snapshot.service_now is not None or history.service_time is None:
         return snapshot.service_now
     return history.service_time + max(0.0, snapshot.now - history.last_poll)

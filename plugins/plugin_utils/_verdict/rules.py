@@ -4,7 +4,7 @@
 
 """The rules of the verdict, in the order in which they are tried: the first that applies decides. Pure.
 
-A verdict of ``passed`` or ``failed`` must be confirmed by consecutive polls.
+Consecutive polls must confirm ``passed`` and ``failed``, and ``inconclusive`` for what is missing.
 """
 
 from __future__ import annotations
@@ -50,7 +50,6 @@ from .wording import (
     format_duration,
     proof_sentence,
     share_of,
-    without_braces,
 )
 
 
@@ -247,8 +246,8 @@ def rule_vanished(case: Case) -> Outcome | None:
     gone = [device for device in case.rollout.devices_in("pending") if device.class_name == "vanished"]
     if not gone or not case.no_more_tasks or case.rollout.pending > len(gone):
         return None
-    named = [f"{device_names([device])[0]}, {device.detail}" for device in gone[:MAX_NAMES]]
-    more = f" and {len(gone) - len(named)} more" if len(gone) > len(named) else ""
+    named = [f"{device_names([device])[0]}: {device.detail}" for device in gone[:MAX_NAMES]]
+    more = f"; and {len(gone) - len(named)} more" if len(gone) > len(named) else ""
     message = (
         f"{count_things(len(gone), 'device')} vanished ({'; '.join(named)}{more}); set ignore_vanished if devices that"
         " were deleted do not count"
@@ -256,11 +255,18 @@ def rule_vanished(case: Case) -> Outcome | None:
     return confirm_verdict(case, INCONCLUSIVE, Reason("vanished", message, len(gone), device_names(gone)))
 
 
+#: What a reason says about the devices of some pending classes, and its code.
 _WAITING = {
     "unproved": "not proved to be on the new version",
     "awaiting_version": "still reporting the old version after success, as before a restart",
     "no_task": "without a task and not known to be on the new version",
     "vanished": "gone from the service",
+}
+_WAITING_CODES = {
+    "unproved": "unproved",
+    "awaiting_version": "awaiting_version",
+    "no_task": "unproved",
+    "vanished": "vanished",
 }
 
 
@@ -270,7 +276,7 @@ def rule_pending(case: Case) -> Outcome:
     for name, what in _WAITING.items():
         waiting = [device for device in unfinished if device.class_name == name]
         if waiting:
-            why = next((f": {without_braces(device.detail)}" for device in waiting if device.detail), "")
+            why = next((f": {device.detail}" for device in waiting if device.detail), "")
             message = f"{count_things(len(waiting), 'device')} {what}{why[:300]}"
             return pending_outcome(case, Reason(_WAITING_CODES[name], message, len(waiting), device_names(waiting)))
     if rollout.pending:
@@ -284,14 +290,6 @@ def rule_pending(case: Case) -> Outcome:
     return pending_outcome(
         case, Reason("still_open", "all tasks are finished, but the batch is not, so more may appear")
     )
-
-
-_WAITING_CODES = {
-    "unproved": "unproved",
-    "awaiting_version": "awaiting_version",
-    "no_task": "unproved",
-    "vanished": "vanished",
-}
 
 
 Rule = Callable[[Case], Optional[Outcome]]

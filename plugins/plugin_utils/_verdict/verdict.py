@@ -27,7 +27,7 @@ from .history import (
     update_history,
 )
 from .rules import RULES
-from .wording import Reason, count_things, failure_texts, printable
+from .wording import Reason, count_things, failure_texts, printable, without_braces
 
 
 class Verdict(NamedTuple):
@@ -54,7 +54,7 @@ class Verdict(NamedTuple):
             "reasons": [
                 {
                     "code": reason.code,
-                    "message": printable(reason.message),
+                    "message": printable(without_braces(reason.message)),
                     "count": reason.number,
                     "devices": list(reason.devices),
                 }

@@ -78,7 +78,7 @@ def failed_and_needed_sentence(rollout: RolloutState, policy: Policy) -> str:
 
 
 def failure_texts(rollout: RolloutState) -> list[dict[str, Any]]:
-    """The texts of failed devices, most frequent first, with their classes, numbers and some names."""
+    """The texts of failed devices, most frequent first, with their classes, numbers and some names of devices."""
     groups: dict[tuple[str, str], list[Device]] = {}
     for device in rollout.devices_in("failed"):
         text = printable(str(device.detail or ""))[:MAX_TEXT]
@@ -93,7 +93,7 @@ def failure_texts(rollout: RolloutState) -> list[dict[str, Any]]:
 def texts_sentence(rollout: RolloutState) -> str:
     """The commonest texts of failed devices, as people read them; empty without any."""
     texts = [
-        f"{quote_short(without_braces(entry['text']))} \N{MULTIPLICATION SIGN} {entry['count']}"
+        f"{quote_short(entry['text'])} \N{MULTIPLICATION SIGN} {entry['count']}"
         for entry in failure_texts(rollout)
         if entry["text"]
     ]
@@ -101,7 +101,7 @@ def texts_sentence(rollout: RolloutState) -> str:
 
 
 def without_braces(text: str) -> str:
-    """A device's text without braces: a message may become a variable, whose templates Ansible resolves."""
+    """A message without braces: it may become a variable, whose templates Ansible resolves."""
     return text.translate({ord("{"): "(", ord("}"): ")"})
 
 

@@ -293,6 +293,10 @@ def test_no_line_can_pretend_to_be_another():
     assert not any(char in line for line in stage.lines for char in "\n\x1b")
 
 
+def test_no_message_holds_a_template():
+    assert Stage().reporter.message(["late (offline): {{ 7 * 7 }}"]) == "batch 1: late (offline): (( 7 * 7 ))."
+
+
 def test_a_warning_is_one_printable_line():
     stage = Stage("1\n\x1b[32mok: [fleet]", soak=601)
     stage.start()

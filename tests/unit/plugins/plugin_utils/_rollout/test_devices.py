@@ -435,8 +435,8 @@ def test_version_of_a_device_that_was_replaced_proves_nothing(iot_id, reported, 
 def test_devices_that_vanish_say_how_and_in_which_state_they_were_seen():
     replaced = poll(versions=report(NEW, "d1", iot_id="i2"))
     for snapshot, why in (
-        (replaced, "another device has its name now; last seen SUCCEEDED"),
-        (poll(versions=report("", "d1")), "the service does not know the device; last seen SUCCEEDED"),
+        (replaced, "another device has its name now, last seen SUCCEEDED"),
+        (poll(versions=report("", "d1")), "the service does not know the device, last seen SUCCEEDED"),
     ):
         device = judged(task("d1", iot_id="i1"), batch("S"), snapshot, VERIFY)
         assert (state_of(device), device.detail, device.iot_id) == (("pending", "vanished"), why, "i1")

@@ -282,7 +282,7 @@ def test_nobody_knows_whether_a_device_that_reports_nothing_fell_back():
 def test_device_that_had_a_task_and_is_unknown_now_vanished(no_more_tasks):
     memory = Memory(tasks={"j1": {"t2": [PRODUCT, "d2", "CANCELED", "i2"]}})
     device = found(batch(), memory=memory, no_more_tasks=no_more_tasks, versions=report("", "d2"))
-    detail = "the service does not know the device; last seen CANCELED"
+    detail = "the service does not know the device, last seen CANCELED"
     assert device == Device(PRODUCT, "d2", "pending", "vanished", task_status="CANCELED", detail=detail)
 
 

@@ -91,14 +91,14 @@ D1 = (ExpectedDevice(None, "d1"),)
         pytest.param(
             batch(task("d1", device_name=None)),
             plain(),
-            ["a task of batch j1 names no device, so it may be the latest of any"],
+            ["a task of batch j1 names no device, so it may be the latest task of any device"],
             id="no device",
         ),
         pytest.param(batch("S"), plain(expected_devices=D1), [], id="each task names its device"),
         pytest.param(
             batch("S", task("d2", device_name="")),
             plain(expected_devices=D1),
-            ["a task of batch j1 names no device, so it may be the latest of any"],
+            ["a task of batch j1 names no device, so it may be the latest task of any device"],
             id="empty name of a device",
         ),
         pytest.param(

@@ -154,7 +154,7 @@ def test_batch_without_a_task_has_no_device():
 
 # --- Replaced devices ------------------------------------------------------------------------------------------------
 
-GONE = "another device has its name now; last seen "
+GONE = "another device has its name now, last seen "
 
 
 def test_device_that_was_replaced_vanished():
@@ -265,7 +265,7 @@ def test_device_whose_task_is_gone_vanished():
         job_id="j1",
         task_id="t2",
         task_status="QUEUED",
-        detail="its task is gone; last seen QUEUED",
+        detail="its task is gone, last seen QUEUED",
         iot_id="i2",
     )
 
@@ -282,7 +282,7 @@ def test_device_whose_task_is_gone_may_have_no_product_and_no_name():
             job_id="j1",
             task_id="t1",
             task_status="FAILED",
-            detail="its task is gone; last seen FAILED",
+            detail="its task is gone, last seen FAILED",
         ),
     )
 
@@ -325,7 +325,7 @@ def test_device_with_another_task_has_not_vanished(then, now, expected):
     assert list(devices) == expected
     assert devices[D1].state == "succeeded"
     assert [device.detail for identity, device in devices.items() if identity != D1] == (
-        ["its task is gone; last seen FAILED"] if expected[1:] else []
+        ["its task is gone, last seen FAILED"] if expected[1:] else []
     )
 
 
@@ -334,7 +334,7 @@ def test_first_of_several_tasks_that_are_gone_is_told():
     tasks = {"t2": (PRODUCT, "d1", "FAILED", ""), "t1": (PRODUCT, "d1", "QUEUED", "")}
     for order in (tasks, dict(reversed(list(tasks.items())))):
         (device,) = devices_of(batch(), memory=remembering(**order)).values()
-        assert (device.task_id, device.detail) == ("t1", "its task is gone; last seen QUEUED")
+        assert (device.task_id, device.detail) == ("t1", "its task is gone, last seen QUEUED")
 
 
 # --- Several batches -------------------------------------------------------------------------------------------------

@@ -164,7 +164,7 @@ def test_replaced_device_is_not_the_one_that_succeeded():
     verdict = settled(poll(done, versions=versions), STRICT)
     assert decided(verdict) == ("inconclusive", True, "vanished")
     assert verdict.reasons[0].message == (
-        "1 device vanished (d2, another device has its name now; last seen SUCCEEDED);"
+        "1 device vanished (d2: another device has its name now, last seen SUCCEEDED);"
         " set ignore_vanished if devices that were deleted do not count"
     )
     named = STRICT._replace(expected_devices=D1_AND_D2)
@@ -333,7 +333,7 @@ def test_expected_device_whose_version_cannot_be_read_is_unproved():
 
 
 GONE = (
-    "1 device vanished (d2, its task is gone; last seen {});"
+    "1 device vanished (d2: its task is gone, last seen {});"
     " set ignore_vanished if devices that were deleted do not count"
 )
 
@@ -367,7 +367,7 @@ def test_device_that_vanished_is_waited_for_until_the_grace_after_the_end():
         ("inconclusive", True, "vanished"),
     ]
     assert verdicts[1].reasons == (
-        Reason("vanished", "1 device gone from the service: its task is gone; last seen QUEUED", 1, ("d2",)),
+        Reason("vanished", "1 device gone from the service: its task is gone, last seen QUEUED", 1, ("d2",)),
     )
 
 
@@ -406,9 +406,9 @@ def test_device_that_vanished_had_a_task():
 def test_ten_of_the_devices_that_vanished_are_told():
     ten, twelve = (vanishing(plain(), number).reasons[0] for number in (10, 12))
     assert (ten.number, twelve.number, len(twelve.devices)) == (10, 12, 10)
-    assert ten.message.startswith("10 devices vanished (d00, its task is gone; last seen SUCCEEDED; d01, its task is")
-    assert ten.message.split("; set")[0].endswith("; d09, its task is gone; last seen SUCCEEDED)")
-    assert twelve.message.split("; set")[0].endswith("; d09, its task is gone; last seen SUCCEEDED and 2 more)")
+    assert ten.message.startswith("10 devices vanished (d00: its task is gone, last seen SUCCEEDED; d01: its task is")
+    assert ten.message.split("; set")[0].endswith("; d09: its task is gone, last seen SUCCEEDED)")
+    assert twelve.message.split("; set")[0].endswith("; d09: its task is gone, last seen SUCCEEDED; and 2 more)")
 
 
 def test_rollout_of_which_all_devices_vanished_is_nothing_to_judge():

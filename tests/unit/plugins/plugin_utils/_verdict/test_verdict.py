@@ -86,6 +86,12 @@ def test_messages_stand_on_one_line():
     assert [reason["message"] for reason in facts["reasons"]] == ["a\ufffdb"]
 
 
+def test_messages_hold_no_template():
+    facts = judge(poll(batch("S", dest_version="{{ 7 * 7 }}")), plain(expected_version="2")).to_result()
+    (reason,) = facts["reasons"]
+    assert reason["message"] == 'batch j1 has the dest_version "(( 7 * 7 ))"; expected "2"'
+
+
 # --- Each batch ------------------------------------------------------------------------------------------------------
 
 
