@@ -192,8 +192,10 @@ def test_batch_whose_module_nobody_tells_is_named():
     assert device.detail == "it is not known which of its modules batch j2 is for"
 
 
-def test_device_that_reports_no_version_of_the_module_is_not_proved():
-    device = found(batch(module_name="mcu"), no_more_tasks=True, versions=report(NEW, "d2"))
+@pytest.mark.parametrize("match", ["exact", "ignore_build", "prefix"])
+def test_device_that_reports_no_version_of_the_module_is_not_proved(match):
+    policy = Policy(version_match=match)
+    device = found(batch(module_name="mcu"), policy=policy, no_more_tasks=True, versions=report(NEW, "d2"))
     assert device == Device(PRODUCT, "d2", "pending", "unproved")
 
 
