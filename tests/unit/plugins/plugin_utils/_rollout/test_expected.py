@@ -266,7 +266,7 @@ def test_device_that_was_on_the_target_and_is_no_longer_fell_back(no_more_tasks)
 
 def test_device_fell_back_in_the_module_that_did():
     versions = {(PRODUCT, "d2"): DeviceReport({"default": OLD, "mcu": NEW})}
-    device = found(MCU, batch(), memory=PROVED, versions=versions)
+    device = found(MCU._replace(job_id="j0"), batch(), memory=PROVED, versions=versions)
     assert (device.class_name, device.version) == ("fell_back", OLD)
 
 
