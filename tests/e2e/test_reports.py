@@ -390,7 +390,7 @@ def test_role_with_a_rollout_that_failed(tmp_path, url):
 def test_role_with_devices_of_a_product(tmp_path, url, write):
     devices = [{"product_key": "a1lamp", "device_name": f"good-{number}"} for number in (1, 2)]
     versions = {"module_name": "default", "versions_match": "ignore_build", "versions_grace": 5}
-    run = run_role(tmp_path, url, job_ids=1001, expected_devices=write(devices), ignore_vanished=True, **versions)
+    run = run_role(tmp_path, url, job_ids="1001", expected_devices=write(devices), ignore_vanished=True, **versions)
     assert last(run) is None
     report = json.loads(read(tmp_path / "reports", "json"))
     VALID.validate(report)
@@ -400,7 +400,7 @@ def test_role_with_devices_of_a_product(tmp_path, url, write):
 
 
 def test_role_expects_no_module_unless_it_is_given(tmp_path, url):
-    run_role(tmp_path, url, job_ids=1001, verify_versions=True)
+    run_role(tmp_path, url, job_ids="1001", verify_versions=True)
     report = json.loads(read(tmp_path / "reports", "json"))
     versions = {"verify": True, "module_name": None, "match": "exact", "grace": 120.0}
     assert (report["verdict"], report["policy"]["versions"]) == ("passed", versions)

@@ -84,7 +84,7 @@ def replay(seed: int, verbose: bool) -> int:
     """Judge one rollout, and print all about it; the exit code."""
     if verbose:
         rollout = make(seed)
-        pprint.pp({**rollout._asdict(), "world": None}, width=140, compact=True)
+        pprint.pp({**rollout._asdict(), "world": rollout.world._asdict()}, width=140, compact=True)
     outcome: Outcome = play(seed, print if verbose else None)
     print(f"seed {seed}: {outcome.verdict} for {outcome.reason} after {outcome.looks} looks, t={outcome.ended:.2f}")
     for sentence in outcome.wrong:

@@ -23,7 +23,9 @@ JOB_STATUSES = ("PLANNED", "IN_PROGRESS", "COMPLETED", "CANCELED")
 VERSIONS = "ListOTAModuleVersionsByDevice"
 #: Where an error is about one device or package, unless any other question would meet it as well.
 ABOUT_ONE = (VERSIONS, "ListOTAUnfinishedTaskByDevice", "QueryOTAFirmware")
-ABOUT_ALL = ("timeout", "certificate", "html_response", "InvalidAccessKeyId.Inactive")
+#: Errors of the way to the service, which tell nothing of it, not even its time.
+UNHEARD = ("timeout", "certificate", "html_response")
+ABOUT_ALL = (*UNHEARD, "InvalidAccessKeyId.Inactive")
 
 Row = dict[str, Any]
 
@@ -50,6 +52,7 @@ class Answers:
         self.shuffled = shuffled
         self.logs = logs
         self.look: Look | None = None
+        self.offset: tuple[int, float] | None = None  # in which run the service's time was told, and what it was then
         self.flaps = False
         self.flapped = False  # whether the last look without an error was shown something wrong
         self.shown: dict[tuple[str, float, bool], list[Row]] = {}
@@ -140,6 +143,9 @@ class Answers:
             self.look.errors.append("hang")
             self.time.sleep(FOREVER)
         error = self._error(action)
+        if error is None or error.code not in UNHEARD:
+            self.look.heard = True
+            self.offset = self.log.run, self.time.offset()
         if error:
             alone = (
                 action in ABOUT_ONE and error.code not in ABOUT_ALL and (action != VERSIONS or not error.affects_all)

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from .bounds import BEST, PENDING, choose
 from .clocks import Look
 from .details import wrong_details
+from .oracle import UNSURE
 from .played import Played
-from .truth import Truth
 
 #: Floating point: the clocks count from 1970, in seconds.
 EPSILON = 1e-5
@@ -24,6 +24,8 @@ LEAST_POLL = 0.5
 LOST_BETWEEN_RUNS = 3.0
 #: The verdicts on what a rollout is, before anything is counted.
 REFUSALS = ("wrong_job",)
+#: What hides rows of a list.
+HIDING = {"hidden", "shrinks"}
 TRANSIENT = ("ServiceUnavailable", "timeout", "wrong_response", "hang", "SystemBusy")
 
 
@@ -46,7 +48,9 @@ def wrong_verdicts(played: Played) -> Iterator[str]:
         yield from _wrongly_failed(played)
     if verdict == "inconclusive" and not _may_be_inconclusive(played):
         yield f"it is inconclusive for {played.reason}, and that is not so"
-    if verdict == "timed_out" and played.last.ended < played.deadline - EPSILON:
+    # Where the service's time was not told, the machines' clocks are all that there is.
+    heard = {look.run for look in played.looks if look.heard} == set(range(len(played.runs)))
+    if verdict == "timed_out" and heard and played.last.ended < played.deadline - EPSILON:
         yield "it timed out before the deadline"
     if verdict == "pending" and played.last.machine.waits:
         yield "it waited, and the verdict is pending"
@@ -113,13 +117,11 @@ def _may_be_inconclusive(played: Played) -> bool:
         "conflicting_batches": any(truth.batches.conflicts(moment) != "no" for moment in window),
         "unknown_module": truth.unknown_module() != "no" or "package" in look.refused,
         "too_large": "short" in bent,
-        "vanished": over and t >= _ended(truth) + played.grace and (bool(truth.vanished(window)) or "hidden" in bent),
+        "vanished": over
+        and t >= truth.devices.ended() + played.grace - UNSURE
+        and (bool(truth.vanished(window)) or bool(bent & HIDING)),
     }
     return answers.get(played.reason, False)
-
-
-def _ended(truth: Truth) -> float:
-    return truth.devices.ended()
 
 
 def _unread(look: Look) -> bool:
@@ -143,7 +145,7 @@ def _not_begun(played: Played) -> bool:
     truth, options, flaps = played.truth, played.rollout.options, "flap" in played.looks[-1].bent
     hidden = bool({"hidden", "no_list", "short", "shrinks"} & played.looks[-1].bent)
     for batch in truth.world.batches:
-        begin = max(played.rollout.begins, batch.schedule if batch.schedule is not None else -math.inf)
+        begin = max(played.rollout.begins, -math.inf if batch.schedule is None else batch.schedule - UNSURE)
         canceled = batch.status.values[-1] == "CANCELED"
         if played.last.ended + EPSILON < begin + played.grace or (options["allow_empty"] and not canceled):
             continue
@@ -167,14 +169,15 @@ def too_early(played: Played) -> Iterator[str]:
     passed = played.verdict == "passed"
     confirmed, since = 0, math.inf
     for look in reversed(played.looks):
-        if look.failed and not passed:
+        failed = look.failed if passed else look.blind
+        if failed and not passed:
             continue
         moments = truth.of_look(look)
         flaps = "flap" in look.bent
         sight = truth.kept(moments, sight=True) if passed else truth.broken(moments)
-        if not (sight or flaps or look.failed):
+        if not (sight or flaps or failed):
             break
-        if not look.failed and (flaps or not passed or truth.kept(moments)):
+        if not failed and (flaps or not passed or truth.kept(moments)):
             confirmed, since = confirmed + 1, look.moments[0]
     if confirmed < options["confirmations"]:
         needed = options["confirmations"]
@@ -193,7 +196,7 @@ def _grown_lately(played: Played) -> Iterator[str]:
     grown = [task.created + rows for batch in truth.world.batches for task in batch.tasks]
     last = max((moment for moment in grown if truth.devices.first_look < moment <= ended), default=-math.inf)
     quiet = min(max(last, begins), truth.devices.ended())
-    if ended < quiet + played.grace - EPSILON:
+    if ended < quiet + played.grace - UNSURE:
         yield f"it passed {ended - quiet:.1f} s after tasks could still appear, and start_grace is {played.grace} s"
 
 

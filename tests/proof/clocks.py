@@ -27,7 +27,7 @@ class Look:
     package alone. ``reports`` are the devices whose versions were told.
     """
 
-    __slots__ = ("asked", "bent", "errors", "moments", "raised", "refused", "reports", "run")
+    __slots__ = ("asked", "bent", "errors", "heard", "moments", "raised", "refused", "reports", "run")
 
     def __init__(self, run: int) -> None:
         self.run = run
@@ -35,6 +35,7 @@ class Look:
         self.asked: Counter[str] = Counter()
         self.errors: list[str] = []
         self.raised: set[str] = set()
+        self.heard = False  # whether the service itself said anything, and so its time
         self.refused: list[str] = []
         self.reports: set[tuple[str, str]] = set()
         self.bent: set[str] = set()
@@ -43,6 +44,11 @@ class Look:
     def failed(self) -> bool:
         """Whether it failed, and not only the search for other batches that keep devices busy."""
         return any(not error.startswith("ListOTAUnfinishedTaskByDevice") for error in self.errors)
+
+    @property
+    def blind(self) -> bool:
+        """Whether not even the states of the tasks were read."""
+        return any(not error.startswith(("ListOTAUnfinishedTask", "ListOTAModuleVersions")) for error in self.errors)
 
     def __repr__(self) -> str:
         return f"Look({self.moments[0]:.1f} to {self.moments[-1]:.1f}, {dict(self.asked)}, {self.errors}, {self.bent})"

@@ -226,6 +226,19 @@ def replaced(life: Life) -> None:
     _forget(life, moment)
 
 
+def replaced_and_updated(life: Life) -> None:
+    """Another device has its name now, and gets a task of its own in the same batch."""
+    steps, end = life.begun()
+    last = life.rng.choice((SUCCEEDED, life.failure(), Step("CANCELED", "0", "")))
+    life.add([*steps, (end, last)])
+    moment = end + life.some(0, 1)
+    first = life.device.iot.values[0]
+    life.device.iot = Line([(LONG_AGO, first), (moment, f"{first}-new")])
+    more, after = life.begun(moment + life.some(0.1, 0.5))
+    life.add([*more, (after, SUCCEEDED)], more[0][0])
+    life.changes += [(end, life.target), (moment, life.source), (after, life.target)]
+
+
 def vanishes(life: Life) -> None:
     """Its tasks vanish; nobody says why."""
     life.rng.choice((succeeds, stalls, fails))(life)
@@ -263,6 +276,7 @@ ODD: Sequence[Course] = (
     *(reports_late, reports_late, falls_back, falls_back, falls_back, retried, retried, fails, fails, times_out),
     *(fails_at_once, never_reached, never_confirmed, silent, stalls, canceled, canceled, wrong_version, wrong_version),
     *(new_but_failed, matched_twice, matched_twice, upgraded_again, deleted, deleted, replaced, vanishes, no_task),
+    replaced_and_updated,
 )
 
 

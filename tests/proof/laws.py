@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import JOB_STATUSES, TASK_STATUSES
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import read_policy
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     NEW,
@@ -80,11 +81,16 @@ fleets = st.lists(devices, max_size=8)
 job_statuses = st.sampled_from(JOB_STATUSES)
 
 
+def reported(version):
+    """What a device reports that has one module; ``None`` if it reports none."""
+    return DeviceReport({"default": version} if version else {})
+
+
 def rollout(fleet, job_status, now=NOW):
     """One look at a batch of these devices, each named by its position."""
     names = [f"d{number}" for number in range(len(fleet))]
     tasks_ = [task(name, status) for name, (status, _version) in zip(names, fleet)]
-    versions = {(PRODUCT, name): version for name, (_status, version) in zip(names, fleet)}
+    versions = {(PRODUCT, name): reported(version) for name, (_status, version) in zip(names, fleet)}
     return poll(batch(*tasks_, status=job_status), now=now, versions=versions)
 
 

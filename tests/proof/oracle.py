@@ -26,6 +26,9 @@ from .rollouts import Rollout
 from .versions import matches, proves
 from .worlds import EVER, FINISHED_BATCH, UNFINISHED, Batch, Device, Task
 
+#: How far the measurement of the service's clock may be off, in seconds.
+UNSURE = 0.6
+
 Key = tuple[str, str]
 Tasks = list[tuple[Batch, list[Task]]]
 
@@ -59,8 +62,8 @@ class Devices:
             for task in batch.tasks:
                 told = "iot" in self.world.tells and task.device.key not in unsure
                 own.setdefault((task.device.key, task.iot_id if told else ""), []).append(task)
-            for (key, iot_id), tasks in own.items():
-                found.setdefault(key, {}).setdefault(iot_id, []).append((batch, tasks))
+            for (key, identity), tasks in own.items():
+                found.setdefault(key, {}).setdefault(identity, []).append((batch, tasks))
         return found
 
     def _counted(self) -> list[tuple[Key, str | None]]:
@@ -143,7 +146,7 @@ class Devices:
             state = SUCCEEDED
         else:
             return self._proved(batch, task, since, t)
-        if not sight and self._is_another(task, t):
+        if self._is_another(task, t):
             state |= self._gone_device(task.device.key, t)
         return state
 
@@ -155,7 +158,7 @@ class Devices:
         if finished or timed_out or batch.retries == 0 or until <= since:
             return FAILED
         if t < until:
-            return PENDING
+            return PENDING | (FAILED if t >= until - UNSURE else 0)
         # Where it is not told when it failed, it is when somebody first saw it, maybe in the next look.
         if not task.told_modified and t < max(until, self.first_look + batch.retry_seconds) + self._slack:
             return PENDING | FAILED
@@ -225,7 +228,8 @@ class Devices:
             if value is not None and moment <= seen
         )
         if t < since + grace:
-            return PENDING | (FAILED if was_there or version not in told else 0)
+            failed = was_there or version not in told or t >= since + grace - UNSURE
+            return PENDING | (FAILED if failed else 0)
         late = max(since, self.first_look if not task.told_modified else since) + grace + self.world.lags.rows
         return FAILED | (PENDING if t < late + (0 if task.told_modified else self._slack) else 0)
 
@@ -245,7 +249,7 @@ class Devices:
         if there == "all":
             return SUCCEEDED
         result = SUCCEEDED | PENDING if there == "some" else 0
-        if self._on_targets(device, self.rollout.begins) != "none":  # it may have been seen to fall back
+        if self._was_on_target(device, t):  # it may have been seen to fall back
             result |= FAILED
         if over:
             settled = t >= self.settled_at() + self.grace + self._slack
@@ -261,6 +265,14 @@ class Devices:
         if ends == {"yes"}:
             return "all"
         return "none" if found == {"no"} else "some"
+
+    def _was_on_target(self, device: Device, t: float) -> bool:
+        """Whether a device has been on the version of a batch since somebody looked."""
+        seen, begins = t - self.world.lags.versions, self.rollout.begins
+        changes = [moment for line in device.versions.values() for moment in line.moments if begins < moment <= seen]
+        return any(
+            self._on_targets(device, moment + self.world.lags.versions) != "none" for moment in (begins, *changes)
+        )
 
     def on_target(self, device: Device, batch: Batch, t: float) -> str:
         """Whether a device reports the version of a batch for its module: ``yes``, ``no``, or ``maybe``."""
@@ -297,4 +309,4 @@ class Devices:
 
     def no_more_tasks(self, t: float) -> bool:
         """Whether the batches ended so long ago that no task is to be expected."""
-        return self.finished(t) and t >= self.ended() + self.grace
+        return self.finished(t) and t >= self.ended() + self.grace - UNSURE

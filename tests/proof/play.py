@@ -50,10 +50,10 @@ def play(seed: int, show: Callable[[str], object] | None = None) -> Outcome:
     if show:
         for line in described(played):
             show(line)
-    last = played.runs[-1].result if played.runs else {"verdict": "exception", "reasons": [{"code": "exception"}]}
-    reason = last["reasons"][0]["code"]
-    ended = played.runs[-1].ended if played.runs else rollout.begins
-    return Outcome(seed, last["verdict"], reason, len(played.looks), ended, tally(rollout), wrong)
+    if not played.runs:
+        return Outcome(seed, "exception", "exception", len(played.looks), rollout.begins, tally(rollout), wrong)
+    looks, ended = len(played.looks), played.last.ended
+    return Outcome(seed, played.verdict, played.reason, looks, ended, tally(rollout), wrong)
 
 
 def _played(rollout: Rollout, show: Callable[[str], object] | None, shuffled: bool = False) -> tuple[Played, list[str]]:

@@ -21,7 +21,7 @@ PLOTS = {
     "the same devices": 70,
     "other modules": 90,
     "a chain": 80,
-    "a conflict": 40,
+    "a conflict": 60,
     "two products": 80,
 }
 #: Version texts of three stages, and one step of builds that only look alike.
@@ -108,7 +108,7 @@ def crowd(rng: random.Random) -> Plot:
 
 def _world(draft: Draft) -> World:
     rng, tells = draft.rng, {"iot", "sources", "end", "module"}
-    for name, share in (("iot", 0.25), ("sources", 0.12), ("end", 0.12), ("module", 0.15)):
+    for name, share in (("iot", 0.25), ("sources", 0.12), ("end", 0.12), ("module", 0.3)):
         if rng.random() < share:
             tells.discard(name)
     lags = Lags()

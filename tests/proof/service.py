@@ -48,7 +48,8 @@ class StandIn:
     @property
     def clock_offset(self) -> float | None:
         """How far the service's clock is ahead of the machine's."""
-        return self.time.offset() if self.answers.look else None
+        told = self.answers.offset
+        return told[1] if told and told[0] == self.answers.log.run else None
 
     def get(self, operation: Operation, **arguments: Any) -> Row | None:
         """The facts about one object."""
@@ -70,14 +71,16 @@ class StandIn:
         if "job_id" not in arguments:
             rows = self.answers.device_rows(operation.action, arguments)
             return None if rows is None else Listing(rows, len(rows), 1, 1)
+        page, number = self.answers.page(operation.action, arguments, 1, PAGE), 1
         found: list[Row] = []
-        for number in itertools.count(1):  # a page at a time, between which the world goes on
-            page = self.answers.page(operation.action, arguments, number, PAGE)
-            if page is None:
-                return None
+        while page is not None:  # a page at a time, between which the world goes on
             found += [dict(row) for row in page.rows]
             if number * PAGE >= page.real:
                 break
+            number += 1
+            page = self.answers.page(operation.action, arguments, number, PAGE)
+        if page is None:
+            return None
         pages = None if page.announced is None else max(1, -(-page.announced // PAGE))
         whole = Listing(found, page.announced, number, pages)
         problem = listing_problem(operation, whole, number, found)
@@ -155,6 +158,7 @@ class Wire:
         """Answer a request; what takes longer than ``timeout`` hangs."""
         query = dict(parse_qsl(url.partition("?")[2], keep_blank_values=True, strict_parsing=True))
         action = query.get("Action") or {name.lower(): text for name, text in headers.items()}["x-acs-action"]
+        content: dict[str, Any] | str
         try:
             status, content = 200, self._content(OPERATIONS[action], query)
         except OtaError as error:

@@ -10,6 +10,7 @@ import copy
 import json
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import JOB_STATUSES, TASK_STATUSES
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import JobSnapshot, Snapshot
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import read_history
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
@@ -21,10 +22,11 @@ from .laws import ERROR, VERDICTS, maybe, often, policies
 
 any_policy = policies(
     expected_devices=maybe(st.lists(st.sampled_from(["d1", "d2", "d3", "搜", "t1"]), min_size=1)),
-    product_key=maybe(st.sampled_from([PRODUCT, "p2"])),
-    dest_version=maybe(st.sampled_from([NEW, OLD])),
-    firmware_id=maybe(st.just("f1")),
-    job_type=maybe(st.just("UPGRADE_FIRMWARE")),
+    expected_product_key=maybe(st.sampled_from([PRODUCT, "p2"])),
+    expected_version=maybe(st.sampled_from([NEW, OLD])),
+    expected_firmware_id=maybe(st.just("f1")),
+    expected_job_type=maybe(st.just("UPGRADE_FIRMWARE")),
+    ignore_vanished=st.booleans(),
     allow_empty=st.booleans(),
     soak=st.sampled_from([0.0, 0.5, 600.0]),
     max_consecutive_errors=st.integers(0, 3),
@@ -36,7 +38,9 @@ HUGE = 10**400  # no float can hold it
 words = maybe(st.sampled_from([*TASK_STATUSES, "ODD", "", "succeeded", "搜索", " ", "x" * 300]))
 texts = maybe(st.sampled_from(["d1", "d2", "d3", "t1", "", PRODUCT, "p2", "搜"]))
 versions_ = maybe(st.sampled_from([NEW, OLD, "", "搜"]))
-sizes = st.sampled_from([0, 1, 2, 3, 5, 1000, -1, 10**9, HUGE])
+modules = st.sampled_from(["default", "ble"])
+numbers = st.sampled_from([0, 1, 2, 3, 5, 1000, 10**9, HUGE])
+sizes = numbers | st.just(-1)
 times = maybe(
     st.sampled_from(
         [
@@ -64,6 +68,9 @@ tasks = st.fixed_dictionaries(
         "task_desc": texts,
         "failure_class": maybe(st.sampled_from(["download", "other"])),
         "utc_modified": times,
+        "utc_create": times,
+        "iot_id": texts,
+        "src_version": versions_,
     },
 )
 jobs = st.fixed_dictionaries(
@@ -79,6 +86,10 @@ jobs = st.fixed_dictionaries(
         "utc_schedule_time": times,
         "utc_start_time": times,
         "utc_end_time": times,
+        "src_versions": maybe(st.lists(versions_, max_size=2)),
+        "retry_count": maybe(sizes),
+        "retry_interval": maybe(sizes),
+        "need_push": maybe(st.booleans()),
     },
 )
 some_batches = st.lists(
@@ -86,24 +97,33 @@ some_batches = st.lists(
         JobSnapshot,
         job_id=st.sampled_from(["j1", "j2"]),
         facts=maybe(jobs),
-        counts=st.dictionaries(st.sampled_from([*TASK_STATUSES, "ODD", "null"]), sizes, max_size=3),
+        counts=st.dictionaries(st.sampled_from([*TASK_STATUSES, "ODD", "null"]), numbers, max_size=3),
         total=sizes,
         tasks=st.lists(tasks, max_size=4),
         all_listed=st.booleans(),
+        module_name=maybe(modules),
     ),
     max_size=2,
 ).map(tuple)
+reports = st.builds(
+    DeviceReport,
+    versions=st.dictionaries(modules, versions_, max_size=2),
+    found=st.booleans(),
+    iot_id=texts,
+    failure=st.sampled_from([None, None, None, "it is broken"]),
+)
 keys = st.tuples(texts.map(lambda text: text or ""), texts.map(lambda text: text or ""))
 any_facts = st.builds(
     Snapshot,
     now=st.just(NOW),
     jobs=some_batches,
-    versions=maybe(st.dictionaries(keys, versions_, max_size=4)),
+    versions=maybe(st.dictionaries(keys, reports, max_size=4)),
     busy=st.dictionaries(keys, st.just("j9"), max_size=2),
     problems=st.sampled_from([(), (), ("a gap",), ("a gap", "another")]),
     error=st.sampled_from([None, None, None, ERROR]),
     permanent=st.booleans(),
     fresh=st.booleans(),
+    clock_offset=st.sampled_from([None, 0.0, -10800.0, 90.0]),
 )
 steps = st.lists(st.tuples(st.sampled_from([0.0, 1.0, 15.0, 200.0, 5000.0]), any_facts), min_size=1, max_size=5)
 

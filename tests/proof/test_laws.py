@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.iotfleet.ota.tests.unit.verdicts import batch, codes, plain, poll
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import TASK_STATUSES
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import ExpectedDevice
+from ansible_collections.iotfleet.ota.tests.unit.verdicts import NEW, PRODUCT, batch, codes, plain, poll, task
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,12 +20,14 @@ from .laws import (
     UNPROVED,
     WAITING,
     WRONG,
+    devices,
     fleets,
     job_statuses,
     often,
     outcome,
     policies,
     rank,
+    reported,
     rollout,
 )
 
@@ -40,12 +44,21 @@ def test_a_failure_for_a_success_never_improves_a_verdict(before, after, job_sta
 @often
 @given(fleets, fleets, st.sampled_from(WAITING), job_statuses, policies(max_failed=st.sampled_from([None, 0])))
 def test_a_failure_for_something_unfinished_never_improves_a_verdict(before, after, waiting, job_status, policy):
-    """Where any failure may be tolerated, it may: the last one who was waited for has come to an end. So the verdict
-    may then be as good as if the device had succeeded, but no better."""
+    """With one exception: where any failure may be tolerated, the last one who was waited for has come to an end. So
+    the verdict may then be as good as if the device had succeeded, but no better."""
     open_ = rollout([*before, waiting, *after], job_status)
     ill, well = (rollout([*before, device, *after], job_status) for device in (FAILED, PROVED))
     tolerant = policy.max_failed is None or policy.min_executed > 1
     assert rank(ill, policy) <= (rank(well, policy) if tolerant else rank(open_, policy))
+
+
+def test_a_failure_may_settle_what_was_waited_for():
+    """The exception above, in full: with ``min_succeeded_percent`` alone, devices may fail and none may be late."""
+    policy = plain(min_succeeded_percent=50)
+    late, failed = batch("SSQ", status="IN_PROGRESS"), batch("SSF", status="COMPLETED")
+    assert outcome(poll(late), policy).verdict == "pending"
+    assert outcome(poll(failed), policy).verdict == "passed"
+    assert outcome(poll(failed), plain(min_succeeded_percent=50, max_failed=0)).verdict == "failed"
 
 
 @often
@@ -145,7 +158,10 @@ def test_the_order_of_batches_changes_nothing(contents, policy, shared, whole):
 def test_the_order_of_expected_devices_changes_nothing(names, fleet, job_status, policy):
     facts = rollout(fleet, job_status)
     one, two = (
-        outcome(facts, policy._replace(expected_devices=tuple(order), min_devices=None))
+        outcome(
+            facts,
+            policy._replace(expected_devices=tuple(ExpectedDevice(None, name) for name in order), min_devices=None),
+        )
         for order in (names, names[::-1])
     )
     assert (one.verdict, one.reasons, one.rollout, one.history) == (
@@ -177,3 +193,62 @@ def test_only_versions_that_were_read_verify(fleet, job_status, policy, unread):
     if policy.verify_versions and outcome(facts._replace(versions=left), policy).verdict == "passed":
         without = {key: left.get(key) for key in facts.versions}
         assert outcome(facts._replace(versions=without), policy).verdict == "passed"
+
+
+# --- Several tasks of one device -------------------------------------------------------------------------------------
+
+times = st.sampled_from([None, "2026-03-01T09:00:00.000Z", "2026-03-01T09:30:00.000Z", "2026-03-01T09:45:00.000Z"])
+FAILURES = [("timeout", "timeout"), ("-2", "download"), ("-4", "flash"), ("too hot", "other"), (None, "other")]
+several = st.lists(
+    st.tuples(st.sampled_from(TASK_STATUSES), st.sampled_from(FAILURES), times, times), min_size=2, max_size=5
+)
+
+
+def tasks_of_one(facts):
+    """Tasks of one device, each with an ID of its own."""
+    return [
+        task(
+            "d1",
+            status,
+            task_id=f"t{number}",
+            task_desc=text if status == "FAILED" else None,
+            failure_class=name if status == "FAILED" else None,
+            utc_create=created,
+            utc_modified=modified,
+        )
+        for number, (status, (text, name), created, modified) in enumerate(facts)
+    ]
+
+
+@often
+@given(several, st.lists(devices, max_size=2), policies(), st.booleans(), st.randoms(use_true_random=False))
+def test_the_order_of_the_tasks_of_a_device_changes_nothing(facts, others, policy, apart, random):
+    """Neither state nor class nor text, whether they are in one batch or each in one of its own."""
+    rows = [*tasks_of_one(facts), *(task(f"e{number}", status) for number, (status, _new) in enumerate(others))]
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    looks = []
+    for listed in (rows, shuffled):
+        batches = [batch(row, job_id=f"j{row['task_id']}") for row in listed] if apart else [batch(*listed)]
+        looks.append(poll(*batches, versions={(PRODUCT, name): reported(NEW) for name in ("d1", "e0", "e1")}))
+    one, two = (outcome(facts, policy) for facts in looks)
+    assert one.rollout.devices == two.rollout.devices
+    assert (one.verdict, one.final, codes(one), one.to_result()["failure_texts"]) == (
+        two.verdict,
+        two.final,
+        codes(two),
+        two.to_result()["failure_texts"],
+    )
+
+
+@often
+@given(several)
+def test_the_latest_task_of_a_device_decides(facts):
+    """By the time at which it was created, then by that at which it changed; where any is missing, the worst."""
+    (device,) = outcome(poll(batch(*tasks_of_one(facts), status="IN_PROGRESS")), plain(max_pending=9)).rollout.devices
+    created = [when for _status, _failure, when, _modified in facts]
+    if None in created or created.count(max(created)) > 1:
+        return
+    latest = facts[created.index(max(created))]
+    assert device.task_status == latest[0]
+    assert device.detail == (latest[1][0] if latest[0] == "FAILED" else None)

@@ -17,6 +17,19 @@ from ansible_collections.iotfleet.ota.tests.unit.verdicts import plain, settled
 from .laws import CANCELED, FAILED, OTHERS, PROVED, UNPROVED, WAITING, WRONG, rollout
 
 
+def least(of, number, percent):
+    """The stricter of two bounds."""
+    bounds = [number] if number is not None else []
+    return min([*bounds, *([percent * of // 100] if percent is not None else [])], default=None)
+
+
+def nobody_counts(fleet, job_status, policy):
+    """Which verdicts are right where no device counts."""
+    if not policy.allow_empty or CANCELED in fleet or job_status == "CANCELED":  # there were tasks, or would have been
+        return {"inconclusive"}
+    return {"passed"} if job_status == "COMPLETED" else {"pending"}
+
+
 def oracle(fleet, job_status, policy):
     """What the documentation says of the rollout once nobody else is to be expected, and which verdicts are right.
 
@@ -30,17 +43,8 @@ def oracle(fleet, job_status, policy):
     waiting = sum(map(count, WAITING)) + unread
     devices_ = good + bad + waiting
     finished = job_status in ("COMPLETED", "CANCELED")
-    if not devices_ and not policy.allow_empty:
-        return {"inconclusive"}
-    if not devices_ and (count(CANCELED) or job_status == "CANCELED"):
-        return {"inconclusive"}  # there were tasks
     if not devices_:
-        return {"passed"} if finished else {"pending"}
-
-    def least(of, number, percent):
-        bounds = [number] if number is not None else []
-        return min([*bounds, *([percent * of // 100] if percent is not None else [])], default=None)
-
+        return nobody_counts(fleet, job_status, policy)
     may_fail = least(good + bad, policy.max_failed, policy.max_failed_percent)
     if may_fail is None and policy.min_succeeded_percent is None:
         may_fail = 0
@@ -51,11 +55,13 @@ def oracle(fleet, job_status, policy):
         needed = -(-policy.min_succeeded_percent * devices_ // 100)
     needed = max(needed, 1)
     sampled = good + bad >= min(policy.min_executed, devices_)
-    too_few = devices_ < (policy.min_devices or 0)
+    too_few = devices_ + (count(CANCELED) if policy.ignore_canceled else 0) < (policy.min_devices or 0)
     if may_fail is not None and bad > may_fail and sampled:
         return {"failed"}
     if good + waiting < needed or (too_few and finished):
         return {"failed"}
+    if job_status == "PLANNED":
+        return {"pending" if policy.allow_empty else "inconclusive"}  # it has not begun, whatever its tasks say
     if good >= needed and waiting <= may_wait and (may_fail is None or bad <= may_fail) and not too_few:
         # Whether a batch that is not finished, and in which nothing is unfinished, may pass, is left open here.
         return {"passed"} if finished or waiting else {"passed", "pending"}
@@ -67,6 +73,7 @@ GRID = [
     {"ignore_canceled": True},
     {"allow_empty": True, "ignore_canceled": True},
     {"min_devices": 3},
+    {"min_devices": 3, "ignore_canceled": True},
     {"min_succeeded_percent": 0},
     {"min_succeeded_percent": 50},
     {"min_succeeded_percent": 75, "ignore_canceled": True},

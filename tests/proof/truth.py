@@ -154,7 +154,13 @@ class Truth:
             device = self.world.device(key)
             if device is None or key[0] != batch.package.product or device.unreadable:
                 continue
-            if not self.devices.tasks.get(key) and self.devices.on_target(device, batch, t) != "no":
+            own = [
+                task for tasks in self.devices.tasks.get(key, {}).values() for _batch, found in tasks for task in found
+            ]
+            seen = t - self.world.lags.rows
+            if any(task.created <= seen for task in own):
+                continue
+            if self.devices.on_target(device, batch, t) != "no":
                 return True
         return False
 

@@ -101,7 +101,7 @@ class Task:
         self.created = created
         self.course = course
         self.source = source
-        self.iot_id = device.iot.at(created) or device.iot.values[0]
+        self.iot_id: str = device.iot.at(created) or device.iot.values[0] or ""
         self.gone = EVER
         self.told_create = True
         self.told_modified = True

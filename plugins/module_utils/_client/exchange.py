@@ -12,7 +12,7 @@ from typing import Callable, NamedTuple
 
 from .._api.credentials import Credentials
 from .._api.envelope import Envelope
-from .._api.error_codes import is_clock_code, is_expiry_code, is_version_code
+from .._api.error_codes import FailureTopic, failure_topic, is_clock_code, is_expiry_code, is_version_code
 from .._api.operations import Operation
 from .._api.platforms import Argument
 from .._api.request import ServiceConfig, build_request
@@ -75,12 +75,18 @@ class Exchange:
         # The credentials may have taken a part of the time.
         left = max(0.001, deadline - self._now())
         response = self._transport.send(request.method, request.url, left, request.headers)
-        self._clock.measure(response, sent)
         confidential = (*signing.credentials.confidential(), request.signature)
         try:
-            return parse_response(response, self._service.response_format, confidential, operation.data)
+            envelope = parse_response(response, self._service.response_format, confidential, operation.data)
         except OtaError as error:
             refusal = error
+        else:
+            self._clock.measure(response, sent)
+            return envelope
+        if (
+            failure_topic(refusal.code, refusal.http_status) is not FailureTopic.NETWORK
+        ):  # a proxy has a clock of its own
+            self._clock.measure(response, sent)
         if is_clock_code(refusal.code):
             raise self._clock.correct(refusal, response, signing.timestamp)
         raise self._learn_from(refusal, signing, deadline)

@@ -36,12 +36,11 @@ class TimeLimits:
 
     def _start_at(self, history: Mapping[str, Any]) -> None:
         self.history = history
-        now, timeout = self._clock.now(), self._options.policy.wait_timeout
-        # A clock that was set back must not move the deadline.
-        self.started = min(float(history["started"]), now)
+        timeout = self._options.policy.wait_timeout
+        self.started = float(history["started"])
         self.deadline = self.started + timeout
         # A single poll may come after the deadline of the runs before it.
-        self.end = self.deadline if self._options.wait else now + timeout
+        self.end = self.deadline if self._options.wait else self._began + timeout
 
     def resume(self, clock_offset: float | None, learned: bool) -> None:
         """Count the time since the earlier run, once it is known.

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a poll reads: at most nine requests for a batch of any size, and the proof only when it decides."""
+"""What a poll reads: at most nine requests for a batch of any size, and the proof only when it decides.
+
+As long as the module of a batch is not known, its package or one of its open tasks is asked as well.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from ...module_utils._api.facts import count_by
 from ...module_utils._api.operations import LIST_OTA_TASK_BY_JOB, MAX_ROWS, TASK_STATUSES
 from ...module_utils._client.client import Client
 from ...module_utils._client.paging import LISTING_ATTEMPTS, listing_problem
-from ...module_utils._errors import OtaError
+from ...module_utils._errors import OtaError, Retry
 from ...module_utils._queries.devices import DeviceKey, DeviceReport, competing_job, read_report
 from ...module_utils._queries.jobs import JobFacts, announced_total, interpret_tasks, read_job
 from .._rollout.snapshot import JobSnapshot, Snapshot
@@ -111,20 +114,20 @@ class Observer:
             report = read_report(self._client, key)
         except OtaError as error:
             failures.append(error)
-            if self._is_general(error, len(failures)):
+            if self._is_general(error, failures):
                 raise
             return DeviceReport(failure=str(error).rstrip("."))
         self._keys_read.append(key)  # a number would lose counts, because several threads read at the same time
         failures.clear()
         return report
 
-    def _is_general(self, error: OtaError, failed: int) -> bool:
-        """Whether the other devices would meet the same, by the ``error`` and by how many have ``failed`` in a row."""
-        if error.affects_all or failed >= MAX_FAILED:
+    def _is_general(self, error: OtaError, failures: Sequence[OtaError]) -> bool:
+        """Whether the other devices would meet the same, by the ``error`` and by all ``failures`` in a row."""
+        if error.affects_all or sum(map(_may_pass, failures)) >= MAX_FAILED:
             return True
-        if failed < self._keys_to_read:
+        if len(failures) < self._keys_to_read:
             return False
-        return failed >= MIN_FAILED or failure_topic(error.code, error.http_status) is not FailureTopic.OTHER
+        return len(failures) >= MIN_FAILED or failure_topic(error.code, error.http_status) is not FailureTopic.OTHER
 
     def _read_each(self, query: Callable[[Q], T], items: Sequence[Q]) -> list[T]:
         results, failure = self._client.map(query, items)
@@ -139,6 +142,11 @@ class Observer:
 
     def _with_module(self, job: JobSnapshot) -> JobSnapshot:
         return job._replace(module_name=self._modules.module_of(job)) if self._modules else job
+
+
+def _may_pass(error: OtaError) -> bool:
+    """Whether it is a failure of the moment, and not one of the device."""
+    return error.retry is not Retry.NEVER or failure_topic(error.code, error.http_status) is not FailureTopic.OTHER
 
 
 class Observation(NamedTuple):

@@ -168,7 +168,7 @@ def prove_device(
         return fallen_back(device, job.target, proved)
     if device.version in sources and snapshot.now < (device.since or 0.0) + policy.version_grace:
         return device._replace(state="pending", class_name="awaiting_version")
-    return device._replace(state="failed", class_name="wrong_version")
+    return device._replace(state="failed", class_name="wrong_version", detail=f"reports {device.version}")
 
 
 def unproved(device: Device, report: DeviceReport, job: JobSnapshot, policy: Policy) -> Device:

@@ -80,9 +80,10 @@ def device_without_task(
     on_target = [version is not None and _is_on_target(version, job, policy) for version, job in zip(versions, jobs)]
     if jobs and all(on_target):
         return device._replace(state="succeeded", class_name="already_on_target", verified=True)
-    for job, version, proved in zip(jobs, versions, on_target):
+    reached = {module_of(job, policy) for job, proved in zip(jobs, on_target) if proved}
+    for job, version in zip(jobs, versions):
         moment = memory.on_target.get(proof_key(key, report, job, policy))
-        if moment is not None and version is not None and not proved:
+        if moment is not None and version is not None and module_of(job, policy) not in reached:
             return fallen_back(device._replace(version=version), job.target, moment)
     if any(on_target) or None in versions or not jobs:
         unclear = next((job for job in jobs if module_of(job, policy) is None), None)

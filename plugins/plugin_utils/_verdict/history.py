@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
@@ -30,7 +29,8 @@ class History(NamedTuple):
     ``last_poll`` is when the last of them ended; ``service_time`` is the same by the service's clock, and
     ``service_started`` is ``started`` by it. ``errors`` and ``incomplete`` count consecutive polls. ``candidate`` is
     the verdict that waits for confirmation, seen in ``candidate_count`` consecutive polls since ``candidate_since``.
-    ``max_totals`` are the most tasks that each batch ever had, and ``last_growth`` is when one last had more. For
+    ``max_totals`` are the most tasks that each batch ever had, and ``last_growth`` is when one last had more.
+    ``first_seen`` is when the batches were first read, and ``finished_since`` when all were first seen finished. For
     ``task_changes``, ``tasks`` and ``on_target`` see :class:`Memory`.
     """
 
@@ -47,6 +47,8 @@ class History(NamedTuple):
     candidate_since: float = 0.0
     max_totals: Mapping[str, int] = {}
     last_growth: float = 0.0
+    first_seen: float | None = None
+    finished_since: float | None = None
     counts: Mapping[str, Mapping[str, int]] = {}
     task_changes: Mapping[str, Sequence[Any]] = {}
     tasks: Mapping[str, Kept] = {}
@@ -57,6 +59,11 @@ class History(NamedTuple):
     def memory(self) -> Memory:
         """What it knows of tasks and devices."""
         return Memory(self.task_changes, self.tasks, self.on_target)
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether tasks have appeared since the batches were first read."""
+        return self.first_seen is not None and self.last_growth > self.first_seen
 
     def kept_candidate(self) -> dict[str, Any]:
         """The candidate as it was: this poll says nothing about it."""
@@ -113,19 +120,20 @@ def _is_consistent(history: Mapping[str, Any]) -> bool:
     """Whether the numbers fit each other."""
     started, last, is_candidate = history["started"], history["last_poll"], bool(history["candidate"])
     since_start = [history["last_growth"], *([history["candidate_since"]] if is_candidate else [])]
+    since_start += [history[name] for name in ("first_seen", "finished_since") if history[name] is not None]
     known = [*(since for _fingerprint, since in history["task_changes"].values()), *history["on_target"].values()]
     counters = [history[name] for name in ("errors", "incomplete", "candidate_count")]
     return (
         all(started <= moment <= last for moment in (*since_start, last))
         and all(moment <= last for moment in known)
-        and all(0 <= counter <= history["polls"] for counter in counters)
+        and all(counter <= history["polls"] for counter in counters)
     )
 
 
 def _is_time(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return math.isfinite(value) and 0 <= value < MAX_TIME
+    return 0 <= value < MAX_TIME
 
 
 def _is_counter(value: Any) -> bool:
@@ -147,10 +155,14 @@ def _is_task_change(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and _is_time(value[1])
 
 
+_OPTIONAL_TIMES = ("first_seen", "finished_since")
+
 _SHAPES: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("started", "last_poll", "candidate_since", "last_growth"), _is_time),
     **dict.fromkeys(("polls", "errors", "incomplete", "candidate_count"), _is_counter),
-    **dict.fromkeys(("service_time", "service_started"), lambda value: value is None or _is_time(value)),
+    **dict.fromkeys(
+        (*_OPTIONAL_TIMES, "service_time", "service_started"), lambda value: value is None or _is_time(value)
+    ),
     "candidate": lambda value: isinstance(value, str),
     "job_ids": lambda value: isinstance(value, list) and all(isinstance(job_id, str) for job_id in value),
     "max_totals": _is_number_map,
@@ -215,7 +227,8 @@ def move_history(history: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     def moved(moment: float) -> float:
         return max(0.0, moment + seconds)
 
-    times = ("started", "last_poll", "candidate_since", "last_growth")
+    times = ["started", "last_poll", "candidate_since", "last_growth"]
+    times += [name for name in _OPTIONAL_TIMES if history[name] is not None]
     return {
         **history,
         **{name: moved(history[name]) for name in times},
@@ -261,6 +274,8 @@ def update_history(snapshot: Snapshot, history: History, problems: Sequence[str]
         incomplete=incomplete,
         max_totals=history.max_totals if problems else max_totals,  # a wrong total must not be missed for ever
         last_growth=snapshot.now if grows else history.last_growth,
+        first_seen=snapshot.now if history.first_seen is None else history.first_seen,
+        finished_since=(history.finished_since or snapshot.now) if snapshot.finished else None,
         counts={job.job_id: dict(job.counts) for job in snapshot.jobs},
         tasks=history.tasks if problems else remember_tasks(snapshot.jobs, history.tasks),
     )
@@ -281,7 +296,7 @@ def no_more_tasks(snapshot: Snapshot, policy: Policy, history: History) -> bool:
     if not snapshot.finished:
         return False
     last = _ended_at(snapshot, history)
-    if history.last_growth > history.started:
+    if history.has_grown:
         last = max(last, history.last_growth)
     return snapshot.now >= last + policy.start_grace
 
@@ -289,7 +304,7 @@ def no_more_tasks(snapshot: Snapshot, policy: Policy, history: History) -> bool:
 def has_stopped_growing(snapshot: Snapshot, policy: Policy, history: History) -> bool:
     """Whether no task has appeared for so long that no more are expected."""
     last = history.last_growth
-    if snapshot.finished:
+    if snapshot.finished and not history.has_grown:
         last = min(last, _ended_at(snapshot, history))
     return snapshot.now >= last + policy.start_grace
 
@@ -297,7 +312,8 @@ def has_stopped_growing(snapshot: Snapshot, policy: Policy, history: History) ->
 def _ended_at(snapshot: Snapshot, history: History) -> float:
     """When the last of the batches ended, as far as they say."""
     ended = (snapshot.job_time(job, "utc_end_time") for job in snapshot.jobs)
-    return max(history.last_growth if time is None else time for time in ended)
+    seen = history.last_growth if history.finished_since is None else history.finished_since
+    return max(seen if time is None else time for time in ended)
 
 
 def begins_at(job: JobSnapshot, snapshot: Snapshot, history: History) -> float:

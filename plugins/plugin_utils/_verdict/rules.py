@@ -50,6 +50,7 @@ from .wording import (
     format_duration,
     proof_sentence,
     share_of,
+    without_braces,
 )
 
 
@@ -123,8 +124,8 @@ _MAY_SUCCEED = ("unproved", "awaiting_version", "no_task", "vanished")
 
 
 def _still_to_come(case: Case) -> int:
-    """How many of the required devices have no task yet and may get one."""
-    return 0 if case.no_more_tasks else max(0, (case.policy.min_devices or 0) - case.rollout.accounted)
+    """How many of the required devices have no task yet; while none can get one any more, the rollout has failed."""
+    return max(0, (case.policy.min_devices or 0) - case.rollout.accounted)
 
 
 def _confirm_failed(case: Case, code: str, message: str) -> Outcome:
@@ -141,9 +142,9 @@ def _confirm_failed(case: Case, code: str, message: str) -> Outcome:
 def rule_unbegun_batch(case: Case) -> Outcome | None:
     """Each batch must have begun and be accounted for, whatever the others say."""
     unbegun = case.unbegun_jobs
-    if case.rollout.unproved_expected and any(job.finished for job in unbegun):
-        return _need_evidence(case, "versions")  # a device that is on the new version already gets no task
     waiting = [job for job in unbegun if case.may_still_begin(job)]
+    if case.rollout.unproved_expected and any(job.finished or job not in waiting for job in unbegun if not job.planned):
+        return _need_evidence(case, "versions")  # a device that is on the new version already gets no task
     if waiting:
         return pending_outcome(case, Reason("not_started", _unbegun_sentence(waiting[0], case)))
     for job in unbegun:
@@ -157,6 +158,8 @@ def rule_unbegun_batch(case: Case) -> Outcome | None:
 def _unbegun_reason(job: JobSnapshot, case: Case) -> Reason:
     if job.planned:
         return Reason("not_started", f"{_planned_sentence(job, case)}; check the batch, or leave it out")
+    if job.canceled:
+        return Reason("empty_batch", f"batch {job.job_id} was canceled before it had a task; leave it out")
     return Reason("empty_batch", f"batch {job.job_id} has no task; check its targets, or set allow_empty")
 
 
@@ -175,9 +178,8 @@ def rule_passed(case: Case) -> Outcome | None:
     if not keeps_bounds(case.rollout, case.policy) or not _has_no_more_to_come(case):
         return None
     history = case.history
-    is_candidate = history.candidate == PASSED
-    soaked = is_candidate and case.snapshot.now >= history.candidate_since + case.policy.soak
-    if is_candidate and history.candidate_count >= case.policy.confirmations and not soaked:
+    is_confirmed = history.candidate == PASSED and history.candidate_count >= case.policy.confirmations
+    if is_confirmed and case.snapshot.now < history.candidate_since + case.policy.soak:
         return pending_outcome(case, soaking_reason(case, history.candidate_since), **history.kept_candidate())
     needs = _missing_evidence(case)
     if needs:
@@ -191,10 +193,8 @@ def _has_no_more_to_come(case: Case) -> bool:
     """Whether every device that counts is known."""
     rollout, policy = case.rollout, case.policy
     known = case.snapshot.versions or {}
-    if (
-        case.finished
-        and not case.no_more_tasks
-        and any(device.class_name == "no_task" and device.key in known for device in rollout.devices_in("pending"))
+    if case.finished and any(
+        device.class_name == "no_task" and device.key in known for device in rollout.devices_in("pending")
     ):
         return False  # a device without a task is not late: it fails once no task can appear
     # An unfinished batch without an unfinished task gets more, unless it can stay unfinished.
@@ -205,7 +205,7 @@ def _has_no_more_to_come(case: Case) -> bool:
 def _missing_evidence(case: Case) -> Evidence | None:
     """What must be read before the proof is complete."""
     rollout, policy = case.rollout, case.policy
-    if not rollout.all_listed and (policy.verify_versions or not rollout.counts_are_devices):
+    if not rollout.counts_are_devices:
         return "tasks"
     lacks_proof = policy.verify_versions and rollout.verified < rollout.succeeded
     return "versions" if lacks_proof or rollout.unproved_expected else None
@@ -270,7 +270,7 @@ def rule_pending(case: Case) -> Outcome:
     for name, what in _WAITING.items():
         waiting = [device for device in unfinished if device.class_name == name]
         if waiting:
-            why = next((f": {device.detail}" for device in waiting if device.detail), "")
+            why = next((f": {without_braces(device.detail)}" for device in waiting if device.detail), "")
             message = f"{count_things(len(waiting), 'device')} {what}{why[:300]}"
             return pending_outcome(case, Reason(_WAITING_CODES[name], message, len(waiting), device_names(waiting)))
     if rollout.pending:

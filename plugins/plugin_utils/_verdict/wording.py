@@ -93,11 +93,16 @@ def failure_texts(rollout: RolloutState) -> list[dict[str, Any]]:
 def texts_sentence(rollout: RolloutState) -> str:
     """The commonest texts of failed devices, as people read them; empty without any."""
     texts = [
-        f"{quote_short(entry['text'])} \N{MULTIPLICATION SIGN} {entry['count']}"
+        f"{quote_short(without_braces(entry['text']))} \N{MULTIPLICATION SIGN} {entry['count']}"
         for entry in failure_texts(rollout)
         if entry["text"]
     ]
     return f": {', '.join(texts[:3])}" if texts else ""
+
+
+def without_braces(text: str) -> str:
+    """A device's text without braces: a message may become a variable, whose templates Ansible resolves."""
+    return text.translate({ord("{"): "(", ord("}"): ")"})
 
 
 def share_of(number: int, rollout: RolloutState) -> str:

@@ -104,6 +104,7 @@ def test_late_devices_are_read_once():
     ("left", "max_qps", "read"),
     [
         pytest.param(30, 10.0, 100, id="as many as are named"),
+        pytest.param(30, 50.0, 100, id="a large quota"),
         pytest.param(12, 10.0, 40, id="a third of the time"),
         pytest.param(30, 1.0, 10, id="a small quota"),
         pytest.param(1, 0.0, 100, id="no quota"),

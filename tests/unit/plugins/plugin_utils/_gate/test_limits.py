@@ -125,6 +125,13 @@ def test_what_the_run_has_measured_itself_is_counted_once():
     assert stage.ages == (398, 328, 298)
 
 
+def test_what_the_run_has_measured_itself_is_not_taken_back():
+    stage = Stage(NOW, EARLIER)
+    stage.seconds = 10
+    stage.limits.resume(NOW + 155 - (NOW + 10), False)
+    assert stage.ages == (110, 40, 10)
+
+
 @pytest.mark.parametrize("service", [NOW + 150, NOW + 152, NOW - 3600], ids=["equal", "two seconds", "an hour back"])
 def test_no_time_runs_backwards(service):
     stage = Stage(NOW, EARLIER)

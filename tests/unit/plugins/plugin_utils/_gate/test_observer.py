@@ -481,15 +481,20 @@ def test_the_last_devices_do_not_speak_for_the_others():
 
 @pytest.mark.parametrize("first", [1, 5])
 def test_so_many_failures_in_a_row_end_the_poll(first):
-    client = failing(*range(first, 30))
+    client = failing(*range(first, 30), error=odd("ServiceUnavailable", 503, retry=Retry.LATER))
     with pytest.raises(OtaError):
         read_by(client, 30)
     assert len(client.asked) == first - 1 + MAX_FAILED == first + 9
 
 
+def test_failures_that_are_the_devices_own_end_no_poll_in_a_row():
+    assert read_by(failing(*range(5, 30)), 30) == [None] * 4 + [WORDS] * 25 + [None]
+
+
 def test_a_device_that_is_read_ends_the_row():
     numbers = [number for number in range(1, 31) if number % MAX_FAILED]
-    assert read_by(failing(*numbers), 30).count(WORDS) == 27
+    busy = odd("ServiceUnavailable", 503, retry=Retry.LATER)
+    assert read_by(failing(*numbers, error=busy), 30).count(WORDS) == 27
 
 
 GENERAL = [

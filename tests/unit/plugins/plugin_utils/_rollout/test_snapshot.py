@@ -94,6 +94,7 @@ D1 = (ExpectedDevice(None, "d1"),)
             ["a task of batch j1 names no device, so it may be the latest of any"],
             id="no device",
         ),
+        pytest.param(batch("S"), plain(expected_devices=D1), [], id="each task names its device"),
         pytest.param(
             batch("S", task("d2", device_name="")),
             plain(expected_devices=D1),

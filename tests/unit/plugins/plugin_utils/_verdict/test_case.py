@@ -348,3 +348,11 @@ def test_deadline_after_which_no_poll_shows_what_is_inconclusive():
     first = judge(planned, policy)
     last = judge(planned.expired(NOW + 600), policy, first.history)
     assert (first.verdict, last.verdict, last.final) == ("pending", "timed_out", True)
+
+
+def test_what_no_poll_has_shown_is_late_and_not_unclear_at_the_deadline():
+    case = case_of(poll(batch(), now=NOW + 3600, fresh=False), plain())
+    reason = Reason("nothing_to_judge", "there is no task, so there is nothing to judge")
+    assert confirm_verdict(case, "inconclusive", reason) == Outcome(
+        "timed_out", True, (Reason("deadline", LATE, 0), reason), "inconclusive", 0, NOW + 3600
+    )

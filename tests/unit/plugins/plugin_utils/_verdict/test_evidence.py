@@ -11,7 +11,6 @@ from itertools import permutations
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import format_time
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.rules import _WAITING
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.wording import Reason
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     NEW,
@@ -88,6 +87,12 @@ def test_module_that_is_not_known_matters_only_where_it_decides():
     assert settled(poll(both, versions=mixed), STRICT._replace(max_pending=1)).verdict == "passed"
 
 
+def test_version_that_is_late_is_waited_for_where_the_module_is_not_known():
+    done = batch(task("d1", src_version=OLD, utc_modified=format_time(NOW)), module_name=None)
+    verdict = settled(poll(done, versions=modules(mcu=OLD)), STRICT)
+    assert decided(verdict) == ("pending", False, "awaiting_version")
+
+
 def test_batches_whose_module_is_not_known_are_named():
     jobs = [
         batch("S", module_name=None),
@@ -115,6 +120,13 @@ def test_device_of_a_batch_whose_module_is_known_is_waited_for():
     }
     tasks = batch(task("d1", product_key="p2"), product_key="p2")
     assert decided(settled(poll(tasks, jobs[1], versions=versions), named)) == ("pending", False, "unproved")
+
+
+def test_batch_of_no_known_product_may_be_that_of_an_expected_device():
+    job = batch(task("d9"), product_key=None, module_name=None)
+    policy = STRICT._replace(expected_devices=devices_named((PRODUCT, "d1"), (PRODUCT, "d9")))
+    versions = {**report(NEW, "d9"), **modules(mcu=NEW, wifi="5")}
+    assert decided(settled(poll(job, versions=versions), policy)) == ("inconclusive", True, "unknown_module")
 
 
 def test_expected_device_without_a_task_is_not_proved_by_a_module_that_is_not_known():
@@ -212,7 +224,14 @@ def test_version_that_is_late_after_success_is_waited_for():
         ("pending", False, "confirming"),
         ("failed", True, "too_many_failures"),
     ]
-    assert verdicts[0].reasons == (Reason("awaiting_version", f"1 device {_WAITING['awaiting_version']}", 1, ("d1",)),)
+    assert verdicts[0].reasons == (
+        Reason(
+            "awaiting_version",
+            "1 device still reporting the old version after success, as before a restart",
+            1,
+            ("d1",),
+        ),
+    )
 
 
 def test_version_that_comes_in_time_passes():
@@ -285,7 +304,9 @@ UNREAD = DeviceReport(failure="ListOTAModuleVersionsByDevice failed: the device 
 def test_device_whose_version_cannot_be_read_is_named_with_the_words_of_the_service():
     versions = {**report(NEW, "d1", "d2"), (PRODUCT, "d3"): UNREAD}
     verdict = settled(poll(batch("SSS"), versions=versions), STRICT)
-    assert verdict.reasons == (Reason("unproved", f"1 device {_WAITING['unproved']}: {UNREAD.failure}", 1, ("d3",)),)
+    assert verdict.reasons == (
+        Reason("unproved", f"1 device not proved to be on the new version: {UNREAD.failure}", 1, ("d3",)),
+    )
     assert (verdict.verdict, verdict.rollout.succeeded) == ("pending", 2)
     assert settled(poll(batch("SSS"), versions=versions), STRICT._replace(max_pending=1)).verdict == "passed"
     versions[(PRODUCT, "d2")] = UNREAD
@@ -295,13 +316,13 @@ def test_device_whose_version_cannot_be_read_is_named_with_the_words_of_the_serv
 def test_words_of_the_service_are_cut():
     versions = {(PRODUCT, "d1"): DeviceReport(failure="x" * 999)}
     (reason,) = settled(poll(batch("S"), versions=versions), STRICT).reasons
-    assert reason.message == f"1 device {_WAITING['unproved']}: {'x' * 298}"
+    assert reason.message == f"1 device not proved to be on the new version: {'x' * 298}"
 
 
 def test_first_words_of_the_service_are_told():
     versions = {(PRODUCT, name): DeviceReport(failure=why) for name, why in (("d1", None), ("d2", "a"), ("d3", "b"))}
     (reason,) = settled(poll(batch("SSS"), versions=versions), STRICT).reasons
-    assert reason == Reason("unproved", f"3 devices {_WAITING['unproved']}: a", 3, ("d1", "d2", "d3"))
+    assert reason == Reason("unproved", "3 devices not proved to be on the new version: a", 3, ("d1", "d2", "d3"))
 
 
 def test_expected_device_whose_version_cannot_be_read_is_unproved():

@@ -14,6 +14,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import (
     MAX_KEPT,
     History,
+    anchor_start,
     begins_at,
     gap_since,
     has_stopped_growing,
@@ -87,7 +88,7 @@ BROKEN = {
     "candidate_count": ["1", None],
     "last_growth": ["1", None, -1, MAX_TIME],
     "candidate": [1, None],
-    "max_totals": [{"j1": "x"}, [], {"j1": None}, {"j1": float("inf")}],
+    "max_totals": [{"j1": "x"}, [], {"j1": None}, {"j1": float("inf")}, {"j1": -1}],
     "counts": [[], None, {"j1": []}, {"j1": {"QUEUED": "1"}}],
     "service_time": ["1", True, -1, MAX_TIME],
     "last_poll": ["x", None, -1, MAX_TIME],
@@ -182,6 +183,8 @@ FIRST = {
     "candidate_since": NOW,
     "max_totals": {"j1": 4},
     "last_growth": NOW,
+    "first_seen": NOW,
+    "finished_since": None,
     "counts": {"j1": {"SUCCEEDED": 2, "QUEUED": 2}},
     "task_changes": {
         **{f"t-d{number}": ["SUCCEEDED None", NOW] for number in (1, 2)},
@@ -203,7 +206,7 @@ def test_history_before_the_first_poll():
         **dict.fromkeys(("polls", "errors", "incomplete", "candidate_count", "candidate_since"), 0),
         **{name: {} for name in ("max_totals", "counts", "task_changes", "tasks", "on_target", "policy")},
         "service_time": None,
-        "service_started": None,
+        **dict.fromkeys(("service_started", "first_seen", "finished_since"), None),
         "candidate": "",
         "job_ids": [],
     }
@@ -404,8 +407,33 @@ def ended(second):
 )
 def test_no_more_tasks_appear_the_grace_after_the_last_sign(ends, grown, seconds, expected):
     jobs = [batch("S", job_id=f"j{number}", utc_end_time=ended(end)) for number, end in enumerate(ends)]
-    history = History(NOW, last_growth=NOW + grown)
+    history = History(NOW, first_seen=NOW, last_growth=NOW + grown)
     assert no_more_tasks(poll(*jobs, now=NOW + seconds), GRACE, history) is expected
+
+
+def test_growth_before_the_first_poll_is_none():
+    assert not History(NOW, first_seen=NOW + 5, last_growth=NOW + 5).has_grown
+    assert History(NOW, first_seen=NOW + 5, last_growth=NOW + 6).has_grown
+    assert not History(NOW, last_growth=NOW).has_grown
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(99, False), (100, True)])
+def test_end_that_is_not_told_is_when_all_batches_are_first_seen_finished(seconds, expected):
+    """Although the batches had all their tasks long before."""
+    open_, done = poll(batch("Q", status="IN_PROGRESS")), poll(batch("S"), now=NOW + 40)
+    first = update_history(open_, History(NOW, last_growth=NOW), ())
+    later = update_history(done, first, ())
+    again = update_history(done._replace(now=NOW + 50), later, ())
+    assert (first.finished_since, later.finished_since, again.finished_since) == (None, NOW + 40, NOW + 40)
+    assert no_more_tasks(done._replace(now=NOW + seconds), GRACE, again) is expected
+    assert update_history(open_._replace(now=NOW + 60), again, ()).finished_since is None
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(69, False), (70, True)])
+def test_batch_that_grows_after_its_end_is_waited_for(seconds, expected):
+    done = batch("SS", utc_end_time=ended(-600))
+    history = History(NOW, first_seen=NOW, last_growth=NOW + 10)
+    assert has_stopped_growing(poll(done, now=NOW + seconds), GRACE, history) is expected
 
 
 def test_tasks_may_appear_for_as_long_as_a_batch_is_open():
@@ -475,6 +503,34 @@ def test_gap_between_two_runs(service_time, now, service_now, expected):
     assert (gap, type(gap)) == (expected, float)
 
 
+@pytest.mark.parametrize(
+    ("service_started", "service_now", "expected"),
+    [
+        pytest.param(None, NOW + 500, NOW, id="it was not known then"),
+        pytest.param(NOW, None, NOW, id="it is not known now"),
+        pytest.param(NOW, NOW + 102, NOW, id="as long ago as it seems"),
+        pytest.param(NOW, NOW + 101, NOW, id="never later than it seems"),
+        pytest.param(NOW, NOW + 103, NOW - 1, id="longer ago"),
+        pytest.param(NOW - 7, NOW + 103, NOW - 8, id="longer ago, by a clock of its own"),
+        pytest.param(0.0, 2 * NOW, 0.0, id="never before 1970"),
+    ],
+)
+def test_start_is_where_the_clock_of_the_service_says(service_started, service_now, expected):
+    """At 100 s after the start by the clock of this machine."""
+    history = {**new_history(NOW), "service_started": service_started}
+    anchored = anchor_start(history, NOW + 100, service_now)
+    assert anchored == {**history, "started": expected, "last_growth": expected}
+    grown = {**history, "last_growth": NOW + 5}
+    assert anchor_start(grown, NOW + 100, service_now) == {**grown, "started": expected}
+
+
+def test_start_by_the_clock_of_the_service_is_kept_once_it_is_known():
+    looks = [poll(OPEN), poll(OPEN, now=NOW + 15, clock_offset=40.0), poll(OPEN, now=NOW + 30, clock_offset=99.0)]
+    starts = [verdict.history["service_started"] for verdict in course(plain(), *looks)]
+    assert starts == [None, NOW + 40, NOW + 40]
+    assert history_of(poll(OPEN, now=9.0, clock_offset=-99.0), policy=plain())["service_started"] == 0.0
+
+
 def test_moved_history_has_all_times_later():
     known = {"task_changes": {"t": ["QUEUED None", NOW - 9]}, "on_target": {"p": NOW - 5}}
     history = {**new_history(NOW), **known, "candidate_since": NOW + 3, "service_time": NOW + 7, "polls": 4}
@@ -507,8 +563,8 @@ def test_time_of_a_task_that_was_never_set_is_none_before_1970():
 def test_time_of_the_service_is_kept():
     assert [
         history_of(poll(OPEN, clock_offset=first), poll(OPEN, now=NOW + 15, clock_offset=second))["service_time"]
-        for first, second in ((None, None), (3.0, 3.0), (None, -3.0))
-    ] == [None, NOW + 18, NOW + 12]
+        for first, second in ((None, None), (3.0, 9.0), (None, -3.0))
+    ] == [None, NOW + 24, NOW + 12]
 
 
 @pytest.mark.parametrize(

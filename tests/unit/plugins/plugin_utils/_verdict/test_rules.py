@@ -14,7 +14,6 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices impo
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import format_time
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import read_history
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.rules import _WAITING
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.wording import MAX_NAMES, Reason
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
@@ -540,6 +539,13 @@ ROWS = [
     ),
     pytest.param(
         plain(),
+        poll(batch("SS"), batch(job_id="j2", status="IN_PROGRESS", utc_schedule_time="2026-03-01T10:30:00Z")),
+        ("pending", False, "not_started"),
+        "batch j2 has no task",
+        id="8-one-batch-is-empty-and-was-begun-before-its-schedule",
+    ),
+    pytest.param(
+        plain(),
         poll(batch("SS"), batch(job_id="j2", status="PLANNED", utc_schedule_time="2026-03-01T09:30:00Z")),
         ("inconclusive", True, "not_started"),
         "batch j2 has not begun; it is scheduled for 2026-03-01T09:30:00Z; check the batch, or leave it out",
@@ -588,7 +594,7 @@ ROWS = [
         plain(allow_empty=True),
         poll(batch("SS"), batch(job_id="j2", status="CANCELED")),
         ("inconclusive", True, "empty_batch"),
-        "batch j2 has no task; check its targets, or set allow_empty",
+        "batch j2 was canceled before it had a task; leave it out",
         id="8-one-batch-may-be-empty-but-was-canceled",
     ),
     # A batch that was canceled, which explains all that failed.
@@ -605,6 +611,13 @@ ROWS = [
         ("failed", True, "batch_canceled"),
         "batch j1 was canceled; 2 devices had a task; at least 3 must have one (min_devices)",
         id="7-too-few-devices",
+    ),
+    pytest.param(
+        plain(min_devices=3, min_succeeded_percent=100),
+        poll(batch("SC", status="CANCELED")),
+        ("failed", True, "batch_canceled"),
+        "batch j1 was canceled; 2 devices had a task; at least 3 must have one (min_devices)",
+        id="7-too-few-devices-and-too-little-success",
     ),
     pytest.param(
         plain(),
@@ -792,6 +805,24 @@ WRONG = plain(expected_version="3.0.0", start_grace=60.0)
             poll(batch(selection_type="DYNAMIC", status="IN_PROGRESS")),
             ("inconclusive", True, "dynamic_batch"),
             id="a dynamic batch before 4",
+        ),
+        pytest.param(
+            plain(verify_versions=True, ignore_canceled=True),
+            poll(batch("C"), batch("C", job_id="j2", dest_version="3.0.0")),
+            ("inconclusive", True, "nothing_to_judge"),
+            id="4 before batches that conflict",
+        ),
+        pytest.param(
+            plain(verify_versions=True),
+            poll(batch("FF"), batch("S", job_id="j2", dest_version="3.0.0")),
+            ("inconclusive", True, "conflicting_batches"),
+            id="batches that conflict before 5",
+        ),
+        pytest.param(
+            plain(start_grace=60.0, min_succeeded_percent=50),
+            poll(batch("SCC", status="CANCELED"), batch(job_id="j2")),
+            ("failed", True, "batch_canceled"),
+            id="7 before a batch that has not begun",
         ),
         pytest.param(plain(max_failed=0), poll(batch("FF")), ("failed", True, "too_many_failures"), id="5 before 6"),
         pytest.param(
@@ -1016,9 +1047,8 @@ STRICT = Policy(start_grace=0.0)
 def test_success_on_the_old_version_is_a_failure():
     verdict = settled(poll(batch("SS")), STRICT, versions={**report(NEW, "d1"), **report(OLD, "d2")})
     assert decided(verdict) == ("failed", True, "too_many_failures")
-    assert verdict.reasons[0] == Reason(
-        "too_many_failures", "1 of 2 finished devices failed (1 wrong version); none may fail (max_failed)", 1, ("d2",)
-    )
+    message = '1 of 2 finished devices failed (1 wrong version): "reports 1.0.0" \N{MULTIPLICATION SIGN} 1'
+    assert verdict.reasons[0] == Reason("too_many_failures", f"{message}; none may fail (max_failed)", 1, ("d2",))
 
 
 def test_success_with_the_new_version_passes():
@@ -1058,12 +1088,16 @@ def test_a_device_whose_version_was_not_read_is_not_verified(versions):
 def test_a_device_that_reports_no_version_is_waited_for():
     verdict = settled(poll(batch("SS")), STRICT, versions={**report(NEW, "d1"), **report(None, "d2")})
     assert decided(verdict) == ("pending", False, "unproved")
-    assert verdict.reasons[0] == Reason("unproved", f"1 device {_WAITING['unproved']}", 1, ("d2",))
+    assert verdict.reasons[0] == Reason("unproved", "1 device not proved to be on the new version", 1, ("d2",))
 
 
 def test_one_device_without_a_version_may_be_tolerated():
+    """Also while more tasks may appear, once there are as many devices as there must be."""
     versions = {**report(NEW, "d1"), **report(None, "d2")}
-    assert settled(poll(batch("SS")), STRICT._replace(max_pending=1), versions=versions).verdict == "passed"
+    policy = STRICT._replace(max_pending=1)
+    assert settled(poll(batch("SS")), policy, versions=versions).verdict == "passed"
+    policy = policy._replace(start_grace=60.0, min_devices=2)
+    assert settled(poll(batch("SS")), policy, versions=versions).verdict == "passed"
 
 
 def test_the_same_poll_with_more_evidence_counts_once():
@@ -1082,7 +1116,8 @@ def test_numbers_have_to_be_listed_before_versions_can_be_read():
 
 
 def test_nothing_is_needed_after_a_failed_poll():
-    assert judge(poll(batch("SS"), fresh=False), STRICT).needs is None
+    last = course(STRICT, poll(batch("SS")), poll(batch("SS"), now=NOW + 15, fresh=False))[-1]
+    assert (codes(last), last.needs) == (["unread"], None)
 
 
 def test_devices_that_may_have_succeeded_count_as_finished():
@@ -1103,6 +1138,23 @@ def test_devices_that_may_have_succeeded_save_a_canceled_batch():
     ):
         versions = {**report(NEW, "d1"), **report(version, "d2")}
         assert decided(settled(poll(batch(letters, status="CANCELED"), versions=versions), policy)) == expected
+
+
+@pytest.mark.parametrize(("percent", "expected"), [(50, "pending"), (75, "failed")])
+def test_devices_that_may_have_succeeded_are_not_enough_for_every_canceled_batch(percent, expected):
+    """One may restart still, and one was deleted: neither is waited for where both would not do."""
+    policy = Policy(start_grace=60.0, min_succeeded_percent=percent)
+    restarting = batch(task("d1"), task("d2", src_version=OLD), *canceled("d3", "d4"), status="CANCELED")
+    versions = {**report(NEW, "d1"), **report(OLD, "d2")}
+    assert settled(poll(restarting, versions=versions), policy).verdict == expected
+    gone = [poll(batch(task("d1"), task("d2"), *canceled("d3", "d4"), status="CANCELED"))]
+    left = batch(task("d1"), *canceled("d3", "d4"), status="CANCELED")
+    gone += again(poll(left, now=NOW + 15, versions=versions), 2)
+    assert course(policy, *gone)[-1].verdict == expected
+
+
+def canceled(*names):
+    return [task(name, "CANCELED") for name in names]
 
 
 def test_expected_devices_whose_version_was_not_read_count_as_finished():
@@ -1204,7 +1256,9 @@ def test_expected_device_without_a_task_is_not_late_while_its_version_is_unread(
     assert judge(poll(batch("S")), policy).needs == "versions"
     late = judge(poll(batch("S"), versions=report(OLD, "d2")), policy._replace(max_pending=1))
     assert (codes(late), late.needs) == (["unproved"], None)
-    assert late.reasons[0] == Reason("unproved", f"1 device {_WAITING['no_task']}", 1, ("d2",))
+    assert late.reasons[0] == Reason(
+        "unproved", "1 device without a task and not known to be on the new version", 1, ("d2",)
+    )
 
 
 def test_numbers_about_more_devices_than_are_expected_are_read_in_full():
@@ -1333,6 +1387,23 @@ def test_batch_that_never_begins_ends_with_the_deadline():
     job = scheduled(9999, job_id="j2", status="PLANNED")
     last = course(plain(), poll(batch("S"), job), poll(batch("S"), job, now=NOW + DEADLINE))[-1]
     assert (last.verdict, last.final, codes(last)) == ("timed_out", True, ["deadline", "not_started"])
+
+
+@pytest.mark.parametrize(
+    ("job", "needs"),
+    [
+        pytest.param(batch(job_id="j2", status="IN_PROGRESS"), [None, "versions"], id="open"),
+        pytest.param(batch(job_id="j2"), ["versions", "versions"], id="finished"),
+        pytest.param(batch(job_id="j2", status="PLANNED"), [None, None], id="planned"),
+    ],
+)
+def test_versions_that_may_account_for_an_empty_batch_are_read(job, needs):
+    """In its start grace only if no more tasks can come."""
+    policy = plain(expected_devices=("d1", "d2"), start_grace=60.0)
+    looks = [poll(batch("S"), job, now=NOW + second) for second in (0, 60)]
+    assert [verdict.needs for verdict in course(policy, *looks)] == needs
+    known = [look._replace(versions=report(OLD, "d2")) for look in looks]
+    assert [verdict.needs for verdict in course(policy, *known)] == [None, None]
 
 
 def test_tasks_of_a_scheduled_batch_are_waited_for_in_spite_of_what_is_tolerated():

@@ -208,6 +208,14 @@ def test_tasks_that_get_fewer_without_a_name_are_not_believed():
     assert last.reasons[0].message == "batch j1 had 3 tasks and has 2 now"
 
 
+def test_tasks_that_an_incomplete_list_misses_are_not_gone():
+    first = judge(poll(batch("SSQ", status="IN_PROGRESS")), plain())
+    gap = poll(batch("S", total=3, status="IN_PROGRESS"), now=NOW + 15)
+    verdict = judge(gap, plain(), first.history)
+    assert (codes(verdict), verdict.rollout.by_class["pending"]) == (["incomplete"], {})
+    assert verdict.history["tasks"] == first.history["tasks"]
+
+
 @pytest.mark.parametrize("facts", [{"error": ERROR}, {"fresh": False}, {"error": ERROR, "fresh": False}])
 def test_poll_that_learned_nothing_has_no_problems(facts):
     verdict = judge(poll(batch("S"), problems=("x",), **facts), plain())

@@ -9,8 +9,6 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices impo
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.state import assess
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.wording import (
     MAX_NAMES,
-    MAX_TEXT,
-    MAX_TEXTS,
     class_counts,
     class_parts,
     count_things,
@@ -58,6 +56,7 @@ def test_proof_tells_the_devices_that_vanished():
     assert proof_sentence(rollout, plain()) == (
         "1 of 2 devices succeeded, 1 pending (1 offline), 2 vanished and not counted, as is allowed"
     )
+    assert proof_sentence(rollout_of("SQ")._replace(ignored=1), plain()).endswith(", as is allowed")
     assert proof_sentence(rollout_of("S")._replace(ignored=1), plain()) == (
         "1 of 1 device succeeded, 1 vanished and not counted, as is allowed"
     )
@@ -143,13 +142,13 @@ def test_equal_texts_of_two_classes_are_two():
 
 
 def test_texts_of_failures_are_cut_and_stand_on_one_line():
-    (entry,) = failure_texts(failing("a\nb" + "x" * MAX_TEXT))
-    assert entry["text"] == "a\ufffdb" + "x" * (MAX_TEXT - 3)
-    assert len(failure_texts(failing(*(f"{number:02}" for number in range(MAX_TEXTS + 1))))) == MAX_TEXTS
+    (entry,) = failure_texts(failing("a\nb" + "x" * 200))
+    assert entry["text"] == "a\ufffdb" + "x" * 197
+    assert len(failure_texts(failing(*(f"{number:02}" for number in range(21))))) == 20
 
 
 def test_texts_that_begin_alike_are_one():
-    first, second = ("x" * MAX_TEXT + end for end in "ab")
+    first, second = ("x" * 200 + end for end in "ab")
     assert [entry["count"] for entry in failure_texts(failing(first, second))] == [2]
 
 
