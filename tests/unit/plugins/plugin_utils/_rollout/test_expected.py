@@ -276,6 +276,15 @@ def test_device_that_is_on_the_target_again_has_not_fallen_back():
     assert found(batch(), MCU, memory=PROVED, versions=versions).class_name == "unproved"
 
 
+def test_device_that_went_on_to_the_target_of_another_batch_has_not_fallen_back():
+    other = batch(job_id="j2", dest_version="3.0.0")
+    device = found(batch(), other, memory=PROVED, versions=report("3.0.0", "d2"))
+    assert (device.state, device.class_name) == ("pending", "unproved")
+    mcu = batch(job_id="j2", module_name="mcu", dest_version="3.0.0")
+    versions = {(PRODUCT, "d2"): DeviceReport({"default": OLD, "mcu": "3.0.0"})}
+    assert found(batch(), mcu, memory=PROVED, versions=versions).class_name == "fell_back"
+
+
 def test_nobody_knows_whether_a_device_that_reports_nothing_fell_back():
     assert found(batch(), memory=PROVED, versions=report(None, "d2")).class_name == "unproved"
 
