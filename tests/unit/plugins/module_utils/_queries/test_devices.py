@@ -41,13 +41,11 @@ def test_name_device_fills_what_the_service_left_out():
     assert rows[0] == {"product_key": None, "device_name": "", "version": "1"}
 
 
-def test_device_facts_have_all_selectors():
-    assert device_facts({"iot_id": "7"}, False) == {
-        "product_key": None,
-        "device_name": None,
-        "iot_id": "7",
-        "found": False,
-    }
+@pytest.mark.parametrize("found", [True, False])
+@pytest.mark.parametrize("device", [DEVICE, {"iot_id": "7"}])
+def test_device_facts_have_all_selectors(device, found):
+    nothing = {"product_key": None, "device_name": None, "iot_id": None}
+    assert device_facts(device, found) == {**nothing, **device, "found": found}
 
 
 class Rows:

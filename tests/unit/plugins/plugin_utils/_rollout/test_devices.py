@@ -396,6 +396,7 @@ def test_version_may_come_late(sources, late, expected):
     job = batch(src_versions=sources.get("batch"))
     device = judged(content, job, poll(now=NOW + late, versions=report(OLD, "d1")), VERIFY)
     assert (state_of(device), device.version, device.verified) == (expected, OLD, False)
+    assert device.detail == (f"reports {OLD}" if expected[0] == "failed" else None)
 
 
 def test_late_version_is_waited_for_as_long_as_the_policy_says():

@@ -192,8 +192,10 @@ def test_batch_whose_module_nobody_tells_is_named():
     assert device.detail == "it is not known which of its modules batch j2 is for"
 
 
-def test_device_that_reports_no_version_of_the_module_is_not_proved():
-    device = found(batch(module_name="mcu"), no_more_tasks=True, versions=report(NEW, "d2"))
+@pytest.mark.parametrize("match", ["exact", "ignore_build", "prefix"])
+def test_device_that_reports_no_version_of_the_module_is_not_proved(match):
+    policy = Policy(version_match=match)
+    device = found(batch(module_name="mcu"), policy=policy, no_more_tasks=True, versions=report(NEW, "d2"))
     assert device == Device(PRODUCT, "d2", "pending", "unproved")
 
 
@@ -264,7 +266,7 @@ def test_device_that_was_on_the_target_and_is_no_longer_fell_back(no_more_tasks)
 
 def test_device_fell_back_in_the_module_that_did():
     versions = {(PRODUCT, "d2"): DeviceReport({"default": OLD, "mcu": NEW})}
-    device = found(MCU, batch(), memory=PROVED, versions=versions)
+    device = found(MCU._replace(job_id="j0"), batch(), memory=PROVED, versions=versions)
     assert (device.class_name, device.version) == ("fell_back", OLD)
 
 
@@ -272,6 +274,15 @@ def test_device_that_is_on_the_target_again_has_not_fallen_back():
     assert found(batch(), memory=PROVED, versions=report(NEW, "d2")).class_name == "already_on_target"
     versions = {(PRODUCT, "d2"): DeviceReport({"default": NEW, "mcu": OLD})}
     assert found(batch(), MCU, memory=PROVED, versions=versions).class_name == "unproved"
+
+
+def test_device_that_went_on_to_the_target_of_another_batch_has_not_fallen_back():
+    other = batch(job_id="j2", dest_version="3.0.0")
+    device = found(batch(), other, memory=PROVED, versions=report("3.0.0", "d2"))
+    assert (device.state, device.class_name) == ("pending", "unproved")
+    mcu = batch(job_id="j2", module_name="mcu", dest_version="3.0.0")
+    versions = {(PRODUCT, "d2"): DeviceReport({"default": OLD, "mcu": "3.0.0"})}
+    assert found(batch(), mcu, memory=PROVED, versions=versions).class_name == "fell_back"
 
 
 def test_nobody_knows_whether_a_device_that_reports_nothing_fell_back():

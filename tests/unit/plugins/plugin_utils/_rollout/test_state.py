@@ -335,6 +335,11 @@ def test_expected_devices_may_be_of_two_products():
     ]
 
 
+def test_version_of_a_device_with_a_task_of_today_is_not_missed():
+    rollout = stand(poll(batch("QFS")), expecting("d1", "d2", "d3"))
+    assert (rollout.pending, rollout.unproved_expected, rollout.versions_needed) == (1, 0, [])
+
+
 # --- Vanished devices ------------------------------------------------------------------------------------------------
 
 
@@ -394,6 +399,7 @@ def test_expected_device_whose_task_is_gone_counts_as_it_is_today(known, expecte
     memory = Memory(tasks={"j1": {"t1": [PRODUCT, "d1", "SUCCEEDED", "i1"]}})
     rollout = stand(poll(batch(), versions=known), expecting("d1"), memory)
     assert states(rollout) == [("d1", *expected)]
+    assert [entry.task_id for entry in rollout.devices] == ["t1" if expected[1] == "vanished" else None]
     assert rollout.unproved_expected == (0 if known else 1)
     assert rollout.versions_needed == ([] if known else [(PRODUCT, "d1")])
 
@@ -470,6 +476,12 @@ def test_the_rows_that_were_read_say_why():
     assert rollout.by_job == {"j1": JobCounts(4, 0, 3, 1, 0)}
 
 
+def test_rows_that_were_read_stand_in_the_order_of_their_names():
+    tasks = [task("d2", "QUEUED", product_key="p1"), task("d1", "QUEUED", product_key="p2")]
+    rollout = stand(poll(batch(*tasks, all_listed=False)), plain())
+    assert [entry.device_name for entry in rollout.devices] == ["d1", "d2"]
+
+
 @pytest.mark.parametrize(
     ("jobs", "policy", "expected"),
     [
@@ -486,10 +498,11 @@ def test_numbers_count_devices_only_if_there_is_nothing_else(jobs, policy, expec
 
 
 def test_numbers_of_one_batch_make_all_of_it_numbers():
-    rollout = stand(poll(batch("SFS"), numbers(SUCCEEDED=2)._replace(job_id="j2")), plain())
+    twice = batch(task("d1"), task("d2", "FAILED"), task("d1", task_id="t9"))
+    rollout = stand(poll(twice, numbers(SUCCEEDED=2)._replace(job_id="j2")), plain())
     assert numbers_of(rollout) == {"succeeded": 4, "failed": 1, "pending": 0, "canceled": 0}
     assert rollout.all_listed is False
-    assert rollout.by_job == {"j1": JobCounts(3, 2, 1, 0, 0), "j2": JobCounts(2, 2, 0, 0, 0)}
+    assert rollout.by_job == {"j1": JobCounts(2, 1, 1, 0, 0), "j2": JobCounts(2, 2, 0, 0, 0)}
 
 
 def test_numbers_that_do_not_add_up_make_nothing_negative():
@@ -579,6 +592,7 @@ def test_order_of_rows_does_not_show(data):
     ("policy", "content", "expected"),
     [
         pytest.param(plain(), batch("SS"), True, id="all succeeded"),
+        pytest.param(plain(), batch(), True, id="there is none"),
         pytest.param(plain(), batch("SQ"), False, id="one is unfinished"),
         pytest.param(plain(min_devices=2), batch("SS"), True, id="as many as there must be"),
         pytest.param(plain(min_devices=3, max_pending=9), batch("SS"), False, id="fewer than there must be"),

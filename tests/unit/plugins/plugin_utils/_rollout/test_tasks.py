@@ -225,16 +225,25 @@ def test_tasks_without_a_device_replace_nothing():
     assert list(devices_of(batch(*tasks))) == [(PRODUCT, "\tt0", ""), (PRODUCT, "\tt1", "")]
 
 
-def test_task_that_tells_no_iot_id_is_that_of_the_device_of_today():
+@pytest.mark.parametrize("created", [format_time(NOW - 300), format_time(NOW), None])
+def test_task_that_tells_no_iot_id_does_not_tell_who_was_replaced(created):
     tasks = [
-        task("d1", task_id="t0", utc_create=format_time(NOW - 300)),
+        task("d1", task_id="t0", utc_create=created),
         task("d1", task_id="t1", iot_id="i1", utc_create=EARLY),
-        task("d1", "QUEUED", task_id="t2", iot_id="i2", utc_create=LATE),
+        task("d1", task_id="t2", iot_id="i2", utc_create=LATE),
     ]
-    assert told(devices_of(batch(*tasks))) == {
-        D1: ("pending", "offline", "t2"),
-        (PRODUCT, "d1", "i1"): ("pending", "vanished", "t1"),
-    }
+    for rows in (tasks, tasks[::-1]):
+        assert sorted(devices_of(batch(*rows))) == [D1, (PRODUCT, "d1", "i1")]
+
+
+def test_other_devices_are_not_replaced_with_one():
+    tasks = [
+        task("d2", iot_id="i9", utc_create=EARLY),
+        task("d1", task_id="t1", iot_id="i1", utc_create=EARLY),
+        task("d1", task_id="t2", iot_id="i2", utc_create=LATE),
+        task("d3", iot_id="i8"),
+    ]
+    assert list(devices_of(batch(*tasks))) == [(PRODUCT, "d2", ""), (PRODUCT, "d1", "i1"), D1, (PRODUCT, "d3", "")]
 
 
 def test_odd_iot_ids_are_compared_as_text():
@@ -459,9 +468,10 @@ def test_long_chain_is_read_once():
 
 
 def test_listed_tasks_are_kept_as_text():
-    tasks = [task("d1", iot_id="i1"), task(7, None, product_key=None, iot_id=9, task_id=8)]
+    tasks = [task("d1", iot_id="i1"), task("d2"), task(7, None, product_key=None, iot_id=9, task_id=8)]
     assert listed_tasks(batch(*tasks)) == {
         "t-d1": [PRODUCT, "d1", "SUCCEEDED", "i1"],
+        "t-d2": [PRODUCT, "d2", "SUCCEEDED", ""],
         "8": [PRODUCT, "7", "None", "9"],
     }
 
@@ -474,25 +484,26 @@ def test_missing_tasks_are_counted():
     assert missing_tasks(batch("S"), {}) == 0
 
 
-def test_proofs_are_the_devices_on_the_target():
+@pytest.mark.parametrize("match", ["exact", "ignore_build", "prefix"])
+def test_proofs_are_the_devices_on_the_target(match):
     versions = {**report(NEW, "d1", iot_id="i1"), **report(OLD, "d2"), **report(None, "d3"), **report("", "d4")}
     snapshot = poll(batch("SSSS"), versions=versions)
-    assert proofs(snapshot, VERIFY) == {f"{PRODUCT}\td1\ti1\tdefault\t{NEW}": NOW}
+    assert proofs(snapshot, Policy(version_match=match)) == {f"{PRODUCT}\td1\ti1\tdefault\t{NEW}": NOW}
 
 
 def test_proofs_are_for_each_batch():
-    versions = {(PRODUCT, "d1"): DeviceReport({"default": NEW, "mcu": "7"}), ("p2", "d1"): DeviceReport({"mcu": "7"})}
+    both = {"default": NEW, "mcu": "7"}
+    versions = {(key, name): DeviceReport(both) for key, name in ((PRODUCT, "d1"), ("p2", "d1"))}
     jobs = [
         batch("S"),
         batch("S", job_id="j2", module_name="mcu", dest_version="7"),
         batch("S", job_id="j3", dest_version="9"),
         batch("S", job_id="j4", module_name="ble"),
-        batch("S", job_id="j5", module_name="mcu", dest_version="7", product_key="p2"),
+        batch("S", job_id="j5", module_name="mcu", dest_version="8", product_key="p2"),
     ]
     assert list(proofs(poll(*jobs, versions=versions), VERIFY)) == [
         f"{PRODUCT}\td1\t\tdefault\t{NEW}",
         f"{PRODUCT}\td1\t\tmcu\t7",
-        "p2\td1\t\tmcu\t7",
     ]
 
 
@@ -520,6 +531,12 @@ def test_version_that_is_replaced_is_no_proof(of_task, of_batch, proved, module_
     job = batch(task("d1", src_version=of_task), dest_version="2.0.0+2", src_versions=of_batch, module_name=module_name)
     snapshot = poll(job, versions=report("2.0.0+1", "d1"))
     assert bool(proofs(snapshot, Policy(version_match="ignore_build"))) is proved
+
+
+def test_version_that_the_batch_replaces_is_no_proof_without_a_task():
+    job = batch(task("d1", src_version="1.0.0"), dest_version="2.0.0+2", src_versions=["2.0.0+1"])
+    snapshot = poll(job, versions=report("2.0.0+1", "d1", "d2"))
+    assert list(proofs(snapshot, Policy(version_match="ignore_build"))) == [f"{PRODUCT}\td1\t\tdefault\t2.0.0+2"]
 
 
 def test_version_that_any_task_of_a_device_replaces_is_no_proof():
