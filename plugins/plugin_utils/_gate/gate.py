@@ -141,7 +141,11 @@ class Gate:
             self._last_error = error
             permanent = _is_permanent(error, self._learned)
             self._snapshot = self._snapshot._replace(
-                now=self._clock.now(), error=error, permanent=permanent, fresh=False
+                now=self._clock.now(),
+                error=error,
+                permanent=permanent,
+                fresh=False,
+                clock_offset=self._observer.clock_offset,
             )
         self._limits.resume(self._observer.clock_offset, self._learned)
         self._reporter.started = self._timeline.started = self._limits.started
@@ -192,9 +196,15 @@ class Gate:
 
 
 def _explained(verdict: Verdict, later: Verdict) -> Verdict:
-    """The same verdict on what was known ``later``, unless that would contradict it."""
-    contradicts = later.verdict != verdict.verdict or later.rollout.total != verdict.rollout.total
-    return verdict if contradicts else verdict._replace(rollout=later.rollout)
+    """The same verdict on what was known ``later``; where that would contradict it, with the versions alone."""
+    if later.verdict == verdict.verdict and later.rollout.total == verdict.rollout.total:
+        return verdict._replace(rollout=later.rollout)
+    known = {(device.key, device.job_id): device.version for device in later.rollout.devices}
+    devices = [
+        device._replace(version=device.version or known.get((device.key, device.job_id)))
+        for device in verdict.rollout.devices
+    ]
+    return verdict._replace(rollout=verdict.rollout._replace(devices=devices))
 
 
 def _is_permanent(error: OtaError, learned: bool) -> bool:

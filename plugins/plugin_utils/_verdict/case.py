@@ -59,11 +59,12 @@ class Case(NamedTuple):
     def unbegun_jobs(self) -> list[JobSnapshot]:
         """The batches that have not begun, or never had a task, nor a device that is proved without one."""
         proved = {device.product_key for device in self.rollout.devices if device.class_name == "already_on_target"}
-        return [
+        unbegun = (
             job
             for job in self.snapshot.jobs
             if job.planned or (not self.history.max_totals.get(job.job_id) and job.product_key not in proved)
-        ]
+        )
+        return sorted(unbegun, key=lambda job: (not job.planned, job.job_id))
 
     @property
     def deadline_passed(self) -> bool:
