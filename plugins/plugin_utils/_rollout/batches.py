@@ -14,8 +14,7 @@ from ...module_utils._queries.devices import DeviceKey
 from ...module_utils._queries.jobs import TaskFacts
 from .devices import module_of, sources_of
 from .policy import Policy
-from .snapshot import JobSnapshot, to_text
-from .times import parse_time
+from .snapshot import JobSnapshot, local_time, to_text
 
 
 class Relation(NamedTuple):
@@ -49,10 +48,23 @@ def _is_conflict(relation: Relation, policy: Policy) -> bool:
     return bool(relation.devices) and module_of(relation.later, policy) is not None
 
 
-def _relate(one: JobSnapshot, other: JobSnapshot, policy: Policy) -> Iterator[Relation]:
+def earlier_stages(job: JobSnapshot, jobs: Sequence[JobSnapshot], policy: Policy) -> list[JobSnapshot]:
+    """The batches that end where a batch begins by its own word, so that it may be empty as long as they go on."""
+    return [
+        other
+        for other in jobs
+        if _is_about_the_same(job, other, policy) and _follows(job, other, ()) and not _follows(other, job, ())
+    ]
+
+
+def _is_about_the_same(one: JobSnapshot, other: JobSnapshot, policy: Policy) -> bool:
+    """Whether two batches bring one module of one product to different versions."""
     differ = None not in (one.target, other.target) and one.target != other.target
-    alike = module_of(one, policy) == module_of(other, policy) and one.product_key == other.product_key
-    if not differ or not alike:
+    return differ and module_of(one, policy) == module_of(other, policy) and one.product_key == other.product_key
+
+
+def _relate(one: JobSnapshot, other: JobSnapshot, policy: Policy) -> Iterator[Relation]:
+    if not _is_about_the_same(one, other, policy):
         return
     tasks, others = _tasks_by_device(one), _tasks_by_device(other)
     shared = sorted(tasks.keys() & others.keys())
@@ -74,7 +86,7 @@ def _may_come_after(earlier: JobSnapshot, later: JobSnapshot) -> bool:
     """Whether a batch that does not say where it begins was created after what looks like its later stage."""
     if any(sources_of(task, earlier) for task in (None, *earlier.tasks)):
         return False
-    before, after = (parse_time((job.facts or {}).get("utc_create")) for job in (earlier, later))
+    before, after = (local_time((job.facts or {}).get("utc_create"), None) for job in (earlier, later))
     return before is not None and after is not None and before > after
 
 
