@@ -114,10 +114,16 @@ def listing_problem(operation: Operation, page: Listing, number: int, rows: list
         return f"no page is announced and {len(rows)} rows were returned"
     if page.page_count is not None and page.page_count > number:
         return f"{page.page_count} pages are announced and {number} were returned"
-    identities = [row[operation.identity] for row in rows if row[operation.identity] is not None]
+    identities = [_identity_of(row, operation) for row in rows]
     if len(set(identities)) != len(identities):
         return "a row was returned twice"
     return None
+
+
+def _identity_of(row: Mapping[str, Any], operation: Operation) -> Any:
+    """What tells a row from others: all of it where it lacks what should."""
+    identity = row[operation.identity]
+    return repr(sorted(row.items())) if identity is None else identity
 
 
 def incomplete_listing_error(operation: Operation, problem: str, credentials_source: str | None) -> OtaError:

@@ -75,7 +75,11 @@ def read_report(client: Client, key: DeviceKey) -> DeviceReport:
     rows = client.rows(LIST_OTA_MODULE_VERSIONS_BY_DEVICE, product_key=product_key, device_name=device_name)
     if rows is None:
         return DeviceReport(found=False)
-    versions = {name: _text_or_none(row["module_version"]) for row in rows if (name := named_module(row))}
+    versions: dict[str, str | None] = {}
+    for row in rows:
+        name, version = named_module(row), _text_or_none(row["module_version"])
+        if name:  # of two versions of one module neither proves anything
+            versions[name] = version if versions.get(name, version) == version else None
     iot_ids = (_text_or_none(row["iot_id"]) for row in rows)
     return DeviceReport(versions, iot_id=next((iot_id for iot_id in iot_ids if iot_id), None))
 

@@ -14,7 +14,7 @@ from ...module_utils._queries.devices import DeviceKey
 from ...module_utils._queries.jobs import TaskFacts
 from .devices import module_of, sources_of
 from .policy import Policy
-from .snapshot import JobSnapshot, to_text
+from .snapshot import JobSnapshot, local_time, to_text
 
 _TasksByDevice = Mapping[DeviceKey, Sequence[TaskFacts]]
 
@@ -53,6 +53,15 @@ def _is_conflict(relation: Relation, policy: Policy) -> bool:
     return bool(relation.devices) and module_of(relation.later, policy) is not None
 
 
+def earlier_stages(job: JobSnapshot, jobs: Sequence[JobSnapshot], policy: Policy) -> list[JobSnapshot]:
+    """The batches that end where a batch begins by its own word, so that it may be empty as long as they go on."""
+    return [
+        other
+        for other in jobs
+        if _bring_different_versions(job, other, policy) and _follows(job, other, ()) and not _follows(other, job, ())
+    ]
+
+
 def _bring_different_versions(one: JobSnapshot, other: JobSnapshot, policy: Policy) -> bool:
     """Whether two batches are for one module of one product, and for different versions of it."""
     if None in (one.target, other.target) or one.target == other.target:
@@ -65,7 +74,8 @@ def _relate(one: JobSnapshot, other: JobSnapshot, tasks: _TasksByDevice, others:
     forwards = _follows(other, one, [task for key in shared for task in others[key]])
     backwards = _follows(one, other, [task for key in shared for task in tasks[key]])
     earlier, later = (other, one) if backwards else (one, other)
-    return Relation(earlier, later, tuple(name for _product, name in shared), forwards != backwards)
+    is_chain = forwards != backwards and not _may_come_after(earlier, later)
+    return Relation(earlier, later, tuple(name for _product, name in shared), is_chain)
 
 
 def _follows(later: JobSnapshot, earlier: JobSnapshot, tasks: Sequence[TaskFacts]) -> bool:
@@ -73,6 +83,14 @@ def _follows(later: JobSnapshot, earlier: JobSnapshot, tasks: Sequence[TaskFacts
     if earlier.target in sources_of(None, later):
         return True
     return bool(tasks) and all(task.get("src_version") == earlier.target for task in tasks)
+
+
+def _may_come_after(earlier: JobSnapshot, later: JobSnapshot) -> bool:
+    """Whether a batch that does not say where it begins was created after what looks like its later stage."""
+    if any(sources_of(task, earlier) for task in (None, *earlier.tasks)):
+        return False
+    before, after = (local_time((job.facts or {}).get("utc_create"), None) for job in (earlier, later))
+    return before is not None and after is not None and before > after
 
 
 def _tasks_by_device(job: JobSnapshot) -> _TasksByDevice:

@@ -17,7 +17,7 @@ from ...module_utils._queries.jobs import FailureClass, TaskFacts
 from .policy import Policy
 from .snapshot import JobSnapshot, Snapshot, all_notified_at, positive_int, to_text
 from .times import format_time, parse_time
-from .versions import is_target
+from .versions import is_source, is_target
 
 #: A notified device is silent, and one that installs is stalled, after this many seconds without a change.
 STALLED_AFTER = 600.0
@@ -166,7 +166,8 @@ def prove_device(
     proved = memory.on_target.get(proof_key(device.key, report, job, policy))
     if proved is not None:
         return fallen_back(device, job.target, proved)
-    if device.version in sources and snapshot.now < (device.since or 0.0) + policy.version_grace:
+    is_old = is_source(device.version, sources, policy.version_match)
+    if is_old and snapshot.now < (device.since or 0.0) + policy.version_grace:
         return device._replace(state="pending", class_name="awaiting_version")
     return device._replace(state="failed", class_name="wrong_version", detail=f"reports {device.version}")
 
@@ -289,7 +290,11 @@ def _unchanged_since(task: TaskFacts, snapshot: Snapshot, changes: Kept) -> floa
         modified = snapshot.local_time(task.get("utc_modified"))
         return snapshot.now if modified is None else min(snapshot.now, modified)
     known, since = changes[identity]
-    return float(min(snapshot.now, since)) if known == fingerprint else snapshot.now
+    if known != fingerprint:
+        return snapshot.now
+    if task.get("task_status") == "FAILED":  # tried again between two polls, it looks the same but for its time
+        since = max(since, snapshot.local_time(task.get("utc_modified")) or 0.0)
+    return float(min(snapshot.now, since))
 
 
 def task_identity(task: TaskFacts) -> str:

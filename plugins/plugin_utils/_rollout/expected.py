@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...module_utils._queries.devices import DeviceKey
-from .batches import Relation
+from .batches import Relation, task_key
 from .devices import (
     Device,
     Memory,
@@ -35,7 +35,10 @@ def expected_keys(jobs: Sequence[JobSnapshot], policy: Policy) -> list[DeviceKey
 
 
 def _products_of(jobs: Sequence[JobSnapshot]) -> list[str]:
-    return sorted({job.product_key for job in jobs} - {""})
+    """The products of the batches, by their own word and by that of their tasks."""
+    products = {job.product_key for job in jobs}
+    products.update(task_key(task, job)[0] for job in jobs for task in job.tasks)
+    return sorted(products - {""})
 
 
 def ambiguous_devices(jobs: Sequence[JobSnapshot], policy: Policy) -> list[ExpectedDevice]:

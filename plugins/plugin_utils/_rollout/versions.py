@@ -22,6 +22,12 @@ def is_target(reported: str, target: str | None, sources: Iterable[str], match: 
     return reported == target or (fits(reported, target) and not any(fits(source, target) for source in sources))
 
 
+def is_source(reported: str, sources: Iterable[str], match: VersionMatch) -> bool:
+    """Whether a ``reported`` version is one that a batch replaces, written in any way that would fit a target."""
+    fits = _MATCHES[match]
+    return any(fits(reported, source) for source in sources)
+
+
 def _same_release(reported: str, target: str) -> bool:
     return _release_of(reported) == _release_of(target) != ""
 

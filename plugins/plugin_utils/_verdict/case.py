@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
+from .._rollout.batches import earlier_stages
 from .._rollout.policy import Policy
 from .._rollout.snapshot import JobSnapshot, Snapshot
 from .._rollout.state import RolloutState
@@ -52,8 +53,13 @@ class Case(NamedTuple):
         return self.snapshot.now < max(begins, default=self.history.started) + self.policy.start_grace
 
     def may_still_begin(self, job: JobSnapshot) -> bool:
-        """Whether it is too early to miss the tasks of a batch."""
-        return self.snapshot.now < begins_at(job, self.snapshot, self.history) + self.policy.start_grace
+        """Whether it is too early to miss the tasks of a batch, which may wait for those of the stage before it."""
+        begins = begins_at(job, self.snapshot, self.history)
+        for stage in [] if job.finished else earlier_stages(job, self.snapshot.jobs, self.policy):
+            if not stage.finished:
+                return True
+            begins = max(begins, min(self.snapshot.now, self.snapshot.job_time(stage, "utc_end_time") or 0.0))
+        return self.snapshot.now < begins + self.policy.start_grace
 
     @property
     def unbegun_jobs(self) -> list[JobSnapshot]:

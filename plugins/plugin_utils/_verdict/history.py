@@ -310,13 +310,14 @@ def has_stopped_growing(snapshot: Snapshot, policy: Policy, history: History) ->
 
 
 def _ended_at(snapshot: Snapshot, history: History) -> float:
-    """When the last of the batches ended, as far as they say."""
+    """When the last of the batches ended, as far as they say, but not later than they were seen finished."""
     ended = (snapshot.job_time(job, "utc_end_time") for job in snapshot.jobs)
-    seen = history.last_growth if history.finished_since is None else history.finished_since
-    return max(seen if time is None else time for time in ended)
+    seen = history.finished_since
+    last = max((history.last_growth if seen is None else seen) if time is None else time for time in ended)
+    return last if seen is None else min(last, seen)
 
 
 def begins_at(job: JobSnapshot, snapshot: Snapshot, history: History) -> float:
-    """From when on a batch must have tasks: its schedule, or the first poll."""
-    scheduled = snapshot.job_time(job, "utc_schedule_time")
+    """From when on a batch must have tasks: its schedule, unless that was canceled, or the first poll."""
+    scheduled = None if job.canceled else snapshot.job_time(job, "utc_schedule_time")
     return history.started if scheduled is None else max(history.started, scheduled)

@@ -191,6 +191,15 @@ def test_row_that_does_not_name_its_batch_is_kept():
     world.conversation.finish()
 
 
+@pytest.mark.parametrize(
+    ("other", "problem"),
+    [({"DeviceName": "a"}, "a row was returned twice"), ({"DeviceName": "b"}, None), ({"TaskId": "1"}, None)],
+)
+def test_rows_without_an_id_are_told_apart_by_all_they_say(other, problem):
+    world = World(task_page({"DeviceName": "a"}, other, total=2))
+    assert world.client.listing(LIST_OTA_TASK_BY_JOB, 1, job_id="1").problem == problem
+
+
 def test_total_of_named_devices_is_not_believed():
     world = World(task_page({"TaskId": "1", "JobId": "1"}, total=9))
     listing = world.client.listing(LIST_OTA_TASK_BY_NAMES, job_id="1", device_names=["a"])

@@ -98,6 +98,15 @@ def module(name, version, iot_id=None):
             [module("ble", None), module("default", "")], DeviceReport({"ble": None, "default": None}), id="no version"
         ),
         pytest.param([module(" ble ", " 7 ")], DeviceReport({"ble": " 7 "}), id="blanks around a name mean nothing"),
+        pytest.param(
+            [module("ble", "7"), module("ble ", "8"), module("ble", "7")],
+            DeviceReport({"ble": None}),
+            id="two versions",
+        ),
+        pytest.param(
+            [module("ble ", "7"), module("ble", None)], DeviceReport({"ble": None}), id="perhaps two versions"
+        ),
+        pytest.param([module("ble", "7"), module("ble ", "7")], DeviceReport({"ble": "7"}), id="one version twice"),
         pytest.param([module(None, "7"), module("", "8"), module(" ", "9")], DeviceReport({}), id="no name"),
         pytest.param(
             [module("ble", ["7"], {"id": "i1"}), module({"name": "mcu"}, "8", "i2")],

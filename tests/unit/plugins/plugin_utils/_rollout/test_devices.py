@@ -311,6 +311,22 @@ def test_failed_task_is_pending_while_it_may_be_tried_again(now, expected):
     assert state_of(judged(content, batch(**RETRY), poll(now=now))) == expected
 
 
+@pytest.mark.parametrize(
+    ("modified", "expected"),
+    [
+        pytest.param(NOW, ("failed", "other"), id="the same failure"),
+        pytest.param(NOW + 1, ("pending", "retrying"), id="another failure"),
+        pytest.param(NOW - 60, ("failed", "other"), id="a time that went backwards"),
+        pytest.param(None, ("failed", "other"), id="nobody says when"),
+    ],
+)
+def test_task_that_failed_again_between_two_polls_may_be_tried_again(modified, expected):
+    """The state before and after is the same."""
+    known = Memory(task_changes=task_changes(poll(batch(task("d1", "FAILED"), **RETRY)), {}))
+    later = task("d1", "FAILED", utc_modified=None if modified is None else format_time(modified))
+    assert state_of(judged(later, batch(**RETRY), poll(now=NOW + 600), memory=known)) == expected
+
+
 def test_failed_task_is_tried_again_by_the_clock_of_the_service():
     content = task("d1", "FAILED", utc_modified=format_time(NOW))
     states = [judged(content, batch(**RETRY), poll(now=NOW + 540, clock_offset=ahead)).state for ahead in (59.0, 60.0)]
@@ -379,6 +395,22 @@ def test_version_that_the_task_replaces_is_no_proof_however_it_matches():
     versions, policy = report("2.0.0+1", "d1"), Policy(version_match="ignore_build")
     device = judged(content, batch(dest_version="2.0.0+2"), poll(versions=versions), policy)
     assert (state_of(device), device.verified) == (("pending", "awaiting_version"), False)
+
+
+@pytest.mark.parametrize(
+    ("reported", "match", "expected"),
+    [
+        pytest.param(f"v{OLD}", "ignore_build", ("pending", "awaiting_version"), id="with a v"),
+        pytest.param(f"{OLD}+5", "ignore_build", ("pending", "awaiting_version"), id="with a build"),
+        pytest.param(f"{OLD}-eu", "prefix", ("pending", "awaiting_version"), id="with a word"),
+        pytest.param(f"v{OLD}", "exact", ("failed", "wrong_version"), id="not as the policy says"),
+        pytest.param("v1.5.0", "ignore_build", ("failed", "wrong_version"), id="a third version"),
+    ],
+)
+def test_late_version_matches_as_the_policy_says(reported, match, expected):
+    content = task("d1", src_version=OLD, utc_modified=format_time(NOW))
+    device = judged(content, batch("S"), poll(versions=report(reported, "d1")), Policy(version_match=match))
+    assert state_of(device) == expected
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,24 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.expected imp
     foreign_devices,
 )
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import ExpectedDevice, Policy
-from ansible_collections.iotfleet.ota.tests.unit.verdicts import NEW, NOW, OLD, PRODUCT, batch, plain, poll, report
+from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
+    NEW,
+    NOW,
+    OLD,
+    PRODUCT,
+    batch,
+    plain,
+    poll,
+    report,
+    task,
+)
 
 D1, D2 = ExpectedDevice(None, "d1"), ExpectedDevice(None, "d2")
 P1_D1, P2_D1 = ExpectedDevice("p1", "d1"), ExpectedDevice("p2", "d1")
 P1, P2 = batch(product_key="p1"), batch(job_id="j2", product_key="p2")
 UNKNOWN, SILENT = batch(known=False, job_id="j3"), batch(job_id="j4", product_key=None)
+SILENT_BUT_TASKS = batch(task("d1", product_key="p1"), product_key=None)
+MIXED = batch(task("d1", product_key="p1"), task("d1", product_key="p2"), product_key="p1")
 
 
 def expecting(*devices, **options):
@@ -53,6 +65,7 @@ def found(*jobs, key=(PRODUCT, "d2"), policy=None, memory=None, no_more_tasks=Fa
         pytest.param([P1, P2], expecting(P2_D1, P1_D1), [("p2", "d1"), ("p1", "d1")], id="of their own"),
         pytest.param([P1], expecting(D1, P1_D1, D2), [("p1", "d1"), ("p1", "d2")], id="named twice"),
         pytest.param([P1], plain(), [], id="none"),
+        pytest.param([SILENT_BUT_TASKS], expecting(D1), [("p1", "d1")], id="of the tasks"),
     ],
 )
 def test_keys_of_expected_devices(jobs, policy, keys):
@@ -68,6 +81,7 @@ def test_keys_of_expected_devices(jobs, policy, keys):
         pytest.param([P1, SILENT], expecting(D1), [], id="one of which does not tell its product"),
         pytest.param([], expecting(D1), [], id="no batch"),
         pytest.param([P1, P2], plain(), [], id="no device"),
+        pytest.param([MIXED], expecting(D1), [D1], id="a batch with tasks of two products"),
     ],
 )
 def test_names_that_may_be_of_several_products(jobs, policy, devices):
@@ -83,6 +97,7 @@ def test_names_that_may_be_of_several_products(jobs, policy, devices):
         pytest.param([P1, UNKNOWN], expecting(P2_D1), [], id="a batch is unknown"),
         pytest.param([], expecting(P2_D1), [], id="no batch"),
         pytest.param([P1], plain(), [], id="no device"),
+        pytest.param([MIXED], expecting(P2_D1), [], id="the product of a task"),
     ],
 )
 def test_devices_that_no_batch_is_for(jobs, policy, devices):

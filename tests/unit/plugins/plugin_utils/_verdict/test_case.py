@@ -137,6 +137,31 @@ def test_each_batch_has_a_start_grace_of_its_own():
     assert [case.may_still_begin(job) for job in (early, late)] == [False, True]
 
 
+STAGE = {"job_id": "j2", "status": "IN_PROGRESS", "dest_version": "3.0.0", "src_versions": [NEW]}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        pytest.param({"status": "IN_PROGRESS"}, STAGE, True, id="the stage before goes on"),
+        pytest.param({"utc_end_time": at(1)}, STAGE, True, id="the stage before has just ended"),
+        pytest.param({"utc_end_time": at(0)}, STAGE, False, id="the stage before has ended long ago"),
+        pytest.param({}, STAGE, False, id="nobody says when it ended"),
+        pytest.param({"utc_end_time": at(9999)}, STAGE, True, id="its end is in the future"),
+        pytest.param({"status": "IN_PROGRESS"}, {**STAGE, "status": "COMPLETED"}, False, id="it has ended itself"),
+        pytest.param({"status": "IN_PROGRESS"}, {**STAGE, "src_versions": [OLD]}, False, id="it begins elsewhere"),
+        pytest.param({"status": "IN_PROGRESS"}, {**STAGE, "module_name": "ble"}, False, id="another module"),
+        pytest.param(
+            {"status": "IN_PROGRESS", "src_versions": ["3.0.0"]}, STAGE, False, id="each begins where the other ends"
+        ),
+    ],
+)
+def test_later_stage_may_begin_as_long_as_the_one_before_goes_on(first, second, expected):
+    jobs = [batch("S", **first), batch(**second)]
+    case = case_of(poll(*jobs, now=NOW + 60), plain(start_grace=60.0))
+    assert case.may_still_begin(jobs[1]) is expected
+
+
 def unbegun(*jobs, policy=None, versions=None, **seen):
     case = case_of(poll(*jobs, versions=versions), policy or plain(), **seen)
     return [job.job_id for job in case.unbegun_jobs]

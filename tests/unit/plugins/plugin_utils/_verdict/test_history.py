@@ -429,6 +429,14 @@ def test_end_that_is_not_told_is_when_all_batches_are_first_seen_finished(second
     assert update_history(open_._replace(now=NOW + 60), again, ()).finished_since is None
 
 
+@pytest.mark.parametrize(("end", "last"), [(28800, 40), (41, 40), (40, 40), (39, 39)])
+def test_no_batch_ends_after_it_was_seen_finished(end, last):
+    """As it would where its end is in the local time of the service."""
+    done, history = batch("S", utc_end_time=ended(end)), History(NOW, last_growth=NOW, finished_since=NOW + 40)
+    looks = [poll(done, now=NOW + last + seconds) for seconds in (59, 60)]
+    assert [no_more_tasks(look, GRACE, history) for look in looks] == [False, True]
+
+
 @pytest.mark.parametrize(("seconds", "expected"), [(69, False), (70, True)])
 def test_batch_that_grows_after_its_end_is_waited_for(seconds, expected):
     done = batch("SS", utc_end_time=ended(-600))
@@ -476,6 +484,11 @@ def test_batch_begins_with_the_first_poll_or_its_schedule(schedule, expected):
     job = batch(utc_schedule_time=ended(schedule))
     assert begins_at(job, poll(job, now=NOW + 5), History(NOW)) == expected
     assert begins_at(job, poll(job, clock_offset=10.0), History(NOW)) == max(NOW, expected - 10)
+
+
+def test_schedule_that_was_canceled_is_not_waited_for():
+    job = batch(status="CANCELED", utc_schedule_time=ended(999))
+    assert begins_at(job, poll(job, now=NOW + 5), History(NOW)) == NOW
 
 
 # --- From one run to the next ----------------------------------------------------------------------------------------
