@@ -139,14 +139,8 @@ class Gate:
             self._snapshot = self._explanation.expired(self._snapshot, self._limits.expiry())
         except OtaError as error:
             self._last_error = error
-            permanent = _is_permanent(error, self._learned)
-            self._snapshot = self._snapshot._replace(
-                now=self._clock.now(),
-                error=error,
-                permanent=permanent,
-                fresh=False,
-                clock_offset=self._observer.clock_offset,
-            )
+            self._snapshot = self._snapshot.failed(self._clock.now(), self._observer.clock_offset, error)
+            self._snapshot = self._snapshot._replace(permanent=_is_permanent(error, self._learned))
         self._limits.resume(self._observer.clock_offset, self._learned)
         self._reporter.started = self._timeline.started = self._limits.started
 

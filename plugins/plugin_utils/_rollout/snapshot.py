@@ -104,6 +104,10 @@ class Snapshot(NamedTuple):
         """The time in one of a batch's facts, in seconds since 1970 by this machine."""
         return self.local_time((job.facts or {}).get(fact))
 
+    def failed(self, now: float, clock_offset: float | None, error: OtaError) -> Snapshot:
+        """The same at ``now``, when a poll has failed."""
+        return self._replace(now=now, clock_offset=clock_offset, error=error, fresh=False)
+
     def expired(self, now: float) -> Snapshot:
         """The same at ``now``, when there is no time for another poll."""
         return self._replace(now=now, fresh=False, error=None)
