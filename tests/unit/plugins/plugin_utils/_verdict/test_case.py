@@ -167,6 +167,11 @@ def unbegun(*jobs, policy=None, versions=None, **seen):
     return [job.job_id for job in case.unbegun_jobs]
 
 
+def test_planned_batch_is_named_before_an_empty_one_in_any_order():
+    jobs = [batch(job_id="j1"), batch("S", job_id="j2", status="PLANNED"), batch(job_id="j3", status="PLANNED")]
+    assert unbegun(*jobs) == unbegun(*reversed(jobs)) == ["j2", "j3", "j1"]
+
+
 @pytest.mark.parametrize(
     ("job", "seen", "expected"),
     [
