@@ -94,7 +94,9 @@ class Batches:
         if forth == "no" or back == "yes":
             return "no"
         known = self._same_module(earlier, later) == "yes" and self.options["verify_versions"]
-        return "yes" if known and forth == "yes" and back == "no" else "maybe"
+        told = "sources" in self.world.tells or bool(earlier.told.get("src_versions"))
+        plain = told or earlier.created <= later.created  # else it may lead back to an older version
+        return "yes" if known and plain and forth == "yes" and back == "no" else "maybe"
 
     def _begins_at(self, batch: Batch, version: str) -> str:
         """Whether a batch updates from that version, by what is told of it."""

@@ -15,6 +15,7 @@ from ...module_utils._queries.jobs import TaskFacts
 from .devices import module_of, sources_of
 from .policy import Policy
 from .snapshot import JobSnapshot, to_text
+from .times import parse_time
 
 _TasksByDevice = Mapping[DeviceKey, Sequence[TaskFacts]]
 
@@ -74,7 +75,8 @@ def _relate(one: JobSnapshot, other: JobSnapshot, tasks: _TasksByDevice, others:
     forwards = _follows(other, one, [task for key in shared for task in others[key]])
     backwards = _follows(one, other, [task for key in shared for task in tasks[key]])
     earlier, later = (other, one) if backwards else (one, other)
-    return Relation(earlier, later, tuple(name for _product, name in shared), forwards != backwards)
+    is_chain = forwards != backwards and not _may_come_after(earlier, later)
+    return Relation(earlier, later, tuple(name for _product, name in shared), is_chain)
 
 
 def _follows(later: JobSnapshot, earlier: JobSnapshot, tasks: Sequence[TaskFacts]) -> bool:
@@ -82,6 +84,17 @@ def _follows(later: JobSnapshot, earlier: JobSnapshot, tasks: Sequence[TaskFacts
     if earlier.target in sources_of(None, later):
         return True
     return bool(tasks) and all(task.get("src_version") == earlier.target for task in tasks)
+
+
+def _may_come_after(earlier: JobSnapshot, later: JobSnapshot) -> bool:
+    """Whether a batch that does not say where it begins was created after what looks like its later stage.
+
+    It may lead back to an older version then.
+    """
+    if any(sources_of(task, earlier) for task in (None, *earlier.tasks)):
+        return False
+    before, after = (parse_time((job.facts or {}).get("utc_create")) for job in (earlier, later))
+    return before is not None and after is not None and before > after
 
 
 def _tasks_by_device(job: JobSnapshot) -> _TasksByDevice:

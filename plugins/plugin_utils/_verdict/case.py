@@ -65,12 +65,11 @@ class Case(NamedTuple):
     def unbegun_jobs(self) -> list[JobSnapshot]:
         """The batches that have not begun, then those that never had a task nor a device that is proved without one."""
         proved = {device.product_key for device in self.rollout.devices if device.class_name == "already_on_target"}
-        unbegun = (
+        return [
             job
             for job in sorted(self.snapshot.jobs, key=lambda job: (not job.planned, job.job_id))
             if job.planned or (not self.history.max_totals.get(job.job_id) and job.product_key not in proved)
-        )
-        return sorted(unbegun, key=lambda job: (not job.planned, job.job_id))
+        ]
 
     @property
     def deadline_passed(self) -> bool:

@@ -110,6 +110,32 @@ def test_chain_must_be_plain(one, other):
     assert [is_chain for *_others, is_chain in related(one, other) + related(other, one)] == [False, False]
 
 
+EARLY, LATE = "2026-03-01T08:00:00Z", "2026-03-01T09:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("facts", "created", "expected"),
+    [
+        pytest.param({}, LATE, False, id="created later, and nobody says where it begins"),
+        pytest.param({}, EARLY, True, id="created earlier"),
+        pytest.param({}, None, True, id="nobody says when"),
+        pytest.param({"src_versions": [OLD]}, LATE, True, id="it says where it begins"),
+    ],
+)
+def test_batch_that_may_come_after_its_later_stage_is_no_earlier_one(facts, created, expected):
+    one = first(utc_create=created, **facts)
+    assert related(one, second(src_versions=[NEW], utc_create=EARLY)) == [("j1", "j2", ("d1",), expected)]
+
+
+def test_task_that_says_where_it_begins_makes_its_batch_the_earlier_one():
+    one = first(task("d1", src_version=OLD), utc_create=LATE)
+    assert related(one, second(src_versions=[NEW], utc_create=EARLY)) == [("j1", "j2", ("d1",), True)]
+
+
+def test_batch_whose_time_is_not_told_is_the_later_one_by_its_word():
+    assert related(first(utc_create=LATE), second(src_versions=[NEW])) == [("j1", "j2", ("d1",), True)]
+
+
 @pytest.mark.parametrize("place", [0, 1])
 def test_all_tasks_of_a_device_must_begin_where_the_other_batch_ends(place):
     """So that the order of rows does not decide."""
