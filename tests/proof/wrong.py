@@ -194,8 +194,8 @@ class Tireless(clock.TimeLimits):
 
 
 class Silent(gate.Gate):
-    def _explain(self, found: Any) -> Any:
-        return found
+    def _explain(self, verdict: Any) -> Any:
+        return verdict
 
 
 class Unchained(clock.TimeLimits):
