@@ -121,7 +121,7 @@ FAILURES: dict[str, tuple[dict[str, Any] | None, dict[str, Any], str, list[str]]
     "permission": ({"fault": "no_permission"}, {}, "NoPermission", ["NoPermission (HTTP 403)", "administrator"]),
     "throttled": (
         {"fault": "throttling", "status": 429},
-        {"retries": 1, "timeout": 5},
+        {"retries": 1, "timeout": 15},
         "Throttling.User",
         [" attempts: the service refused the request with Throttling.User (HTTP 429)", "lower max_qps"],
     ),

@@ -63,6 +63,7 @@ CASES = {
         [
             {
                 "selection_type": "DYNAMIC",
+                "created_before": 60,
                 "devices": [*lamps(1), *lamps(2, course="fails", step=-2, again=[{"after": 3, **DONE}])],
             }
         ],
