@@ -149,9 +149,10 @@ options:
       grace:
         description:
           - Number of seconds, after a task has succeeded, for which its device may still report the version that the
-            task replaces, as before a restart. It is pending until then, and has failed after that.
+            task replaces, as before a restart. It is pending until then, and has failed after that. Where the service
+            does not say which version a task replaces, it may be any.
           - A device that had reported the new version before gets no grace, because it fell back. Neither does one that
-            reports any other version.
+            reports a third version.
         type: float
         default: 120
   min_succeeded_percent:

@@ -64,7 +64,7 @@ def prove(begin: int, number: int, processes: int) -> int:
         kind = re.sub(r"[\d.]+", "", sentence)
         shown[kind] += 1
         if shown[kind] <= MOST_SHOWN:
-            print(f"\nCOUNTER-EXAMPLE seed {seed}: {sentence}\n  python -m tests.proof --seed {seed} --verbose")
+            print(f"\nCOUNTER-EXAMPLE seed {seed}: {sentence[:300]}\n  python -m tests.proof --seed {seed} --verbose")
     never = [verdict for verdict in VERDICTS if number >= ENOUGH and not numbers["all", verdict]]
     for verdict in never:
         print(f"\nNo rollout ended as {verdict}, so this proves nothing about it.")

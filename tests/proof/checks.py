@@ -115,7 +115,7 @@ def _may_be_inconclusive(played: Played) -> bool:
         "ambiguous_device": truth.batches.ambiguous,
         "unknown_product": truth.batches.foreign,
         "conflicting_batches": any(truth.batches.conflicts(moment) != "no" for moment in window),
-        "unknown_module": truth.unknown_module() != "no" or "package" in look.refused,
+        "unknown_module": truth.unknown_module() != "no" or any("package" in each.refused for each in played.looks),
         "too_large": "short" in bent,
         "vanished": over
         and t >= truth.devices.ended() + played.grace - UNSURE

@@ -166,7 +166,7 @@ def _wrong_batches(played: Played) -> Iterator[str]:
         parts = sum(counts[name] for name in ("succeeded", "failed", "pending", "canceled"))
         if parts > counts["devices"]:
             yield f"batch {batch.job_id} has {counts['devices']} devices, and {parts} are counted by state"
-        steps = {task.iot_id: task.course.at(t).status for task in shown}
+        steps = {task.device.key: task.course.at(t).status for task in shown}
         waiting = sum(status in UNFINISHED for status in steps.values())
         chained = any(stage != "no" for stage in truth.batches.later.values())  # the later stage decides
         if len(steps) == len(shown) and not chained and counts["pending"] < waiting:

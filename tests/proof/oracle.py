@@ -48,7 +48,7 @@ class Devices:
         self.tasks = self._by_device()
         self.keys = self._counted()
         self.known: dict[tuple[float, bool], dict[tuple[Key, str | None], int]] = {}
-        self.first_look = next((look.moments[0] for look in looks if not look.errors), EVER)
+        self.first_look = next((look.moments[0] for look in looks if not look.errors and not look.bent), EVER)
 
     def _by_device(self) -> dict[Key, dict[str, Tasks]]:
         """The tasks of each product and name, and of each device that has the name, where they can be told apart.
@@ -219,7 +219,7 @@ class Devices:
         before = [*told, *([batch.package.source] if batch.told.get("src_versions") else [])]
         if proves(mode, version, dest, before):
             return SUCCEEDED
-        if version not in before:
+        if before and version not in before:
             return FAILED
         grace = self.options["version_grace"]
         was_there = any(
@@ -228,7 +228,7 @@ class Devices:
             if value is not None and moment <= seen
         )
         if t < since + grace:
-            failed = was_there or version not in told or t >= since + grace - UNSURE
+            failed = was_there or (before and version not in told) or t >= since + grace - UNSURE
             return PENDING | (FAILED if failed else 0)
         late = max(since, self.first_look if not task.told_modified else since) + grace + self.world.lags.rows
         return FAILED | (PENDING if t < late + (0 if task.told_modified else self._slack) else 0)

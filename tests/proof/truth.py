@@ -96,9 +96,14 @@ class Truth:
             numbers.total > 0 and self.bounds.keeps(numbers) for numbers in (choose(choices, order) for order in BEST)
         )
 
-    def broken(self, moments: Sequence[float], sight: bool = False) -> bool:
-        """Whether the policy is broken, or cannot be kept any more, if each device is taken at its worst."""
-        choices = self._choices(moments, sight)
+    def broken(self, moments: Sequence[float]) -> bool:
+        """Whether the policy is broken, or cannot be kept any more, if each device is taken at its worst.
+
+        A device whose task has finished belongs to the sample, whatever its version proves.
+        """
+        return any(self._breaks(self._choices(moments, sight), moments) for sight in (False, True))
+
+    def _breaks(self, choices: Sequence[int], moments: Sequence[float]) -> bool:
         over = any(self.devices.no_more_tasks(t) for t in moments)
         for order in WORST:
             for counts in (True, False):

@@ -20,6 +20,8 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict impo
 NOW = 1_772_359_200.0  # 2026-03-01T10:00:00Z
 PRODUCT = "a19mzPZ0001"
 OLD, NEW = "1.0.0", "2.0.0"
+#: What tasks replace, which devices do not report unless a test says so.
+SOURCE = "0.9.0"
 UNFINISHED = ("CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS")
 ERROR = OtaError("the service is busy", code="ServiceUnavailable", hint="try again later")
 
@@ -59,6 +61,7 @@ def task(name: str, status: Any = "SUCCEEDED", **facts: Any) -> dict[str, Any]:
         "progress": None,
         "progress_percent": None,
         "task_desc": None,
+        "src_version": SOURCE,
         "failure_class": "other" if status == "FAILED" else None,
         "utc_modified": None,
         **facts,

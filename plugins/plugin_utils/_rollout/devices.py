@@ -166,8 +166,8 @@ def prove_device(
     proved = memory.on_target.get(proof_key(device.key, report, job, policy))
     if proved is not None:
         return fallen_back(device, job.target, proved)
-    is_old = is_source(device.version, sources, policy.version_match)
-    if is_old and snapshot.now < (device.since or 0.0) + policy.version_grace:
+    may_be_late = not sources or is_source(device.version, sources, policy.version_match)
+    if may_be_late and snapshot.now < (device.since or 0.0) + policy.version_grace:
         return device._replace(state="pending", class_name="awaiting_version")
     return device._replace(state="failed", class_name="wrong_version", detail=f"reports {device.version}")
 

@@ -123,7 +123,7 @@ EARLY, LATE = "2026-03-01T08:00:00Z", "2026-03-01T09:00:00Z"
     ],
 )
 def test_batch_that_may_come_after_its_later_stage_is_no_earlier_one(facts, created, expected):
-    one = first(utc_create=created, **facts)
+    one = first(task("d1", src_version=None), utc_create=created, **facts)
     assert related(one, second(src_versions=[NEW], utc_create=EARLY)) == [("j1", "j2", ("d1",), expected)]
 
 

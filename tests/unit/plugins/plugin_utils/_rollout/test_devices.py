@@ -420,7 +420,8 @@ def test_late_version_matches_as_the_policy_says(reported, match, expected):
         pytest.param({"task": OLD}, 120, ("failed", "wrong_version"), id="for too long"),
         pytest.param({"batch": ["0.9", OLD]}, 119, ("pending", "awaiting_version"), id="one that the batch replaces"),
         pytest.param({"task": "0.9", "batch": [OLD]}, 0, ("failed", "wrong_version"), id="not that of this task"),
-        pytest.param({}, 0, ("failed", "wrong_version"), id="nobody says what is replaced"),
+        pytest.param({}, 119, ("pending", "awaiting_version"), id="nobody says what is replaced"),
+        pytest.param({}, 120, ("failed", "wrong_version"), id="nobody says what is replaced, for too long"),
     ],
 )
 def test_version_may_come_late(sources, late, expected):
