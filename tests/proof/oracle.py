@@ -125,6 +125,16 @@ class Devices:
         return 0
 
     def _by_tasks(self, batch: Batch, tasks: Sequence[Task], t: float, sight: bool) -> int:
+        if self._hides_rows(t) and self.rollout.expected is not None:  # it may seem to be without a task
+            return self._by_shown(batch, tasks, t, sight) | self._without_task(tasks[0].device.key, t, sight)
+        return self._by_shown(batch, tasks, t, sight)
+
+    def _hides_rows(self, t: float) -> bool:
+        """Whether the service leaves out rows of lists."""
+        hidden = self.rollout.trouble.get("hidden")
+        return hidden is not None and hidden["at"] <= t < hidden["until"]
+
+    def _by_shown(self, batch: Batch, tasks: Sequence[Task], t: float, sight: bool) -> int:
         if len(tasks) == 1:
             return self._by_task(batch, tasks[0], t, sight)
         if all(task.told_create for task in tasks):
@@ -188,7 +198,7 @@ class Devices:
         if device.iot.at(t - self.world.lags.versions) is None or self._is_another(task, t):
             return self._gone_device(device.key, t) | (PENDING if device.unreadable else 0)
         if device.unreadable:
-            return PENDING
+            return PENDING | self._by_another(batch, task, since, t)
         result = 0
         for module in self.batches.modules(batch):
             if module is None:
@@ -196,6 +206,12 @@ class Devices:
             else:
                 result |= self._by_version(batch, task, module, since, t)
         return result
+
+    def _by_another(self, batch: Batch, task: Task, since: float, t: float) -> int:
+        """What a device is by a module that it does not have, which is all that it reports to whoever takes any."""
+        if task.device.unreadable != "other" or None not in self.batches.modules(batch):
+            return 0
+        return self._by_version(batch, task, next(iter(task.device.versions)), since, t)
 
     def _by_all_modules(self, batch: Batch, task: Task, since: float, t: float) -> int:
         """Where the module cannot be known, all that a device reports must be on the version, or none may be."""
@@ -306,6 +322,12 @@ class Devices:
         created = [task.created + lags.rows for batch in self.world.batches for task in batch.tasks]
         untold = 1.2 * self.rollout.interval if "end" not in self.world.tells else 0.0
         return max([self.ended() + lags.job, self.rollout.begins, *created]) + untold
+
+    def is_quiet(self, t: float) -> bool:
+        """Whether no task has appeared for so long that nobody waits for another one."""
+        rows = self.world.lags.rows
+        seen = [task.created + rows for batch in self.world.batches for task in batch.tasks if task.created + rows <= t]
+        return t >= max([self.rollout.begins, *seen]) + self.grace - UNSURE
 
     def no_more_tasks(self, t: float) -> bool:
         """Whether the batches ended so long ago that no task is to be expected."""

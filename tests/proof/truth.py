@@ -92,9 +92,9 @@ class Truth:
         choices = self._choices(moments, sight)
         if any(self._empty(choices, order) for order in BEST) and self._may_be_empty(moments):
             return True
-        return any(
-            numbers.total > 0 and self.bounds.keeps(numbers) for numbers in (choose(choices, order) for order in BEST)
-        )
+        not_yet = (True, False) if self.devices.is_quiet(moments[-1]) else (True,)
+        found = (choose(choices, order, counts) for order in BEST for counts in not_yet)
+        return any(numbers.total > 0 and self.bounds.keeps(numbers) for numbers in found)
 
     def broken(self, moments: Sequence[float]) -> bool:
         """Whether the policy is broken, or cannot be kept any more, if each device is taken at its worst.

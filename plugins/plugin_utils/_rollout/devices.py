@@ -40,8 +40,8 @@ class Memory:
     """What earlier polls have learned of tasks and devices; times are in seconds since 1970.
 
     ``task_changes`` say when each task whose time counts last changed: by its ID, its fingerprint and the time.
-    ``tasks`` are all that were listed, by batch and ID: product, device, state and IotId. ``on_target`` are the devices
-    that have reported the version of a batch: by :func:`proof_key`, the time.
+    ``tasks`` are all that were listed, by batch and ID: product, device, state, IotId and time of creation.
+    ``on_target`` are the devices that have reported the version of a batch: by :func:`proof_key`, the time.
     """
 
     task_changes: Kept = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Memory:
         """In which state a task of each device was seen last."""
         states: dict[DeviceKey, str] = {}
         for kept in self.tasks.values():
-            for product_key, device_name, status, _iot_id in kept.values():
+            for product_key, device_name, status, *_others in kept.values():
                 key = (product_key, device_name)
                 states[key] = min(status, states.get(key, status))
         return states
@@ -284,16 +284,13 @@ def waiting_for(status: str, job: JobSnapshot, snapshot: Snapshot) -> DeviceClas
 
 
 def _unchanged_since(task: TaskFacts, snapshot: Snapshot, changes: Kept) -> float:
-    """When a task last changed: by the service when first seen, then by the polls that saw it change."""
-    identity, fingerprint = task_identity(task), _fingerprint(task)
-    if identity not in changes:
-        modified = snapshot.local_time(task.get("utc_modified"))
-        return snapshot.now if modified is None else min(snapshot.now, modified)
-    known, since = changes[identity]
-    if known != fingerprint:
-        return snapshot.now
+    """When a task last changed: by the service, or where that does not say so, by the polls that saw it change."""
+    known, since = changes.get(task_identity(task), (None, -1.0))
+    modified = snapshot.local_time(task.get("utc_modified"))
+    if known != _fingerprint(task):
+        return snapshot.now if modified is None or modified <= since else min(snapshot.now, modified)
     if task.get("task_status") == "FAILED":  # tried again between two polls, it looks the same but for its time
-        since = max(since, snapshot.local_time(task.get("utc_modified")) or 0.0)
+        since = max(since, modified or 0.0)
     return float(min(snapshot.now, since))
 
 

@@ -164,19 +164,29 @@ def _replaced_devices(jobs: Sequence[JobSnapshot]) -> dict[tuple[str, str], str]
 def _vanished_devices(
     job: JobSnapshot, devices: Mapping[Identity, Device], policy: Policy, memory: Memory
 ) -> Iterator[tuple[Identity, Device]]:
-    """The devices that had a task in a batch and have none there any more."""
+    """The devices that had a task in a batch and have none there any more, or have lost the latest one."""
     kept = memory.tasks.get(job.job_id, {})
-    for task_id in sorted(kept.keys() - {task_identity(task) for task in job.tasks}):
-        product, name, status, iot_id = kept[task_id]
+    if not kept:
+        return
+    created_at = {task_identity(task): parse_time(task.get("utc_create")) for task in job.tasks}
+    for task_id in sorted(kept.keys() - created_at.keys()):
+        product, name, status, iot_id, created = kept[task_id]
         identity: Identity = (product, name or f"\t{task_id}", "")
         known = devices.get(identity)
         if status == "CANCELED" and policy.ignore_canceled:
             continue
-        if known is not None and (not iot_id or not known.iot_id or iot_id == known.iot_id):
+        if known is not None and iot_id and known.iot_id and iot_id != known.iot_id:
+            identity = (*identity[:2], iot_id)
+        elif known is not None and not _is_later(created, created_at.get(known.task_id or "")):
             continue
-        identity = identity if known is None else (*identity[:2], iot_id)
         device = Device(product or None, name or None, "pending", "vanished", job.job_id, task_id, status)
         yield identity, vanished(device._replace(iot_id=iot_id or None), "its task is gone")
+
+
+def _is_later(created: str, than: float | None) -> bool:
+    """Whether a task was plainly created later than the one that is left."""
+    moment = parse_time(created)
+    return moment is not None and than is not None and moment > than
 
 
 def missing_tasks(job: JobSnapshot, known: Kept) -> int:
@@ -212,6 +222,11 @@ def _sources_by_device(job: JobSnapshot) -> Mapping[DeviceKey, set[str]]:
 def listed_tasks(job: JobSnapshot) -> dict[str, list[str]]:
     """The tasks of a batch, as later polls need them to miss one."""
     return {
-        task_identity(task): [*task_key(task, job), str(task.get("task_status")), to_text(task.get("iot_id")) or ""]
+        task_identity(task): [
+            *task_key(task, job),
+            str(task.get("task_status")),
+            to_text(task.get("iot_id")) or "",
+            to_text(task.get("utc_create")) or "",
+        ]
         for task in job.tasks
     }

@@ -653,6 +653,19 @@ def test_task_that_was_seen_to_move_is_idle_since_then():
     assert [(device.since, device.idle_seconds) for device in (unchanged, changed)] == [(NOW - 7, 7.0), (NOW, 0.0)]
 
 
+@pytest.mark.parametrize(
+    ("modified", "since"),
+    [
+        pytest.param(NOW - 5, NOW - 5, id="the service says when"),
+        pytest.param(NOW - 7, NOW, id="its time is that of an earlier change"),
+        pytest.param(NOW + 5, NOW, id="its time lies ahead"),
+    ],
+)
+def test_task_that_moved_between_two_polls_is_idle_since_the_service_says(modified, since):
+    moved = task("d1", "FAILED", utc_modified=format_time(modified))
+    assert judged(moved, memory=Memory(task_changes={"t-d1": ["IN_PROGRESS None", NOW - 7.0]})).since == since
+
+
 def test_time_of_change_is_told_by_the_clock_of_this_machine():
     device = judged(task("d1", "NOTIFIED", utc_modified=format_time(NOW)), snapshot=poll(clock_offset=30.0))
     assert (device.since, device.idle_seconds) == (NOW - 30, 30.0)
@@ -718,14 +731,14 @@ def test_nothing_is_remembered_before_the_first_poll():
 def test_last_states_are_by_device():
     memory = Memory(
         tasks={
-            "j1": {"t1": ["p", "d1", "QUEUED", ""], "t2": ["p", "d2", "SUCCEEDED", ""]},
-            "j2": {"t3": ["p2", "d1", "FAILED", "i1"], "t4": ["p", "d1", "FAILED", ""]},
+            "j1": {"t1": ["p", "d1", "QUEUED", "", ""], "t2": ["p", "d2", "SUCCEEDED", "", ""]},
+            "j2": {"t3": ["p2", "d1", "FAILED", "i1", ""], "t4": ["p", "d1", "FAILED", "", ""]},
         }
     )
     assert memory.last_states == {("p", "d1"): "FAILED", ("p", "d2"): "SUCCEEDED", ("p2", "d1"): "FAILED"}
 
 
 def test_order_of_tasks_does_not_show_in_last_states():
-    tasks = [("t1", ["p", "d1", "QUEUED", ""]), ("t2", ["p", "d1", "CANCELED", ""])]
+    tasks = [("t1", ["p", "d1", "QUEUED", "", ""]), ("t2", ["p", "d1", "CANCELED", "", ""])]
     memories = [Memory(tasks={"j1": dict(order)}) for order in (tasks, tasks[::-1])]
     assert [memory.last_states for memory in memories] == [{("p", "d1"): "CANCELED"}] * 2

@@ -263,7 +263,7 @@ def remembering(**tasks):
 
 
 def test_device_whose_task_is_gone_vanished():
-    memory = remembering(t1=(PRODUCT, "d1", "SUCCEEDED", ""), t2=(PRODUCT, "d2", "QUEUED", "i2"))
+    memory = remembering(t1=(PRODUCT, "d1", "SUCCEEDED", "", ""), t2=(PRODUCT, "d2", "QUEUED", "i2", ""))
     devices = devices_of(batch(task("d1", task_id="t1")), memory=memory)
     assert list(devices) == [D1, (PRODUCT, "d2", "")]
     assert devices[PRODUCT, "d2", ""] == Device(
@@ -280,7 +280,7 @@ def test_device_whose_task_is_gone_vanished():
 
 
 def test_device_whose_task_is_gone_may_have_no_product_and_no_name():
-    (device,) = devices_of(batch(), memory=remembering(t1=("", "", "FAILED", ""))).items()
+    (device,) = devices_of(batch(), memory=remembering(t1=("", "", "FAILED", "", ""))).items()
     assert device == (
         ("", "\tt1", ""),
         Device(
@@ -305,17 +305,17 @@ def test_device_whose_task_is_gone_may_have_no_product_and_no_name():
     ],
 )
 def test_device_whose_canceled_task_is_gone_counts_as_long_as_canceled_ones_do(status, policy, expected):
-    memory = remembering(t1=(PRODUCT, "d1", status, ""))
+    memory = remembering(t1=(PRODUCT, "d1", status, "", ""))
     assert list(devices_of(batch(), policy=policy, memory=memory)) == expected
 
 
 def test_nobody_vanishes_from_a_list_that_is_not_complete():
-    memory = remembering(t2=(PRODUCT, "d2", "QUEUED", ""))
+    memory = remembering(t2=(PRODUCT, "d2", "QUEUED", "", ""))
     assert list(devices_of(batch(task("d1"), all_listed=False), memory=memory)) == [D1]
 
 
 def test_nobody_vanishes_from_another_batch():
-    memory = Memory(tasks={"j9": {"t2": [PRODUCT, "d2", "QUEUED", ""]}})
+    memory = Memory(tasks={"j9": {"t2": [PRODUCT, "d2", "QUEUED", "", ""]}})
     assert list(devices_of(batch(task("d1")), memory=memory)) == [D1]
 
 
@@ -329,7 +329,7 @@ def test_nobody_vanishes_from_another_batch():
     ],
 )
 def test_device_with_another_task_has_not_vanished(then, now, expected):
-    memory = remembering(t1=(PRODUCT, "d1", "FAILED", then))
+    memory = remembering(t1=(PRODUCT, "d1", "FAILED", then, ""))
     devices = devices_of(batch(task("d1", task_id="t2", iot_id=now)), memory=memory)
     assert list(devices) == expected
     assert devices[D1].state == "succeeded"
@@ -338,9 +338,29 @@ def test_device_with_another_task_has_not_vanished(then, now, expected):
     )
 
 
+EARLIER, LATER = "2026-03-01T09:00:00Z", "2026-03-01T09:00:01Z"
+
+
+@pytest.mark.parametrize(
+    ("gone", "left", "class_name"),
+    [
+        pytest.param(LATER, EARLIER, "vanished", id="the latest task is gone"),
+        pytest.param(EARLIER, LATER, None, id="an earlier task is gone"),
+        pytest.param(EARLIER, EARLIER, None, id="both were created at once"),
+        pytest.param("", EARLIER, None, id="nobody said when the one was created"),
+        pytest.param(LATER, None, None, id="nobody says when the other was created"),
+    ],
+)
+def test_device_that_has_lost_its_latest_task_has_vanished(gone, left, class_name):
+    memory = remembering(t1=(PRODUCT, "d1", "IN_PROGRESS", "i1", gone))
+    (device,) = devices_of(batch(task("d1", task_id="t2", iot_id="i1", utc_create=left)), memory=memory).values()
+    assert device.class_name == class_name
+    assert device.task_id == ("t1" if class_name else "t2")
+
+
 def test_first_of_several_tasks_that_are_gone_is_told():
     """By their IDs, so that the order of rows does not show."""
-    tasks = {"t2": (PRODUCT, "d1", "FAILED", ""), "t1": (PRODUCT, "d1", "QUEUED", "")}
+    tasks = {"t2": (PRODUCT, "d1", "FAILED", "", ""), "t1": (PRODUCT, "d1", "QUEUED", "", "")}
     for order in (tasks, dict(reversed(list(tasks.items())))):
         (device,) = devices_of(batch(), memory=remembering(**order)).values()
         assert (device.task_id, device.detail) == ("t1", "its task is gone, last seen QUEUED")
@@ -470,9 +490,9 @@ def test_long_chain_is_read_once():
 def test_listed_tasks_are_kept_as_text():
     tasks = [task("d1", iot_id="i1"), task("d2"), task(7, None, product_key=None, iot_id=9, task_id=8)]
     assert listed_tasks(batch(*tasks)) == {
-        "t-d1": [PRODUCT, "d1", "SUCCEEDED", "i1"],
-        "t-d2": [PRODUCT, "d2", "SUCCEEDED", ""],
-        "8": [PRODUCT, "7", "None", "9"],
+        "t-d1": [PRODUCT, "d1", "SUCCEEDED", "i1", ""],
+        "t-d2": [PRODUCT, "d2", "SUCCEEDED", "", ""],
+        "8": [PRODUCT, "7", "None", "9", ""],
     }
 
 

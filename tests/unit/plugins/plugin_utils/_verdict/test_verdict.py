@@ -111,7 +111,7 @@ def problems_of(*jobs, policy=None, problems=(), **seen):
     return all_problems(poll(*jobs, problems=problems), policy or plain(), History(NOW)._replace(**seen))
 
 
-ONE_TASK = {"j1": {"t-d1": ["p", "d1", "SUCCEEDED", ""]}}
+ONE_TASK = {"j1": {"t-d1": ["p", "d1", "SUCCEEDED", "", ""]}}
 
 
 @pytest.mark.parametrize(
