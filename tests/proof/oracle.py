@@ -131,8 +131,8 @@ class Devices:
 
     def _hides_rows(self, t: float) -> bool:
         """Whether the service leaves out rows of lists."""
-        hidden = self.rollout.trouble.get("hidden")
-        return hidden is not None and hidden["at"] <= t < hidden["until"]
+        trouble = [self.rollout.trouble[name] for name in ("hidden", "shrinks") if name in self.rollout.trouble]
+        return any(hidden["at"] <= t < hidden["until"] for hidden in trouble)
 
     def _by_shown(self, batch: Batch, tasks: Sequence[Task], t: float, sight: bool) -> int:
         if len(tasks) == 1:
@@ -267,10 +267,23 @@ class Devices:
         result = SUCCEEDED | PENDING if there == "some" else 0
         if self._was_on_target(device, t):  # it may have been seen to fall back
             result |= FAILED
-        if over:
+        unclear = self._is_unclear(device, t)
+        if over and unclear != "yes":
+            result |= PENDING if unclear == "maybe" else 0
             settled = t >= self.settled_at() + self.grace + self._slack
             return result | FAILED | (0 if settled else PENDING)
         return result | PENDING
+
+    def _is_unclear(self, device: Device, t: float) -> str:
+        """Whether no version tells of a device without a task, as nobody knows of which module, or it reports none."""
+        own = [batch for batch in self.world.batches if batch.package.product == device.product]
+        found = {self._has_no_version(device, batch, t) for chosen in self.batches.deciding(own) for batch in chosen}
+        return "yes" if "yes" in found else "maybe" if "maybe" in found else "no"
+
+    def _has_no_version(self, device: Device, batch: Batch, t: float) -> str:
+        lines = [device.versions.get(module or "") for module in self.batches.modules(batch)]
+        lacks = {line is None or line.at(t - self.world.lags.versions) is None for line in lines}
+        return "maybe" if len(lacks) > 1 else "yes" if True in lacks else "no"
 
     def _on_targets(self, device: Device, t: float) -> str:
         """Whether a device is on ``all``, ``some`` or ``none`` of the versions that batches bring to its product."""

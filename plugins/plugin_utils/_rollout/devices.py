@@ -22,6 +22,9 @@ from .versions import is_source, is_target
 #: A notified device is silent, and one that installs is stalled, after this many seconds without a change.
 STALLED_AFTER = 600.0
 
+#: Why a device has vanished that was deleted.
+UNKNOWN_DEVICE = "the service does not know the device"
+
 State = Literal["succeeded", "failed", "pending", "canceled"]
 DeviceClass = Union[
     FailureClass,
@@ -136,11 +139,14 @@ def task_device(task: TaskFacts, job: JobSnapshot, snapshot: Snapshot, policy: P
 def _with_report(
     device: Device, task: TaskFacts, job: JobSnapshot, snapshot: Snapshot, policy: Policy, memory: Memory
 ) -> Device:
-    """The same device with what it reports, which decides only whether a task has really succeeded."""
+    """The same device with what it reports: whether it still exists, and whether its task has really succeeded."""
     report, sources = (snapshot.versions or {}).get(device.key), sources_of(task, job)
-    if report is not None:
-        device = device._replace(version=reported_version(report, job, sources, policy))
-    if report is None or device.state != "succeeded" or not policy.verify_versions:
+    if report is None:
+        return device
+    if not report.found and device.state == "pending":
+        return vanished(device, UNKNOWN_DEVICE)
+    device = device._replace(version=reported_version(report, job, sources, policy))
+    if device.state != "succeeded" or not policy.verify_versions:
         return device
     return prove_device(device, report, job, sources, snapshot, policy, memory)
 
@@ -156,7 +162,7 @@ def prove_device(
 ) -> Device:
     """A device whose task succeeded, by what it ``report``\\ s now."""
     if not report.found:
-        return vanished(device, "the service does not know the device")
+        return vanished(device, UNKNOWN_DEVICE)
     if report.iot_id and device.iot_id and report.iot_id != device.iot_id:
         return vanished(device, "another device has its name now")
     if device.version is None:

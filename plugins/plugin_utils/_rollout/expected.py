@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ...module_utils._queries.devices import DeviceKey
 from .batches import Relation, task_key
 from .devices import (
+    UNKNOWN_DEVICE,
     Device,
     Memory,
     fallen_back,
@@ -104,7 +105,7 @@ def _unknown_device(device: Device, memory: Memory, no_more_tasks: bool) -> Devi
     """An expected device that the service does not know: deleted if it ever had a task, else never there."""
     status = memory.last_states.get(device.key)
     if status is not None:
-        return vanished(device._replace(task_status=status), "the service does not know the device")
+        return vanished(device._replace(task_status=status), UNKNOWN_DEVICE)
     return device._replace(state="failed" if no_more_tasks else "pending")
 
 

@@ -367,7 +367,7 @@ def test_version_of_a_device_that_is_tried_again_is_shown_and_proves_nothing():
             task("d1", "QUEUED"), report(NEW, "d1"), VERIFY, ("pending", "offline", NEW, False), id="an open task"
         ),
         pytest.param(
-            task("d1", "QUEUED"), report("", "d1"), VERIFY, ("pending", "offline", None, False), id="open, not known"
+            task("d1", "QUEUED"), report("", "d1"), VERIFY, ("pending", "vanished", None, False), id="open, not known"
         ),
     ],
 )
