@@ -29,6 +29,9 @@ from .worlds import EVER, FINISHED_BATCH, UNFINISHED, Batch, Device, Task
 #: How far the measurement of the service's clock may be off, in seconds.
 UNSURE = 0.6
 
+#: What makes it a matter of luck whether a row is shown, and whose it is.
+LOSING_ROWS = {"hidden", "nameless", "repeated", "shift", "shrinks"}
+
 Key = tuple[str, str]
 Tasks = list[tuple[Batch, list[Task]]]
 
@@ -135,6 +138,8 @@ class Devices:
 
     def _by_task(self, batch: Batch, task: Task, t: float, sight: bool) -> int:
         seen = t - self.world.lags.rows
+        if self.rollout.expected is None and self._has_successor(task, seen):
+            return self.ignored  # which the tasks alone tell, so that nobody needs a version
         step, since = task.course.at(seen), task.course.since(seen)
         if step.status in UNFINISHED:
             state = PENDING
@@ -174,6 +179,14 @@ class Devices:
         """Whether the device of a task is no more, as far as that is told."""
         today = task.device.iot.at(t - self.world.lags.versions)
         return today is None or ("iot" in self.world.tells and today != task.iot_id)
+
+    def _has_successor(self, task: Task, seen: float) -> bool:
+        """Whether a later task of another device of the same name is shown, and they can be told apart."""
+        devices = self.tasks[task.device.key]
+        if len(devices) < 2 or LOSING_ROWS & set(self.rollout.trouble):
+            return False
+        others = [each for iot, tasks in devices.items() if iot != task.iot_id for _batch, own in tasks for each in own]
+        return any(task.created < each.created <= seen < each.gone for each in others)
 
     def _gone_device(self, key: Key, t: float) -> int:
         """A device that vanished; of an expected name, the device of today counts."""
@@ -251,10 +264,19 @@ class Devices:
         result = SUCCEEDED | PENDING if there == "some" else 0
         if self._was_on_target(device, t):  # it may have been seen to fall back
             result |= FAILED
-        if over:
-            settled = t >= self.settled_at() + self.grace + self._slack
+        unclear = self._is_unclear(device)
+        if over and unclear != "yes":
+            settled = t >= self.settled_at() + self.grace + self._slack and unclear == "no"
             return result | FAILED | (0 if settled else PENDING)
         return result | PENDING
+
+    def _is_unclear(self, device: Device) -> str:
+        """Whether nobody knows which module of a device without a task is to be on a version, so that it stays late."""
+        own = [batch for batch in self.world.batches if batch.package.product == device.product]
+        modules = {batch.job_id: self.batches.modules(batch) for batch in own}
+        if all(any(modules[batch.job_id] == [None] for batch in last) for last in self.batches.deciding(own)):
+            return "yes"
+        return "maybe" if any(None in found for found in modules.values()) else "no"
 
     def _on_targets(self, device: Device, t: float) -> str:
         """Whether a device is on ``all``, ``some`` or ``none`` of the versions that batches bring to its product."""
@@ -289,6 +311,17 @@ class Devices:
         if not matches(mode, version, dest):
             return "no"
         return "yes" if proves(mode, version, dest, [batch.package.source]) else "maybe"
+
+    def was_seen(self, task: Task, t: float) -> bool:
+        """Whether a look until then was surely shown a task: one that was gone before is known to nobody."""
+        rows = self.world.lags.rows
+        return any(
+            look.moments[0] <= t
+            and not look.blind
+            and not look.bent - {"flap", "unreadable"}
+            and all(task.created <= moment - rows < task.gone for moment in (look.moments[0], look.moments[-1]))
+            for look in self.looks
+        )
 
     # The end
 

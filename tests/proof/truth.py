@@ -147,7 +147,7 @@ class Truth:
         states = {batch.status.at(t - self.world.lags.job) for t in moments}
         if states == {"PLANNED"}:
             return False
-        if self.options["allow_empty"] or any(self.world.shown(batch, t) for t in moments):
+        if any(self.world.shown(batch, t) for t in moments) or (self.options["allow_empty"] and "COMPLETED" in states):
             return True
         if any(task.gone < moments[-1] for task in batch.tasks):
             return True
@@ -162,8 +162,7 @@ class Truth:
             own = [
                 task for tasks in self.devices.tasks.get(key, {}).values() for _batch, found in tasks for task in found
             ]
-            seen = t - self.world.lags.rows
-            if any(task.created <= seen for task in own):
+            if any(self.devices.was_seen(task, t) for task in own):
                 continue
             if self.devices.on_target(device, batch, t) != "no":
                 return True
