@@ -251,14 +251,14 @@ def _is_settled(played: Played, since: float) -> bool:
         return False
     if any(devices.states(t) != states for t in truth.between(since, played.deadline)):
         return False
-    if not (devices.finished(since) or known) or truth.dynamic or truth.unbegun([since]):
+    if not (devices.finished(since) or known) or truth.dynamic or truth.unbegun([since], surely=True):
         return False
     if truth.batches.ambiguous or truth.batches.foreign or truth.differs() != "no":
         return False
     if truth.batches.conflicts(since) != "no" or truth.nothing([since]):
         return False
     looks = [truth.of_look(look) for look in played.looks]
-    if any(truth.unbegun(seen) or truth.nothing(seen) for seen in looks):
+    if any(truth.unbegun(seen, surely=True) or truth.nothing(seen) for seen in looks):
         return False
     if any(truth.batches.conflicts(t) != "no" for seen in looks for t in seen):  # whoever sees that waits no longer
         return False
@@ -285,8 +285,8 @@ def wrong_times(played: Played) -> Iterator[str]:
 def _latest_end(played: Played) -> float:
     """When a run that waits must have ended.
 
-    How long ago the run before it ended only the service's clock says: the machines' may differ by any time. Until a run
-    hears that, it may take the pauses before it, and before others that heard nothing, for nothing.
+    Only the service's clock says how long ago the run before it ended: the machines' may differ by any time. Until a
+    run hears that, it may take the pauses before it, and before others that heard nothing, for nothing.
     """
     last, number = played.last, len(played.runs) - 1
     end: float = played.deadline + LOST_BETWEEN_RUNS * number

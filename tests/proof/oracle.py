@@ -181,12 +181,13 @@ class Devices:
         return today is None or ("iot" in self.world.tells and today != task.iot_id)
 
     def _has_successor(self, task: Task, seen: float) -> bool:
-        """Whether a later task of another device of the same name is shown, and they can be told apart."""
+        """Whether the latest task of that name that is shown is of another device, and they can be told apart."""
         devices = self.tasks[task.device.key]
         if len(devices) < 2 or LOSING_ROWS & set(self.rollout.trouble):
             return False
-        others = [each for iot, tasks in devices.items() if iot != task.iot_id for _batch, own in tasks for each in own]
-        return any(task.created < each.created <= seen < each.gone for each in others)
+        named = [each for tasks in devices.values() for _batch, own in tasks for each in own]
+        latest = max((each for each in named if each.created <= seen < each.gone), key=lambda each: each.created)
+        return latest.iot_id != task.iot_id
 
     def _gone_device(self, key: Key, t: float) -> int:
         """A device that vanished; of an expected name, the device of today counts."""
@@ -312,16 +313,18 @@ class Devices:
             return "no"
         return "yes" if proves(mode, version, dest, [batch.package.source]) else "maybe"
 
-    def was_seen(self, task: Task, t: float) -> bool:
-        """Whether a look until then was surely shown a task: one that was gone before is known to nobody."""
+    def was_seen(self, task: Task, t: float, surely: bool) -> bool:
+        """Whether a look until then may, or must, have been shown a task: one that was gone before nobody knows of."""
         rows = self.world.lags.rows
-        return any(
-            look.moments[0] <= t
-            and not look.blind
-            and not look.bent - {"flap", "unreadable"}
-            and all(task.created <= moment - rows < task.gone for moment in (look.moments[0], look.moments[-1]))
-            for look in self.looks
-        )
+        for look in self.looks:
+            first, last = look.moments[0] - rows, look.moments[-1] - rows
+            if look.moments[0] > t or look.blind or (surely and look.bent - {"flap", "unreadable"}):
+                continue
+            if surely and task.created <= first and last < task.gone:
+                return True
+            if not surely and task.created <= last and first < task.gone:
+                return True
+        return False
 
     # The end
 
