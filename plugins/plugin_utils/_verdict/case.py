@@ -64,7 +64,7 @@ class Case(NamedTuple):
 
     @property
     def unbegun_jobs(self) -> list[JobSnapshot]:
-        """The batches that have not begun, then those that never had a task nor a device that is proved without one."""
+        """The batches that have not begun, then those that never had a task nor a device that needs none."""
         jobs = sorted(self.snapshot.jobs, key=lambda job: (not job.planned, job.job_id))
         return [job for job in jobs if job.planned or not self._is_accounted_for(job)]
 

@@ -322,6 +322,8 @@ def test_device_that_never_had_a_task_was_never_there():
 # --- Batches without a task ------------------------------------------------------------------------------------------
 
 THERE = Device(PRODUCT, "d2", "succeeded", "already_on_target", version=NEW, verified=True)
+ON_ITS_WAY = Device(PRODUCT, "d2", "pending", "no_task", version=NEW)
+DOUBTFUL = {(PRODUCT, "d2"): DeviceReport(failure="no answer")}
 
 
 @pytest.mark.parametrize(
@@ -334,7 +336,9 @@ THERE = Device(PRODUCT, "d2", "succeeded", "already_on_target", version=NEW, ver
         pytest.param(THERE, batch(product_key="p2"), report(NEW, "d2"), False, id="of another product"),
         pytest.param(THERE, batch(), report(NEW, "d1"), False, id="the report is about another device"),
         pytest.param(THERE, batch(), None, False, id="not read"),
-        pytest.param(THERE._replace(class_name=None), batch(), report(NEW, "d2"), False, id="by a task"),
+        pytest.param(THERE, batch(), DOUBTFUL, False, id="unreadable"),
+        pytest.param(THERE._replace(job_id="j2"), batch(), report(NEW, "d2"), False, id="by a task"),
+        pytest.param(ON_ITS_WAY, batch(), report(NEW, "d2"), True, id="to be on that of a later stage"),
     ],
 )
 def test_batch_without_a_task_is_explained_by_a_device_on_its_version(device, job, facts, expected):
