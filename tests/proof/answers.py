@@ -113,6 +113,7 @@ class Answers:
         if action == "ListOTAUnfinishedTaskByDevice":
             return self.facts.open_tasks(device, self.time.now, arguments.get("module_name"))
         rows = self.facts.versions(device, self.time.now)
+        first = rows[:1]
         if self.shuffled:
             rows.reverse()
         if not device.unreadable:
@@ -125,7 +126,7 @@ class Answers:
         if device.unreadable == "nothing":
             return []
         if device.unreadable == "other":
-            return [{**row, "module_name": "another"} for row in rows[:1]]
+            return [{**row, "module_name": "another"} for row in first]
         return [{**row, "module_version": None} for row in rows]
 
     # What goes wrong
@@ -212,9 +213,8 @@ class Answers:
         batch = self.world.batch(job_id)
         assert batch
         tasks = self.world.shown(batch, self.time.now, counted)
-        hidden = self._troubled("hidden")
-        if hidden:
-            tasks = [task for task in tasks if self._chance("hidden", task.task_id) >= hidden["share"]]
+        if self._troubled("hidden"):
+            tasks = [task for task in tasks if not self.rollout.hides(task.task_id)]
         rows = [self._row(batch.job_id, task, counted) for task in tasks]
         if self._troubled("shrinks"):
             rows = rows[:-1]

@@ -251,13 +251,16 @@ def _is_settled(played: Played, since: float) -> bool:
         return False
     if any(devices.states(t) != states for t in truth.between(since, played.deadline)):
         return False
-    if not (devices.finished(since) or known) or truth.dynamic or truth.unbegun([since]):
+    if not (devices.finished(since) or known) or truth.dynamic or truth.unbegun([since], surely=True):
         return False
     if truth.batches.ambiguous or truth.batches.foreign or truth.differs() != "no":
         return False
     if truth.batches.conflicts(since) != "no" or truth.nothing([since]):
         return False
-    if any(truth.unbegun(seen) or truth.nothing(seen) for seen in map(truth.of_look, played.looks)):
+    looks = [truth.of_look(look) for look in played.looks]
+    if any(truth.unbegun(seen, surely=True) or truth.nothing(seen) for seen in looks):
+        return False
+    if any(truth.batches.conflicts(t) != "no" for seen in looks for t in seen):  # whoever sees that waits no longer
         return False
     # More may be to come for a batch without a task.
     return all(batch.ended <= since or truth.world.shown(batch, since) for batch in truth.world.batches)
@@ -266,10 +269,7 @@ def _is_settled(played: Played, since: float) -> bool:
 def wrong_times(played: Played) -> Iterator[str]:
     """A wait that does not end, and looks that come too often."""
     rollout, last, wait = played.rollout, played.last, played.rollout.options["wait_timeout"]
-    lost = LOST_BETWEEN_RUNS * (len(played.runs) - 1)
-    # A run that begins after the deadline of those before it has one look.
-    end = max(played.deadline + lost, last.began + wait if last.began > played.deadline else 0.0)
-    if last.machine.waits and last.ended > end + EPSILON:
+    if last.machine.waits and last.ended > _latest_end(played) + EPSILON:
         yield f"it ended {last.ended - played.deadline:.6f} s after its deadline"
     if not last.machine.waits and not last.result["final"]:
         yield f"after {len(played.runs)} runs, beyond the deadline, there is still no final verdict"
@@ -280,6 +280,24 @@ def wrong_times(played: Played) -> Iterator[str]:
     most = math.ceil(wait / (rollout.interval * 0.9)) + 3 + halves
     if rollout.waits and len(played.looks) > most:
         yield f"it took {len(played.looks)} looks, and {most} are enough"
+
+
+def _latest_end(played: Played) -> float:
+    """When a run that waits must have ended.
+
+    Only the service's clock says how long ago the run before it ended: the machines' may differ by any time. Until a
+    run hears that, it may take the pauses before it, and before others that heard nothing, for nothing.
+    """
+    last, number = played.last, len(played.runs) - 1
+    end: float = played.deadline + LOST_BETWEEN_RUNS * number
+    if last.began > played.deadline:  # it has one look
+        return max(end, last.began + float(played.rollout.options["wait_timeout"]))
+    heard = {look.run: look.moments[-1] for look in reversed(played.looks) if look.heard}
+    pauses, run = 0.0, number
+    while run > 0 and (run == number or run not in heard):
+        pauses += played.runs[run].began - played.runs[run - 1].ended
+        run -= 1
+    return max(end, min(heard.get(number, math.inf), end + pauses))
 
 
 def too_curious(played: Played) -> Iterator[str]:

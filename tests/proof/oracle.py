@@ -29,6 +29,9 @@ from .worlds import EVER, FINISHED_BATCH, UNFINISHED, Batch, Device, Task
 #: How far the measurement of the service's clock may be off, in seconds.
 UNSURE = 0.6
 
+#: What makes it a matter of luck whether a row is shown, and whose it is.
+LOSING_ROWS = {"hidden", "nameless", "repeated", "shift", "shrinks"}
+
 Key = tuple[str, str]
 Tasks = list[tuple[Batch, list[Task]]]
 
@@ -145,6 +148,8 @@ class Devices:
 
     def _by_task(self, batch: Batch, task: Task, t: float, sight: bool) -> int:
         seen = t - self.world.lags.rows
+        if self.rollout.expected is None and self._has_successor(task, seen):
+            return self.ignored  # which the tasks alone tell, so that nobody needs a version
         step, since = task.course.at(seen), task.course.since(seen)
         if step.status in UNFINISHED:
             state = PENDING
@@ -184,6 +189,15 @@ class Devices:
         """Whether the device of a task is no more, as far as that is told."""
         today = task.device.iot.at(t - self.world.lags.versions)
         return today is None or ("iot" in self.world.tells and today != task.iot_id)
+
+    def _has_successor(self, task: Task, seen: float) -> bool:
+        """Whether the latest task of that name that is shown is of another device, and they can be told apart."""
+        devices = self.tasks[task.device.key]
+        if len(devices) < 2 or LOSING_ROWS & set(self.rollout.trouble):
+            return False
+        named = [each for tasks in devices.values() for _batch, own in tasks for each in own]
+        latest = max((each for each in named if each.created <= seen < each.gone), key=lambda each: each.created)
+        return latest.iot_id != task.iot_id
 
     def _gone_device(self, key: Key, t: float) -> int:
         """A device that vanished; of an expected name, the device of today counts."""
@@ -269,16 +283,17 @@ class Devices:
             result |= FAILED
         unclear = self._is_unclear(device, t)
         if over and unclear != "yes":
-            result |= PENDING if unclear == "maybe" else 0
-            settled = t >= self.settled_at() + self.grace + self._slack
+            settled = t >= self.settled_at() + self.grace + self._slack and unclear == "no"
             return result | FAILED | (0 if settled else PENDING)
         return result | PENDING
 
     def _is_unclear(self, device: Device, t: float) -> str:
-        """Whether no version tells of a device without a task, as nobody knows of which module, or it reports none."""
+        """Whether a device without a task stays late, as nobody knows of which module, or as it reports no version."""
         own = [batch for batch in self.world.batches if batch.package.product == device.product]
-        found = {self._has_no_version(device, batch, t) for chosen in self.batches.deciding(own) for batch in chosen}
-        return "yes" if "yes" in found else "maybe" if "maybe" in found else "no"
+        found = [{self._has_no_version(device, batch, t) for batch in last} for last in self.batches.deciding(own)]
+        if all("yes" in answers for answers in found):
+            return "yes"
+        return "no" if all(answers == {"no"} for answers in found) else "maybe"
 
     def _has_no_version(self, device: Device, batch: Batch, t: float) -> str:
         lines = [device.versions.get(module or "") for module in self.batches.modules(batch)]
@@ -318,6 +333,19 @@ class Devices:
         if not matches(mode, version, dest):
             return "no"
         return "yes" if proves(mode, version, dest, [batch.package.source]) else "maybe"
+
+    def was_seen(self, task: Task, t: float, surely: bool) -> bool:
+        """Whether a look until then may, or must, have been shown a task: one that was gone before nobody knows of."""
+        rows = self.world.lags.rows
+        for look in self.looks:
+            first, last = look.moments[0] - rows, look.moments[-1] - rows
+            if look.moments[0] > t or look.blind or (surely and look.bent - {"flap", "unreadable"}):
+                continue
+            if surely and task.created <= first and last < task.gone:
+                return True
+            if not surely and task.created <= last and first < task.gone:
+                return True
+        return False
 
     # The end
 

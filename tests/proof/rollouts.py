@@ -9,7 +9,7 @@ keeps to these rules; the oracle knows none of them:
 
 1. A list is less than ``start_grace`` behind what is true, and so is each task behind the one before, unless its batch
    has none yet; or the policy names or counts the devices.
-2. The same where rows hide for good from before the first look on.
+2. The same where rows hide from before the first look on, or from before they are first shown.
 3. What is shown wrong is shown so in one look, never in two that follow each other, and ``confirmations`` is above 1.
 4. Where rows hide, there is one batch, because a device may be seen in another, and the policy allows no empty batch
    and no canceled tasks, and no late devices beside expected ones.
@@ -21,7 +21,7 @@ import random
 from typing import Any, NamedTuple
 
 from . import plots, policies
-from .worlds import World
+from .worlds import Task, World
 
 #: What can go wrong between the world and the gate, and how often it does in 1,000 rollouts.
 TROUBLES = {
@@ -94,6 +94,11 @@ class Rollout(NamedTuple):
             (None, entry) if isinstance(entry, str) else (entry["product_key"], entry["device_name"])
             for entry in entries
         ]
+
+    def hides(self, task_id: str) -> bool:
+        """Whether a task is among those that hide while rows do."""
+        detail = self.trouble["hidden"]
+        return random.Random(f"{detail['seed']} {task_id}").random() < float(detail["share"])
 
 
 def make(seed: int) -> Rollout:
@@ -205,6 +210,9 @@ def _be_fair(rng: random.Random, rollout: Rollout) -> Rollout:
     if rng.random() < 0.5:
         options.pop("min_devices", None)
         options["expected_devices"] = [{"product_key": product, "device_name": name} for product, name in devices]
+        if "hidden" in trouble:
+            options.pop("max_pending", None)
+            options.pop("max_pending_percent", None)
     else:
         options["min_devices"] = max(len(devices), options.get("min_devices", 0))
     return rollout
@@ -212,8 +220,8 @@ def _be_fair(rng: random.Random, rollout: Rollout) -> Rollout:
 
 def _has_gap(rollout: Rollout) -> bool:
     """Whether a task appears so long after the others that nobody waits for it."""
-    grace, rows = rollout.options["start_grace"], rollout.world.lags.rows
-    appear = sorted((task.created + rows, batch.job_id) for batch in rollout.world.batches for task in batch.tasks)
+    grace = rollout.options["start_grace"]
+    appear = sorted((_appears(rollout, task), batch.job_id) for batch in rollout.world.batches for task in batch.tasks)
     last, begun = rollout.begins, {job_id for moment, job_id in appear if moment <= rollout.begins}
     for moment, job_id in appear:
         if moment <= rollout.begins:
@@ -223,3 +231,10 @@ def _has_gap(rollout: Rollout) -> bool:
         last = moment
         begun.add(job_id)
     return False
+
+
+def _appears(rollout: Rollout, task: Task) -> float:
+    """When a task is first shown: one that hides then is shown when it no longer does."""
+    moment, hidden = task.created + rollout.world.lags.rows, rollout.trouble.get("hidden")
+    hides = hidden is not None and hidden["at"] <= moment < hidden["until"] and rollout.hides(task.task_id)
+    return float(hidden["until"]) if hidden and hides else moment

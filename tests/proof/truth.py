@@ -139,21 +139,24 @@ class Truth:
         choices = [state & ~NOT_YET for state in self._choices(moments, sight=False)]
         return all(state == 0 or state & (CANCELED | NEVER) for state in choices)
 
-    def unbegun(self, moments: Sequence[float]) -> list[Batch]:
-        """The batches that have not begun, or have no task that accounts for them."""
-        return [batch for batch in self.world.batches if not self._begun(batch, moments)]
+    def unbegun(self, moments: Sequence[float], surely: bool = False) -> list[Batch]:
+        """The batches that have not begun, or have no task that accounts for them.
 
-    def _begun(self, batch: Batch, moments: Sequence[float]) -> bool:
+        The others may have begun as far as anybody could see, or must have if ``surely``.
+        """
+        return [batch for batch in self.world.batches if not self._begun(batch, moments, surely)]
+
+    def _begun(self, batch: Batch, moments: Sequence[float], surely: bool) -> bool:
         states = {batch.status.at(t - self.world.lags.job) for t in moments}
         if states == {"PLANNED"}:
             return False
-        if self.options["allow_empty"] or any(self.world.shown(batch, t) for t in moments):
+        if any(self.world.shown(batch, t) for t in moments) or (self.options["allow_empty"] and "COMPLETED" in states):
             return True
-        if any(task.gone < moments[-1] for task in batch.tasks):
+        if any(self.devices.was_seen(task, moments[-1], surely) for task in batch.tasks):
             return True
-        return any(self._is_proved(batch, t) for t in moments)
+        return any(self._is_proved(batch, t, surely) for t in moments)
 
-    def _is_proved(self, batch: Batch, t: float) -> bool:
+    def _is_proved(self, batch: Batch, t: float, surely: bool) -> bool:
         """Whether an expected device without a task is on the version of a batch."""
         for key, _iot in self.devices.keys if self.rollout.expected is not None else ():
             device = self.world.device(key)
@@ -162,10 +165,9 @@ class Truth:
             own = [
                 task for tasks in self.devices.tasks.get(key, {}).values() for _batch, found in tasks for task in found
             ]
-            seen = t - self.world.lags.rows
-            if any(task.created <= seen for task in own):
+            if any(self.devices.was_seen(task, t, not surely) for task in own):
                 continue
-            if self.devices.on_target(device, batch, t) != "no":
+            if self.devices.on_target(device, batch, t) in (("yes",) if surely else ("yes", "maybe")):
                 return True
         return False
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...module_utils._queries.devices import DeviceKey
+from ...module_utils._queries.devices import DeviceKey, DeviceReport
 from .batches import Relation, task_key
 from .devices import (
     UNKNOWN_DEVICE,
@@ -79,7 +79,7 @@ def device_without_task(
         return _unknown_device(device, memory, no_more_tasks)
     device = device._replace(iot_id=report.iot_id)
     jobs = _last_stages(key, snapshot.jobs, relations)
-    versions = [reported_version(report, job, (), policy) if module_of(job, policy) else None for job in jobs]
+    versions = [_proving_version(report, job, policy) for job in jobs]
     device = device._replace(version=next(iter(versions), None))
     on_target = [version is not None and _is_on_target(version, job, policy) for version, job in zip(versions, jobs)]
     if jobs and all(on_target):
@@ -95,6 +95,23 @@ def device_without_task(
     if key in snapshot.busy:
         device = device._replace(class_name="busy", busy_with=snapshot.busy[key])
     return device._replace(state="failed") if no_more_tasks else device
+
+
+def accounts_for(device: Device, job: JobSnapshot, snapshot: Snapshot, policy: Policy, memory: Memory) -> bool:
+    """Whether a device explains that a batch has no task for it: it is on the version of that very batch.
+
+    A device that has had a task explains nothing: it may be what another batch made of it.
+    """
+    report = (snapshot.versions or {}).get(device.key)
+    if device.job_id is not None or device.product_key != job.product_key or report is None:
+        return False
+    version = _proving_version(report, job, policy)
+    return version is not None and _is_on_target(version, job, policy) and device.key not in memory.last_states
+
+
+def _proving_version(report: DeviceReport, job: JobSnapshot, policy: Policy) -> str | None:
+    """What a device without a task reports for the module of a batch, if that is known."""
+    return reported_version(report, job, (), policy) if module_of(job, policy) else None
 
 
 def _is_on_target(version: str, job: JobSnapshot, policy: Policy) -> bool:

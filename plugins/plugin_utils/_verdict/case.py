@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from .._rollout.batches import earlier_stages
+from .._rollout.expected import accounts_for
 from .._rollout.policy import Policy
 from .._rollout.snapshot import JobSnapshot, Snapshot
 from .._rollout.state import RolloutState
@@ -63,13 +64,16 @@ class Case(NamedTuple):
 
     @property
     def unbegun_jobs(self) -> list[JobSnapshot]:
-        """The batches that have not begun, then those that never had a task nor a device that is proved without one."""
-        proved = {device.product_key for device in self.rollout.devices if device.class_name == "already_on_target"}
-        return [
-            job
-            for job in sorted(self.snapshot.jobs, key=lambda job: (not job.planned, job.job_id))
-            if job.planned or (not self.history.max_totals.get(job.job_id) and job.product_key not in proved)
-        ]
+        """The batches that have not begun, then those that never had a task nor a device that needs none."""
+        jobs = sorted(self.snapshot.jobs, key=lambda job: (not job.planned, job.job_id))
+        return [job for job in jobs if job.planned or not self._is_accounted_for(job)]
+
+    def _is_accounted_for(self, job: JobSnapshot) -> bool:
+        """Whether a batch has had a task, or has none because of a device that needs none."""
+        if self.history.max_totals.get(job.job_id):
+            return True
+        snapshot, policy, memory = self.snapshot, self.policy, self.history.memory
+        return any(accounts_for(device, job, snapshot, policy, memory) for device in self.rollout.devices)
 
     @property
     def deadline_passed(self) -> bool:

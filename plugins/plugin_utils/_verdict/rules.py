@@ -89,8 +89,10 @@ def rule_too_many_failures(case: Case) -> Outcome | None:
     allowed = policy.failed_allowed(rollout.executed + rollout.possibly_succeeded)
     # Once all devices are known there is no larger sample to wait for.
     sample = min(policy.min_executed, rollout.total) if case.device_total_known else policy.min_executed
-    if allowed is None or rollout.failed <= allowed or rollout.executed < sample:
+    if allowed is None or rollout.failed <= allowed or rollout.executed + rollout.unproved_expected < sample:
         return None
+    if rollout.executed < sample:  # devices without a task fill the sample if they are on the new version already
+        return _need_evidence(case, "versions")
     return _confirm_failed(case, "too_many_failures", failures_sentence(rollout, policy, allowed))
 
 

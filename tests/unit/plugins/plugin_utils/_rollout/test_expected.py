@@ -9,6 +9,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices impo
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.batches import relate_batches
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import Device, Memory
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.expected import (
+    accounts_for,
     ambiguous_devices,
     device_without_task,
     expected_keys,
@@ -316,3 +317,36 @@ def test_device_that_never_had_a_task_was_never_there():
     memory = Memory(tasks={"j1": {"t2": [PRODUCT, "d1", "CANCELED", "", ""], "t3": ["p2", "d2", "CANCELED", "", ""]}})
     device = found(batch(), memory=memory, no_more_tasks=True, versions=report("", "d2"))
     assert device == Device(PRODUCT, "d2", "failed", "no_task")
+
+
+# --- Batches without a task ------------------------------------------------------------------------------------------
+
+THERE = Device(PRODUCT, "d2", "succeeded", "already_on_target", version=NEW, verified=True)
+ON_ITS_WAY = Device(PRODUCT, "d2", "pending", "no_task", version=NEW)
+DOUBTFUL = {(PRODUCT, "d2"): DeviceReport(failure="no answer")}
+
+
+@pytest.mark.parametrize(
+    ("device", "job", "facts", "expected"),
+    [
+        pytest.param(THERE, batch(), report(NEW, "d2"), True, id="on its version"),
+        pytest.param(THERE, batch(dest_version="3.0.0"), report(NEW, "d2"), False, id="on that of another batch"),
+        pytest.param(THERE, MCU, report(NEW, "d2"), False, id="in another module"),
+        pytest.param(THERE, batch(module_name=None), report(NEW, "d2"), False, id="its module is not known"),
+        pytest.param(THERE, batch(product_key="p2"), report(NEW, "d2"), False, id="of another product"),
+        pytest.param(THERE, batch(), report(NEW, "d1"), False, id="the report is about another device"),
+        pytest.param(THERE, batch(), None, False, id="not read"),
+        pytest.param(THERE, batch(), DOUBTFUL, False, id="unreadable"),
+        pytest.param(THERE._replace(job_id="j2"), batch(), report(NEW, "d2"), False, id="by a task"),
+        pytest.param(ON_ITS_WAY, batch(), report(NEW, "d2"), True, id="to be on that of a later stage"),
+    ],
+)
+def test_batch_without_a_task_is_explained_by_a_device_on_its_version(device, job, facts, expected):
+    assert accounts_for(device, job, poll(job, versions=facts), Policy(), Memory()) is expected
+
+
+def test_device_that_has_had_a_task_explains_no_batch_without_one():
+    seen = poll(batch(), versions=report(NEW, "d2"))
+    for name, expected in (("d1", True), ("d2", False)):
+        memory = Memory(tasks={"j2": {"t2": [PRODUCT, name, "SUCCEEDED", ""]}})
+        assert accounts_for(THERE, batch(), seen, Policy(), memory) is expected

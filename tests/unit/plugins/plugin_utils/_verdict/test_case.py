@@ -26,6 +26,7 @@ from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     NEW,
     NOW,
     OLD,
+    PRODUCT,
     batch,
     codes,
     course,
@@ -197,6 +198,14 @@ def test_batch_without_a_task_is_accounted_for_by_an_expected_device_on_its_vers
     assert unbegun(batch(), batch("S", job_id="j2", product_key="p2"), policy=policy, versions=proved) == ["j1"]
     assert unbegun(batch(status="PLANNED", product_key="p2"), policy=policy, versions=proved) == ["j1"]
     assert unbegun(empty, policy=policy, versions={("p2", "d1"): DeviceReport({"default": OLD})}) == ["j1"]
+    gone = {"j3": {"t1": ["p2", "d1", "SUCCEEDED", ""]}}
+    assert unbegun(empty, other, policy=policy, versions=proved, tasks=gone) == ["j1"]
+
+
+def test_empty_stage_is_not_accounted_for_by_a_device_on_the_version_of_another_stage():
+    policy = plain(expected_devices=((PRODUCT, "d1"),), verify_versions=True)
+    stage, last = batch(dest_version=OLD), batch(job_id="j2", dest_version=NEW, src_versions=[OLD])
+    assert unbegun(stage, last, policy=policy, versions={(PRODUCT, "d1"): DeviceReport({"default": NEW})}) == ["j1"]
 
 
 @pytest.mark.parametrize(

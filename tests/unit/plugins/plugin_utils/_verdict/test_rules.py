@@ -1021,6 +1021,19 @@ def test_a_share_of_those_who_came_first_means_nothing():
     assert settled(poll(batch("F", status="IN_PROGRESS")), policy).verdict == "pending"
 
 
+def test_devices_without_a_task_fill_the_sample_if_they_are_on_the_version_already():
+    """Else the failure of another one would be told to nobody: no larger sample will come."""
+    policy = plain(max_failed=0, max_pending=2, min_executed=9, expected_devices=("d1", "d2", "d3", "d4"))
+    facts = poll(batch("SF"))
+    assert judge(facts, policy).needs == "versions"
+    assert decided(settled(facts, policy, versions=report(NEW, "d3", "d4"))) == ("failed", True, "too_many_failures")
+    waits = policy._replace(start_grace=60.0)
+    assert settled(facts, waits, versions=report(OLD, "d3", "d4")).verdict == "pending"
+    assert judge(facts, policy._replace(max_failed=1)).needs == "versions"  # for it may pass
+    late = poll(batch("SFQ", status="IN_PROGRESS"))
+    assert judge(late, policy).needs is None
+
+
 def test_a_dynamic_batch_is_judged_by_the_devices_that_are_expected():
     content = batch("SSQ", status="IN_PROGRESS", selection_type="DYNAMIC")
     assert settled(poll(content), plain(expected_devices=("d1", "d2"))).verdict == "passed"
