@@ -40,8 +40,8 @@ class Memory:
     """What earlier polls have learned of tasks and devices; times are in seconds since 1970.
 
     ``task_changes`` say when each task whose time counts last changed: by its ID, its fingerprint and the time.
-    ``tasks`` are all that were listed, by batch and ID: product, device, state and IotId. ``on_target`` are the devices
-    that have reported the version of a batch: by :func:`proof_key`, the time.
+    ``tasks`` are all that were listed, by batch and ID: product, device, state, IotId and creation. ``on_target`` are
+    the devices that have reported the version of a batch: by :func:`proof_key`, the time.
     """
 
     task_changes: Kept = field(default_factory=dict)
@@ -53,7 +53,7 @@ class Memory:
         """In which state a task of each device was seen last."""
         states: dict[DeviceKey, str] = {}
         for kept in self.tasks.values():
-            for product_key, device_name, status, _iot_id in kept.values():
+            for product_key, device_name, status, _iot_id, _created in kept.values():
                 key = (product_key, device_name)
                 states[key] = min(status, states.get(key, status))
         return states

@@ -68,7 +68,7 @@ class Case(NamedTuple):
         return [
             job
             for job in sorted(self.snapshot.jobs, key=lambda job: (not job.planned, job.job_id))
-            if job.planned or (not self.history.max_totals.get(job.job_id) and job.product_key not in proved)
+            if job.planned or not (job.total or self.history.max_totals.get(job.job_id) or job.product_key in proved)
         ]
 
     @property

@@ -146,7 +146,7 @@ def _is_number_map(value: Any) -> bool:
 
 def _is_task_map(value: Any) -> bool:
     return isinstance(value, Mapping) and all(
-        isinstance(task, list) and len(task) == 4 and all(isinstance(text, str) for text in task)
+        isinstance(task, list) and len(task) == 5 and all(isinstance(text, str) for text in task)
         for task in value.values()
     )
 

@@ -718,14 +718,14 @@ def test_nothing_is_remembered_before_the_first_poll():
 def test_last_states_are_by_device():
     memory = Memory(
         tasks={
-            "j1": {"t1": ["p", "d1", "QUEUED", ""], "t2": ["p", "d2", "SUCCEEDED", ""]},
-            "j2": {"t3": ["p2", "d1", "FAILED", "i1"], "t4": ["p", "d1", "FAILED", ""]},
+            "j1": {"t1": ["p", "d1", "QUEUED", "", ""], "t2": ["p", "d2", "SUCCEEDED", "", ""]},
+            "j2": {"t3": ["p2", "d1", "FAILED", "i1", ""], "t4": ["p", "d1", "FAILED", "", ""]},
         }
     )
     assert memory.last_states == {("p", "d1"): "FAILED", ("p", "d2"): "SUCCEEDED", ("p2", "d1"): "FAILED"}
 
 
 def test_order_of_tasks_does_not_show_in_last_states():
-    tasks = [("t1", ["p", "d1", "QUEUED", ""]), ("t2", ["p", "d1", "CANCELED", ""])]
+    tasks = [("t1", ["p", "d1", "QUEUED", "", ""]), ("t2", ["p", "d1", "CANCELED", "", ""])]
     memories = [Memory(tasks={"j1": dict(order)}) for order in (tasks, tasks[::-1])]
     assert [memory.last_states for memory in memories] == [{("p", "d1"): "CANCELED"}] * 2

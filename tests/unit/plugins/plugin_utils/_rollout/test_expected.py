@@ -306,13 +306,13 @@ def test_nobody_knows_whether_a_device_that_reports_nothing_fell_back():
 
 @pytest.mark.parametrize("no_more_tasks", [False, True])
 def test_device_that_had_a_task_and_is_unknown_now_vanished(no_more_tasks):
-    memory = Memory(tasks={"j1": {"t2": [PRODUCT, "d2", "CANCELED", "i2"]}})
+    memory = Memory(tasks={"j1": {"t2": [PRODUCT, "d2", "CANCELED", "i2", ""]}})
     device = found(batch(), memory=memory, no_more_tasks=no_more_tasks, versions=report("", "d2"))
     detail = "the service does not know the device, last seen CANCELED"
     assert device == Device(PRODUCT, "d2", "pending", "vanished", task_status="CANCELED", detail=detail)
 
 
 def test_device_that_never_had_a_task_was_never_there():
-    memory = Memory(tasks={"j1": {"t2": [PRODUCT, "d1", "CANCELED", ""], "t3": ["p2", "d2", "CANCELED", ""]}})
+    memory = Memory(tasks={"j1": {"t2": [PRODUCT, "d1", "CANCELED", "", ""], "t3": ["p2", "d2", "CANCELED", "", ""]}})
     device = found(batch(), memory=memory, no_more_tasks=True, versions=report("", "d2"))
     assert device == Device(PRODUCT, "d2", "failed", "no_task")

@@ -396,7 +396,7 @@ def test_replaced_device_is_not_the_expected_one():
     ],
 )
 def test_expected_device_whose_task_is_gone_counts_as_it_is_today(known, expected):
-    memory = Memory(tasks={"j1": {"t1": [PRODUCT, "d1", "SUCCEEDED", "i1"]}})
+    memory = Memory(tasks={"j1": {"t1": [PRODUCT, "d1", "SUCCEEDED", "i1", ""]}})
     rollout = stand(poll(batch(), versions=known), expecting("d1"), memory)
     assert states(rollout) == [("d1", *expected)]
     assert [entry.task_id for entry in rollout.devices] == ["t1" if expected[1] == "vanished" else None]
@@ -414,7 +414,7 @@ def test_expected_device_that_another_one_has_replaced_counts_as_that_is_today()
 
 def test_vanished_device_is_not_ignored_before_it_was_read():
     """A device of today may have its name."""
-    memory = Memory(tasks={"j1": {"t1": [PRODUCT, "d1", "QUEUED", "i1"]}})
+    memory = Memory(tasks={"j1": {"t1": [PRODUCT, "d1", "QUEUED", "i1", ""]}})
     policy = expecting("d1", ignore_vanished=True)
     unread = stand(poll(batch()), policy, memory)
     assert (unread.pending, unread.ignored, unread.unproved_expected) == (1, 0, 1)
@@ -423,7 +423,7 @@ def test_vanished_device_is_not_ignored_before_it_was_read():
 
 
 def test_vanished_device_that_nobody_expects_by_name_need_not_be_read():
-    memory = Memory(tasks={"j1": {"t1": [PRODUCT, "d1", "QUEUED", ""]}})
+    memory = Memory(tasks={"j1": {"t1": [PRODUCT, "d1", "QUEUED", "", ""]}})
     rollout = stand(poll(batch()), plain(), memory)
     assert (rollout.pending, rollout.unproved_expected, rollout.versions_needed) == (1, 0, [])
 

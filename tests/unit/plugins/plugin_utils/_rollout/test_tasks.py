@@ -258,12 +258,12 @@ def test_odd_iot_ids_are_compared_as_text():
 
 
 def remembering(**tasks):
-    """What earlier polls have listed in the first batch: product, name, state and IotId by task."""
+    """What earlier polls have listed in the first batch: product, name, state, IotId and creation by task."""
     return Memory(tasks={"j1": {task_id: list(kept) for task_id, kept in tasks.items()}})
 
 
 def test_device_whose_task_is_gone_vanished():
-    memory = remembering(t1=(PRODUCT, "d1", "SUCCEEDED", ""), t2=(PRODUCT, "d2", "QUEUED", "i2"))
+    memory = remembering(t1=(PRODUCT, "d1", "SUCCEEDED", "", ""), t2=(PRODUCT, "d2", "QUEUED", "i2", ""))
     devices = devices_of(batch(task("d1", task_id="t1")), memory=memory)
     assert list(devices) == [D1, (PRODUCT, "d2", "")]
     assert devices[PRODUCT, "d2", ""] == Device(
@@ -280,7 +280,7 @@ def test_device_whose_task_is_gone_vanished():
 
 
 def test_device_whose_task_is_gone_may_have_no_product_and_no_name():
-    (device,) = devices_of(batch(), memory=remembering(t1=("", "", "FAILED", ""))).items()
+    (device,) = devices_of(batch(), memory=remembering(t1=("", "", "FAILED", "", ""))).items()
     assert device == (
         ("", "\tt1", ""),
         Device(
@@ -305,17 +305,17 @@ def test_device_whose_task_is_gone_may_have_no_product_and_no_name():
     ],
 )
 def test_device_whose_canceled_task_is_gone_counts_as_long_as_canceled_ones_do(status, policy, expected):
-    memory = remembering(t1=(PRODUCT, "d1", status, ""))
+    memory = remembering(t1=(PRODUCT, "d1", status, "", ""))
     assert list(devices_of(batch(), policy=policy, memory=memory)) == expected
 
 
 def test_nobody_vanishes_from_a_list_that_is_not_complete():
-    memory = remembering(t2=(PRODUCT, "d2", "QUEUED", ""))
+    memory = remembering(t2=(PRODUCT, "d2", "QUEUED", "", ""))
     assert list(devices_of(batch(task("d1"), all_listed=False), memory=memory)) == [D1]
 
 
 def test_nobody_vanishes_from_another_batch():
-    memory = Memory(tasks={"j9": {"t2": [PRODUCT, "d2", "QUEUED", ""]}})
+    memory = Memory(tasks={"j9": {"t2": [PRODUCT, "d2", "QUEUED", "", ""]}})
     assert list(devices_of(batch(task("d1")), memory=memory)) == [D1]
 
 
@@ -328,9 +328,9 @@ def test_nobody_vanishes_from_another_batch():
         pytest.param("i1", "i2", [D1, (PRODUCT, "d1", "i1")], id="another device"),
     ],
 )
-def test_device_with_another_task_has_not_vanished(then, now, expected):
-    memory = remembering(t1=(PRODUCT, "d1", "FAILED", then))
-    devices = devices_of(batch(task("d1", task_id="t2", iot_id=now)), memory=memory)
+def test_device_with_a_later_task_has_not_vanished(then, now, expected):
+    memory = remembering(t1=(PRODUCT, "d1", "FAILED", then, EARLY))
+    devices = devices_of(batch(task("d1", task_id="t2", iot_id=now, utc_create=LATE)), memory=memory)
     assert list(devices) == expected
     assert devices[D1].state == "succeeded"
     assert [device.detail for identity, device in devices.items() if identity != D1] == (
@@ -338,9 +338,35 @@ def test_device_with_another_task_has_not_vanished(then, now, expected):
     )
 
 
+@pytest.mark.parametrize(
+    ("left", "gone", "status", "expected"),
+    [
+        pytest.param(EARLY, LATE, "SUCCEEDED", ("pending", "vanished", "t2"), id="the latest is gone"),
+        pytest.param(EARLY, LATE, "FAILED", ("pending", "vanished", "t2"), id="the latest is gone, an earlier failed"),
+        pytest.param(LATE, EARLY, "QUEUED", ("pending", "offline", "t1"), id="the latest is left"),
+        pytest.param(None, LATE, "SUCCEEDED", ("pending", "vanished", "t2"), id="not known of what is left"),
+        pytest.param(EARLY, "", "SUCCEEDED", ("pending", "vanished", "t2"), id="not known of what is gone"),
+        pytest.param(EARLY, "", "FAILED", ("failed", "other", "t1"), id="not known, the worst"),
+        pytest.param(EARLY, EARLY, "SUCCEEDED", ("pending", "vanished", "t2"), id="created together"),
+        pytest.param(EARLY, EARLY, "FAILED", ("failed", "other", "t1"), id="created together, the worst"),
+    ],
+)
+@pytest.mark.parametrize("last", ["QUEUED", "CANCELED"])
+def test_earlier_task_does_not_stand_for_the_latest_that_is_gone(left, gone, status, expected, last):
+    memory = remembering(t2=(PRODUCT, "d1", last, "", gone))
+    tasks = batch(task("d1", status, task_id="t1", utc_create=left))
+    assert told(devices_of(tasks, policy=plain(ignore_canceled=True), memory=memory)) == {D1: expected}
+
+
+def test_latest_of_the_tasks_that_are_left_counts_against_those_that_are_gone():
+    memory = remembering(t3=(PRODUCT, "d1", "FAILED", "", format_time(NOW - 150)))
+    tasks = batch(task("d1", task_id="t1", utc_create=EARLY), task("d1", task_id="t2", utc_create=LATE))
+    assert told(devices_of(tasks, memory=memory)) == {D1: ("succeeded", None, "t2")}
+
+
 def test_first_of_several_tasks_that_are_gone_is_told():
     """By their IDs, so that the order of rows does not show."""
-    tasks = {"t2": (PRODUCT, "d1", "FAILED", ""), "t1": (PRODUCT, "d1", "QUEUED", "")}
+    tasks = {"t2": (PRODUCT, "d1", "FAILED", "", ""), "t1": (PRODUCT, "d1", "QUEUED", "", "")}
     for order in (tasks, dict(reversed(list(tasks.items())))):
         (device,) = devices_of(batch(), memory=remembering(**order)).values()
         assert (device.task_id, device.detail) == ("t1", "its task is gone, last seen QUEUED")
@@ -468,11 +494,15 @@ def test_long_chain_is_read_once():
 
 
 def test_listed_tasks_are_kept_as_text():
-    tasks = [task("d1", iot_id="i1"), task("d2"), task(7, None, product_key=None, iot_id=9, task_id=8)]
+    tasks = [
+        task("d1", iot_id="i1", utc_create=EARLY),
+        task("d2"),
+        task(7, None, product_key=None, iot_id=9, task_id=8),
+    ]
     assert listed_tasks(batch(*tasks)) == {
-        "t-d1": [PRODUCT, "d1", "SUCCEEDED", "i1"],
-        "t-d2": [PRODUCT, "d2", "SUCCEEDED", ""],
-        "8": [PRODUCT, "7", "None", "9"],
+        "t-d1": [PRODUCT, "d1", "SUCCEEDED", "i1", EARLY],
+        "t-d2": [PRODUCT, "d2", "SUCCEEDED", "", ""],
+        "8": [PRODUCT, "7", "None", "9", ""],
     }
 
 

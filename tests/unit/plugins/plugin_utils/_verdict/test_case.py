@@ -178,6 +178,7 @@ def test_planned_batch_is_named_before_an_empty_one_in_any_order():
         pytest.param(batch("S"), {}, [], id="with a task"),
         pytest.param(batch(), {}, ["j1"], id="without one"),
         pytest.param(batch(), {"max_totals": {}}, ["j1"], id="never seen with one"),
+        pytest.param(batch("S"), {"max_totals": {}}, [], id="with one in a poll that the deadline cut short"),
         pytest.param(batch(), {"max_totals": {"j1": 1, "j2": 0}}, [], id="its task is gone"),
         pytest.param(batch(), {"max_totals": {"j1": 0, "j2": 1}}, ["j1"], id="the task of another one is gone"),
         pytest.param(batch("Q", status="PLANNED"), {}, ["j1"], id="planned, with a task"),

@@ -96,10 +96,10 @@ BROKEN = {
         [],
         {"j1": []},
         {"j1": {"t1": "pds0"}},
-        {"j1": {"t1": ["p", "d1", "SUCCEEDED"]}},
-        {"j1": {"t1": ["p", "d1", "SUCCEEDED", "i1", "x"]}},
-        {"j1": {"t1": ["p", "d1", "SUCCEEDED", None]}},
-        {"j1": {"t1": ["p", "d1", "SUCCEEDED", "i1"], "t2": None}},
+        {"j1": {"t1": ["p", "d1", "SUCCEEDED", "i1"]}},
+        {"j1": {"t1": ["p", "d1", "SUCCEEDED", "i1", "", "x"]}},
+        {"j1": {"t1": ["p", "d1", "SUCCEEDED", None, ""]}},
+        {"j1": {"t1": ["p", "d1", "SUCCEEDED", "i1", ""], "t2": None}},
     ],
     "on_target": [[], None, {"p": "1"}, {"p": MAX_TIME}, {"p": 1.0, "q": None}],
     "task_changes": [
@@ -192,8 +192,8 @@ FIRST = {
     },
     "tasks": {
         "j1": {
-            **{f"t-d{number}": [PRODUCT, f"d{number}", "SUCCEEDED", ""] for number in (1, 2)},
-            **{f"t-d{number}": [PRODUCT, f"d{number}", "QUEUED", ""] for number in (3, 4)},
+            **{f"t-d{number}": [PRODUCT, f"d{number}", "SUCCEEDED", "", ""] for number in (1, 2)},
+            **{f"t-d{number}": [PRODUCT, f"d{number}", "QUEUED", "", ""] for number in (3, 4)},
         }
     },
     "on_target": {},
@@ -233,7 +233,7 @@ def test_history_of_a_poll_with_a_new_task():
         "max_totals": {"j1": 5},
         "counts": {"j1": {"SUCCEEDED": 2, "QUEUED": 3}},
         "task_changes": {**FIRST["task_changes"], "t-d5": ["QUEUED None", NOW + 15]},
-        "tasks": {"j1": {**FIRST["tasks"]["j1"], "t-d5": [PRODUCT, "d5", "QUEUED", ""]}},
+        "tasks": {"j1": {**FIRST["tasks"]["j1"], "t-d5": [PRODUCT, "d5", "QUEUED", "", ""]}},
     }
 
 
@@ -285,16 +285,16 @@ def test_tasks_that_are_gone_are_remembered_as_they_were_seen_last():
     looks = [batch("SQ", status="IN_PROGRESS"), batch(task("d1", iot_id="i1"), status="IN_PROGRESS"), batch()]
     history = history_of(*(poll(job, now=NOW + number) for number, job in enumerate(looks)))
     assert history["tasks"] == {
-        "j1": {"t-d1": [PRODUCT, "d1", "SUCCEEDED", "i1"], "t-d2": [PRODUCT, "d2", "QUEUED", ""]}
+        "j1": {"t-d1": [PRODUCT, "d1", "SUCCEEDED", "i1", ""], "t-d2": [PRODUCT, "d2", "QUEUED", "", ""]}
     }
 
 
 def test_tasks_of_all_batches_are_remembered():
     jobs = [batch("S"), batch(task("d1", task_id="t9"), job_id="j2")]
-    known = {"j2": {"t8": [PRODUCT, "d8", "QUEUED", ""]}, "j3": {}}
+    known = {"j2": {"t8": [PRODUCT, "d8", "QUEUED", "", ""]}, "j3": {}}
     assert remember_tasks(jobs, known) == {
-        "j1": {"t-d1": [PRODUCT, "d1", "SUCCEEDED", ""]},
-        "j2": {"t8": [PRODUCT, "d8", "QUEUED", ""], "t9": [PRODUCT, "d1", "SUCCEEDED", ""]},
+        "j1": {"t-d1": [PRODUCT, "d1", "SUCCEEDED", "", ""]},
+        "j2": {"t8": [PRODUCT, "d8", "QUEUED", "", ""], "t9": [PRODUCT, "d1", "SUCCEEDED", "", ""]},
         "j3": {},
     }
     assert remember_tasks([batch()], known) == known
