@@ -96,7 +96,7 @@ def test_late_devices_are_read_in_the_end(wait_timeout, left, due):
 
 def test_late_devices_are_read_once():
     explanation = Explanation(Reader(), 600, 10.0)
-    explanation.read_late(OPEN, judged(OPEN, POLICY), 20)
+    assert explanation.read_late(OPEN, judged(OPEN, POLICY), 20).versions
     assert not explanation.is_due(5)
 
 
