@@ -14,6 +14,7 @@ from .clocks import Look
 from .details import wrong_details
 from .oracle import UNSURE
 from .played import Played
+from .worlds import Batch
 
 #: Floating point: the clocks count from 1970, in seconds.
 EPSILON = 1e-5
@@ -22,6 +23,8 @@ LEAST_POLL = 0.5
 #: A run that continues may count this much less than has passed since the one before, in seconds: two, because the
 #: service tells its time in whole seconds, and what each of two measurements may be off by.
 LOST_BETWEEN_RUNS = 3.0
+#: The service lists so many tasks at most.
+LISTABLE = 100_000
 #: The verdicts on what a rollout is, before anything is counted.
 REFUSALS = ("wrong_job",)
 #: What hides rows of a list.
@@ -106,7 +109,7 @@ def _may_be_inconclusive(played: Played) -> bool:
     answers: dict[str, bool] = {
         "api_error": any(not code.endswith(TRANSIENT) for code in look.raised),
         "too_many_errors": _errors_in_a_row(played),
-        "incomplete": bool(bent) or lags or len(truth.of_look(look)) > 1,
+        "incomplete": bool(bent) or lags or len(truth.of_look(look)) > 1 or _was_counted(played),
         "unknown_job": "no_job" in bent and started,
         "dynamic_batch": truth.dynamic,
         "nothing_to_judge": started and (truth.nothing(window) or "hidden" in bent),
@@ -145,8 +148,10 @@ def _not_begun(played: Played) -> bool:
     truth, options, flaps = played.truth, played.rollout.options, "flap" in played.looks[-1].bent
     hidden = bool({"hidden", "no_list", "short", "shrinks"} & played.looks[-1].bent)
     for batch in truth.world.batches:
-        begin = max(played.rollout.begins, -math.inf if batch.schedule is None else batch.schedule - UNSURE)
-        canceled = batch.status.values[-1] == "CANCELED"
+        canceled = _may_be_canceled(played, batch)
+        # A schedule means nothing any more once the batch is canceled.
+        scheduled = -math.inf if batch.schedule is None or canceled else batch.schedule - UNSURE
+        begin = max(played.rollout.begins, scheduled)
         if played.last.ended + EPSILON < begin + played.grace or (options["allow_empty"] and not canceled):
             continue
         for t in played.window:
@@ -154,6 +159,19 @@ def _not_begun(played: Played) -> bool:
             if planned or flaps or hidden or not truth.world.shown(batch, t):
                 return True
     return False
+
+
+def _may_be_canceled(played: Played, batch: Batch) -> bool:
+    """Whether the last look was shown that a batch is canceled."""
+    if "flap" in played.looks[-1].bent and played.rollout.trouble["flap"]["job"]:
+        return True
+    return any(batch.status.at(t - played.truth.world.lags.job) == "CANCELED" for t in played.window)
+
+
+def _was_counted(played: Played) -> bool:
+    """Whether the service said once that there are more tasks than can be listed, so that nobody can name them."""
+    most = played.rollout.trouble.get("short", {}).get("by", 0)
+    return most >= LISTABLE and any("short" in look.bent for look in played.looks)
 
 
 # --- When ------------------------------------------------------------------------------------------------------------

@@ -105,17 +105,45 @@ class Devices:
             return 0
         result = 0
         for chosen in self.batches.deciding(with_task):
-            result |= worst_of([found[batch.job_id] for batch in chosen])
+            last = worst_of([found[batch.job_id] for batch in chosen])
+            lost = [self._is_lost(key, batch, own, t) for batch, own in tasks if batch in chosen]
+            result |= 0 if set(lost) == {"surely"} and len(chosen) < len(with_task) else last
+            if any(lost):  # the stages before it count too, lest their failures be hidden
+                result |= self._with_earlier(found, chosen, with_task)
         if not sight and len(with_task) > 1:  # nobody asks for the version of a device that is not done elsewhere
             result |= self._by_batches(key, tasks, t, sight=True) & PENDING
         return result
+
+    def _with_earlier(self, found: dict[str, int], chosen: Sequence[Batch], with_task: Sequence[Batch]) -> int:
+        """What a device may be whose last stage never came: all stages count, or as many of the last ones."""
+        states = [found[batch.job_id] for batch in chosen]
+        rest = [batch for batch in with_task if batch not in chosen]
+        result = self.ignored if rest and self.options["ignore_vanished"] else 0
+        while rest:
+            before = self.batches.deciding(rest)[0] or rest
+            states += [found[batch.job_id] for batch in before]
+            rest = [batch for batch in rest if batch not in before]
+            result |= worst_of(states)
+        return result
+
+    def _is_lost(self, key: Key, batch: Batch, tasks: Sequence[Task], t: float) -> str:
+        """Whether the task of a later stage never came to anything: ``surely``, ``maybe``, or not at all."""
+        seen = t - self.world.lags.rows
+        shown = [task for task in tasks if task.created <= seen < task.gone]
+        canceled = [task for task in shown if task.course.at(seen).status == "CANCELED"]
+        if len(canceled) == len(shown) and (not shown or self.options["ignore_canceled"]):
+            device = self.world.device(key)
+            reached = device is None or self.on_target(device, batch, t) != "no"
+            return "maybe" if reached else "surely"
+        left_out = bool(canceled) and self.options["ignore_canceled"]
+        return "maybe" if left_out or any(self._is_another(task, t) for task in shown) else ""
 
     def _task(self, key: Key, batch: Batch, tasks: Sequence[Task], t: float, sight: bool) -> int:
         """What a device is by its tasks in one batch; 0 if it has none there."""
         seen = t - self.world.lags.rows
         shown = [task for task in tasks if task.created <= seen < task.gone]
         if shown:
-            return self._by_tasks(batch, shown, t, sight)
+            return self._by_tasks(batch, shown, t, sight) | self._but_for_last(key, batch, shown, t, sight)
         if any(task.gone <= seen for task in tasks):
             surely = any(task.created + self.world.lags.rows <= self.first_look < task.gone for task in tasks)
             if not surely:
@@ -123,6 +151,24 @@ class Devices:
             # Its version may prove an expected device all the same.
             return self.ignored | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
         return 0
+
+    def _but_for_last(self, key: Key, batch: Batch, shown: Sequence[Task], t: float, sight: bool) -> int:
+        """What a device may be while the service hides the last task of a list, which is a later one of several."""
+        last = self.world.shown(batch, t)[-1]
+        if len(shown) < 2 or last not in shown or not self._shrinks(t):
+            return 0
+        if any(self._is_shown(last, look, t) for look in self.looks):
+            return self.ignored | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
+        return self._by_tasks(batch, [task for task in shown if task is not last], t, sight)
+
+    def _shrinks(self, t: float) -> bool:
+        trouble = self.rollout.trouble.get("shrinks")
+        return trouble is not None and trouble["at"] <= t < trouble["until"]
+
+    def _is_shown(self, task: Task, look: Look, t: float) -> bool:
+        """Whether a look before ``t`` was surely shown a task."""
+        began = look.moments[0]
+        return not look.errors and not look.bent and began < t and task.created + self.world.lags.rows <= began
 
     def _by_tasks(self, batch: Batch, tasks: Sequence[Task], t: float, sight: bool) -> int:
         if len(tasks) == 1:
@@ -187,11 +233,11 @@ class Devices:
         device = task.device
         if device.iot.at(t - self.world.lags.versions) is None or self._is_another(task, t):
             return self._gone_device(device.key, t) | (PENDING if device.unreadable else 0)
-        if device.unreadable:
-            return PENDING
         result = 0
         for module in self.batches.modules(batch):
-            if module is None:
+            if device.unreadable and (module is not None or device.unreadable != "other"):
+                result |= PENDING
+            elif module is None:
                 result |= self._by_all_modules(batch, task, since, t)
             else:
                 result |= self._by_version(batch, task, module, since, t)
@@ -201,6 +247,8 @@ class Devices:
         """Where the module cannot be known, all that a device reports must be on the version, or none may be."""
         seen = t - self.world.lags.versions
         modules = [module for module, line in task.device.versions.items() if line.at(seen) is not None]
+        if task.device.unreadable:  # but for one of them, which has another name
+            modules = modules[:1]
         found = {self._by_version(batch, task, module, since, t) for module in modules}
         if found == {SUCCEEDED}:
             return SUCCEEDED
