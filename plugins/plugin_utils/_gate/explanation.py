@@ -53,6 +53,7 @@ class Explanation:
         """Read as much as takes a part of the ``left`` seconds, and keep it."""
         most = int(SHARE * left * self._max_qps) if self._max_qps else MAX_EXPLAINED
         self._late = self.read(snapshot, verdict, min(most, MAX_EXPLAINED))
+        self._reports = {**self._reports, **(self._late.versions or {})}
         return self._late
 
     def expired(self, snapshot: Snapshot, now: float) -> Snapshot:

@@ -149,6 +149,14 @@ def test_late_devices_and_what_keeps_them_busy_are_told_in_the_end():
     assert expired.busy == {KEYS[2]: "9"}
 
 
+def test_what_is_read_late_is_newer_than_what_was_read_before():
+    explanation = Explanation(Reader("1.1.0"), 600, 10.0)
+    explanation.keep(OPEN._replace(versions=report("1.0.0", "d1", "d2")))
+    explanation.read_late(OPEN, judged(OPEN, POLICY), 20)
+    expired = explanation.expired(OPEN, NOW)
+    assert expired.versions == {**report("1.0.0", "d1"), **report("1.1.0", "d2", "d3", "d4")}
+
+
 def test_nothing_is_told_in_the_end_if_nothing_was_read():
     expired = Explanation(Reader(), 600, 10.0).expired(OPEN, NOW)
     assert (expired.versions, expired.busy) == (None, {})
