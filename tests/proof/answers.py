@@ -113,12 +113,10 @@ class Answers:
         if action == "ListOTAUnfinishedTaskByDevice":
             return self.facts.open_tasks(device, self.time.now, arguments.get("module_name"))
         rows = self.facts.versions(device, self.time.now)
-        if self.shuffled:
-            rows.reverse()
         if not device.unreadable:
             assert self.look
             self.look.reports.add(device.key)
-            return rows
+            return rows[::-1] if self.shuffled else rows
         self._bend("unreadable")
         if device.unreadable in UNREADABLE_ERRORS:
             self._fail(UNREADABLE_ERRORS[device.unreadable](), action, device.name)

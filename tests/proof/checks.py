@@ -51,14 +51,17 @@ def wrong_verdicts(played: Played) -> Iterator[str]:
         yield from _wrongly_failed(played)
     if verdict == "inconclusive" and not _may_be_inconclusive(played):
         yield f"it is inconclusive for {played.reason}, and that is not so"
-    # Where the service's time was not told, the machines' clocks are all that there is.
-    heard = {look.run for look in played.looks if look.heard} == set(range(len(played.runs)))
-    if verdict == "timed_out" and heard and played.last.ended < played.deadline - EPSILON:
+    if verdict == "timed_out" and _hears_time(played) and played.last.ended < played.deadline - EPSILON:
         yield "it timed out before the deadline"
     if verdict == "pending" and played.last.machine.waits:
         yield "it waited, and the verdict is pending"
     if (verdict != "pending") is not final and (played.last.machine.waits or verdict != "inconclusive"):
         yield f"the verdict is {verdict}, and final is {final}"
+
+
+def _hears_time(played: Played) -> bool:
+    """Whether the service told its time in each run; else the machines' clocks are all that there is."""
+    return {look.run for look in played.looks if look.heard} == set(range(len(played.runs)))
 
 
 def _wrongly_passed(played: Played) -> Iterator[str]:
@@ -86,7 +89,7 @@ def _wrongly_failed(played: Played) -> Iterator[str]:
     if truth.batches.ambiguous or truth.batches.foreign or truth.dynamic:
         yield "it failed, and nobody knows which devices count"
     bent = played.looks[-1].bent
-    if not truth.broken(window) and not (bent & {"hidden"} and played.reason == "too_few_devices"):
+    if not truth.broken(window) and not _lacks_hidden(played):
         yield f"it failed for {played.reason}, and in truth the policy is kept, or can still be"
     states = {state for t in window for state in truth.devices.states(t).values()}
     if (
@@ -98,11 +101,19 @@ def _wrongly_failed(played: Played) -> Iterator[str]:
         yield f"it failed for {played.reason}, and a batch was canceled"
 
 
+def _lacks_hidden(played: Played) -> bool:
+    """Whether too few devices are seen only because the last look was not shown all."""
+    if "hidden" not in played.looks[-1].bent:
+        return False
+    canceled = played.reason == "batch_canceled" and "(min_devices)" in played.last.result["reasons"][0]["message"]
+    return canceled or played.reason == "too_few_devices"
+
+
 def _may_be_inconclusive(played: Played) -> bool:
     truth, look, window = played.truth, played.looks[-1], played.window
     t, bent = played.last.ended + EPSILON, played.looks[-1].bent
     over = any(truth.devices.finished(moment) for moment in window)
-    started = t >= played.rollout.begins + played.grace
+    started = t >= played.rollout.begins + played.grace or not _hears_time(played)
     lags = any(truth.world.lags)
     if played.reason == "unfinished" or not played.looks:
         return False
@@ -152,13 +163,22 @@ def _not_begun(played: Played) -> bool:
         # A schedule means nothing any more once the batch is canceled.
         scheduled = -math.inf if batch.schedule is None or canceled else batch.schedule - UNSURE
         begin = max(played.rollout.begins, scheduled)
-        if played.last.ended + EPSILON < begin + played.grace or (options["allow_empty"] and not canceled):
+        early = played.last.ended + EPSILON < begin + played.grace and _hears_time(played)
+        if early or (options["allow_empty"] and not canceled):
             continue
-        for t in played.window:
+        for t in _last_whole_window(played):
             planned = batch.status.at(t - truth.world.lags.job) == "PLANNED"
             if planned or flaps or hidden or not truth.world.shown(batch, t):
                 return True
     return False
+
+
+def _last_whole_window(played: Played) -> list[float]:
+    """The moments of the last look, and of the one before where the deadline may have cut the last one short."""
+    looks = played.looks[-2:] if "slow" in played.rollout.trouble else []
+    if not looks or played.last.ended < played.deadline - EPSILON:
+        return played.window
+    return sorted({*played.window, *(moment for look in looks for moment in played.truth.of_look(look))})
 
 
 def _may_be_canceled(played: Played, batch: Batch) -> bool:
@@ -181,7 +201,7 @@ def too_early(played: Played) -> Iterator[str]:
     """A verdict that was not confirmed, has not soaked, or came while tasks were still to be expected."""
     if played.verdict not in ("passed", "failed") or played.reason in REFUSALS:
         return
-    if played.reason == "too_few_devices" and "hidden" in played.looks[-1].bent:
+    if _lacks_hidden(played):
         return
     truth, options, ended = played.truth, played.rollout.options, played.last.ended
     passed = played.verdict == "passed"

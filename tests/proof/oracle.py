@@ -145,11 +145,15 @@ class Devices:
         if shown:
             return self._by_tasks(batch, shown, t, sight) | self._but_for_last(key, batch, shown, t, sight)
         if any(task.gone <= seen for task in tasks):
+            left_out = self.options["ignore_canceled"] and any(
+                task.gone <= seen and task.course.at(task.gone).status == "CANCELED" for task in tasks
+            )
+            gone = self.ignored | (CANCELED if left_out else 0)
             surely = any(task.created + self.world.lags.rows <= self.first_look < task.gone for task in tasks)
             if not surely:
-                return self.ignored | NEVER
+                return gone | NEVER
             # Its version may prove an expected device all the same.
-            return self.ignored | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
+            return gone | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
         return 0
 
     def _but_for_last(self, key: Key, batch: Batch, shown: Sequence[Task], t: float, sight: bool) -> int:
