@@ -175,7 +175,7 @@ def _not_begun(played: Played) -> bool:
 
 def _last_whole_window(played: Played) -> list[float]:
     """The moments of the last look, and of the one before where the deadline may have cut the last one short."""
-    looks = played.looks[-2:] if "slow" in played.rollout.trouble else []
+    looks = played.looks[-2:] if {"slow", "hang"} & set(played.rollout.trouble) else []
     if not looks or played.last.ended < played.deadline - EPSILON:
         return played.window
     return sorted({*played.window, *(moment for look in looks for moment in played.truth.of_look(look))})
