@@ -113,20 +113,17 @@ class Answers:
         if action == "ListOTAUnfinishedTaskByDevice":
             return self.facts.open_tasks(device, self.time.now, arguments.get("module_name"))
         rows = self.facts.versions(device, self.time.now)
-        first = rows[:1]
-        if self.shuffled:
-            rows.reverse()
         if not device.unreadable:
             assert self.look
             self.look.reports.add(device.key)
-            return rows
+            return rows[::-1] if self.shuffled else rows
         self._bend("unreadable")
         if device.unreadable in UNREADABLE_ERRORS:
             self._fail(UNREADABLE_ERRORS[device.unreadable](), action, device.name)
         if device.unreadable == "nothing":
             return []
         if device.unreadable == "other":
-            return [{**row, "module_name": "another"} for row in first]
+            return [{**row, "module_name": "another"} for row in rows[:1]]
         return [{**row, "module_version": None} for row in rows]
 
     # What goes wrong

@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from .bounds import BEST, PENDING, choose
 from .clocks import Look
 from .details import wrong_details
 from .oracle import UNSURE
 from .played import Played
+from .worlds import Batch
 
 #: Floating point: the clocks count from 1970, in seconds.
 EPSILON = 1e-5
@@ -22,6 +23,8 @@ LEAST_POLL = 0.5
 #: A run that continues may count this much less than has passed since the one before, in seconds: two, because the
 #: service tells its time in whole seconds, and what each of two measurements may be off by.
 LOST_BETWEEN_RUNS = 3.0
+#: The service lists so many tasks at most.
+LISTABLE = 100_000
 #: The verdicts on what a rollout is, before anything is counted.
 REFUSALS = ("wrong_job",)
 #: What hides rows of a list.
@@ -48,14 +51,17 @@ def wrong_verdicts(played: Played) -> Iterator[str]:
         yield from _wrongly_failed(played)
     if verdict == "inconclusive" and not _may_be_inconclusive(played):
         yield f"it is inconclusive for {played.reason}, and that is not so"
-    # Where the service's time was not told, the machines' clocks are all that there is.
-    heard = {look.run for look in played.looks if look.heard} == set(range(len(played.runs)))
-    if verdict == "timed_out" and heard and played.last.ended < played.deadline - EPSILON:
+    if verdict == "timed_out" and _hears_time(played) and played.last.ended < played.deadline - EPSILON:
         yield "it timed out before the deadline"
     if verdict == "pending" and played.last.machine.waits:
         yield "it waited, and the verdict is pending"
     if (verdict != "pending") is not final and (played.last.machine.waits or verdict != "inconclusive"):
         yield f"the verdict is {verdict}, and final is {final}"
+
+
+def _hears_time(played: Played) -> bool:
+    """Whether the service told its time in each run; else the machines' clocks are all that there is."""
+    return {look.run for look in played.looks if look.heard} == set(range(len(played.runs)))
 
 
 def _wrongly_passed(played: Played) -> Iterator[str]:
@@ -83,7 +89,7 @@ def _wrongly_failed(played: Played) -> Iterator[str]:
     if truth.batches.ambiguous or truth.batches.foreign or truth.dynamic:
         yield "it failed, and nobody knows which devices count"
     bent = played.looks[-1].bent
-    if not truth.broken(window) and not (bent & {"hidden"} and played.reason == "too_few_devices"):
+    if not truth.broken(window) and not _lacks_hidden(played):
         yield f"it failed for {played.reason}, and in truth the policy is kept, or can still be"
     states = {state for t in window for state in truth.devices.states(t).values()}
     if (
@@ -95,18 +101,26 @@ def _wrongly_failed(played: Played) -> Iterator[str]:
         yield f"it failed for {played.reason}, and a batch was canceled"
 
 
+def _lacks_hidden(played: Played) -> bool:
+    """Whether too few devices are seen only because the last look was not shown all."""
+    if "hidden" not in played.looks[-1].bent:
+        return False
+    canceled = played.reason == "batch_canceled" and "(min_devices)" in played.last.result["reasons"][0]["message"]
+    return canceled or played.reason == "too_few_devices"
+
+
 def _may_be_inconclusive(played: Played) -> bool:
     truth, look, window = played.truth, played.looks[-1], played.window
     t, bent = played.last.ended + EPSILON, played.looks[-1].bent
     over = any(truth.devices.finished(moment) for moment in window)
-    started = t >= played.rollout.begins + played.grace
+    started = t >= played.rollout.begins + played.grace or not _hears_time(played)
     lags = any(truth.world.lags)
     if played.reason == "unfinished" or not played.looks:
         return False
     answers: dict[str, bool] = {
         "api_error": any(not code.endswith(TRANSIENT) for code in look.raised),
         "too_many_errors": _errors_in_a_row(played),
-        "incomplete": bool(bent) or lags or len(truth.of_look(look)) > 1,
+        "incomplete": bool(bent) or lags or len(truth.of_look(look)) > 1 or _was_counted(played),
         "unknown_job": "no_job" in bent and started,
         "dynamic_batch": truth.dynamic,
         "nothing_to_judge": started and (truth.nothing(window) or "hidden" in bent),
@@ -145,15 +159,39 @@ def _not_begun(played: Played) -> bool:
     truth, options, flaps = played.truth, played.rollout.options, "flap" in played.looks[-1].bent
     hidden = bool({"hidden", "no_list", "short", "shrinks"} & played.looks[-1].bent)
     for batch in truth.world.batches:
-        begin = max(played.rollout.begins, -math.inf if batch.schedule is None else batch.schedule - UNSURE)
-        canceled = batch.status.values[-1] == "CANCELED"
-        if played.last.ended + EPSILON < begin + played.grace or (options["allow_empty"] and not canceled):
+        canceled = _may_be_canceled(played, batch)
+        # A schedule means nothing any more once the batch is canceled.
+        scheduled = -math.inf if batch.schedule is None or canceled else batch.schedule - UNSURE
+        begin = max(played.rollout.begins, scheduled)
+        early = played.last.ended + EPSILON < begin + played.grace and _hears_time(played)
+        if early or (options["allow_empty"] and not canceled):
             continue
-        for t in played.window:
+        for t in _last_whole_window(played):
             planned = batch.status.at(t - truth.world.lags.job) == "PLANNED"
             if planned or flaps or hidden or not truth.world.shown(batch, t):
                 return True
     return False
+
+
+def _last_whole_window(played: Played) -> list[float]:
+    """The moments of the last look, and of the one before where the deadline may have cut the last one short."""
+    looks = played.looks[-2:] if {"slow", "hang"} & set(played.rollout.trouble) else []
+    if not looks or played.last.ended < played.deadline - EPSILON:
+        return played.window
+    return sorted({*played.window, *(moment for look in looks for moment in played.truth.of_look(look))})
+
+
+def _may_be_canceled(played: Played, batch: Batch) -> bool:
+    """Whether the last look was shown that a batch is canceled."""
+    if "flap" in played.looks[-1].bent and played.rollout.trouble["flap"]["job"]:
+        return True
+    return any(batch.status.at(t - played.truth.world.lags.job) == "CANCELED" for t in played.window)
+
+
+def _was_counted(played: Played) -> bool:
+    """Whether the service said once that there are more tasks than can be listed, so that nobody can name them."""
+    most = played.rollout.trouble.get("short", {}).get("by", 0)
+    return most >= LISTABLE and any("short" in look.bent for look in played.looks)
 
 
 # --- When ------------------------------------------------------------------------------------------------------------
@@ -163,7 +201,7 @@ def too_early(played: Played) -> Iterator[str]:
     """A verdict that was not confirmed, has not soaked, or came while tasks were still to be expected."""
     if played.verdict not in ("passed", "failed") or played.reason in REFUSALS:
         return
-    if played.reason == "too_few_devices" and "hidden" in played.looks[-1].bent:
+    if _lacks_hidden(played):
         return
     truth, options, ended = played.truth, played.rollout.options, played.last.ended
     passed = played.verdict == "passed"
@@ -285,19 +323,24 @@ def wrong_times(played: Played) -> Iterator[str]:
 def _latest_end(played: Played) -> float:
     """When a run that waits must have ended.
 
-    Only the service's clock says how long ago the run before it ended: the machines' may differ by any time. Until a
-    run hears that, it may take the pauses before it, and before others that heard nothing, for nothing.
+    Only the service's clock says how long ago the run before it ended: the machines' may differ by any time. So the
+    pauses before any run has heard it may be taken for nothing, and so may those before a run until that hears it.
     """
     last, number = played.last, len(played.runs) - 1
-    end: float = played.deadline + LOST_BETWEEN_RUNS * number
+    heard = {look.run: look.moments[-1] for look in reversed(played.looks) if look.heard}
+    first = min(heard, default=number)
+    end: float = played.deadline + LOST_BETWEEN_RUNS * number + _pauses(played, range(1, first + 1))
     if last.began > played.deadline:  # it has one look
         return max(end, last.began + float(played.rollout.options["wait_timeout"]))
-    heard = {look.run: look.moments[-1] for look in reversed(played.looks) if look.heard}
-    pauses, run = 0.0, number
-    while run > 0 and (run == number or run not in heard):
-        pauses += played.runs[run].began - played.runs[run - 1].ended
+    run = number
+    while run > first and (run == number or run not in heard):
         run -= 1
-    return max(end, min(heard.get(number, math.inf), end + pauses))
+    return max(end, min(heard.get(number, math.inf), end + _pauses(played, range(run + 1, number + 1))))
+
+
+def _pauses(played: Played, runs: Iterable[int]) -> float:
+    """How long before these runs nobody looked, in seconds."""
+    return sum(played.runs[run].began - played.runs[run - 1].ended for run in runs)
 
 
 def too_curious(played: Played) -> Iterator[str]:

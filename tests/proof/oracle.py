@@ -59,7 +59,12 @@ class Devices:
         They cannot if nobody tells which of them came later.
         """
         found: dict[Key, dict[str, Tasks]] = {}
-        unsure = {task.device.key for batch in self.world.batches for task in batch.tasks if not task.told_create}
+        unsure = {
+            task.device.key
+            for batch in self.world.batches
+            for task in batch.tasks
+            if not task.told_create and task.gone > self.rollout.begins
+        }
         for batch in self.world.batches:
             own: dict[tuple[Key, str], list[Task]] = {}
             for task in batch.tasks:
@@ -108,24 +113,74 @@ class Devices:
             return 0
         result = 0
         for chosen in self.batches.deciding(with_task):
-            result |= worst_of([found[batch.job_id] for batch in chosen])
+            last = worst_of([found[batch.job_id] for batch in chosen])
+            lost = [self._is_lost(key, batch, own, t) for batch, own in tasks if batch in chosen]
+            result |= 0 if set(lost) == {"surely"} and len(chosen) < len(with_task) else last
+            if any(lost):  # the stages before it count too, lest their failures be hidden
+                result |= self._with_earlier(found, chosen, with_task)
         if not sight and len(with_task) > 1:  # nobody asks for the version of a device that is not done elsewhere
             result |= self._by_batches(key, tasks, t, sight=True) & PENDING
         return result
+
+    def _with_earlier(self, found: dict[str, int], chosen: Sequence[Batch], with_task: Sequence[Batch]) -> int:
+        """What a device may be whose last stage never came: all stages count, or as many of the last ones."""
+        states = [found[batch.job_id] for batch in chosen]
+        rest = [batch for batch in with_task if batch not in chosen]
+        result = self.ignored if rest and self.options["ignore_vanished"] else 0
+        while rest:
+            before = self.batches.deciding(rest)[0] or rest
+            states += [found[batch.job_id] for batch in before]
+            rest = [batch for batch in rest if batch not in before]
+            result |= worst_of(states)
+        return result
+
+    def _is_lost(self, key: Key, batch: Batch, tasks: Sequence[Task], t: float) -> str:
+        """Whether the task of a later stage never came to anything: ``surely``, ``maybe``, or not at all."""
+        seen = t - self.world.lags.rows
+        shown = [task for task in tasks if task.created <= seen < task.gone]
+        canceled = [task for task in shown if task.course.at(seen).status == "CANCELED"]
+        if len(canceled) == len(shown) and (not shown or self.options["ignore_canceled"]):
+            device = self.world.device(key)
+            reached = device is None or self.on_target(device, batch, t) != "no"
+            return "maybe" if reached else "surely"
+        left_out = bool(canceled) and self.options["ignore_canceled"]
+        return "maybe" if left_out or any(self._is_another(task, t) for task in shown) else ""
 
     def _task(self, key: Key, batch: Batch, tasks: Sequence[Task], t: float, sight: bool) -> int:
         """What a device is by its tasks in one batch; 0 if it has none there."""
         seen = t - self.world.lags.rows
         shown = [task for task in tasks if task.created <= seen < task.gone]
         if shown:
-            return self._by_tasks(batch, shown, t, sight)
+            return self._by_tasks(batch, shown, t, sight) | self._but_for_last(key, batch, shown, t, sight)
         if any(task.gone <= seen for task in tasks):
-            surely = any(task.created + self.world.lags.rows <= self.first_look < task.gone for task in tasks)
-            if not surely:
-                return self.ignored | NEVER
+            left_out = self.options["ignore_canceled"] and any(
+                task.gone <= seen and task.course.at(task.gone).status == "CANCELED" for task in tasks
+            )
+            gone = self.ignored | (CANCELED if left_out else 0)
+            if not any(self.was_seen(task, t, surely=False) for task in tasks):
+                return NEVER
+            gone |= 0 if any(self.was_seen(task, t, surely=True) for task in tasks) else NEVER
             # Its version may prove an expected device all the same.
-            return self.ignored | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
+            return gone | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
         return 0
+
+    def _but_for_last(self, key: Key, batch: Batch, shown: Sequence[Task], t: float, sight: bool) -> int:
+        """What a device may be while the service hides the last task of a list, which is a later one of several."""
+        last = self.world.shown(batch, t)[-1]
+        if len(shown) < 2 or last not in shown or not self._shrinks(t):
+            return 0
+        if any(self._is_shown(last, look, t) for look in self.looks):
+            return self.ignored | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
+        return self._by_tasks(batch, [task for task in shown if task is not last], t, sight)
+
+    def _shrinks(self, t: float) -> bool:
+        trouble = self.rollout.trouble.get("shrinks")
+        return trouble is not None and trouble["at"] <= t < trouble["until"]
+
+    def _is_shown(self, task: Task, look: Look, t: float) -> bool:
+        """Whether a look before ``t`` was surely shown a task."""
+        began = look.moments[0]
+        return not look.errors and not look.bent and began < t and task.created + self.world.lags.rows <= began
 
     def _by_tasks(self, batch: Batch, tasks: Sequence[Task], t: float, sight: bool) -> int:
         if self._hides_rows(t) and self.rollout.expected is not None:  # it may seem to be without a task
@@ -211,33 +266,32 @@ class Devices:
         device = task.device
         if device.iot.at(t - self.world.lags.versions) is None or self._is_another(task, t):
             return self._gone_device(device.key, t) | (PENDING if device.unreadable else 0)
-        if device.unreadable:
-            return PENDING | self._by_another(batch, task, since, t)
         result = 0
         for module in self.batches.modules(batch):
-            if module is None:
+            if device.unreadable and (module is not None or device.unreadable != "other"):
+                result |= PENDING
+            elif module is None:
                 result |= self._by_all_modules(batch, task, since, t)
             else:
                 result |= self._by_version(batch, task, module, since, t)
         return result
 
-    def _by_another(self, batch: Batch, task: Task, since: float, t: float) -> int:
-        """What a device is by a module that it does not have, which is all that it reports to whoever takes any."""
-        if task.device.unreadable != "other" or None not in self.batches.modules(batch):
-            return 0
-        return self._by_version(batch, task, next(iter(task.device.versions)), since, t)
-
     def _by_all_modules(self, batch: Batch, task: Task, since: float, t: float) -> int:
-        """Where the module cannot be known, all that a device reports must be on the version, or none may be."""
+        """Where the module cannot be known, all that a device reports must be on the version, or none may be.
+
+        Where another batch brings another version, that may be the later stage, and none may be for that.
+        """
         seen = t - self.world.lags.versions
         modules = [module for module, line in task.device.versions.items() if line.at(seen) is not None]
+        if task.device.unreadable:  # but for one of them, which has another name
+            modules = modules[:1]
         found = {self._by_version(batch, task, module, since, t) for module in modules}
         if found == {SUCCEEDED}:
             return SUCCEEDED
-        result = PENDING
-        for state in found:
-            result |= state & FAILED if SUCCEEDED not in found else 0
-        return result
+        own = (other.package for other in self.world.batches if other.package.product == batch.package.product)
+        if SUCCEEDED in found or any(package.dest != batch.package.dest for package in own):
+            return PENDING
+        return PENDING | (FAILED if any(state & FAILED for state in found) else 0)
 
     def _by_version(self, batch: Batch, task: Task, module: str, since: float, t: float) -> int:
         line, seen = task.device.versions.get(module), t - self.world.lags.versions

@@ -25,6 +25,7 @@ class Batches:
         self.later = {
             (one.job_id, two.job_id): self._is_later(one, two) for one, two in pairs(self.world.batches, repeat=2)
         }
+        self.direct = dict(self.later)
         self._close_chains()
 
     def _close_chains(self) -> None:
@@ -116,11 +117,21 @@ class Batches:
                 continue
             first, second = ({task.device.key for task in self.world.shown(batch, t)} for batch in (one, two))
             stages = {self.later[one.job_id, two.job_id], self.later[two.job_id, one.job_id]}
-            if not first & second or ("yes" in stages and "maybe" not in stages):
+            is_chain = "yes" in stages and "maybe" not in stages
+            if not first & second or (is_chain and self._is_linked(one, two, t)):
                 continue
-            plain = alike == "yes" and "maybe" not in stages and self.options["verify_versions"]
+            plain = alike == "yes" and stages == {"no"} and self.options["verify_versions"]
             found = "yes" if found == "yes" or plain else "maybe"
         return found
+
+    def _is_linked(self, one: Batch, two: Batch, t: float) -> bool:
+        """Whether it shows at a moment that one is a later stage, where that is so by way of others."""
+        if "yes" in (self.direct[one.job_id, two.job_id], self.direct[two.job_id, one.job_id]):
+            return True
+        links = [(first, last) for (first, last), state in self.direct.items() if state == "yes"]
+        shown = {batch.job_id: {task.device.key for task in self.world.shown(batch, t)} for batch in self.world.batches}
+        told = {batch.job_id for batch in self.world.batches if batch.told.get("src_versions")}
+        return all(last in told or shown[first] & shown[last] for first, last in links)
 
     def deciding(self, batches: Sequence[Batch]) -> list[list[Batch]]:
         """The batches that decide about a device: without those of which another is plainly the later stage."""

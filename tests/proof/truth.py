@@ -66,7 +66,10 @@ class Truth:
     @property
     def dynamic(self) -> bool:
         """Whether a batch takes up further devices for ever, and nobody says which count."""
-        return self.rollout.expected is None and any(batch.dynamic for batch in self.world.batches)
+        untold = self.rollout.trouble.get("untold")
+        if self.rollout.expected is not None or (untold is not None and untold["fact"] == "selection_type"):
+            return False
+        return any(batch.dynamic for batch in self.world.batches)
 
     # Moments
 

@@ -49,10 +49,12 @@ class Explanation:
         """Whether it is time to read what late devices report: at the deadline there is none, and it is read once."""
         return self._late is None and left <= self._begins
 
-    def read_late(self, snapshot: Snapshot, verdict: Verdict, left: float) -> None:
+    def read_late(self, snapshot: Snapshot, verdict: Verdict, left: float) -> Snapshot:
         """Read as much as takes a part of the ``left`` seconds, and keep it."""
         most = int(SHARE * left * self._max_qps) if self._max_qps else MAX_EXPLAINED
         self._late = self.read(snapshot, verdict, min(most, MAX_EXPLAINED))
+        self._reports = {**self._reports, **(self._late.versions or {})}
+        return self._late
 
     def expired(self, snapshot: Snapshot, now: float) -> Snapshot:
         """The ``snapshot`` after the deadline. What was read before proves nothing any more, but explains."""

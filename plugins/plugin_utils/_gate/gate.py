@@ -18,6 +18,7 @@ from ...module_utils._http.workers import WorkerPool
 from .._rollout.policy import needs_modules
 from .._rollout.snapshot import Snapshot
 from .._verdict.case import PASSED
+from .._verdict.history import remember_proofs
 from .._verdict.verdict import Verdict, judge
 from .clock import MIN_POLL, Clock, TimeLimits
 from .explanation import Explanation
@@ -173,7 +174,9 @@ class Gate:
         left = self._limits.left()
         if not self._snapshot.error and self._explanation.is_due(left):
             with suppress(TimeoutError):
-                self._run_in_time(lambda: self._explanation.read_late(self._snapshot, verdict, left))
+                late = self._run_in_time(lambda: self._explanation.read_late(self._snapshot, verdict, left))
+                # A device that reports the new version now, and another one later, falls back.
+                self._limits.history = remember_proofs(late, self._options.policy, self._limits.history)
 
     def _show_heartbeat(self) -> None:
         self._reporter.heartbeat(self._observer.reading)

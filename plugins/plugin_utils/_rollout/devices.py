@@ -43,8 +43,8 @@ class Memory:
     """What earlier polls have learned of tasks and devices; times are in seconds since 1970.
 
     ``task_changes`` say when each task whose time counts last changed: by its ID, its fingerprint and the time.
-    ``tasks`` are all that were listed, by batch and ID: product, device, state, IotId and time of creation.
-    ``on_target`` are the devices that have reported the version of a batch: by :func:`proof_key`, the time.
+    ``tasks`` are all that were listed, by batch and ID: product, device, state, IotId and creation. ``on_target`` are
+    the devices that have reported the version of a batch: by :func:`proof_key`, the time.
     """
 
     task_changes: Kept = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Memory:
         """In which state a task of each device was seen last."""
         states: dict[DeviceKey, str] = {}
         for kept in self.tasks.values():
-            for product_key, device_name, status, *_others in kept.values():
+            for product_key, device_name, status, _iot_id, _created in kept.values():
                 key = (product_key, device_name)
                 states[key] = min(status, states.get(key, status))
         return states
@@ -169,6 +169,8 @@ def prove_device(
         return unproved(device, report, job, policy)
     if is_target(device.version, job.target, sources, policy.version_match):
         return device._replace(verified=True)
+    if module_of(job, policy) is None and _has_other_target(job, snapshot):
+        return unproved(device, report, job, policy)
     proved = memory.on_target.get(proof_key(device.key, report, job, policy))
     if proved is not None:
         return fallen_back(device, job.target, proved)
@@ -176,6 +178,11 @@ def prove_device(
     if may_be_late and snapshot.now < (device.since or 0.0) + policy.version_grace:
         return device._replace(state="pending", class_name="awaiting_version")
     return device._replace(state="failed", class_name="wrong_version", detail=f"reports {device.version}")
+
+
+def _has_other_target(job: JobSnapshot, snapshot: Snapshot) -> bool:
+    """Whether another batch brings the product to another version, which may be a later stage of the same module."""
+    return any(other.target != job.target and other.product_key == job.product_key for other in snapshot.jobs)
 
 
 def unproved(device: Device, report: DeviceReport, job: JobSnapshot, policy: Policy) -> Device:

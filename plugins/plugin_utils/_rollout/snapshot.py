@@ -150,6 +150,13 @@ def snapshot_problems(snapshot: Snapshot, policy: Policy) -> Iterator[str]:
             yield f"batch {job.job_id} has {job.total} tasks, but its counts by state add up to more"
         if job.facts is not None:
             yield from _job_problems(job.job_id, job.facts, policy)
+            if len(snapshot.jobs) > 1 and not job.product_key and not job.tasks and _has_bare_names(policy):
+                yield f"batch {job.job_id} has no product_key and no task, so it may be for another product"
+
+
+def _has_bare_names(policy: Policy) -> bool:
+    """Whether devices are expected by a name that could be in several products."""
+    return any(device.product_key is None for device in policy.expected_devices or ())
 
 
 def _job_problems(job_id: str, facts: JobFacts, policy: Policy) -> Iterator[str]:

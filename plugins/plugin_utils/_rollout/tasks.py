@@ -114,7 +114,7 @@ def _devices_of(
         device = found[0] if len(found) == 1 else worst_device(found)
         devices[identity] = vanished(device, "another device has its name now") if identity[2] else device
     if job.all_listed:
-        devices.update(_vanished_devices(job, devices, policy, memory))
+        devices.update(_vanished_devices(job, devices, groups, policy, memory))
     return devices
 
 
@@ -162,31 +162,37 @@ def _replaced_devices(jobs: Sequence[JobSnapshot]) -> dict[tuple[str, str], str]
 
 
 def _vanished_devices(
-    job: JobSnapshot, devices: Mapping[Identity, Device], policy: Policy, memory: Memory
+    job: JobSnapshot,
+    devices: Mapping[Identity, Device],
+    groups: Mapping[Identity, Sequence[TaskFacts]],
+    policy: Policy,
+    memory: Memory,
 ) -> Iterator[tuple[Identity, Device]]:
-    """The devices that had a task in a batch and have none there any more, or have lost the latest one."""
+    """The devices whose task that decides in a batch is there no more; ``groups`` are the tasks that are."""
     kept = memory.tasks.get(job.job_id, {})
-    if not kept:
-        return
-    created_at = {task_identity(task): parse_time(task.get("utc_create")) for task in job.tasks}
-    for task_id in sorted(kept.keys() - created_at.keys()):
+    for task_id in sorted(kept.keys() - {task_identity(task) for task in job.tasks}):
         product, name, status, iot_id, created = kept[task_id]
         identity: Identity = (product, name or f"\t{task_id}", "")
         known = devices.get(identity)
-        if status == "CANCELED" and policy.ignore_canceled:
+        is_same = known is not None and (not iot_id or not known.iot_id or iot_id == known.iot_id)
+        if status == "CANCELED" and policy.ignore_canceled and not is_same:
             continue
-        if known is not None and iot_id and known.iot_id and iot_id != known.iot_id:
-            identity = (*identity[:2], iot_id)
-        elif known is not None and not _is_later(created, created_at.get(known.task_id or "")):
+        if known is not None and is_same and not _outranks(parse_time(created), groups.get(identity, ()), known):
             continue
+        identity = identity if known is None or is_same else (*identity[:2], iot_id)
         device = Device(product or None, name or None, "pending", "vanished", job.job_id, task_id, status)
         yield identity, vanished(device._replace(iot_id=iot_id or None), "its task is gone")
 
 
-def _is_later(created: str, than: float | None) -> bool:
-    """Whether a task was plainly created later than the one that is left."""
-    moment = parse_time(created)
-    return moment is not None and than is not None and moment > than
+def _outranks(created: float | None, tasks: Sequence[TaskFacts], known: Device) -> bool:
+    """Whether a task that is gone decides, and not those that are left: the latest, or else the worst."""
+    if known.class_name == "vanished":
+        return False
+    times = [parse_time(task.get("utc_create")) for task in tasks]
+    latest = max(time or 0.0 for time in times)
+    if created is None or None in times or created == latest:
+        return known.state != "failed"
+    return created > latest
 
 
 def missing_tasks(job: JobSnapshot, known: Kept) -> int:
@@ -225,8 +231,7 @@ def listed_tasks(job: JobSnapshot) -> dict[str, list[str]]:
         task_identity(task): [
             *task_key(task, job),
             str(task.get("task_status")),
-            to_text(task.get("iot_id")) or "",
-            to_text(task.get("utc_create")) or "",
+            *(to_text(task.get(name)) or "" for name in ("iot_id", "utc_create")),
         ]
         for task in job.tasks
     }

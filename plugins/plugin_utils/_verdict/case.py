@@ -70,7 +70,7 @@ class Case(NamedTuple):
 
     def _is_accounted_for(self, job: JobSnapshot) -> bool:
         """Whether a batch has had a task, or has none because of a device that needs none."""
-        if self.history.max_totals.get(job.job_id):
+        if job.total or self.history.max_totals.get(job.job_id):
             return True
         snapshot, policy, memory = self.snapshot, self.policy, self.history.memory
         return any(accounts_for(device, job, snapshot, policy, memory) for device in self.rollout.devices)

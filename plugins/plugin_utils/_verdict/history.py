@@ -14,7 +14,7 @@ from ...module_utils._validation import invalid_option
 from .._rollout.devices import Kept, Memory
 from .._rollout.policy import Policy
 from .._rollout.snapshot import JobSnapshot, Snapshot
-from .._rollout.tasks import listed_tasks
+from .._rollout.tasks import listed_tasks, proofs
 from .._rollout.times import MAX_TIME
 
 #: Keep at most this many tasks or devices of each kind in a result.
@@ -289,6 +289,11 @@ def _seen(counts: Mapping[str, int]) -> int:
 def remember_tasks(jobs: Sequence[JobSnapshot], known: Mapping[str, Kept]) -> dict[str, Kept]:
     """All tasks that were ever listed, as they were seen last."""
     return {**known, **{job.job_id: {**known.get(job.job_id, {}), **listed_tasks(job)} for job in jobs if job.tasks}}
+
+
+def remember_proofs(snapshot: Snapshot, policy: Policy, history: Mapping[str, Any]) -> dict[str, Any]:
+    """The history with the devices that report the version of a batch now."""
+    return {**history, "on_target": {**history["on_target"], **proofs(snapshot, policy)}}
 
 
 def no_more_tasks(snapshot: Snapshot, policy: Policy, history: History) -> bool:

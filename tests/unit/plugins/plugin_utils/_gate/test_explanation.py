@@ -96,7 +96,7 @@ def test_late_devices_are_read_in_the_end(wait_timeout, left, due):
 
 def test_late_devices_are_read_once():
     explanation = Explanation(Reader(), 600, 10.0)
-    explanation.read_late(OPEN, judged(OPEN, POLICY), 20)
+    assert explanation.read_late(OPEN, judged(OPEN, POLICY), 20).versions
     assert not explanation.is_due(5)
 
 
@@ -147,6 +147,14 @@ def test_late_devices_and_what_keeps_them_busy_are_told_in_the_end():
     expired = explanation.expired(OPEN, NOW)
     assert expired.versions == {**report("1.0.0", "d3", "d4"), **report("1.1.0", "d1", "d2")}
     assert expired.busy == {KEYS[2]: "9"}
+
+
+def test_what_is_read_late_is_newer_than_what_was_read_before():
+    explanation = Explanation(Reader("1.1.0"), 600, 10.0)
+    explanation.keep(OPEN._replace(versions=report("1.0.0", "d1", "d2")))
+    explanation.read_late(OPEN, judged(OPEN, POLICY), 20)
+    expired = explanation.expired(OPEN, NOW)
+    assert expired.versions == {**report("1.0.0", "d1"), **report("1.1.0", "d2", "d3", "d4")}
 
 
 def test_nothing_is_told_in_the_end_if_nothing_was_read():

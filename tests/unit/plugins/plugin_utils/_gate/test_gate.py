@@ -470,6 +470,14 @@ def test_no_late_device_is_read_as_long_as_there_is_time():
     assert Counter(rollout.actions)["ListOTAModuleVersionsByDevice"] == 0
 
 
+def test_a_late_device_on_the_new_version_is_remembered():
+    """So that one that falls back in the last seconds is told from one that never was there."""
+    rollout = Rollout(batch({"name": "d-2", "course": "already_on_target"}, OFFLINE))
+    *_others, before, last = rollout.polls("1", wait_timeout=300, expected_devices=["d-2", "d-3"])
+    assert [key.split("\t")[1] for key in before.verdict.history["on_target"]] == ["d-2"]
+    assert last.verdict.verdict == "timed_out"
+
+
 def test_a_rollout_that_passes_is_not_explained():
     rollout = Rollout(batch(FIVE, OFFLINE))
     result = rollout.gate("1", max_pending=1)

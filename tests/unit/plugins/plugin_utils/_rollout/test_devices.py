@@ -432,6 +432,30 @@ def test_version_may_come_late(sources, late, expected):
     assert device.detail == (f"reports {OLD}" if expected[0] == "failed" else None)
 
 
+@pytest.mark.parametrize(
+    ("module_name", "other", "expected"),
+    [
+        pytest.param(
+            None, batch(job_id="j2", dest_version="3.0.0"), ("pending", "unproved"), id="a later stage, maybe"
+        ),
+        pytest.param(None, batch(job_id="j2"), ("failed", "wrong_version"), id="the same version"),
+        pytest.param(
+            None,
+            batch(job_id="j2", dest_version="3.0.0", product_key="p2"),
+            ("failed", "wrong_version"),
+            id="of another product",
+        ),
+        pytest.param("ble", batch(job_id="j2", dest_version="3.0.0"), ("failed", "wrong_version"), id="it is known"),
+    ],
+)
+def test_version_of_an_unknown_module_fails_no_device_that_another_batch_may_have_brought_on(
+    module_name, other, expected
+):
+    job, reports = batch("S", module_name=module_name), {(PRODUCT, "d1"): DeviceReport({"ble": "3.0.0", "mcu": OLD})}
+    device = judged(task("d1"), job, poll(job, other, versions=reports), VERIFY)
+    assert state_of(device) == expected
+
+
 def test_late_version_is_waited_for_as_long_as_the_policy_says():
     content = task("d1", src_version=OLD, utc_modified=format_time(NOW))
     snapshot = poll(now=NOW + 9, versions=report(OLD, "d1"))

@@ -348,5 +348,5 @@ def test_batch_without_a_task_is_explained_by_a_device_on_its_version(device, jo
 def test_device_that_has_had_a_task_explains_no_batch_without_one():
     seen = poll(batch(), versions=report(NEW, "d2"))
     for name, expected in (("d1", True), ("d2", False)):
-        memory = Memory(tasks={"j2": {"t2": [PRODUCT, name, "SUCCEEDED", ""]}})
+        memory = Memory(tasks={"j2": {"t2": [PRODUCT, name, "SUCCEEDED", "", ""]}})
         assert accounts_for(THERE, batch(), seen, Policy(), memory) is expected

@@ -143,6 +143,25 @@ def test_snapshot_problems(content, policy, expected):
 
 
 @pytest.mark.parametrize(
+    ("jobs", "expected_devices", "number"),
+    [
+        pytest.param([batch(product_key=None)], ["d1"], 0, id="the only batch"),
+        pytest.param([batch("S"), batch(job_id="j2", product_key=None)], ["d1"], 1, id="one of several"),
+        pytest.param([batch("S"), batch("S", job_id="j2", product_key=None)], ["d1"], 0, id="its tasks tell it"),
+        pytest.param([batch("S"), batch(job_id="j2")], ["d1"], 0, id="it is told"),
+        pytest.param(
+            [batch("S"), batch(job_id="j2", product_key=None)], [(PRODUCT, "d1")], 0, id="devices tell theirs"
+        ),
+        pytest.param([batch("S"), batch(job_id="j2", product_key=None)], None, 0, id="no device is expected"),
+    ],
+)
+def test_bare_names_need_the_product_of_each_batch(jobs, expected_devices, number):
+    policy = plain(expected_devices=expected_devices)
+    problem = "batch j2 has no product_key and no task, so it may be for another product"
+    assert list(snapshot_problems(poll(*jobs), policy)) == [problem] * number
+
+
+@pytest.mark.parametrize(
     ("status", "finished", "planned", "canceled"),
     [
         ("COMPLETED", True, False, False),

@@ -258,7 +258,7 @@ def test_odd_iot_ids_are_compared_as_text():
 
 
 def remembering(**tasks):
-    """What earlier polls have listed in the first batch: product, name, state and IotId by task."""
+    """What earlier polls have listed in the first batch: product, name, state, IotId and creation by task."""
     return Memory(tasks={"j1": {task_id: list(kept) for task_id, kept in tasks.items()}})
 
 
@@ -328,9 +328,9 @@ def test_nobody_vanishes_from_another_batch():
         pytest.param("i1", "i2", [D1, (PRODUCT, "d1", "i1")], id="another device"),
     ],
 )
-def test_device_with_another_task_has_not_vanished(then, now, expected):
-    memory = remembering(t1=(PRODUCT, "d1", "FAILED", then, ""))
-    devices = devices_of(batch(task("d1", task_id="t2", iot_id=now)), memory=memory)
+def test_device_with_a_later_task_has_not_vanished(then, now, expected):
+    memory = remembering(t1=(PRODUCT, "d1", "FAILED", then, EARLY))
+    devices = devices_of(batch(task("d1", task_id="t2", iot_id=now, utc_create=LATE)), memory=memory)
     assert list(devices) == expected
     assert devices[D1].state == "succeeded"
     assert [device.detail for identity, device in devices.items() if identity != D1] == (
@@ -338,24 +338,30 @@ def test_device_with_another_task_has_not_vanished(then, now, expected):
     )
 
 
-EARLIER, LATER = "2026-03-01T09:00:00Z", "2026-03-01T09:00:01Z"
-
-
 @pytest.mark.parametrize(
-    ("gone", "left", "class_name"),
+    ("left", "gone", "status", "expected"),
     [
-        pytest.param(LATER, EARLIER, "vanished", id="the latest task is gone"),
-        pytest.param(EARLIER, LATER, None, id="an earlier task is gone"),
-        pytest.param(EARLIER, EARLIER, None, id="both were created at once"),
-        pytest.param("", EARLIER, None, id="nobody said when the one was created"),
-        pytest.param(LATER, None, None, id="nobody says when the other was created"),
+        pytest.param(EARLY, LATE, "SUCCEEDED", ("pending", "vanished", "t2"), id="the latest is gone"),
+        pytest.param(EARLY, LATE, "FAILED", ("pending", "vanished", "t2"), id="the latest is gone, an earlier failed"),
+        pytest.param(LATE, EARLY, "QUEUED", ("pending", "offline", "t1"), id="the latest is left"),
+        pytest.param(None, LATE, "SUCCEEDED", ("pending", "vanished", "t2"), id="not known of what is left"),
+        pytest.param(EARLY, "", "SUCCEEDED", ("pending", "vanished", "t2"), id="not known of what is gone"),
+        pytest.param(EARLY, "", "FAILED", ("failed", "other", "t1"), id="not known, the worst"),
+        pytest.param(EARLY, EARLY, "SUCCEEDED", ("pending", "vanished", "t2"), id="created together"),
+        pytest.param(EARLY, EARLY, "FAILED", ("failed", "other", "t1"), id="created together, the worst"),
     ],
 )
-def test_device_that_has_lost_its_latest_task_has_vanished(gone, left, class_name):
-    memory = remembering(t1=(PRODUCT, "d1", "IN_PROGRESS", "i1", gone))
-    (device,) = devices_of(batch(task("d1", task_id="t2", iot_id="i1", utc_create=left)), memory=memory).values()
-    assert device.class_name == class_name
-    assert device.task_id == ("t1" if class_name else "t2")
+@pytest.mark.parametrize("last", ["QUEUED", "CANCELED"])
+def test_earlier_task_does_not_stand_for_the_latest_that_is_gone(left, gone, status, expected, last):
+    memory = remembering(t2=(PRODUCT, "d1", last, "", gone))
+    tasks = batch(task("d1", status, task_id="t1", utc_create=left))
+    assert told(devices_of(tasks, policy=plain(ignore_canceled=True), memory=memory)) == {D1: expected}
+
+
+def test_latest_of_the_tasks_that_are_left_counts_against_those_that_are_gone():
+    memory = remembering(t3=(PRODUCT, "d1", "FAILED", "", format_time(NOW - 150)))
+    tasks = batch(task("d1", task_id="t1", utc_create=EARLY), task("d1", task_id="t2", utc_create=LATE))
+    assert told(devices_of(tasks, memory=memory)) == {D1: ("succeeded", None, "t2")}
 
 
 def test_first_of_several_tasks_that_are_gone_is_told():
@@ -488,9 +494,13 @@ def test_long_chain_is_read_once():
 
 
 def test_listed_tasks_are_kept_as_text():
-    tasks = [task("d1", iot_id="i1"), task("d2"), task(7, None, product_key=None, iot_id=9, task_id=8)]
+    tasks = [
+        task("d1", iot_id="i1", utc_create=EARLY),
+        task("d2"),
+        task(7, None, product_key=None, iot_id=9, task_id=8),
+    ]
     assert listed_tasks(batch(*tasks)) == {
-        "t-d1": [PRODUCT, "d1", "SUCCEEDED", "i1", ""],
+        "t-d1": [PRODUCT, "d1", "SUCCEEDED", "i1", EARLY],
         "t-d2": [PRODUCT, "d2", "SUCCEEDED", "", ""],
         "8": [PRODUCT, "7", "None", "9", ""],
     }

@@ -179,6 +179,7 @@ def test_planned_batch_is_named_before_an_empty_one_in_any_order():
         pytest.param(batch("S"), {}, [], id="with a task"),
         pytest.param(batch(), {}, ["j1"], id="without one"),
         pytest.param(batch(), {"max_totals": {}}, ["j1"], id="never seen with one"),
+        pytest.param(batch("S"), {"max_totals": {}}, [], id="with one in a poll that the deadline cut short"),
         pytest.param(batch(), {"max_totals": {"j1": 1, "j2": 0}}, [], id="its task is gone"),
         pytest.param(batch(), {"max_totals": {"j1": 0, "j2": 1}}, ["j1"], id="the task of another one is gone"),
         pytest.param(batch("Q", status="PLANNED"), {}, ["j1"], id="planned, with a task"),
@@ -198,7 +199,7 @@ def test_batch_without_a_task_is_accounted_for_by_an_expected_device_on_its_vers
     assert unbegun(batch(), batch("S", job_id="j2", product_key="p2"), policy=policy, versions=proved) == ["j1"]
     assert unbegun(batch(status="PLANNED", product_key="p2"), policy=policy, versions=proved) == ["j1"]
     assert unbegun(empty, policy=policy, versions={("p2", "d1"): DeviceReport({"default": OLD})}) == ["j1"]
-    gone = {"j3": {"t1": ["p2", "d1", "SUCCEEDED", ""]}}
+    gone = {"j3": {"t1": ["p2", "d1", "SUCCEEDED", "", ""]}}
     assert unbegun(empty, other, policy=policy, versions=proved, tasks=gone) == ["j1"]
 
 

@@ -10,6 +10,7 @@ import json
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.tasks import proofs
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import MAX_TIME, format_time
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import (
     MAX_KEPT,
@@ -23,6 +24,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history impo
     new_history,
     no_more_tasks,
     read_history,
+    remember_proofs,
     remember_tasks,
     shorten_history,
     update_history,
@@ -99,6 +101,7 @@ BROKEN = {
         {"j1": {"t1": ["p", "d1", "SUCCEEDED", "i1"]}},
         {"j1": {"t1": ["p", "d1", "SUCCEEDED", "i1", "", "x"]}},
         {"j1": {"t1": ["p", "d1", "SUCCEEDED", "i1", None]}},
+        {"j1": {"t1": ["p", "d1", "SUCCEEDED", None, ""]}},
         {"j1": {"t1": ["p", "d1", "SUCCEEDED", "i1", ""], "t2": None}},
     ],
     "on_target": [[], None, {"p": "1"}, {"p": MAX_TIME}, {"p": 1.0, "q": None}],
@@ -287,6 +290,14 @@ def test_tasks_that_are_gone_are_remembered_as_they_were_seen_last():
     assert history["tasks"] == {
         "j1": {"t-d1": [PRODUCT, "d1", "SUCCEEDED", "i1", ""], "t-d2": [PRODUCT, "d2", "QUEUED", "", ""]}
     }
+
+
+def test_proofs_are_added_to_those_that_are_known():
+    history = {**judge(poll(OPEN), plain()).history, "on_target": {"known": NOW - 9}}
+    snapshot = poll(OPEN, versions={**report(NEW, "d1"), **report(OLD, "d2")})
+    found = remember_proofs(snapshot, plain(), history)
+    assert found == {**history, "on_target": {"known": NOW - 9, **proofs(snapshot, plain())}}
+    assert [key.split("\t")[1] for key in list(found["on_target"])[1:]] == ["d1"]
 
 
 def test_tasks_of_all_batches_are_remembered():
