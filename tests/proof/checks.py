@@ -103,7 +103,7 @@ def _wrongly_failed(played: Played) -> Iterator[str]:
 
 def _lacks_hidden(played: Played) -> bool:
     """Whether too few devices are seen only because the last look was not shown all."""
-    if "hidden" not in played.looks[-1].bent:
+    if not HIDING & played.looks[-1].bent:
         return False
     canceled = played.reason == "batch_canceled" and "(min_devices)" in played.last.result["reasons"][0]["message"]
     return canceled or played.reason == "too_few_devices"

@@ -151,7 +151,7 @@ class Devices:
         seen = t - self.world.lags.rows
         shown = [task for task in tasks if task.created <= seen < task.gone]
         if shown:
-            return self._by_tasks(batch, shown, t, sight) | self._but_for_last(key, batch, shown, t, sight)
+            return self._by_tasks(batch, shown, t, sight) | self._but_for_hidden(key, batch, shown, t, sight)
         if any(task.gone <= seen for task in tasks):
             left_out = self.options["ignore_canceled"] and any(
                 task.gone <= seen and task.course.at(task.gone).status == "CANCELED" for task in tasks
@@ -164,17 +164,22 @@ class Devices:
             return gone | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
         return 0
 
-    def _but_for_last(self, key: Key, batch: Batch, shown: Sequence[Task], t: float, sight: bool) -> int:
-        """What a device may be while the service hides the last task of a list, which is a later one of several."""
-        last = self.world.shown(batch, t)[-1]
-        if len(shown) < 2 or last not in shown or not self._shrinks(t):
-            return 0
-        if any(self._is_shown(last, look, t) for look in self.looks):
-            return self.ignored | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
-        return self._by_tasks(batch, [task for task in shown if task is not last], t, sight)
+    def _but_for_hidden(self, key: Key, batch: Batch, shown: Sequence[Task], t: float, sight: bool) -> int:
+        """What a device may be while the service leaves out rows, which may be those of its later tasks."""
+        tasks, last, result = sorted(shown, key=lambda task: task.created), self.world.shown(batch, t)[-1], 0
+        for number in range(1, len(tasks)):
+            later = tasks[number:]
+            if not (self._hides(t, "hidden") or (later == [last] and self._hides(t, "shrinks"))):
+                continue
+            if any(self._is_shown(task, look, t) for task in later for look in self.looks):
+                result |= self.ignored | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
+            else:
+                result |= self._by_tasks(batch, tasks[:number], t, sight)
+        return result
 
-    def _shrinks(self, t: float) -> bool:
-        trouble = self.rollout.trouble.get("shrinks")
+    def _hides(self, t: float, name: str) -> bool:
+        """Whether the service leaves out rows of lists, as many as it likes if they are ``hidden``."""
+        trouble = self.rollout.trouble.get(name)
         return trouble is not None and trouble["at"] <= t < trouble["until"]
 
     def _is_shown(self, task: Task, look: Look, t: float) -> bool:
@@ -183,14 +188,10 @@ class Devices:
         return not look.errors and not look.bent and began < t and task.created + self.world.lags.rows <= began
 
     def _by_tasks(self, batch: Batch, tasks: Sequence[Task], t: float, sight: bool) -> int:
-        if self._hides_rows(t) and self.rollout.expected is not None:  # it may seem to be without a task
+        hides = self._hides(t, "hidden") or self._hides(t, "shrinks")
+        if hides and self.rollout.expected is not None:  # it may seem to be without a task
             return self._by_shown(batch, tasks, t, sight) | self._without_task(tasks[0].device.key, t, sight)
         return self._by_shown(batch, tasks, t, sight)
-
-    def _hides_rows(self, t: float) -> bool:
-        """Whether the service leaves out rows of lists."""
-        trouble = [self.rollout.trouble[name] for name in ("hidden", "shrinks") if name in self.rollout.trouble]
-        return any(hidden["at"] <= t < hidden["until"] for hidden in trouble)
 
     def _by_shown(self, batch: Batch, tasks: Sequence[Task], t: float, sight: bool) -> int:
         if len(tasks) == 1:

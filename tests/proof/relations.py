@@ -44,7 +44,10 @@ class Batches:
 
     @property
     def foreign(self) -> bool:
-        """Whether a device is expected of a product that no batch is for."""
+        """Whether a device is expected of a product that no batch is for, as far as anybody tells what they are for."""
+        untold = self.rollout.trouble.get("untold")
+        if untold is not None and untold["fact"] == "product_key":
+            return False
         products = {batch.package.product for batch in self.world.batches}
         return any(product not in (None, *products) for product, _name in self.rollout.expected or ())
 

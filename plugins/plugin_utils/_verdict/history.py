@@ -11,7 +11,7 @@ from typing import Any, Callable, NamedTuple
 
 from ...module_utils._errors import OtaError
 from ...module_utils._validation import invalid_option
-from .._rollout.devices import Kept, Memory
+from .._rollout.devices import Kept, Memory, task_identity
 from .._rollout.policy import Policy
 from .._rollout.snapshot import JobSnapshot, Snapshot
 from .._rollout.tasks import listed_tasks, proofs
@@ -263,7 +263,7 @@ def update_history(snapshot: Snapshot, history: History, problems: Sequence[str]
     max_totals = dict(history.max_totals)
     for job in snapshot.jobs:
         max_totals[job.job_id] = max(job.total, max_totals.get(job.job_id, 0))
-    grows = max_totals != history.max_totals
+    grows = max_totals != history.max_totals or any(_has_new_tasks(job, history) for job in snapshot.jobs)
     # A list that is incomplete because the batch grows will be complete once it has grown.
     still_grows = any(_seen(job.counts) > _seen(history.counts.get(job.job_id, job.counts)) for job in snapshot.jobs)
     incomplete = history.incomplete + (not still_grows) if problems else 0
@@ -279,6 +279,12 @@ def update_history(snapshot: Snapshot, history: History, problems: Sequence[str]
         counts={job.job_id: dict(job.counts) for job in snapshot.jobs},
         tasks=history.tasks if problems else remember_tasks(snapshot.jobs, history.tasks),
     )
+
+
+def _has_new_tasks(job: JobSnapshot, history: History) -> bool:
+    """Whether a batch has tasks that it had not before, although no more of them, because others are gone."""
+    known = history.tasks.get(job.job_id, {})
+    return bool(known) and job.all_listed and any(task_identity(task) not in known for task in job.tasks)
 
 
 def _seen(counts: Mapping[str, int]) -> int:

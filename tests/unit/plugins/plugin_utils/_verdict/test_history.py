@@ -252,6 +252,19 @@ def test_history_of_a_poll_with_fewer_tasks_than_can_be_named():
     assert (fewer["incomplete"], fewer["tasks"]) == (1, {})
 
 
+def test_new_task_is_growth_although_another_is_gone():
+    other = batch("SS", task("d9", "QUEUED"), task("d4", "QUEUED"), status="IN_PROGRESS")
+    assert history_of(poll(OPEN), poll(other, now=NOW + 15))["last_growth"] == NOW + 15
+
+
+def test_new_task_is_no_growth_where_not_all_are_known():
+    other = batch("SS", task("d9", "QUEUED"), task("d4", "QUEUED"), status="IN_PROGRESS")
+    before = judge(poll(OPEN), plain()).history
+    cut = judge(poll(other, now=NOW + 15), plain(), {**before, "tasks": {}}).history
+    counted = judge(poll(other._replace(all_listed=False), now=NOW + 15), plain(), before).history
+    assert (cut["last_growth"], counted["last_growth"]) == (NOW, NOW)
+
+
 def test_history_of_a_poll_that_failed():
     """It counts as a poll and as an error, and what it left out is that of the poll before."""
     stale = poll(batch("SS"), now=NOW + 15, error=ERROR, fresh=False)
