@@ -123,7 +123,7 @@ def _may_be_inconclusive(played: Played) -> bool:
         "incomplete": bool(bent) or lags or len(truth.of_look(look)) > 1 or _was_counted(played),
         "unknown_job": "no_job" in bent and started,
         "dynamic_batch": truth.dynamic,
-        "nothing_to_judge": started and (truth.nothing(window) or "hidden" in bent),
+        "nothing_to_judge": started and (truth.nothing(window) or bool(HIDING & bent)),
         "not_started": _not_begun(played),
         "empty_batch": _not_begun(played),
         "ambiguous_device": truth.batches.ambiguous,
@@ -247,7 +247,7 @@ def given_up(played: Played) -> Iterator[str]:
     between = (1.1 if rollout.waits else 1.5) * rollout.interval
     looks = (options["confirmations"] + 2) * between + LOST_BETWEEN_RUNS * (len(played.runs) - 1)
     since = played.deadline - played.grace - options.get("soak", 0) - looks - 5
-    if since < rollout.begins or not _is_settled(played, since):
+    if not rollout.begins <= since <= played.last.ended or not _is_settled(played, since):
         return
     # Versions are read only once all else is well.
     states = {sight: choose(truth.devices.states(since, sight).values(), BEST[0]) for sight in (True, False)}

@@ -36,6 +36,11 @@ Key = tuple[str, str]
 Tasks = list[tuple[Batch, list[Task]]]
 
 
+def _last_created(tasks: Tasks) -> float:
+    """When the last of the tasks was created."""
+    return max(task.created for _batch, own in tasks for task in own)
+
+
 class Devices:
     """The devices that count, and what each is at which moment. ``looks`` are those that were taken."""
 
@@ -48,6 +53,7 @@ class Devices:
         self.verifies = bool(self.options["verify_versions"])
         self.ignored = CANCELED if self.options["ignore_vanished"] else PENDING
         self.batches = Batches(rollout)
+        self.last_look = max((look.moments[-1] for look in looks), default=EVER)
         self.tasks = self._by_device()
         self.keys = self._counted()
         self.known: dict[tuple[float, bool], dict[tuple[Key, str | None], int]] = {}
@@ -63,7 +69,7 @@ class Devices:
             task.device.key
             for batch in self.world.batches
             for task in batch.tasks
-            if not task.told_create and task.gone > self.rollout.begins
+            if not task.told_create and task.gone > self.rollout.begins and task.created <= self.last_look
         }
         for batch in self.world.batches:
             own: dict[tuple[Key, str], list[Task]] = {}
@@ -103,15 +109,23 @@ class Devices:
         today = device and device.iot.at(t - self.world.lags.versions)
         found = {iot: self._by_batches(key, tasks, t, sight) for iot, tasks in devices.items()}
         states = [state for state in found.values() if state]
-        return (found.get(today or "") or self._without_task(key, t, sight)) | (worst_of(states) if states else 0)
+        result = found.get(today or "") or self._without_task(key, t, sight)
+        if states and self.world.lags.versions:  # its tasks may show the latest device earlier
+            latest = max(devices, key=lambda iot: _last_created(devices[iot]) if found[iot] else -EVER)
+            result |= found[latest]
+        return result | (worst_of(states) if states else 0)
 
     def _by_batches(self, key: Key, tasks: Tasks, t: float, sight: bool) -> int:
         """What a device may be by its tasks in all batches; 0 if it has none so far."""
         found = {batch.job_id: self._task(key, batch, own, t, sight) for batch, own in tasks}
+        surely = [(batch, own) for batch, own in tasks if found[batch.job_id] and not found[batch.job_id] & NEVER]
+        result = NEVER if not surely and any(found.values()) else 0
+        if surely and any(state & NEVER for state in found.values()):  # these may be all that is seen
+            result = self._by_batches(key, surely, t, sight)
+        found = {job_id: state & ~NEVER for job_id, state in found.items()}
         with_task = [batch for batch, _own in tasks if found[batch.job_id]]
         if not with_task:
-            return 0
-        result = 0
+            return result
         for chosen in self.batches.deciding(with_task):
             last = worst_of([found[batch.job_id] for batch in chosen])
             lost = [self._is_lost(key, batch, own, t) for batch, own in tasks if batch in chosen]
@@ -167,11 +181,13 @@ class Devices:
     def _but_for_hidden(self, key: Key, batch: Batch, shown: Sequence[Task], t: float, sight: bool) -> int:
         """What a device may be while the service leaves out rows, which may be those of its later tasks."""
         tasks, last, result = sorted(shown, key=lambda task: task.created), self.world.shown(batch, t)[-1], 0
-        for number in range(1, len(tasks)):
+        for number in range(len(tasks)):
             later = tasks[number:]
             if not (self._hides(t, "hidden") or (later == [last] and self._hides(t, "shrinks"))):
                 continue
-            if any(self._is_shown(task, look, t) for task in later for look in self.looks):
+            if number == 0 and not any(self._is_shown(task, look, t) for task in later for look in self.looks):
+                result |= NEVER | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
+            elif any(self._is_shown(task, look, t) for task in later for look in self.looks):
                 result |= self.ignored | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
             else:
                 result |= self._by_tasks(batch, tasks[:number], t, sight)
@@ -188,12 +204,6 @@ class Devices:
         return not look.errors and not look.bent and began < t and task.created + self.world.lags.rows <= began
 
     def _by_tasks(self, batch: Batch, tasks: Sequence[Task], t: float, sight: bool) -> int:
-        hides = self._hides(t, "hidden") or self._hides(t, "shrinks")
-        if hides and self.rollout.expected is not None:  # it may seem to be without a task
-            return self._by_shown(batch, tasks, t, sight) | self._without_task(tasks[0].device.key, t, sight)
-        return self._by_shown(batch, tasks, t, sight)
-
-    def _by_shown(self, batch: Batch, tasks: Sequence[Task], t: float, sight: bool) -> int:
         if len(tasks) == 1:
             return self._by_task(batch, tasks[0], t, sight)
         if all(task.told_create for task in tasks):

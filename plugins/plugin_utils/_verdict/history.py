@@ -283,8 +283,10 @@ def update_history(snapshot: Snapshot, history: History, problems: Sequence[str]
 
 def _has_new_tasks(job: JobSnapshot, history: History) -> bool:
     """Whether a batch has tasks that it had not before, although no more of them, because others are gone."""
-    known = history.tasks.get(job.job_id, {})
-    return bool(known) and job.all_listed and any(task_identity(task) not in known for task in job.tasks)
+    known, most = history.tasks.get(job.job_id, {}), history.max_totals.get(job.job_id, 0)
+    if not job.all_listed or len(known) < max(1, most):  # else not all that there were are known
+        return False
+    return any(task_identity(task) not in known for task in job.tasks)
 
 
 def _seen(counts: Mapping[str, int]) -> int:
