@@ -128,7 +128,8 @@ def _may_be_inconclusive(played: Played) -> bool:
         "empty_batch": _not_begun(played),
         "ambiguous_device": truth.batches.ambiguous,
         "unknown_product": truth.batches.foreign,
-        "conflicting_batches": any(truth.batches.conflicts(moment) != "no" for moment in window),
+        "conflicting_batches": any(truth.batches.conflicts(moment) != "no" for moment in window)
+        or any("package" in each.refused for each in played.looks),
         "unknown_module": truth.unknown_module() != "no" or any("package" in each.refused for each in played.looks),
         "too_large": "short" in bent,
         "vanished": over
@@ -139,8 +140,8 @@ def _may_be_inconclusive(played: Played) -> bool:
 
 
 def _unread(look: Look) -> bool:
-    """Whether what was asked of so many devices failed that it is about none of them."""
-    return len(look.refused) >= 3
+    """Whether so much failed that it is about no device alone, or what shows the module of a batch."""
+    return len(look.refused) >= 3 or "package" in look.refused
 
 
 def _errors_in_a_row(played: Played) -> bool:
@@ -231,7 +232,12 @@ def _grown_lately(played: Played) -> Iterator[str]:
     """Tasks come some time after their batch, so that some time without a new one must have passed."""
     truth, ended, begins = played.truth, played.last.ended, played.rollout.begins
     rows = truth.world.lags.rows
-    grown = [task.created + rows for batch in truth.world.batches for task in batch.tasks]
+    grown = [
+        task.created + rows
+        for batch in truth.world.batches
+        for task in batch.tasks
+        if truth.devices.was_seen(task, ended, surely=False)
+    ]
     last = max((moment for moment in grown if truth.devices.first_look < moment <= ended), default=-math.inf)
     quiet = min(max(last, begins), truth.devices.ended())
     if ended < quiet + played.grace - UNSURE:

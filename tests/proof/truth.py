@@ -20,6 +20,11 @@ from .rollouts import Rollout
 from .worlds import Batch
 
 
+def _may_not_count(state: int) -> bool:
+    """Whether a device may be one that does not count."""
+    return not state & ~NOT_YET or bool(state & (CANCELED | NEVER))
+
+
 class Truth:
     """What is really so in a rollout that was looked at."""
 
@@ -139,8 +144,7 @@ class Truth:
 
     def nothing(self, moments: Sequence[float]) -> bool:
         """Whether no device may count."""
-        choices = [state & ~NOT_YET for state in self._choices(moments, sight=False)]
-        return all(state == 0 or state & (CANCELED | NEVER) for state in choices)
+        return any(all(map(_may_not_count, self.devices.states(t).values())) for t in moments)
 
     def unbegun(self, moments: Sequence[float], surely: bool = False) -> list[Batch]:
         """The batches that have not begun, or have no task that accounts for them.

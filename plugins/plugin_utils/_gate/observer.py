@@ -32,6 +32,8 @@ T = TypeVar("T")
 PAGE_SIZE = LIST_OTA_TASK_BY_JOB.page_size
 #: List the tasks of a batch up to this many: nine requests, with its state and its first page.
 MAX_LISTED = 7 * PAGE_SIZE
+#: Ask the open tasks of at most this many devices for the module of a batch: some devices may be gone.
+MAX_ASKED = 3
 #: Blame the service, and not the devices, for this many failures in a row.
 MAX_FAILED = 10
 #: Blame it for this many if no device at all can be read.
@@ -229,7 +231,7 @@ def _fully_listed(
 class JobModules:
     """Learns which module each batch is for, once.
 
-    No fact of a batch says it, but its package does, and so do its open tasks. Where neither can be read, the rollout
+    No fact of a batch says it, but its package does, and so do its open tasks. Where neither may be read, the rollout
     is read all the same.
     """
 
@@ -242,42 +244,62 @@ class JobModules:
     def module_of(self, job: JobSnapshot) -> str | None:
         """The module of a batch, ``None`` as long as nothing shows it.
 
-        :raises OtaError: nothing can be read at all.
+        :raises OtaError: nothing can be read at all, or what shows the module cannot be read at this moment.
         """
         if job.facts is None:
             return None
         if job.job_id not in self._by_job:
-            module_name = self._module_of_package(job.facts) or self._module_of_tasks(job)
+            module_name = self._learn(job)
             if module_name is None:
                 return None
             self._by_job[job.job_id] = module_name
         return self._by_job[job.job_id]
 
-    def _module_of_package(self, facts: JobFacts) -> str | None:
-        firmware_id = facts.get("firmware_id")
+    def _learn(self, job: JobSnapshot) -> str | None:
+        failure = None
+        for read in (self._module_of_package, self._module_of_tasks):
+            try:
+                module_name = read(job)
+            except OtaError as error:
+                _raise_if_general(error)
+                failure = error
+            else:
+                if module_name is not None:
+                    return module_name
+        if failure is not None:  # no verdict on an assumption in place of what the next poll may read
+            raise failure
+        return None
+
+    def _module_of_package(self, job: JobSnapshot) -> str | None:
+        """:raises OtaError: it cannot be read at this moment."""
+        firmware_id = (job.facts or {}).get("firmware_id")
         if not isinstance(firmware_id, str) or not firmware_id:
             return None
         if firmware_id not in self._by_package:
             try:
                 self._by_package[firmware_id] = read_module(self._client, firmware_id)
             except OtaError as error:
+                if error.retry is not Retry.NEVER:
+                    raise
                 _raise_if_general(error)
-                if error.retry is not Retry.NEVER:  # the next poll may succeed
-                    return None
                 self._by_package[firmware_id] = None
         return self._by_package[firmware_id]
 
     def _module_of_tasks(self, job: JobSnapshot) -> str | None:
-        unfinished = (task for task in job.tasks if task.get("task_status") in UNFINISHED_TASK_STATUSES)
-        task = next(unfinished, None)
-        if task is None or not self._may_read_tasks:
-            return None
-        try:
-            return module_of_job(self._client, task_key(task, job), job.job_id)
-        except OtaError as error:
-            _raise_if_general(error)
-            self._may_read_tasks = failure_topic(error.code, error.http_status) is not FailureTopic.PERMISSION
-            return None
+        """:raises OtaError: they cannot be read at this moment."""
+        unfinished = {task_key(task, job) for task in job.tasks if task.get("task_status") in UNFINISHED_TASK_STATUSES}
+        for key in sorted(unfinished)[:MAX_ASKED] if self._may_read_tasks else ():
+            try:
+                module_name = module_of_job(self._client, key, job.job_id)
+            except OtaError as error:
+                if error.retry is not Retry.NEVER:
+                    raise
+                _raise_if_general(error)
+                self._may_read_tasks = failure_topic(error.code, error.http_status) is not FailureTopic.PERMISSION
+                module_name = None
+            if module_name is not None or not self._may_read_tasks:
+                return module_name
+        return None
 
 
 def _raise_if_general(error: OtaError) -> None:

@@ -72,8 +72,8 @@ def _bring_different_versions(one: JobSnapshot, other: JobSnapshot, policy: Poli
 
 def _relate(one: JobSnapshot, other: JobSnapshot, tasks: _TasksByDevice, others: _TasksByDevice) -> Relation:
     shared = sorted(tasks.keys() & others.keys())
-    forwards = _follows(other, one, [task for key in shared for task in others[key]])
-    backwards = _follows(one, other, [task for key in shared for task in tasks[key]])
+    forwards = _follows(other, one, [task for key in shared for task in others[key]] or other.tasks)
+    backwards = _follows(one, other, [task for key in shared for task in tasks[key]] or one.tasks)
     earlier, later = (other, one) if backwards else (one, other)
     is_chain = forwards != backwards and not _may_come_after(earlier, later)
     return Relation(earlier, later, tuple(name for _product, name in shared), is_chain)

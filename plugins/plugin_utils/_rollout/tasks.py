@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from ...module_utils._queries.devices import DeviceKey
 from ...module_utils._queries.jobs import TaskFacts
@@ -36,7 +37,7 @@ _WORST_FIRST: tuple[State, ...] = ("failed", "pending", "succeeded", "canceled")
 
 def job_devices(snapshot: Snapshot, policy: Policy, memory: Memory) -> dict[str, dict[Identity, Device]]:
     """The devices of each batch, each by the task that decides there."""
-    replaced = _replaced_devices(snapshot.jobs)
+    replaced = _replaced_devices(snapshot.jobs, memory)
     return {job.job_id: _devices_of(job, replaced, snapshot, policy, memory) for job in snapshot.jobs}
 
 
@@ -100,7 +101,7 @@ def sort_key(device: Device) -> tuple[str, ...]:
 
 def _devices_of(
     job: JobSnapshot,
-    replaced: Mapping[tuple[str, str], str],
+    replaced: Mapping[DeviceKey, str],
     snapshot: Snapshot,
     policy: Policy,
     memory: Memory,
@@ -114,17 +115,20 @@ def _devices_of(
         device = found[0] if len(found) == 1 else worst_device(found)
         devices[identity] = vanished(device, "another device has its name now") if identity[2] else device
     if job.all_listed:
-        devices.update(_vanished_devices(job, devices, groups, policy, memory))
+        devices.update(_vanished_devices(job, devices, groups, replaced, policy, memory))
     return devices
 
 
-def _identity_of(task: TaskFacts, job: JobSnapshot, number: int, replaced: Mapping[tuple[str, str], str]) -> Identity:
+def _identity_of(task: TaskFacts, job: JobSnapshot, number: int, replaced: Mapping[DeviceKey, str]) -> Identity:
     product, name = task_key(task, job)
     if not name:
         return product, f"\t{task.get('task_id') or f'{job.job_id} {number}'}", ""
-    iot_id = to_text(task.get("iot_id")) or ""
-    is_earlier = iot_id and replaced.get((product, name), iot_id) != iot_id
-    return product, name, iot_id if is_earlier else ""
+    return product, name, _earlier_iot_id((product, name), to_text(task.get("iot_id")) or "", replaced)
+
+
+def _earlier_iot_id(key: DeviceKey, iot_id: str, replaced: Mapping[DeviceKey, str]) -> str:
+    """The IotId of a device if another one has its name now, or else none."""
+    return iot_id if iot_id and replaced.get(key, iot_id) != iot_id else ""
 
 
 def _latest_tasks(tasks: Sequence[TaskFacts]) -> Sequence[TaskFacts]:
@@ -142,29 +146,37 @@ def _latest_tasks(tasks: Sequence[TaskFacts]) -> Sequence[TaskFacts]:
     return [task for task, modified in last if modified == latest]
 
 
-def _replaced_devices(jobs: Sequence[JobSnapshot]) -> dict[tuple[str, str], str]:
+def _replaced_devices(jobs: Sequence[JobSnapshot], memory: Memory) -> dict[DeviceKey, str]:
     """The IotId of today for each name that stands for several devices, as far as their tasks show which is later."""
-    first: dict[tuple[str, str], str] = {}
-    several: dict[tuple[str, str], list[tuple[float, str]]] = {}
+    first: dict[DeviceKey, str] = {}
+    several: dict[DeviceKey, list[tuple[float, str]]] = {}
+    for key, iot_id, _created in _iot_ids(jobs, memory):
+        if first.setdefault(key, iot_id) != iot_id:
+            several[key] = []
+    for key, iot_id, created in _iot_ids(jobs, memory) if several else ():
+        if key in several:
+            moment = parse_time(created)
+            several[key].append((-1.0 if moment is None else moment, iot_id))
+    return {key: max(found)[1] for key, found in several.items() if min(found)[0] >= 0}
+
+
+def _iot_ids(jobs: Sequence[JobSnapshot], memory: Memory) -> Iterator[tuple[DeviceKey, str, Any]]:
+    """The device, its IotId and the time of creation of all tasks that tell these, also of those that are gone."""
     for job in jobs:
         for task in job.tasks:
             iot_id, key = to_text(task.get("iot_id")), task_key(task, job)
-            if iot_id and key[1] and first.setdefault(key, iot_id) != iot_id:
-                several[key] = []
-    if several:
-        for job in jobs:
-            for task in job.tasks:
-                iot_id, key = to_text(task.get("iot_id")), task_key(task, job)
-                if iot_id and key in several:
-                    created = parse_time(task.get("utc_create"))
-                    several[key].append((-1.0 if created is None else created, iot_id))
-    return {key: max(found)[1] for key, found in several.items() if min(found)[0] >= 0}
+            if iot_id and key[1]:
+                yield key, iot_id, task.get("utc_create")
+        for product, name, _status, iot_id, created in memory.tasks.get(job.job_id, {}).values():
+            if iot_id and name:
+                yield (product, name), iot_id, created
 
 
 def _vanished_devices(
     job: JobSnapshot,
     devices: Mapping[Identity, Device],
     groups: Mapping[Identity, Sequence[TaskFacts]],
+    replaced: Mapping[DeviceKey, str],
     policy: Policy,
     memory: Memory,
 ) -> Iterator[tuple[Identity, Device]]:
@@ -172,7 +184,7 @@ def _vanished_devices(
     kept = memory.tasks.get(job.job_id, {})
     for task_id in sorted(kept.keys() - {task_identity(task) for task in job.tasks}):
         product, name, status, iot_id, created = kept[task_id]
-        identity: Identity = (product, name or f"\t{task_id}", "")
+        identity: Identity = (product, name or f"\t{task_id}", _earlier_iot_id((product, name), iot_id, replaced))
         known = devices.get(identity)
         is_same = known is not None and (not iot_id or not known.iot_id or iot_id == known.iot_id)
         if status == "CANCELED" and policy.ignore_canceled and not is_same:

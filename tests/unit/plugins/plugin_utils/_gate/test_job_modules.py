@@ -140,15 +140,39 @@ def test_tasks_of_a_batch_that_is_known_are_not_asked():
 
 
 def test_a_package_that_fails_for_a_while_is_asked_at_the_next_poll():
+    """The poll that does not learn it has failed: the next one may, so that no verdict rests on an assumption."""
     polls = Polls(BUSY, unfinished(), package())
-    assert [polls.module_of(), polls.module_of()] == [None, "mcu"]
+    with pytest.raises(OtaError, match="QueryOTAFirmware failed"):
+        polls.module_of()
+    assert polls.module_of() == "mcu"
     assert polls.asked == [PACKAGE, TASKS, PACKAGE]
+
+
+def test_an_open_task_tells_the_module_of_a_package_that_fails_for_a_while():
+    polls = Polls(BUSY, unfinished(("j1", "mcu")))
+    assert polls.module_of() == "mcu"
+
+
+def test_tasks_that_fail_for_a_while_are_asked_at_the_next_poll():
+    polls = Polls(DENIED, BUSY, unfinished(("j1", "mcu")))
+    with pytest.raises(OtaError, match="ListOTAUnfinishedTaskByDevice failed"):
+        polls.module_of()
+    assert polls.module_of() == "mcu"
+
+
+def test_open_tasks_of_few_devices_are_asked_for_some_may_be_gone():
+    job = batch("QQQQ", status="IN_PROGRESS")
+    polls = Polls(DENIED, refused("iot.device.NotExistedDevice"), unfinished(), unfinished())
+    assert polls.module_of(job) is None
+    assert [request.params["DeviceName"] for request in polls.world.requests[1:]] == ["d1", "d2", "d3"]
 
 
 def test_throttling_is_waited_for():
     polls = Polls(refused("Throttling.User", status=400), package())
     closed = batch("S")
-    assert [polls.module_of(closed), polls.module_of(closed)] == [None, "mcu"]
+    with pytest.raises(OtaError, match="Throttling"):
+        polls.module_of(closed)
+    assert polls.module_of(closed) == "mcu"
     assert polls.asked == [PACKAGE, PACKAGE]
 
 

@@ -358,6 +358,24 @@ def test_earlier_task_does_not_stand_for_the_latest_that_is_gone(left, gone, sta
     assert told(devices_of(tasks, policy=plain(ignore_canceled=True), memory=memory)) == {D1: expected}
 
 
+def test_task_that_is_gone_is_that_of_the_device_that_was_replaced():
+    """Although the tasks of the new device are in another batch."""
+    memory = Memory(tasks={"j1": {"t1": [PRODUCT, "d1", "QUEUED", "i1", EARLY]}})
+    jobs = batch(), batch(task("d1", task_id="t2", iot_id="i2", utc_create=LATE), job_id="j2")
+    first, second = job_devices(poll(*jobs), plain(), memory).values()
+    assert told(first) == {(PRODUCT, "d1", "i1"): ("pending", "vanished", "t1")}
+    assert told(second) == {D1: ("succeeded", None, "t2")}
+
+
+def test_device_is_known_to_be_replaced_by_a_task_that_is_gone():
+    memory = remembering(t2=(PRODUCT, "d1", "QUEUED", "i2", LATE))
+    devices = devices_of(batch(task("d1", "FAILED", task_id="t1", iot_id="i1", utc_create=EARLY)), memory=memory)
+    assert told(devices) == {
+        (PRODUCT, "d1", "i1"): ("pending", "vanished", "t1"),
+        D1: ("pending", "vanished", "t2"),
+    }
+
+
 def test_latest_of_the_tasks_that_are_left_counts_against_those_that_are_gone():
     memory = remembering(t3=(PRODUCT, "d1", "FAILED", "", format_time(NOW - 150)))
     tasks = batch(task("d1", task_id="t1", utc_create=EARLY), task("d1", task_id="t2", utc_create=LATE))
