@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 
-from .bounds import BEST, PENDING, choose
+from .bounds import BEST, PENDING, SUCCEEDED, choose
 from .clocks import Look
 from .details import wrong_details
 from .oracle import UNSURE
@@ -111,7 +111,7 @@ def _lacks_hidden(played: Played) -> bool:
 
 def _may_be_inconclusive(played: Played) -> bool:
     truth, look, window = played.truth, played.looks[-1], played.window
-    t, bent = played.last.ended + EPSILON, played.looks[-1].bent
+    t, bent = played.last.ended + EPSILON, played.bent
     over = any(truth.devices.finished(moment) for moment in window)
     started = t >= played.rollout.begins + played.grace or not _hears_time(played)
     lags = any(truth.world.lags)
@@ -141,7 +141,8 @@ def _may_be_inconclusive(played: Played) -> bool:
 
 def _unread(look: Look) -> bool:
     """Whether so much failed that it is about no device alone, or what shows the module of a batch."""
-    return len(look.refused) >= 3 or "package" in look.refused
+    asks_for_module = look.asked["QueryOTAFirmware"] or look.asked["ListOTAUnfinishedTaskByDevice"]
+    return len(look.refused) >= 3 or bool(look.refused and asks_for_module)
 
 
 def _errors_in_a_row(played: Played) -> bool:
@@ -153,12 +154,12 @@ def _errors_in_a_row(played: Played) -> bool:
 def _not_begun(played: Played) -> bool:
     """Whether a batch without tasks has been waited for long enough, and is called what it is."""
     unbegun = played.truth.unbegun(played.window)
-    if len(unbegun) == 1 and not played.looks[-1].bent and not any(played.truth.world.lags):
+    if len(unbegun) == 1 and not played.bent and not any(played.truth.world.lags):
         states = {unbegun[0].status.at(t) == "PLANNED" for t in played.window}
         if states == {played.reason != "not_started"}:
             return False
-    truth, options, flaps = played.truth, played.rollout.options, "flap" in played.looks[-1].bent
-    hidden = bool({"hidden", "no_list", "short", "shrinks"} & played.looks[-1].bent)
+    truth, options, flaps = played.truth, played.rollout.options, "flap" in played.bent
+    hidden = bool({"hidden", "no_list", "short", "shrinks"} & played.bent)
     for batch in truth.world.batches:
         canceled = _may_be_canceled(played, batch)
         # A schedule means nothing any more once the batch is canceled.
@@ -184,7 +185,7 @@ def _last_whole_window(played: Played) -> list[float]:
 
 def _may_be_canceled(played: Played, batch: Batch) -> bool:
     """Whether the last look was shown that a batch is canceled."""
-    if "flap" in played.looks[-1].bent and played.rollout.trouble["flap"]["job"]:
+    if "flap" in played.bent and played.rollout.trouble["flap"]["job"]:
         return True
     return any(batch.status.at(t - played.truth.world.lags.job) == "CANCELED" for t in played.window)
 
@@ -255,10 +256,12 @@ def given_up(played: Played) -> Iterator[str]:
     since = played.deadline - played.grace - options.get("soak", 0) - looks - 5
     if not rollout.begins <= since <= played.last.ended or not _is_settled(played, since):
         return
-    # Versions are read only once all else is well.
-    states = {sight: choose(truth.devices.states(since, sight).values(), BEST[0]) for sight in (True, False)}
-    read = truth.kept([since], sight=True) or truth.bounds.breaks(states[True], True)
-    if truth.kept([since]) or (read and truth.bounds.breaks(states[False], True)):
+    # Versions are read only once all else is well, and who may have succeeded counts in favour of the rollout.
+    seen, proved = (truth.devices.states(since, sight) for sight in (True, False))
+    at_best = [seen[key] if state == PENDING and seen[key] & SUCCEEDED else state for key, state in proved.items()]
+    read = truth.kept([since], sight=True) or truth.bounds.breaks(choose(seen.values(), BEST[0]), True)
+    broken = all(truth.bounds.breaks(choose(states, BEST[0]), True) for states in (proved.values(), at_best))
+    if truth.kept([since]) or (read and broken):
         yield f"it is {played.verdict}, and nothing has changed in the last {played.deadline - since:.0f} s"
     elif played.verdict == "timed_out" and (_only_gone_left(played, since) or _only_unclear_left(played, since)):
         yield "it timed out, and nobody is told that nothing but what cannot be known is left to wait for"

@@ -35,7 +35,7 @@ def wrong_details(played: Played) -> Iterator[str]:
 def _wrong_clock(played: Played) -> Iterator[str]:
     """Whether it is said that the machine's clock is off."""
     machine, looks = played.last.machine, [look for look in played.looks if look.run == len(played.runs) - 1]
-    if machine.leap or any(look.errors for look in looks) or "slow" in played.rollout.trouble:
+    if machine.leap or any(look.errors or look.refused for look in looks) or "slow" in played.rollout.trouble:
         return
     said = any("clock" in note for note in played.last.result["notes"])
     if abs(machine.ahead) > CLOCK_IS_OFF + UNSURE and not said:

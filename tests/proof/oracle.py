@@ -314,7 +314,7 @@ class Devices:
         before = [*told, *([batch.package.source] if batch.told.get("src_versions") else [])]
         if proves(mode, version, dest, before):
             return SUCCEEDED
-        if before and version not in before:
+        if before and not any(matches(mode, version, source) for source in before):
             return FAILED
         grace = self.options["version_grace"]
         was_there = any(

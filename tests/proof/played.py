@@ -57,6 +57,11 @@ class Played(NamedTuple):
         return float(self.rollout.begins + self.rollout.options["wait_timeout"])
 
     @property
+    def bent(self) -> set[str]:
+        """What was not quite true in the last look, and in the one before where the deadline cut the last one short."""
+        return set().union(*(look.bent for look in self.looks[-2 if self.last.ended >= self.deadline - 1e-5 else -1 :]))
+
+    @property
     def window(self) -> list[float]:
         """The moments at which each device may have been seen when the verdict was found."""
         looks = self.looks[-2:] if "flap" in self.rollout.trouble else self.looks[-1:]
