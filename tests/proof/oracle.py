@@ -153,22 +153,29 @@ class Devices:
         if shown:
             return self._by_tasks(batch, shown, t, sight) | self._but_for_last(key, batch, shown, t, sight)
         if any(task.gone <= seen for task in tasks):
-            left_out = self.options["ignore_canceled"] and any(
-                task.gone <= seen and task.course.at(task.gone).status == "CANCELED" for task in tasks
-            )
-            gone = self.ignored | (CANCELED if left_out else 0)
-            if not any(self.was_seen(task, t, surely=False) for task in tasks):
-                return NEVER
-            gone |= 0 if any(self.was_seen(task, t, surely=True) for task in tasks) else NEVER
-            # Its version may prove an expected device all the same.
-            return gone | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
+            return self._gone_task(key, tasks, t, sight)
         return 0
 
+    def _gone_task(self, key: Key, tasks: Sequence[Task], t: float, sight: bool) -> int:
+        """What a device is whose tasks in a batch are all gone or hidden."""
+        seen = t - self.world.lags.rows
+        left_out = self.options["ignore_canceled"] and any(
+            task.course.at(min(task.gone, seen)).status == "CANCELED" for task in tasks
+        )
+        gone = self.ignored | (CANCELED if left_out else 0)
+        if not any(self.was_seen(task, t, surely=False) for task in tasks):
+            return NEVER
+        gone |= 0 if any(self.was_seen(task, t, surely=True) for task in tasks) else NEVER
+        # Its version may prove an expected device all the same.
+        return gone | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
+
     def _but_for_last(self, key: Key, batch: Batch, shown: Sequence[Task], t: float, sight: bool) -> int:
-        """What a device may be while the service hides the last task of a list, which is a later one of several."""
+        """What a device may be while the service hides the last task of a list."""
         last = self.world.shown(batch, t)[-1]
-        if len(shown) < 2 or last not in shown or not self._shrinks(t):
+        if last not in shown or not self._shrinks(t):
             return 0
+        if len(shown) < 2:  # it has vanished, if it was seen
+            return self._gone_task(key, [last], t, sight)
         if any(self._is_shown(last, look, t) for look in self.looks):
             return self.ignored | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
         return self._by_tasks(batch, [task for task in shown if task is not last], t, sight)

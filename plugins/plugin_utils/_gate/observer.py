@@ -4,7 +4,7 @@
 
 """What a poll reads: at most nine requests for a batch of any size, and the proof only when it decides.
 
-As long as the module of a batch is not known, its package or one of its open tasks is asked as well.
+As long as the module of a batch is not known, its package or a few of its open tasks are asked as well.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ MAX_LISTED = 7 * PAGE_SIZE
 MAX_FAILED = 10
 #: Blame it for this many if no device at all can be read.
 MIN_FAILED = 3
+#: Ask so many devices for the module of a batch, as one that was deleted does not know it.
+MAX_ASKED = 3
 #: From the end of a task's life to its start: a task that moves on while others are counted is then missed, which
 #: shows, and never counted twice.
 _FINAL_FIRST = ("SUCCEEDED", "FAILED", "CANCELED", *TASK_STATUSES[3::-1])
@@ -268,16 +270,18 @@ class JobModules:
         return self._by_package[firmware_id]
 
     def _module_of_tasks(self, job: JobSnapshot) -> str | None:
-        unfinished = (task for task in job.tasks if task.get("task_status") in UNFINISHED_TASK_STATUSES)
-        task = next(unfinished, None)
-        if task is None or not self._may_read_tasks:
-            return None
-        try:
-            return module_of_job(self._client, task_key(task, job), job.job_id)
-        except OtaError as error:
-            _raise_if_general(error)
-            self._may_read_tasks = failure_topic(error.code, error.http_status) is not FailureTopic.PERMISSION
-            return None
+        """What the first devices by name tell, lest it depend on the order of rows."""
+        keys = {task_key(task, job) for task in job.tasks if task.get("task_status") in UNFINISHED_TASK_STATUSES}
+        for key in sorted(keys)[:MAX_ASKED] if self._may_read_tasks else ():
+            try:
+                module_name = module_of_job(self._client, key, job.job_id)
+            except OtaError as error:
+                _raise_if_general(error)
+                self._may_read_tasks = failure_topic(error.code, error.http_status) is not FailureTopic.PERMISSION
+                return None
+            if module_name is not None:
+                return module_name
+        return None
 
 
 def _raise_if_general(error: OtaError) -> None:

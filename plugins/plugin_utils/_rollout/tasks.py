@@ -36,8 +36,8 @@ _WORST_FIRST: tuple[State, ...] = ("failed", "pending", "succeeded", "canceled")
 
 def job_devices(snapshot: Snapshot, policy: Policy, memory: Memory) -> dict[str, dict[Identity, Device]]:
     """The devices of each batch, each by the task that decides there."""
-    replaced = _replaced_devices(snapshot.jobs)
-    return {job.job_id: _devices_of(job, replaced, snapshot, policy, memory) for job in snapshot.jobs}
+    today = _devices_of_today(snapshot.jobs)
+    return {job.job_id: _devices_of(job, today, snapshot, policy, memory) for job in snapshot.jobs}
 
 
 def by_last_stage(
@@ -84,8 +84,9 @@ def worst_device(devices: Iterable[Device]) -> Device:
     return min(devices, key=_severity)
 
 
-def _severity(device: Device) -> tuple[int, tuple[str, ...]]:
-    return _WORST_FIRST.index(device.state), (str(device.class_name), *sort_key(device))
+def _severity(device: Device) -> tuple[int, bool, tuple[str, ...]]:
+    is_gone = device.class_name == "vanished"  # which may not count at all, so it hides none that is waited for
+    return _WORST_FIRST.index(device.state), is_gone, (str(device.class_name), *sort_key(device))
 
 
 def sort_key(device: Device) -> tuple[str, ...]:
@@ -100,30 +101,30 @@ def sort_key(device: Device) -> tuple[str, ...]:
 
 def _devices_of(
     job: JobSnapshot,
-    replaced: Mapping[tuple[str, str], str],
+    today: Mapping[tuple[str, str], str],
     snapshot: Snapshot,
     policy: Policy,
     memory: Memory,
 ) -> dict[Identity, Device]:
     groups: dict[Identity, list[TaskFacts]] = {}
     for number, task in enumerate(job.tasks):
-        groups.setdefault(_identity_of(task, job, number, replaced), []).append(task)
+        groups.setdefault(_identity_of(task, job, number, today), []).append(task)
     devices = {}
     for identity, tasks in groups.items():
         found = [task_device(task, job, snapshot, policy, memory) for task in _latest_tasks(tasks)]
         device = found[0] if len(found) == 1 else worst_device(found)
         devices[identity] = vanished(device, "another device has its name now") if identity[2] else device
     if job.all_listed:
-        devices.update(_vanished_devices(job, devices, groups, policy, memory))
+        devices.update(_vanished_devices(job, devices, groups, today, policy, memory))
     return devices
 
 
-def _identity_of(task: TaskFacts, job: JobSnapshot, number: int, replaced: Mapping[tuple[str, str], str]) -> Identity:
+def _identity_of(task: TaskFacts, job: JobSnapshot, number: int, today: Mapping[tuple[str, str], str]) -> Identity:
     product, name = task_key(task, job)
     if not name:
         return product, f"\t{task.get('task_id') or f'{job.job_id} {number}'}", ""
     iot_id = to_text(task.get("iot_id")) or ""
-    is_earlier = iot_id and replaced.get((product, name), iot_id) != iot_id
+    is_earlier = iot_id and today.get((product, name), iot_id) != iot_id
     return product, name, iot_id if is_earlier else ""
 
 
@@ -142,8 +143,8 @@ def _latest_tasks(tasks: Sequence[TaskFacts]) -> Sequence[TaskFacts]:
     return [task for task, modified in last if modified == latest]
 
 
-def _replaced_devices(jobs: Sequence[JobSnapshot]) -> dict[tuple[str, str], str]:
-    """The IotId of today for each name that stands for several devices, as far as their tasks show which is later."""
+def _devices_of_today(jobs: Sequence[JobSnapshot]) -> dict[tuple[str, str], str]:
+    """The IotId of today for each name: of several devices the later one, as far as their tasks show which that is."""
     first: dict[tuple[str, str], str] = {}
     several: dict[tuple[str, str], list[tuple[float, str]]] = {}
     for job in jobs:
@@ -158,13 +159,15 @@ def _replaced_devices(jobs: Sequence[JobSnapshot]) -> dict[tuple[str, str], str]
                 if iot_id and key in several:
                     created = parse_time(task.get("utc_create"))
                     several[key].append((-1.0 if created is None else created, iot_id))
-    return {key: max(found)[1] for key, found in several.items() if min(found)[0] >= 0}
+    later = {key: max(found)[1] for key, found in several.items() if min(found)[0] >= 0}
+    return {**{key: iot_id for key, iot_id in first.items() if key not in several}, **later}
 
 
 def _vanished_devices(
     job: JobSnapshot,
     devices: Mapping[Identity, Device],
     groups: Mapping[Identity, Sequence[TaskFacts]],
+    today: Mapping[tuple[str, str], str],
     policy: Policy,
     memory: Memory,
 ) -> Iterator[tuple[Identity, Device]]:
@@ -179,7 +182,10 @@ def _vanished_devices(
             continue
         if known is not None and is_same and not _outranks(parse_time(created), groups.get(identity, ()), known):
             continue
-        identity = identity if known is None or is_same else (*identity[:2], iot_id)
+        # Another batch may have tasks of the device that has the name now, which the earlier one does not speak for.
+        is_earlier = bool(iot_id) and today.get((product, name), iot_id) != iot_id
+        if not is_same and (known is not None or is_earlier):
+            identity = (*identity[:2], iot_id)
         device = Device(product or None, name or None, "pending", "vanished", job.job_id, task_id, status)
         yield identity, vanished(device._replace(iot_id=iot_id or None), "its task is gone")
 
