@@ -138,9 +138,9 @@ class Truth:
         ]
 
     def nothing(self, moments: Sequence[float]) -> bool:
-        """Whether no device may count."""
-        choices = [state & ~NOT_YET for state in self._choices(moments, sight=False)]
-        return all(state == 0 or state & (CANCELED | NEVER) for state in choices)
+        """Whether no device may count, if each is taken at one of the ``moments``."""
+        seen = [self.devices.states(t) for t in moments]
+        return all(any(_may_not_count(states[key]) for states in seen) for key in seen[0])
 
     def unbegun(self, moments: Sequence[float], surely: bool = False) -> list[Batch]:
         """The batches that have not begun, or have no task that accounts for them.
@@ -192,3 +192,7 @@ class Truth:
             if gone or any(task.gone < moments[-1] for task in tasks):
                 found.append(key)
         return found
+
+
+def _may_not_count(state: int) -> bool:
+    return state in (0, NOT_YET) or bool(state & (CANCELED | NEVER))
