@@ -298,7 +298,10 @@ class Devices:
         own = (other.package for other in self.world.batches if other.package.product == batch.package.product)
         if SUCCEEDED in found or any(package.dest != batch.package.dest for package in own):
             return PENDING
-        return PENDING | (FAILED if any(state & FAILED for state in found) else 0)
+        either = 0  # nobody knows by which of them it is judged
+        for state in found:
+            either |= state
+        return either or PENDING
 
     def _by_version(self, batch: Batch, task: Task, module: str, since: float, t: float) -> int:
         line, seen = task.device.versions.get(module), t - self.world.lags.versions
