@@ -247,7 +247,9 @@ def _grown_lately(played: Played) -> Iterator[str]:
     """Tasks come some time after their batch, so that some time without a new one must have passed."""
     truth, ended, begins = played.truth, played.last.ended, played.rollout.begins
     rows = truth.world.lags.rows
-    grown = [task.created + rows for batch in truth.world.batches for task in batch.tasks]
+    tasks = (task for batch in truth.world.batches for task in batch.tasks)
+    # Of a task that was gone before anybody looked nobody knows.
+    grown = [task.created + rows for task in tasks if truth.devices.was_seen(task, ended, surely=False)]
     last = max((moment for moment in grown if truth.devices.first_look < moment <= ended), default=-math.inf)
     quiet = min(max(last, begins), truth.devices.ended())
     if ended < quiet + played.grace - UNSURE:
