@@ -135,7 +135,7 @@ def _may_be_inconclusive(played: Played) -> bool:
         "too_large": "short" in bent,
         "vanished": over
         and t >= truth.devices.ended() + played.grace - UNSURE
-        and (bool(truth.vanished(window)) or bool(bent & HIDING)),
+        and (bool(truth.vanished(window)) or any(seen.bent & HIDING for seen in _deciding(played))),
     }
     return answers.get(played.reason, False)
 
@@ -183,13 +183,17 @@ def _last_whole_window(played: Played) -> list[float]:
     return sorted({*played.window, *(moment for look in looks for moment in played.truth.of_look(look))})
 
 
-def _seen_by_then(played: Played, shows: Callable[[Look], bool]) -> bool:
-    """Whether the last look after the grace shows something, or at the deadline the last one that did not fail."""
+def _deciding(played: Played) -> list[Look]:
+    """The last look, or at the deadline the last one that did not fail."""
     late = played.last.ended >= played.deadline - EPSILON or not _hears_time(played)
     read = [look for look in (played.looks if late else played.looks[-1:]) if not look.blind]
     # A look that the deadline cuts short may have seen nothing.
-    looks = read[-2:] if late and read[-1:] == played.looks[-1:] and "slow" in played.rollout.trouble else read[-1:]
-    for look in looks:
+    return read[-2:] if late and read[-1:] == played.looks[-1:] and "slow" in played.rollout.trouble else read[-1:]
+
+
+def _seen_by_then(played: Played, shows: Callable[[Look], bool]) -> bool:
+    """Whether a look that decides shows something once the grace is over."""
+    for look in _deciding(played):
         seen = played.last.ended if look is played.looks[-1] else look.moments[-1]
         begun = seen + EPSILON >= played.rollout.begins + played.grace or not _hears_time(played)
         if begun and shows(look):
