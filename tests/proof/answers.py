@@ -21,8 +21,9 @@ STATUSES = ("CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS", "SUCCEEDED", "FAILED
 JOB_STATUSES = ("PLANNED", "IN_PROGRESS", "COMPLETED", "CANCELED")
 
 VERSIONS = "ListOTAModuleVersionsByDevice"
+UNFINISHED_TASKS = "ListOTAUnfinishedTaskByDevice"
 #: Where an error is about one device or package, unless any other question would meet it as well.
-ABOUT_ONE = (VERSIONS, "ListOTAUnfinishedTaskByDevice", "QueryOTAFirmware")
+ABOUT_ONE = (VERSIONS, UNFINISHED_TASKS, "QueryOTAFirmware")
 #: Errors of the way to the service, which tell nothing of it, not even its time.
 UNHEARD = ("timeout", "certificate", "html_response")
 ABOUT_ALL = (*UNHEARD, "InvalidAccessKeyId.Inactive")
@@ -110,7 +111,7 @@ class Answers:
         device = self.world.device((arguments["product_key"], arguments["device_name"]))
         if device is None or device.iot.at(self.time.now - self.world.lags.versions) is None:
             return None
-        if action == "ListOTAUnfinishedTaskByDevice":
+        if action == UNFINISHED_TASKS:
             return self.facts.open_tasks(device, self.time.now, arguments.get("module_name"))
         rows = self.facts.versions(device, self.time.now)
         if not device.unreadable:
@@ -145,10 +146,14 @@ class Answers:
             self.look.heard = True
             self.offset = self.log.run, self.time.offset()
         if error:
-            alone = (
-                action in ABOUT_ONE and error.code not in ABOUT_ALL and (action != VERSIONS or not error.affects_all)
-            )
-            self._fail(error, action, about if alone else "all")
+            self._fail(error, action, about if self._is_alone(error, action) else "all")
+
+    def _is_alone(self, error: OtaError, action: str) -> bool:
+        """Whether an error is about one device or package alone."""
+        if action not in ABOUT_ONE or error.code in ABOUT_ALL or (action == VERSIONS and error.affects_all):
+            return False
+        # By bytes, what is about another object holds no tasks at all: it speaks against the endpoint.
+        return not (action == UNFINISHED_TASKS and error.code == "wrong_response" and self.rollout.wire)
 
     def _fail(self, error: OtaError, action: str, about: str = "all") -> None:
         assert self.look

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from typing import Callable
 
 from .bounds import BEST, PENDING, SUCCEEDED, choose
 from .clocks import Look
@@ -113,7 +114,6 @@ def _may_be_inconclusive(played: Played) -> bool:
     truth, look, window = played.truth, played.looks[-1], played.window
     t, bent = played.last.ended + EPSILON, played.bent
     over = any(truth.devices.finished(moment) for moment in window)
-    started = t >= played.rollout.begins + played.grace or not _hears_time(played)
     lags = any(truth.world.lags)
     if played.reason == "unfinished" or not played.looks:
         return False
@@ -121,9 +121,12 @@ def _may_be_inconclusive(played: Played) -> bool:
         "api_error": any(not code.endswith(TRANSIENT) for code in look.raised),
         "too_many_errors": _errors_in_a_row(played),
         "incomplete": bool(bent) or lags or len(truth.of_look(look)) > 1 or _was_counted(played),
-        "unknown_job": "no_job" in bent and started,
+        "unknown_job": _seen_by_then(played, lambda seen: "no_job" in seen.bent),
         "dynamic_batch": truth.dynamic,
-        "nothing_to_judge": started and (truth.nothing(window) or bool(HIDING & bent)),
+        "nothing_to_judge": _seen_by_then(
+            played,
+            lambda seen: bool(HIDING & seen.bent) or truth.nothing(window if seen is look else truth.of_look(seen)),
+        ),
         "not_started": _not_begun(played),
         "empty_batch": _not_begun(played),
         "ambiguous_device": truth.batches.ambiguous,
@@ -134,7 +137,7 @@ def _may_be_inconclusive(played: Played) -> bool:
         "too_large": "short" in bent,
         "vanished": over
         and t >= truth.devices.ended() + played.grace - UNSURE
-        and (bool(truth.vanished(window)) or bool(bent & HIDING)),
+        and (bool(truth.vanished(window)) or any(seen.bent & HIDING for seen in _deciding(played))),
     }
     return answers.get(played.reason, False)
 
@@ -181,6 +184,24 @@ def _last_whole_window(played: Played) -> list[float]:
     if not looks or played.last.ended < played.deadline - EPSILON:
         return played.window
     return sorted({*played.window, *(moment for look in looks for moment in played.truth.of_look(look))})
+
+
+def _deciding(played: Played) -> list[Look]:
+    """The last look, or at the deadline the last one that did not fail."""
+    late = played.last.ended >= played.deadline - EPSILON or not _hears_time(played)
+    read = [look for look in (played.looks if late else played.looks[-1:]) if not look.blind]
+    # A look that the deadline cuts short may have seen nothing.
+    return read[-2:] if late and read[-1:] == played.looks[-1:] and "slow" in played.rollout.trouble else read[-1:]
+
+
+def _seen_by_then(played: Played, shows: Callable[[Look], bool]) -> bool:
+    """Whether a look that decides shows something once the grace is over."""
+    for look in _deciding(played):
+        seen = played.last.ended if look is played.looks[-1] else look.moments[-1]
+        begun = seen + EPSILON >= played.rollout.begins + played.grace or not _hears_time(played)
+        if begun and shows(look):
+            return True
+    return False
 
 
 def _may_be_canceled(played: Played, batch: Batch) -> bool:
@@ -233,12 +254,9 @@ def _grown_lately(played: Played) -> Iterator[str]:
     """Tasks come some time after their batch, so that some time without a new one must have passed."""
     truth, ended, begins = played.truth, played.last.ended, played.rollout.begins
     rows = truth.world.lags.rows
-    grown = [
-        task.created + rows
-        for batch in truth.world.batches
-        for task in batch.tasks
-        if truth.devices.was_seen(task, ended, surely=False)
-    ]
+    tasks = (task for batch in truth.world.batches for task in batch.tasks)
+    # Of a task that was gone before anybody looked nobody knows.
+    grown = [task.created + rows for task in tasks if truth.devices.was_seen(task, ended, surely=False)]
     last = max((moment for moment in grown if truth.devices.first_look < moment <= ended), default=-math.inf)
     quiet = min(max(last, begins), truth.devices.ended())
     if ended < quiet + played.grace - UNSURE:

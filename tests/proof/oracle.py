@@ -167,16 +167,21 @@ class Devices:
         if shown:
             return self._by_tasks(batch, shown, t, sight) | self._but_for_hidden(key, batch, shown, t, sight)
         if any(task.gone <= seen for task in tasks):
-            left_out = self.options["ignore_canceled"] and any(
-                task.gone <= seen and task.course.at(task.gone).status == "CANCELED" for task in tasks
-            )
-            gone = self.ignored | (CANCELED if left_out else 0)
-            if not any(self.was_seen(task, t, surely=False) for task in tasks):
-                return NEVER
-            gone |= 0 if any(self.was_seen(task, t, surely=True) for task in tasks) else NEVER
-            # Its version may prove an expected device all the same.
-            return gone | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
+            return self._gone_task(key, tasks, t, sight)
         return 0
+
+    def _gone_task(self, key: Key, tasks: Sequence[Task], t: float, sight: bool) -> int:
+        """What a device is whose tasks in a batch are all gone or hidden."""
+        seen = t - self.world.lags.rows
+        left_out = self.options["ignore_canceled"] and any(
+            task.course.at(min(task.gone, seen)).status == "CANCELED" for task in tasks
+        )
+        gone = self.ignored | (CANCELED if left_out else 0)
+        if not any(self.was_seen(task, t, surely=False) for task in tasks):
+            return NEVER
+        gone |= 0 if any(self.was_seen(task, t, surely=True) for task in tasks) else NEVER
+        # Its version may prove an expected device all the same.
+        return gone | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
 
     def _but_for_hidden(self, key: Key, batch: Batch, shown: Sequence[Task], t: float, sight: bool) -> int:
         """What a device may be while the service leaves out rows, which may be those of its later tasks."""
@@ -185,8 +190,8 @@ class Devices:
             later = tasks[number:]
             if not (self._hides(t, "hidden") or (later == [last] and self._hides(t, "shrinks"))):
                 continue
-            if number == 0 and not any(self._is_shown(task, look, t) for task in later for look in self.looks):
-                result |= NEVER | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
+            if number == 0:
+                result |= self._gone_task(key, tasks, t, sight)
             elif any(self._is_shown(task, look, t) for task in later for look in self.looks):
                 result |= self.ignored | (0 if self.rollout.expected is None else self._without_task(key, t, sight))
             else:
@@ -302,7 +307,10 @@ class Devices:
         own = (other.package for other in self.world.batches if other.package.product == batch.package.product)
         if SUCCEEDED in found or any(package.dest != batch.package.dest for package in own):
             return PENDING
-        return PENDING | (FAILED if any(state & FAILED for state in found) else 0)
+        either = 0  # nobody knows by which of them it is judged
+        for state in found:
+            either |= state
+        return either or PENDING
 
     def _by_version(self, batch: Batch, task: Task, module: str, since: float, t: float) -> int:
         line, seen = task.device.versions.get(module), t - self.world.lags.versions

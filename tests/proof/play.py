@@ -156,10 +156,14 @@ def _unlike(one: Played, two: Played) -> list[str]:
     if not two.runs or len(one.runs) != len(two.runs):
         return [f"in another order it takes {len(two.runs)} runs in place of {len(one.runs)}"]
     first, second = one.runs[-1].result, two.runs[-1].result
-    for name in ("verdict", "final", "counts", "by_class", "elapsed_seconds"):
+    counted = any(len(batch.tasks) > MOST_LISTED for batch in one.rollout.world.batches)
+    # A task that is gone can be named only if it was one of those that were listed.
+    named = counted and {one.reason, two.reason} == {"vanished", "incomplete"}
+    for name in ("verdict", "final", *(() if named else ("counts", "by_class", "elapsed_seconds"))):
         if first[name] != second[name]:
             return [f"in another order, {name} is {second[name]} in place of {first[name]}"]
-    counted = any(len(batch.tasks) > MOST_LISTED for batch in one.rollout.world.batches)
+    if named:
+        return []
     for name in ("failed_devices", "pending_devices"):
         rows = [_by_name(result[name], counted) for result in (first, second)]
         partly = counted and first["counts"][name.partition("_")[0]] > len(rows[0])

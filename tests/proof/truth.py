@@ -143,8 +143,9 @@ class Truth:
         ]
 
     def nothing(self, moments: Sequence[float]) -> bool:
-        """Whether no device may count."""
-        return any(all(map(_may_not_count, self.devices.states(t).values())) for t in moments)
+        """Whether no device may count, if each is taken at one of the ``moments``."""
+        seen = [self.devices.states(t) for t in moments]
+        return all(any(_may_not_count(states[key]) for states in seen) for key in seen[0])
 
     def unbegun(self, moments: Sequence[float], surely: bool = False) -> list[Batch]:
         """The batches that have not begun, or have no task that accounts for them.
@@ -196,3 +197,7 @@ class Truth:
             if gone or any(task.gone < moments[-1] for task in tasks):
                 found.append(key)
         return found
+
+
+def _may_not_count(state: int) -> bool:
+    return state in (0, NOT_YET) or bool(state & (CANCELED | NEVER))

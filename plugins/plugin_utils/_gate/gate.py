@@ -194,7 +194,7 @@ class Gate:
 
 def _explained(verdict: Verdict, later: Verdict) -> Verdict:
     """The same verdict on what was known ``later``; where that would contradict it, with the versions alone."""
-    if later.verdict == verdict.verdict and later.rollout.total == verdict.rollout.total:
+    if _is_the_same(later, verdict):
         return verdict._replace(rollout=later.rollout)
     known = {(device.key, device.job_id): device.version for device in later.rollout.devices}
     devices = [
@@ -202,6 +202,12 @@ def _explained(verdict: Verdict, later: Verdict) -> Verdict:
         for device in verdict.rollout.devices
     ]
     return verdict._replace(rollout=verdict.rollout._replace(devices=devices))
+
+
+def _is_the_same(one: Verdict, two: Verdict) -> bool:
+    """Whether two verdicts are about as many devices, for the same reason."""
+    codes = [[reason.code for reason in verdict.reasons[:1]] for verdict in (one, two)]
+    return one.verdict == two.verdict and codes[0] == codes[1] and one.rollout.total == two.rollout.total
 
 
 def _is_permanent(error: OtaError, learned: bool) -> bool:

@@ -4,7 +4,7 @@
 
 """What a poll reads: at most nine requests for a batch of any size, and the proof only when it decides.
 
-As long as the module of a batch is not known, its package or one of its open tasks is asked as well.
+As long as the module of a batch is not known, its package or a few of its open tasks are asked as well.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ MAX_ASKED = 3
 MAX_FAILED = 10
 #: Blame it for this many if no device at all can be read.
 MIN_FAILED = 3
+#: Ask so many devices for the module of a batch, as one that was deleted does not know it.
+MAX_ASKED = 3
 #: From the end of a task's life to its start: a task that moves on while others are counted is then missed, which
 #: shows, and never counted twice.
 _FINAL_FIRST = ("SUCCEEDED", "FAILED", "CANCELED", *TASK_STATUSES[3::-1])

@@ -98,9 +98,12 @@ def _may_come_after(earlier: JobSnapshot, later: JobSnapshot) -> bool:
 
 
 def _tasks_by_device(job: JobSnapshot) -> _TasksByDevice:
+    """The tasks of each device. Two that name none are not of the same."""
     tasks: dict[DeviceKey, list[TaskFacts]] = {}
     for task in job.tasks:
-        tasks.setdefault(task_key(task, job), []).append(task)
+        key = task_key(task, job)
+        if key[1]:
+            tasks.setdefault(key, []).append(task)
     return tasks
 
 

@@ -37,8 +37,8 @@ _WORST_FIRST: tuple[State, ...] = ("failed", "pending", "succeeded", "canceled")
 
 def job_devices(snapshot: Snapshot, policy: Policy, memory: Memory) -> dict[str, dict[Identity, Device]]:
     """The devices of each batch, each by the task that decides there."""
-    replaced = _replaced_devices(snapshot.jobs, memory)
-    return {job.job_id: _devices_of(job, replaced, snapshot, policy, memory) for job in snapshot.jobs}
+    today = _devices_of_today(snapshot.jobs, memory)
+    return {job.job_id: _devices_of(job, today, snapshot, policy, memory) for job in snapshot.jobs}
 
 
 def by_last_stage(
@@ -85,8 +85,9 @@ def worst_device(devices: Iterable[Device]) -> Device:
     return min(devices, key=_severity)
 
 
-def _severity(device: Device) -> tuple[int, tuple[str, ...]]:
-    return _WORST_FIRST.index(device.state), (str(device.class_name), *sort_key(device))
+def _severity(device: Device) -> tuple[int, bool, tuple[str, ...]]:
+    is_gone = device.class_name == "vanished"  # which may not count at all, so it hides none that is waited for
+    return _WORST_FIRST.index(device.state), is_gone, (str(device.class_name), *sort_key(device))
 
 
 def sort_key(device: Device) -> tuple[str, ...]:
@@ -101,34 +102,34 @@ def sort_key(device: Device) -> tuple[str, ...]:
 
 def _devices_of(
     job: JobSnapshot,
-    replaced: Mapping[DeviceKey, str],
+    today: Mapping[DeviceKey, str],
     snapshot: Snapshot,
     policy: Policy,
     memory: Memory,
 ) -> dict[Identity, Device]:
     groups: dict[Identity, list[TaskFacts]] = {}
     for number, task in enumerate(job.tasks):
-        groups.setdefault(_identity_of(task, job, number, replaced), []).append(task)
+        groups.setdefault(_identity_of(task, job, number, today), []).append(task)
     devices = {}
     for identity, tasks in groups.items():
         found = [task_device(task, job, snapshot, policy, memory) for task in _latest_tasks(tasks)]
         device = found[0] if len(found) == 1 else worst_device(found)
         devices[identity] = vanished(device, "another device has its name now") if identity[2] else device
     if job.all_listed:
-        devices.update(_vanished_devices(job, devices, groups, replaced, policy, memory))
+        devices.update(_vanished_devices(job, devices, groups, today, policy, memory))
     return devices
 
 
-def _identity_of(task: TaskFacts, job: JobSnapshot, number: int, replaced: Mapping[DeviceKey, str]) -> Identity:
+def _identity_of(task: TaskFacts, job: JobSnapshot, number: int, today: Mapping[DeviceKey, str]) -> Identity:
     product, name = task_key(task, job)
     if not name:
         return product, f"\t{task.get('task_id') or f'{job.job_id} {number}'}", ""
-    return product, name, _earlier_iot_id((product, name), to_text(task.get("iot_id")) or "", replaced)
+    return product, name, _earlier_iot_id((product, name), to_text(task.get("iot_id")) or "", today)
 
 
-def _earlier_iot_id(key: DeviceKey, iot_id: str, replaced: Mapping[DeviceKey, str]) -> str:
+def _earlier_iot_id(key: DeviceKey, iot_id: str, today: Mapping[DeviceKey, str]) -> str:
     """The IotId of a device if another one has its name now, or else none."""
-    return iot_id if iot_id and replaced.get(key, iot_id) != iot_id else ""
+    return iot_id if iot_id and today.get(key, iot_id) != iot_id else ""
 
 
 def _latest_tasks(tasks: Sequence[TaskFacts]) -> Sequence[TaskFacts]:
@@ -146,7 +147,7 @@ def _latest_tasks(tasks: Sequence[TaskFacts]) -> Sequence[TaskFacts]:
     return [task for task, modified in last if modified == latest]
 
 
-def _replaced_devices(jobs: Sequence[JobSnapshot], memory: Memory) -> dict[DeviceKey, str]:
+def _devices_of_today(jobs: Sequence[JobSnapshot], memory: Memory) -> dict[DeviceKey, str]:
     """The IotId of today for each name that stands for several devices, as far as their tasks show which is later."""
     first: dict[DeviceKey, str] = {}
     several: dict[DeviceKey, list[tuple[float, str]]] = {}
@@ -176,7 +177,7 @@ def _vanished_devices(
     job: JobSnapshot,
     devices: Mapping[Identity, Device],
     groups: Mapping[Identity, Sequence[TaskFacts]],
-    replaced: Mapping[DeviceKey, str],
+    today: Mapping[DeviceKey, str],
     policy: Policy,
     memory: Memory,
 ) -> Iterator[tuple[Identity, Device]]:
@@ -184,14 +185,17 @@ def _vanished_devices(
     kept = memory.tasks.get(job.job_id, {})
     for task_id in sorted(kept.keys() - {task_identity(task) for task in job.tasks}):
         product, name, status, iot_id, created = kept[task_id]
-        identity: Identity = (product, name or f"\t{task_id}", _earlier_iot_id((product, name), iot_id, replaced))
+        identity: Identity = (product, name or f"\t{task_id}", _earlier_iot_id((product, name), iot_id, today))
         known = devices.get(identity)
         is_same = known is not None and (not iot_id or not known.iot_id or iot_id == known.iot_id)
         if status == "CANCELED" and policy.ignore_canceled and not is_same:
             continue
         if known is not None and is_same and not _outranks(parse_time(created), groups.get(identity, ()), known):
             continue
-        identity = identity if known is None or is_same else (*identity[:2], iot_id)
+        # Another batch may have tasks of the device that has the name now, which the earlier one does not speak for.
+        is_earlier = bool(iot_id) and today.get((product, name), iot_id) != iot_id
+        if not is_same and (known is not None or is_earlier):
+            identity = (*identity[:2], iot_id)
         device = Device(product or None, name or None, "pending", "vanished", job.job_id, task_id, status)
         yield identity, vanished(device._replace(iot_id=iot_id or None), "its task is gone")
 

@@ -14,9 +14,14 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._api.credentials impo
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.provider import credentials_error
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.refresh import RefreshableCredentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import _is_permanent
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import _explained, _is_permanent
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.result import MAX_ENTRIES
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import Device
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import Snapshot
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.wording import Reason
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
+from ansible_collections.iotfleet.ota.tests.unit.verdicts import plain
 
 FIVE = {"prefix": "d-", "count": 5, "jitter": 0}
 OFFLINE = {"name": "d-3", "course": "offline"}
@@ -500,6 +505,22 @@ def test_versions_that_cannot_be_read_leave_the_verdict_as_it_is():
     result = rollout.gate("1", wait_interval=2)
     assert (result["verdict"], versions_of(result["failed_devices"])) == ("failed", {"d-2": None})
     assert "failure" not in result
+
+
+@pytest.mark.parametrize(
+    ("reason", "class_name"), [("vanished", "unproved"), ("unknown_module", "vanished"), ("deadline", "vanished")]
+)
+def test_an_explanation_for_another_reason_adds_versions_alone(reason, class_name):
+    """A reason that names a device which vanished must not come with one that is merely unproved."""
+    empty = judge(Snapshot(0.0), plain())
+    gone = Device("k1", "d1", "pending", "vanished", "j1")
+    unclear = gone._replace(class_name="unproved", version="1.0")
+
+    def verdict(code, device):
+        return empty._replace(reasons=(Reason(code, ""),), rollout=empty.rollout._replace(devices=[device]))
+
+    (device,) = _explained(verdict("vanished", gone), verdict(reason, unclear)).rollout.devices
+    assert (device.class_name, device.version) == (class_name, "1.0")
 
 
 def ends_with(rollout, calls):

@@ -123,6 +123,26 @@ def test_the_device_of_the_first_open_task_is_asked(status):
     assert polls.world.requests[1].params["DeviceName"] == "d3"
 
 
+@pytest.mark.parametrize("names", [("d1", "d2"), ("d2", "d1")])
+def test_open_tasks_are_asked_in_an_order_of_their_own(names):
+    polls = Polls(package(""), unfinished(("j1", "mcu")))
+    assert polls.module_of(batch(*(task(name, "QUEUED") for name in names))) == "mcu"
+    assert polls.asked == [PACKAGE, TASKS]
+    assert polls.world.requests[1].params["DeviceName"] == "d1"
+
+
+def test_a_device_that_tells_no_module_does_not_speak_for_the_others():
+    polls = Polls(package(""), unfinished(), unfinished(("j1", "mcu")))
+    assert polls.module_of(batch(task("d1", "QUEUED"), task("d2", "QUEUED"))) == "mcu"
+    assert polls.asked == [PACKAGE, TASKS, TASKS]
+
+
+def test_no_more_than_three_devices_are_asked():
+    polls = Polls(package(""), unfinished(), unfinished(), unfinished())
+    assert polls.module_of(batch(*(task(f"d{number}", "QUEUED") for number in range(4)))) is None
+    assert polls.asked == [PACKAGE, TASKS, TASKS, TASKS]
+
+
 def test_finished_tasks_are_not_asked():
     polls = Polls(DENIED)
     assert [polls.module_of(batch("SFC")), polls.module_of(batch())] == [None, None]

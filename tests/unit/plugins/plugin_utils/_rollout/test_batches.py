@@ -56,6 +56,11 @@ def test_batches_that_have_nothing_to_do_with_each_other(one, other, policy):
     assert related(one, other, policy=policy) == related(other, one, policy=policy) == []
 
 
+@pytest.mark.parametrize("name", [None, ""])
+def test_tasks_that_name_no_device_are_not_of_the_same(name):
+    assert related(first(task("d1", device_name=name)), second(task("d2", device_name=name))) == []
+
+
 def test_one_batch_has_no_relation():
     assert related(first(src_versions=[NEW])) == related() == []
 

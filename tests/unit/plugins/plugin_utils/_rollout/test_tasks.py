@@ -309,6 +309,16 @@ def test_device_whose_canceled_task_is_gone_counts_as_long_as_canceled_ones_do(s
     assert list(devices_of(batch(), policy=policy, memory=memory)) == expected
 
 
+@pytest.mark.parametrize("rest", [(), (("d1", "SUCCEEDED", "i1", EARLY),)])
+def test_device_whose_task_is_gone_does_not_hide_the_one_that_has_its_name_in_another_batch(rest):
+    rows = [*rest, ("d1", "QUEUED", "i2", LATE)]
+    second = [task(name, state, task_id=iot, iot_id=iot, utc_create=at) for name, state, iot, at in rows]
+    memory = remembering(t1=(PRODUCT, "d1", "QUEUED", "i1", EARLY))
+    found = devices_of(batch(), batch(*second, job_id="j2"), memory=memory)
+    assert told(found["j1"]) == {(PRODUCT, "d1", "i1"): ("pending", "vanished", "t1")}
+    assert told(found["j2"])[D1] == ("pending", "offline", "i2")
+
+
 def test_nobody_vanishes_from_a_list_that_is_not_complete():
     memory = remembering(t2=(PRODUCT, "d2", "QUEUED", "", ""))
     assert list(devices_of(batch(task("d1"), all_listed=False), memory=memory)) == [D1]
@@ -404,6 +414,11 @@ def device(state, class_name=None, **facts):
 def test_worst_device_decides(worse, better):
     one, other = device(worse), device(better)
     assert worst_device([one, other]) == worst_device([other, one]) == one
+
+
+def test_device_that_vanished_hides_none_that_is_waited_for():
+    waits, gone = device("pending", "waits_for_device"), device("pending", "vanished")
+    assert worst_device([waits, gone]) == worst_device([gone, waits]) == waits
 
 
 @pytest.mark.parametrize(
