@@ -49,27 +49,33 @@ def prove(begin: int, number: int, processes: int) -> int:
     """Judge so many rollouts and print what became of them; the exit code."""
     began = time.monotonic()
     numbers: Counter[tuple[str, str]] = Counter()
-    looks, wrong = 0, []
+    looks, wrong = 0, 0
+    shown: Counter[str] = Counter()
     with multiprocessing.Pool(processes) as pool:
         for part, part_looks, part_wrong in pool.imap_unordered(judged, _chunks(begin, number)):
             numbers.update(part)
             looks += part_looks
-            wrong += part_wrong
+            wrong += len(part_wrong)
+            for seed, sentence in part_wrong:
+                show_example(seed, sentence, shown)
     for line in table(numbers):
         print(line)
     seconds = time.monotonic() - began
     print(f"\n{number} rollouts with {looks} looks in {seconds:.1f} s, {processes} at a time")
-    shown: Counter[str] = Counter()
-    for seed, sentence in sorted(wrong):
-        kind = re.sub(r"[\d.]+", "", sentence)
-        shown[kind] += 1
-        if shown[kind] <= MOST_SHOWN:
-            print(f"\nCOUNTER-EXAMPLE seed {seed}: {sentence[:300]}\n  python -m tests.proof --seed {seed} --verbose")
     never = [verdict for verdict in VERDICTS if number >= ENOUGH and not numbers["all", verdict]]
     for verdict in never:
         print(f"\nNo rollout ended as {verdict}, so this proves nothing about it.")
-    print(f"\n{len(wrong)} counter-examples")
+    print(f"\n{wrong} counter-examples")
     return 1 if wrong or never else 0
+
+
+def show_example(seed: int, sentence: str, shown: Counter[str]) -> None:
+    """Print a counter-example at once, for a long search, unless many of its kind have been ``shown``."""
+    kind = re.sub(r"[\d.]+", "", sentence)
+    shown[kind] += 1
+    if shown[kind] <= MOST_SHOWN:
+        line = f"COUNTER-EXAMPLE seed {seed}: {sentence[:300]}\n  python -m tests.proof --seed {seed} --verbose\n"
+        print(line, flush=True)
 
 
 def table(numbers: Counter[tuple[str, str]]) -> Iterator[str]:

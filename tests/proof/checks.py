@@ -123,10 +123,7 @@ def _may_be_inconclusive(played: Played) -> bool:
         "incomplete": bool(bent) or lags or len(truth.of_look(look)) > 1 or _was_counted(played),
         "unknown_job": _seen_by_then(played, lambda seen: "no_job" in seen.bent),
         "dynamic_batch": truth.dynamic,
-        "nothing_to_judge": _seen_by_then(
-            played,
-            lambda seen: bool(HIDING & seen.bent) or truth.nothing(window if seen is look else truth.of_look(seen)),
-        ),
+        "nothing_to_judge": _seen_by_then(played, lambda seen: _shows_nothing(played, seen)),
         "not_started": _not_begun(played),
         "empty_batch": _not_begun(played),
         "ambiguous_device": truth.batches.ambiguous,
@@ -202,6 +199,12 @@ def _seen_by_then(played: Played, shows: Callable[[Look], bool]) -> bool:
         if begun and shows(look):
             return True
     return False
+
+
+def _shows_nothing(played: Played, look: Look) -> bool:
+    """Whether no device that counts may be seen in a look."""
+    moments = played.window if look is played.looks[-1] else played.truth.of_look(look)
+    return bool(HIDING & look.bent) or played.truth.nothing(moments)
 
 
 def _may_be_canceled(played: Played, batch: Batch) -> bool:

@@ -108,7 +108,7 @@ MUTANTS: Mapping[str, Patches] = {
     "first task decides": {(tasks, "_latest_tasks"): lambda given: given[:1]},
     "all tasks decide": {(tasks, "_latest_tasks"): worst_of_all},
     "replaced device taken": {(devices, "prove_device"): never_lost},
-    "replaced devices alike": {(tasks, "_devices_of_today"): lambda jobs: {}},
+    "replaced devices alike": {(tasks, "_devices_of_today"): lambda facts, memory: {}},
     "vanished is failed": {(devices, "prove_device"): fails_if_unknown},
     "unproved is proved": {(devices, "prove_device"): passes_if_unproved},
     "product of a name ignored": {(state, "expected_keys"): any_product},

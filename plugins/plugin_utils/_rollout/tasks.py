@@ -37,7 +37,7 @@ _WORST_FIRST: tuple[State, ...] = ("failed", "pending", "succeeded", "canceled")
 
 def job_devices(snapshot: Snapshot, policy: Policy, memory: Memory) -> dict[str, dict[Identity, Device]]:
     """The devices of each batch, each by the task that decides there."""
-    today = _devices_of_today(snapshot.jobs, memory)
+    today = _devices_of_today(snapshot, memory)
     return {job.job_id: _devices_of(job, today, snapshot, policy, memory) for job in snapshot.jobs}
 
 
@@ -70,14 +70,21 @@ def _last_stage(earlier: Device, later: Device, targets: Container[str | None]) 
     return worst_device((earlier, later)) if never_came else later
 
 
-def rollout_devices(batches: Iterable[Mapping[Identity, Device]]) -> dict[Identity, Device]:
-    """The devices of several batches, each by its worst task."""
-    worst: dict[Identity, Device] = {}
+def rollout_devices(
+    batches: Iterable[Mapping[Identity, Device]], ignore_vanished: bool = False
+) -> dict[Identity, Device]:
+    """The devices of several batches, each by its worst task, which need not be one that has vanished."""
+    found: dict[Identity, list[Device]] = {}
     for devices in batches:
         for identity, device in devices.items():
-            known = worst.get(identity)
-            worst[identity] = device if known is None else worst_device((known, device))
-    return worst
+            found.setdefault(identity, []).append(device)
+    if ignore_vanished:
+        found = {identity: _still_there(devices) or devices for identity, devices in found.items()}
+    return {identity: worst_device(devices) for identity, devices in found.items()}
+
+
+def _still_there(devices: Sequence[Device]) -> list[Device]:
+    return [device for device in devices if device.class_name != "vanished"]
 
 
 def worst_device(devices: Iterable[Device]) -> Device:
@@ -147,18 +154,20 @@ def _latest_tasks(tasks: Sequence[TaskFacts]) -> Sequence[TaskFacts]:
     return [task for task, modified in last if modified == latest]
 
 
-def _devices_of_today(jobs: Sequence[JobSnapshot], memory: Memory) -> dict[DeviceKey, str]:
-    """The IotId of today for each name that stands for several devices, as far as their tasks show which is later."""
+def _devices_of_today(snapshot: Snapshot, memory: Memory) -> dict[DeviceKey, str]:
+    """The IotId of today for each name that stands for several devices, by what it reports or else by its tasks."""
     first: dict[DeviceKey, str] = {}
     several: dict[DeviceKey, list[tuple[float, str]]] = {}
-    for key, iot_id, _created in _iot_ids(jobs, memory):
+    for key, iot_id, _created in _iot_ids(snapshot.jobs, memory):
         if first.setdefault(key, iot_id) != iot_id:
             several[key] = []
-    for key, iot_id, created in _iot_ids(jobs, memory) if several else ():
+    for key, iot_id, created in _iot_ids(snapshot.jobs, memory) if several else ():
         if key in several:
             moment = parse_time(created)
             several[key].append((-1.0 if moment is None else moment, iot_id))
-    return {key: max(found)[1] for key, found in several.items() if min(found)[0] >= 0}
+    today = {key: max(found)[1] for key, found in several.items() if min(found)[0] >= 0}
+    reports = {key: (snapshot.versions or {}).get(key) for key in several}
+    return {**today, **{key: report.iot_id for key, report in reports.items() if report and report.iot_id}}
 
 
 def _iot_ids(jobs: Sequence[JobSnapshot], memory: Memory) -> Iterator[tuple[DeviceKey, str, Any]]:

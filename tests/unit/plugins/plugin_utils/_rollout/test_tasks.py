@@ -386,6 +386,21 @@ def test_device_is_known_to_be_replaced_by_a_task_that_is_gone():
     }
 
 
+@pytest.mark.parametrize(
+    ("today", "expected"),
+    [
+        pytest.param("i2", ("succeeded", None, "t2"), id="the second"),
+        pytest.param("i1", ("failed", "other", "t1"), id="the first"),
+        pytest.param(None, ("failed", "other", "t1"), id="it does not tell, so the worst"),
+    ],
+)
+def test_device_of_today_is_the_one_that_reports(today, expected):
+    """Where nobody says which of the tasks was created later."""
+    jobs = batch(task("d1", "FAILED", task_id="t1", iot_id="i1"), task("d1", task_id="t2", iot_id="i2"))
+    devices = devices_of(jobs, policy=Policy(), versions=report(NEW, "d1", iot_id=today))
+    assert told(devices)[D1] == expected
+
+
 def test_latest_of_the_tasks_that_are_left_counts_against_those_that_are_gone():
     memory = remembering(t3=(PRODUCT, "d1", "FAILED", "", format_time(NOW - 150)))
     tasks = batch(task("d1", task_id="t1", utc_create=EARLY), task("d1", task_id="t2", utc_create=LATE))
@@ -492,6 +507,17 @@ def test_later_stage_that_never_came_hides_no_failure(later, version, decides):
 def test_later_stage_that_never_came_counts_if_it_is_worse():
     by_job = {"j1": {D1: device("succeeded", job_id="j1")}, "j2": {D1: device("pending", "vanished", job_id="j2")}}
     assert by_last_stage(by_job, chained(("j1", "j2")))["j1"][D1].job_id == "j2"
+
+
+@pytest.mark.parametrize(("ignore_vanished", "decides"), [(False, "j1"), (True, "j2")])
+def test_task_that_is_gone_may_be_left_out_where_the_device_has_another(ignore_vanished, decides):
+    batches = {D1: device("pending", "vanished", job_id="j1")}, {D1: device("succeeded", job_id="j2")}
+    assert rollout_devices(batches, ignore_vanished)[D1].job_id == decides
+
+
+def test_device_that_is_gone_from_all_batches_has_vanished():
+    batches = {D1: device("pending", "vanished", job_id="j1")}, {D1: device("pending", "vanished", job_id="j2")}
+    assert rollout_devices(batches, ignore_vanished=True)[D1].class_name == "vanished"
 
 
 def test_batches_in_conflict_are_no_stages():
