@@ -198,7 +198,8 @@ options:
   ignore_vanished:
     description:
       - Leave devices out of the count that had a task and can no longer be judged, because the task disappeared, or the
-        device was deleted or replaced by another one with its name.
+        device was deleted or replaced by another one with its name. A device whose task disappeared from one batch
+        still counts by its tasks in others.
       - By default, they are pending, and can be tolerated with O(max_pending). If nothing else is left to wait for
         O(start_grace) after the end of the batches, the verdict is V(inconclusive) and names them.
     type: bool
