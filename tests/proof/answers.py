@@ -167,7 +167,7 @@ class Answers:
     def _begin(self, before: Look | None) -> None:
         """A look begins, and maybe one that is shown something wrong."""
         self.shown = {}
-        if before and not before.errors:
+        if before and not (before.errors or before.refused):
             self.flapped = self.flaps
         detail = self.trouble.get("flap")
         self.flaps = False

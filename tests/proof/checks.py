@@ -202,7 +202,9 @@ def _seen_by_then(played: Played, shows: Callable[[Look], bool]) -> bool:
 
 
 def _shows_nothing(played: Played, look: Look) -> bool:
-    """Whether no device that counts may be seen in a look."""
+    """Whether no device that counts may be seen in a look, as where all tasks are shown as canceled."""
+    if "flap" in look.bent and played.rollout.options["ignore_canceled"]:
+        return True
     moments = played.window if look is played.looks[-1] else played.truth.of_look(look)
     return bool(HIDING & look.bent) or played.truth.nothing(moments)
 
@@ -215,7 +217,10 @@ def _may_be_canceled(played: Played, batch: Batch) -> bool:
 
 
 def _was_counted(played: Played) -> bool:
-    """Whether the service said once that there are more tasks than can be listed, so that nobody can name them."""
+    """Whether there are, or the service said once, more tasks than are listed, so that nobody can name those gone."""
+    gone = any(task.gone <= played.last.ended for batch in played.truth.world.batches for task in batch.tasks)
+    if "a crowd" in played.rollout.kinds and gone:
+        return True
     most = played.rollout.trouble.get("short", {}).get("by", 0)
     return most >= LISTABLE and any("short" in look.bent for look in played.looks)
 
@@ -290,7 +295,7 @@ def given_up(played: Played) -> Iterator[str]:
 
 def _only_gone_left(played: Played, since: float) -> bool:
     """Whether all devices that are waited for have had a task that is gone."""
-    truth, states = played.truth, played.truth.devices.states(since, sight=True)
+    truth, states = played.truth, played.truth.devices.states(since)
     tasks = {task.device.key: task for batch in truth.world.batches for task in batch.tasks}
     waiting = [tasks.get(key) for (key, _iot), state in states.items() if state & PENDING]
     seen = played.truth.devices.first_look

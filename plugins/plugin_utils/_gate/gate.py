@@ -15,7 +15,8 @@ from typing import Any, Callable, NamedTuple, TypeVar
 from ...module_utils._client.client import Client
 from ...module_utils._errors import OtaError, Retry
 from ...module_utils._http.workers import WorkerPool
-from .._rollout.policy import needs_modules
+from .._rollout.devices import reported_version
+from .._rollout.policy import Policy, needs_modules
 from .._rollout.snapshot import Snapshot
 from .._verdict.case import PASSED
 from .._verdict.history import remember_proofs
@@ -166,7 +167,8 @@ class Gate:
             return verdict
         with suppress(TimeoutError):  # the verdict stands, and only lacks its explanation
             snapshot = self._run_in_time(lambda: self._explanation.read(self._snapshot, verdict))
-            return _explained(verdict, judge(snapshot, self._options.policy, self._limits.history))
+            later = judge(snapshot, self._options.policy, self._limits.history)
+            return _explained(verdict, later, snapshot, self._options.policy)
         return verdict
 
     def _prepare_end(self, verdict: Verdict) -> None:
@@ -192,15 +194,16 @@ class Gate:
         return Poll(self._snapshot, verdict, seconds, self._reporter.message(parts))
 
 
-def _explained(verdict: Verdict, later: Verdict) -> Verdict:
+def _explained(verdict: Verdict, later: Verdict, snapshot: Snapshot, policy: Policy) -> Verdict:
     """The same verdict on what was known ``later``; where that would contradict it, with the versions alone."""
     if _is_the_same(later, verdict):
         return verdict._replace(rollout=later.rollout)
-    known = {(device.key, device.job_id): device.version for device in later.rollout.devices}
-    devices = [
-        device._replace(version=device.version or known.get((device.key, device.job_id)))
-        for device in verdict.rollout.devices
-    ]
+    jobs = {job.job_id: job for job in snapshot.jobs}
+    devices = []
+    for device in verdict.rollout.devices:
+        report, job = (snapshot.versions or {}).get(device.key), jobs.get(device.job_id or "")
+        version = reported_version(report, job, (), policy) if report and job else None
+        devices.append(device._replace(version=device.version or version))
     return verdict._replace(rollout=verdict.rollout._replace(devices=devices))
 
 

@@ -14,12 +14,14 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._api.credentials impo
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.provider import credentials_error
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.refresh import RefreshableCredentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import _explained, _is_permanent
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.result import MAX_ENTRIES
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import Device
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import Snapshot
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.wording import Reason
+from ansible_collections.iotfleet.ota.tests.unit import verdicts
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import plain
 
@@ -519,7 +521,10 @@ def test_an_explanation_for_another_reason_adds_versions_alone(reason, class_nam
     def verdict(code, device):
         return empty._replace(reasons=(Reason(code, ""),), rollout=empty.rollout._replace(devices=[device]))
 
-    (device,) = _explained(verdict("vanished", gone), verdict(reason, unclear)).rollout.devices
+    snapshot = Snapshot(
+        0.0, (verdicts.batch(module_name="default"),), versions={("k1", "d1"): DeviceReport({"default": "1.0"})}
+    )
+    (device,) = _explained(verdict("vanished", gone), verdict(reason, unclear), snapshot, plain()).rollout.devices
     assert (device.class_name, device.version) == (class_name, "1.0")
 
 
