@@ -129,7 +129,8 @@ def _may_be_inconclusive(played: Played) -> bool:
         "ambiguous_device": truth.batches.ambiguous,
         "unknown_product": truth.batches.foreign,
         "conflicting_batches": any(truth.batches.conflicts(moment) != "no" for moment in window)
-        or any("package" in each.refused for each in played.looks),
+        or any("package" in each.refused for each in played.looks)
+        or (len(truth.world.batches) > 2 and len(window) > 1),  # the stage between two may not have been seen
         "unknown_module": truth.unknown_module() != "no" or any("package" in each.refused for each in played.looks),
         "too_large": "short" in bent,
         "vanished": over

@@ -215,7 +215,11 @@ class Devices:
             seen = t - self.world.lags.rows
             latest = max(tasks, key=lambda task: (task.created, task.course.since(seen)))
             return self._by_task(batch, latest, t, sight)
-        return worst_of([self._by_task(batch, task, t, sight) for task in tasks])
+        worst = worst_of([self._by_task(batch, task, t, sight) for task in tasks])
+        if sight:
+            return worst
+        # Nobody asks for the version of a device that may have an unfinished task.
+        return worst | worst_of([self._by_task(batch, task, t, True) for task in tasks]) & PENDING
 
     def _by_task(self, batch: Batch, task: Task, t: float, sight: bool) -> int:
         seen = t - self.world.lags.rows

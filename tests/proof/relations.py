@@ -54,7 +54,8 @@ class Batches:
     def _learnable(self, batch: Batch) -> str:
         """Whether the module of a batch can be known: ``yes``, ``no``, or ``maybe`` by an open task that is seen."""
         if batch.package.answer == "tells" and not self._hides_package():
-            return "yes"
+            denied = self.rollout.trouble.get("denied")
+            return "maybe" if denied is not None and denied["action"] == "QueryOTAFirmware" else "yes"
         if "module" not in self.world.tells:
             return "no"
         open_ = any(step.status in UNFINISHED for task in batch.tasks for step in task.course.values)
