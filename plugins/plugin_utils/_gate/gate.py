@@ -199,11 +199,14 @@ def _explained(verdict: Verdict, later: Verdict, snapshot: Snapshot, policy: Pol
     if _is_the_same(later, verdict):
         return verdict._replace(rollout=later.rollout)
     jobs = {job.job_id: job for job in snapshot.jobs}
+    known = {(device.key, device.job_id): device.version for device in later.rollout.devices}
     devices = []
     for device in verdict.rollout.devices:
         report, job = (snapshot.versions or {}).get(device.key), jobs.get(device.job_id or "")
-        version = reported_version(report, job, (), policy) if report and job else None
-        devices.append(device._replace(version=device.version or version))
+        version = device.version or known.get((device.key, device.job_id))
+        if version is None and report and job:
+            version = reported_version(report, job, (), policy)
+        devices.append(device._replace(version=version))
     return verdict._replace(rollout=verdict.rollout._replace(devices=devices))
 
 

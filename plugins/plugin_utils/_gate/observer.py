@@ -38,8 +38,6 @@ MAX_ASKED = 3
 MAX_FAILED = 10
 #: Blame it for this many if no device at all can be read.
 MIN_FAILED = 3
-#: Ask so many devices for the module of a batch, as one that was deleted does not know it.
-MAX_ASKED = 3
 #: From the end of a task's life to its start: a task that moves on while others are counted is then missed, which
 #: shows, and never counted twice.
 _FINAL_FIRST = ("SUCCEEDED", "FAILED", "CANCELED", *TASK_STATUSES[3::-1])
@@ -290,7 +288,8 @@ class JobModules:
     def _module_of_tasks(self, job: JobSnapshot) -> str | None:
         """:raises OtaError: they cannot be read at this moment."""
         unfinished = {task_key(task, job) for task in job.tasks if task.get("task_status") in UNFINISHED_TASK_STATUSES}
-        for key in sorted(unfinished)[:MAX_ASKED] if self._may_read_tasks else ():
+        named = sorted(key for key in unfinished if all(key))
+        for key in named[:MAX_ASKED] if self._may_read_tasks else ():
             try:
                 module_name = module_of_job(self._client, key, job.job_id)
             except OtaError as error:

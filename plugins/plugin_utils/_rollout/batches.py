@@ -13,9 +13,10 @@ from typing import NamedTuple
 from ...module_utils._queries.devices import DeviceKey
 from ...module_utils._queries.jobs import TaskFacts
 from .devices import module_of, sources_of
-from .policy import Policy
+from .policy import Policy, VersionMatch
 from .snapshot import JobSnapshot, to_text
 from .times import parse_time
+from .versions import is_source
 
 _TasksByDevice = Mapping[DeviceKey, Sequence[TaskFacts]]
 
@@ -39,7 +40,7 @@ def relate_batches(jobs: Sequence[JobSnapshot], policy: Policy) -> list[Relation
     pairs = [pair for pair in combinations(jobs, 2) if _bring_different_versions(*pair, policy)]
     involved = {job.job_id: job for pair in pairs for job in pair}
     tasks = {job_id: _tasks_by_device(job) for job_id, job in involved.items()}
-    relations = [_relate(one, other, tasks[one.job_id], tasks[other.job_id]) for one, other in pairs]
+    relations = [_relate(*pair, tasks[pair[0].job_id], tasks[pair[1].job_id], policy.version_match) for pair in pairs]
     in_circles = _arrows_in_circles(relations)
     relations = [
         relation._replace(is_chain=False) if _arrow(relation) in in_circles else relation for relation in relations
@@ -56,10 +57,14 @@ def _is_conflict(relation: Relation, policy: Policy) -> bool:
 
 def earlier_stages(job: JobSnapshot, jobs: Sequence[JobSnapshot], policy: Policy) -> list[JobSnapshot]:
     """The batches that end where a batch begins by its own word, so that it may be empty as long as they go on."""
+
+    def follows(later: JobSnapshot, earlier: JobSnapshot) -> bool:
+        return _follows(later, earlier, (), policy.version_match)
+
     return [
         other
         for other in jobs
-        if _bring_different_versions(job, other, policy) and _follows(job, other, ()) and not _follows(other, job, ())
+        if _bring_different_versions(job, other, policy) and follows(job, other) and not follows(other, job)
     ]
 
 
@@ -70,20 +75,25 @@ def _bring_different_versions(one: JobSnapshot, other: JobSnapshot, policy: Poli
     return module_of(one, policy) == module_of(other, policy) and one.product_key == other.product_key
 
 
-def _relate(one: JobSnapshot, other: JobSnapshot, tasks: _TasksByDevice, others: _TasksByDevice) -> Relation:
+def _relate(
+    one: JobSnapshot, other: JobSnapshot, tasks: _TasksByDevice, others: _TasksByDevice, match: VersionMatch
+) -> Relation:
     shared = sorted(tasks.keys() & others.keys())
-    forwards = _follows(other, one, [task for key in shared for task in others[key]] or other.tasks)
-    backwards = _follows(one, other, [task for key in shared for task in tasks[key]] or one.tasks)
+    forwards = _follows(other, one, [task for key in shared for task in others[key]], match)
+    backwards = _follows(one, other, [task for key in shared for task in tasks[key]], match)
     earlier, later = (other, one) if backwards else (one, other)
     is_chain = forwards != backwards and not _may_come_after(earlier, later)
     return Relation(earlier, later, tuple(name for _product, name in shared), is_chain)
 
 
-def _follows(later: JobSnapshot, earlier: JobSnapshot, tasks: Sequence[TaskFacts]) -> bool:
+def _follows(later: JobSnapshot, earlier: JobSnapshot, tasks: Sequence[TaskFacts], match: VersionMatch) -> bool:
     """Whether a batch plainly begins where another one ends, by its own word or by that of its ``tasks``."""
-    if earlier.target in sources_of(None, later):
+    if earlier.target is None:
+        return False
+    if is_source(earlier.target, sources_of(None, later), match):
         return True
-    return bool(tasks) and all(task.get("src_version") == earlier.target for task in tasks)
+    sources = [to_text(task.get("src_version")) for task in tasks]
+    return bool(sources) and all(source and is_source(earlier.target, (source,), match) for source in sources)
 
 
 def _may_come_after(earlier: JobSnapshot, later: JobSnapshot) -> bool:

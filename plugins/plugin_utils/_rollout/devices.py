@@ -16,7 +16,7 @@ from ...module_utils._queries.devices import DeviceKey, DeviceReport
 from ...module_utils._queries.jobs import FailureClass, TaskFacts
 from .policy import Policy
 from .snapshot import JobSnapshot, Snapshot, all_notified_at, positive_int, to_text
-from .times import format_time, parse_time
+from .times import format_time
 from .versions import is_source, is_target
 
 #: A notified device is silent, and one that installs is stalled, after this many seconds without a change.
@@ -82,6 +82,7 @@ class Device(NamedTuple):
     since: float | None = None
     idle_seconds: float | None = None
     iot_id: str | None = None
+    created: float | None = None
     verified: bool = False
 
     @property
@@ -129,6 +130,7 @@ def task_device(task: TaskFacts, job: JobSnapshot, snapshot: Snapshot, policy: P
         since=since,
         idle_seconds=round(snapshot.now - since, 1),
         iot_id=to_text(task.get("iot_id")),
+        created=snapshot.local_time(task.get("utc_create")),
     )
     device = _with_report(device, task, job, snapshot, policy, memory)
     if device.state == "failed" and device.key in snapshot.busy:
@@ -172,7 +174,7 @@ def prove_device(
     if module_of(job, policy) is None and _has_other_target(job, snapshot):
         return unproved(device, report, job, policy)
     proved = memory.on_target.get(proof_key(device.key, report, job, policy))
-    if proved is not None:
+    if proved is not None and proved >= (device.created or 0.0):  # an earlier one proves an earlier task
         return fallen_back(device, job.target, proved)
     may_be_late = not sources or is_source(device.version, sources, policy.version_match)
     if may_be_late and snapshot.now < (device.since or 0.0) + policy.version_grace:
@@ -319,19 +321,24 @@ def _fingerprint(task: TaskFacts) -> str:
 
 def task_changes(snapshot: Snapshot, changes: Kept) -> dict[str, list[Any]]:
     """When each task whose time counts last changed, as the next poll needs it."""
-    return {
-        task_identity(task): [_fingerprint(task), _unchanged_since(task, snapshot, changes)]
-        for job in snapshot.jobs
-        for task in job.tasks
-        if _time_counts(task, job)
-    }
+    kept = {}
+    for job in snapshot.jobs:
+        for task in job.tasks:
+            since = _unchanged_since(task, snapshot, changes)
+            if _time_counts(task, job, since, snapshot):
+                kept[task_identity(task)] = [_fingerprint(task), since]
+    return kept
 
 
-def _time_counts(task: TaskFacts, job: JobSnapshot) -> bool:
-    """Whether it matters since when the task is as it is: it waits, may be tried again, or may be proved late."""
+def _time_counts(task: TaskFacts, job: JobSnapshot, since: float, snapshot: Snapshot) -> bool:
+    """Whether it matters since when the task is as it is: it waits, may be tried again, or may be proved late.
+
+    Since when a task has succeeded need not be kept if the service says so itself.
+    """
     status = task.get("task_status")
     if status in UNFINISHED_TASK_STATUSES:
         return True
     if status == "FAILED":
         return retry_window(task, job) > 0
-    return status == "SUCCEEDED" and parse_time(task.get("utc_modified")) is None
+    modified = snapshot.local_time(task.get("utc_modified"))
+    return status == "SUCCEEDED" and (modified is None or since > modified)

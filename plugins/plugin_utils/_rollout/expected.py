@@ -103,7 +103,7 @@ def accounts_for(device: Device, job: JobSnapshot, snapshot: Snapshot, policy: P
     A device that has had a task explains nothing: it may be what another batch made of it.
     """
     report = (snapshot.versions or {}).get(device.key)
-    if device.job_id is not None or device.product_key != job.product_key or report is None:
+    if device.job_id is not None or job.product_key not in ("", device.key[0]) or report is None:
         return False
     version = _proving_version(report, job, policy)
     return version is not None and _is_on_target(version, job, policy) and device.key not in memory.last_states

@@ -150,7 +150,7 @@ def snapshot_problems(snapshot: Snapshot, policy: Policy) -> Iterator[str]:
             yield f"batch {job.job_id} has {job.total} tasks, but its counts by state add up to more"
         if job.facts is not None:
             yield from _job_problems(job.job_id, job.facts, policy)
-            if len(snapshot.jobs) > 1 and not job.product_key and not job.tasks and _has_bare_names(policy):
+            if len(snapshot.jobs) > 1 and not job.product_key and not job.total and _has_bare_names(policy):
                 yield f"batch {job.job_id} has no product_key and no task, so it may be for another product"
 
 

@@ -89,7 +89,7 @@ def assess(snapshot: Snapshot, policy: Policy, memory: Memory, no_more_tasks: bo
         for status, number in job.counts.items():
             by_status[status] = by_status.get(status, 0) + number
     relations = relate_batches(snapshot.jobs, policy)
-    by_job = by_last_stage(job_devices(snapshot, policy, memory), relations)
+    by_job = by_last_stage(job_devices(snapshot, policy, memory), relations, policy)
     found = rollout_devices(by_job.values(), policy.ignore_vanished)
     if not all(job.all_listed for job in snapshot.jobs):
         return _count_tasks(snapshot, policy, by_status, by_job, list(found.values()))

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...module_utils._queries.devices import DeviceKey
@@ -27,7 +27,7 @@ from .devices import (
 from .policy import Policy
 from .snapshot import JobSnapshot, Snapshot, to_text
 from .times import parse_time
-from .versions import is_target
+from .versions import is_source, is_target
 
 #: What tells devices of a rollout apart: product, name or what stands for it, and the IotId of one that was replaced.
 Identity = tuple[str, str, str]
@@ -42,7 +42,7 @@ def job_devices(snapshot: Snapshot, policy: Policy, memory: Memory) -> dict[str,
 
 
 def by_last_stage(
-    by_job: Mapping[str, Mapping[Identity, Device]], relations: Iterable[Relation]
+    by_job: Mapping[str, Mapping[Identity, Device]], relations: Iterable[Relation], policy: Policy
 ) -> dict[str, dict[Identity, Device]]:
     """The same devices, each by the later of two stages of a chain where it is in both."""
     stages: dict[str, list[JobSnapshot]] = {}
@@ -55,8 +55,9 @@ def by_last_stage(
         if job_id not in decided:
             after = stages.get(job_id, ())
             later = rollout_devices([decide(job.job_id) for job in after])
+            targets = [job.target for job in after if job.target is not None]
             decided[job_id] = {
-                identity: _last_stage(device, later.get(identity, device), {job.target for job in after})
+                identity: _last_stage(device, later.get(identity, device), targets, policy)
                 for identity, device in by_job[job_id].items()
             }
         return decided[job_id]
@@ -64,10 +65,15 @@ def by_last_stage(
     return {job_id: decide(job_id) for job_id in by_job}
 
 
-def _last_stage(earlier: Device, later: Device, targets: Container[str | None]) -> Device:
+def _last_stage(earlier: Device, later: Device, targets: Sequence[str], policy: Policy) -> Device:
     """The later of two stages, unless it never came: then the earlier one counts too, lest its failure be hidden."""
-    never_came = (later.state == "canceled" or later.class_name == "vanished") and earlier.version not in targets
-    return worst_device((earlier, later)) if never_came else later
+    has_vanished = later.class_name == "vanished"
+    if not has_vanished and later.state != "canceled":
+        return later
+    version = earlier.version
+    if version is not None and any(is_source(version, (target,), policy.version_match) for target in targets):
+        return later
+    return earlier if has_vanished and policy.ignore_vanished else worst_device((earlier, later))
 
 
 def rollout_devices(
@@ -123,7 +129,7 @@ def _devices_of(
         device = found[0] if len(found) == 1 else worst_device(found)
         devices[identity] = vanished(device, "another device has its name now") if identity[2] else device
     if job.all_listed:
-        devices.update(_vanished_devices(job, devices, groups, today, policy, memory))
+        devices.update(list(_vanished_devices(job, devices, groups, today, policy, memory)))
     return devices
 
 
@@ -192,21 +198,20 @@ def _vanished_devices(
 ) -> Iterator[tuple[Identity, Device]]:
     """The devices whose task that decides in a batch is there no more; ``groups`` are the tasks that are."""
     kept = memory.tasks.get(job.job_id, {})
-    for task_id in sorted(kept.keys() - {task_identity(task) for task in job.tasks}):
+    gone = kept.keys() - {task_identity(task) for task in job.tasks}
+    for task_id in sorted(gone, key=lambda task_id: (kept[task_id][-1], task_id)):  # the latest one comes last
         product, name, status, iot_id, created = kept[task_id]
         identity: Identity = (product, name or f"\t{task_id}", _earlier_iot_id((product, name), iot_id, today))
         known = devices.get(identity)
         is_same = known is not None and (not iot_id or not known.iot_id or iot_id == known.iot_id)
-        if status == "CANCELED" and policy.ignore_canceled and not is_same:
-            continue
         if known is not None and is_same and not _outranks(parse_time(created), groups.get(identity, ()), known):
             continue
-        # Another batch may have tasks of the device that has the name now, which the earlier one does not speak for.
-        is_earlier = bool(iot_id) and today.get((product, name), iot_id) != iot_id
-        if not is_same and (known is not None or is_earlier):
+        if known is not None and not is_same:
             identity = (*identity[:2], iot_id)
-        device = Device(product or None, name or None, "pending", "vanished", job.job_id, task_id, status)
-        yield identity, vanished(device._replace(iot_id=iot_id or None), "its task is gone")
+        device = Device(product or None, name or None, "canceled", None, job.job_id, task_id, status)
+        device = device._replace(iot_id=iot_id or None)
+        is_left_out = status == "CANCELED" and policy.ignore_canceled
+        yield identity, device if is_left_out else vanished(device, "its task is gone")
 
 
 def _outranks(created: float | None, tasks: Sequence[TaskFacts], known: Device) -> bool:

@@ -19,7 +19,7 @@ def parse_time(text: Any) -> float | None:
     return _parse_time(text) if isinstance(text, str) else None
 
 
-@lru_cache(10_000)  # each poll brings the same times
+@lru_cache(10_000)  # many tasks have the same times, and each poll brings most of them again
 def _parse_time(text: str) -> float | None:
     try:
         words = "".join(text.split()) if "T" in text else text.strip()

@@ -63,7 +63,7 @@ def rule_nothing_to_judge(case: Case) -> Outcome | None:
     if case.in_start_grace:
         return pending_outcome(case, Reason("starting", _nothing_sentence(case, " so far") or "there is no task yet"))
     named = case.policy.expected_devices is not None or case.policy.min_devices is not None
-    had_tasks = any(case.rollout.by_status.values()) or case.rollout.ignored
+    had_tasks = any(case.history.max_totals.values()) or any(case.rollout.by_status.values())
     if not case.policy.allow_empty or named or case.canceled or had_tasks:
         message = _nothing_sentence(case) or "there is no task"
         return confirm_verdict(
@@ -92,7 +92,7 @@ def rule_too_many_failures(case: Case) -> Outcome | None:
     if allowed is None or rollout.failed <= allowed or rollout.executed + rollout.unproved_expected < sample:
         return None
     if rollout.executed < sample:  # devices without a task fill the sample if they are on the new version already
-        return _need_evidence(case, "versions")
+        return _need_evidence(case, "versions") if case.finished else None
     return _confirm_failed(case, "too_many_failures", failures_sentence(rollout, policy, allowed))
 
 

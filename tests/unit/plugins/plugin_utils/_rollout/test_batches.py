@@ -157,8 +157,7 @@ def test_only_tasks_of_shared_devices_tell_where_a_batch_begins():
 def test_batches_without_a_shared_device_may_be_a_chain():
     """It decides about devices that are expected and have no task."""
     assert related(first(), second(task("d2"), src_versions=[NEW])) == [("j1", "j2", (), True)]
-    assert related(first(), second(task("d2", src_version=NEW))) == [("j1", "j2", (), True)]
-    assert related(first(), second(task("d2", src_version=NEW), task("d3", src_version=OLD))) == []
+    assert related(first(), second(task("d2", src_version=NEW))) == []
 
 
 def test_each_pair_of_a_long_chain_is_related():

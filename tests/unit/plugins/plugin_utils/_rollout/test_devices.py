@@ -57,7 +57,7 @@ def test_key_of_a_device():
 
 
 def test_nothing_is_known_of_a_device_but_what_is_said():
-    assert Device("p", "d", "failed", None)[4:] == (*[None] * 10, False)
+    assert Device("p", "d", "failed", None)[4:] == (*[None] * 11, False)
 
 
 @pytest.mark.parametrize(

@@ -299,14 +299,15 @@ def test_device_whose_task_is_gone_may_have_no_product_and_no_name():
 @pytest.mark.parametrize(
     ("status", "policy", "expected"),
     [
-        ("CANCELED", plain(), [D1]),
-        ("CANCELED", plain(ignore_canceled=True), []),
-        ("FAILED", plain(ignore_canceled=True), [D1]),
+        ("CANCELED", plain(), "vanished"),
+        ("CANCELED", plain(ignore_canceled=True), None),
+        ("FAILED", plain(ignore_canceled=True), "vanished"),
     ],
 )
 def test_device_whose_canceled_task_is_gone_counts_as_long_as_canceled_ones_do(status, policy, expected):
     memory = remembering(t1=(PRODUCT, "d1", status, "", ""))
-    assert list(devices_of(batch(), policy=policy, memory=memory)) == expected
+    (device,) = devices_of(batch(), policy=policy, memory=memory).values()
+    assert (device.state, device.class_name) == ("pending" if expected else "canceled", expected)
 
 
 @pytest.mark.parametrize("rest", [(), (("d1", "SUCCEEDED", "i1", EARLY),)])
@@ -365,6 +366,8 @@ def test_device_with_a_later_task_has_not_vanished(then, now, expected):
 def test_earlier_task_does_not_stand_for_the_latest_that_is_gone(left, gone, status, expected, last):
     memory = remembering(t2=(PRODUCT, "d1", last, "", gone))
     tasks = batch(task("d1", status, task_id="t1", utc_create=left))
+    if last == "CANCELED" and expected[1] == "vanished":  # it does not count, as when it was there
+        expected = ("canceled", None, "t2")
     assert told(devices_of(tasks, policy=plain(ignore_canceled=True), memory=memory)) == {D1: expected}
 
 
@@ -407,12 +410,13 @@ def test_latest_of_the_tasks_that_are_left_counts_against_those_that_are_gone():
     assert told(devices_of(tasks, memory=memory)) == {D1: ("succeeded", None, "t2")}
 
 
-def test_first_of_several_tasks_that_are_gone_is_told():
-    """By their IDs, so that the order of rows does not show."""
-    tasks = {"t2": (PRODUCT, "d1", "FAILED", "", ""), "t1": (PRODUCT, "d1", "QUEUED", "", "")}
+@pytest.mark.parametrize(("first", "second", "expected"), [("", "", "t2"), (LATE, EARLY, "t1"), (EARLY, LATE, "t2")])
+def test_latest_of_several_tasks_that_are_gone_is_told(first, second, expected):
+    """By the time of creation, then by their IDs, so that the order of rows does not show."""
+    tasks = {"t2": (PRODUCT, "d1", "FAILED", "", second), "t1": (PRODUCT, "d1", "QUEUED", "", first)}
     for order in (tasks, dict(reversed(list(tasks.items())))):
         (device,) = devices_of(batch(), memory=remembering(**order)).values()
-        assert (device.task_id, device.detail) == ("t1", "its task is gone, last seen QUEUED")
+        assert (device.task_id, device.class_name) == (expected, "vanished")
 
 
 # --- Several batches -------------------------------------------------------------------------------------------------
@@ -477,12 +481,17 @@ def chained(*pairs, is_chain=True):
     return [Relation(batch(job_id=before), batch(job_id=after), (), is_chain) for before, after in pairs]
 
 
+def last_stages(by_job, relations, **options):
+    """The devices by their last stages, under a policy of these options."""
+    return by_last_stage(by_job, relations, plain(**options))
+
+
 def test_later_stage_decides_about_its_devices():
     failed, done = device("failed"), device("succeeded")
     early = Device(PRODUCT, "d2", "succeeded", None)
     by_job = {"j1": {D1: failed, (PRODUCT, "d2", ""): early}, "j2": {D1: done}}
-    assert by_last_stage(by_job, chained(("j1", "j2"))) == {"j1": {**by_job["j1"], D1: done}, "j2": {D1: done}}
-    assert by_last_stage(by_job, chained(("j2", "j1"))) == {"j1": by_job["j1"], "j2": {D1: failed}}
+    assert last_stages(by_job, chained(("j1", "j2"))) == {"j1": {**by_job["j1"], D1: done}, "j2": {D1: done}}
+    assert last_stages(by_job, chained(("j2", "j1"))) == {"j1": by_job["j1"], "j2": {D1: failed}}
 
 
 @pytest.mark.parametrize(
@@ -501,12 +510,12 @@ def test_later_stage_that_never_came_hides_no_failure(later, version, decides):
         "j1": {D1: device("failed", "flash", job_id="j1", version=version)},
         "j2": {D1: device(*later, job_id="j2")},
     }
-    assert by_last_stage(by_job, chained(("j1", "j2")))["j1"][D1].job_id == decides
+    assert last_stages(by_job, chained(("j1", "j2")))["j1"][D1].job_id == decides
 
 
 def test_later_stage_that_never_came_counts_if_it_is_worse():
     by_job = {"j1": {D1: device("succeeded", job_id="j1")}, "j2": {D1: device("pending", "vanished", job_id="j2")}}
-    assert by_last_stage(by_job, chained(("j1", "j2")))["j1"][D1].job_id == "j2"
+    assert last_stages(by_job, chained(("j1", "j2")))["j1"][D1].job_id == "j2"
 
 
 @pytest.mark.parametrize(("ignore_vanished", "decides"), [(False, "j1"), (True, "j2")])
@@ -520,23 +529,36 @@ def test_device_that_is_gone_from_all_batches_has_vanished():
     assert rollout_devices(batches, ignore_vanished=True)[D1].class_name == "vanished"
 
 
+def test_later_stage_that_vanished_leaves_the_earlier_one_to_count_where_such_devices_are_left_out():
+    earlier = device("failed", "wrong_version", job_id="j1")
+    by_job = {"j1": {D1: earlier}, "j2": {D1: device("pending", "vanished", job_id="j2")}}
+    assert last_stages(by_job, chained(("j1", "j2")), ignore_vanished=True)["j1"] == {D1: earlier}
+
+
+@pytest.mark.parametrize(("match", "decides"), [("exact", "j1"), ("ignore_build", "j2")])
+def test_later_stage_was_reached_if_its_version_is_reported_in_any_form_that_matches(match, decides):
+    earlier = device("failed", "wrong_version", job_id="j1", version=f"v{NEW}")
+    by_job = {"j1": {D1: earlier}, "j2": {D1: device("canceled", job_id="j2")}}
+    assert last_stages(by_job, chained(("j1", "j2")), version_match=match)["j1"][D1].job_id == decides
+
+
 def test_batches_in_conflict_are_no_stages():
     by_job = {"j1": {D1: device("failed")}, "j2": {D1: device("succeeded")}}
-    assert by_last_stage(by_job, chained(("j1", "j2"), is_chain=False)) == by_job
-    assert by_last_stage(by_job, []) == by_job
+    assert last_stages(by_job, chained(("j1", "j2"), is_chain=False)) == by_job
+    assert last_stages(by_job, []) == by_job
 
 
 def test_last_stage_of_a_long_chain_decides():
     done, rest = device("succeeded"), chained(("j1", "j2"), ("j2", "j3"))
     by_job = {"j3": {D1: done}, "j1": {D1: device("failed")}, "j2": {D1: device("pending")}}
-    decided = by_last_stage(by_job, rest)
+    decided = last_stages(by_job, rest)
     assert list(decided.items()) == [(job_id, {D1: done}) for job_id in ("j3", "j1", "j2")]
 
 
 def test_worst_of_two_later_stages_decides():
     failed = device("failed")
     by_job = {"j1": {D1: device("pending")}, "j2": {D1: device("succeeded")}, "j3": {D1: failed}}
-    assert by_last_stage(by_job, chained(("j1", "j2"), ("j1", "j3")))["j1"] == {D1: failed}
+    assert last_stages(by_job, chained(("j1", "j2"), ("j1", "j3")))["j1"] == {D1: failed}
 
 
 def test_long_chain_is_read_once():
@@ -545,7 +567,7 @@ def test_long_chain_is_read_once():
     pairs = [(before, after) for place, before in enumerate(names) for after in names[place + 1 :]]
     random.Random(1).shuffle(pairs)
     by_job = {name: {D1: device("failed", job_id=name)} for name in names}
-    decided = by_last_stage(by_job, chained(*pairs))
+    decided = last_stages(by_job, chained(*pairs))
     assert {found[D1].job_id for found in decided.values()} == {"j39"}
 
 
