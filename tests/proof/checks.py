@@ -13,8 +13,8 @@ from typing import Callable
 from .bounds import BEST, PENDING, SUCCEEDED, choose
 from .clocks import Look
 from .details import wrong_details
-from .oracle import UNSURE
 from .played import Played
+from .watch import UNSURE
 from .worlds import Batch
 
 #: Floating point: the clocks count from 1970, in seconds.
@@ -113,7 +113,7 @@ def _lacks_hidden(played: Played) -> bool:
 def _may_be_inconclusive(played: Played) -> bool:
     truth, look, window = played.truth, played.looks[-1], played.window
     t, bent = played.last.ended + EPSILON, played.bent
-    over = any(truth.devices.finished(moment) for moment in window)
+    over = any(truth.watch.finished(moment) for moment in window)
     lags = any(truth.world.lags)
     if played.reason == "unfinished" or not played.looks:
         return False
@@ -133,7 +133,7 @@ def _may_be_inconclusive(played: Played) -> bool:
         "unknown_module": truth.unknown_module() != "no" or any("package" in each.refused for each in played.looks),
         "too_large": "short" in bent,
         "vanished": over
-        and t >= truth.devices.ended() + played.grace - UNSURE
+        and t >= truth.watch.ended() + played.grace - UNSURE
         and (bool(truth.vanished(window)) or any(seen.bent & HIDING for seen in _deciding(played))),
     }
     return answers.get(played.reason, False)
@@ -259,9 +259,9 @@ def _grown_lately(played: Played) -> Iterator[str]:
     rows = truth.world.lags.rows
     tasks = (task for batch in truth.world.batches for task in batch.tasks)
     # Of a task that was gone before anybody looked nobody knows.
-    grown = [task.created + rows for task in tasks if truth.devices.was_seen(task, ended, surely=False)]
-    last = max((moment for moment in grown if truth.devices.first_look < moment <= ended), default=-math.inf)
-    quiet = min(max(last, begins), truth.devices.ended())
+    grown = [task.created + rows for task in tasks if truth.watch.was_seen(task, ended, surely=False)]
+    last = max((moment for moment in grown if truth.watch.first_look < moment <= ended), default=-math.inf)
+    quiet = min(max(last, begins), truth.watch.ended())
     if ended < quiet + played.grace - UNSURE:
         yield f"it passed {ended - quiet:.1f} s after tasks could still appear, and start_grace is {played.grace} s"
 
@@ -293,9 +293,9 @@ def _only_gone_left(played: Played, since: float) -> bool:
     truth, states = played.truth, played.truth.devices.states(since, sight=True)
     tasks = {task.device.key: task for batch in truth.world.batches for task in batch.tasks}
     waiting = [tasks.get(key) for (key, _iot), state in states.items() if state & PENDING]
-    seen = played.truth.devices.first_look
+    seen = played.truth.watch.first_look
     gone = [task is not None and task.created <= seen < task.gone <= since for task in waiting]
-    over = truth.devices.finished(since) and "end" in truth.world.tells
+    over = truth.watch.finished(since) and "end" in truth.world.tells
     return bool(waiting) and all(gone) and over and played.rollout.expected is None
 
 
@@ -307,7 +307,7 @@ def _only_unclear_left(played: Played, since: float) -> bool:
     unknown = all(state == "no" for state in truth.batches.learnable.values())
     named = "module_name" in played.rollout.options or played.rollout.expected is not None
     states = truth.devices.states(since).values()
-    return kept and truth.devices.finished(since) and unknown and not named and not unread and set(states) == {1, 4}
+    return kept and truth.watch.finished(since) and unknown and not named and not unread and set(states) == {1, 4}
 
 
 def _is_settled(played: Played, since: float) -> bool:
@@ -319,7 +319,7 @@ def _is_settled(played: Played, since: float) -> bool:
         return False
     if any(devices.states(t) != states for t in truth.between(since, played.deadline)):
         return False
-    if not (devices.finished(since) or known) or truth.dynamic or truth.unbegun([since], surely=True):
+    if not (truth.watch.finished(since) or known) or truth.dynamic or truth.unbegun([since], surely=True):
         return False
     if truth.batches.ambiguous or truth.batches.foreign or truth.differs() != "no":
         return False
