@@ -67,11 +67,11 @@ def _hears_time(played: Played) -> bool:
 
 def _wrongly_passed(played: Played) -> Iterator[str]:
     truth, window = played.truth, played.window
-    if truth.differs() == "yes":
+    if truth.demand.differs() == "yes":
         yield "it passed, and a batch is not the one that was meant"
-    if truth.batches.ambiguous or truth.batches.foreign:
+    if truth.demand.ambiguous or truth.demand.foreign:
         yield "it passed, and nobody knows which devices are expected"
-    if truth.dynamic:
+    if truth.demand.dynamic:
         yield "it passed, and a batch takes up devices for ever"
     if all(truth.batches.conflicts(t) == "yes" for t in window):
         yield "it passed, and its batches bring a device to different versions"
@@ -84,10 +84,10 @@ def _wrongly_passed(played: Played) -> Iterator[str]:
 def _wrongly_failed(played: Played) -> Iterator[str]:
     truth, window = played.truth, played.window
     if played.reason == "wrong_job":
-        if truth.differs() == "no":
+        if truth.demand.differs() == "no":
             yield "it failed for another batch than was meant, and each is the one that was meant"
         return
-    if truth.batches.ambiguous or truth.batches.foreign or truth.dynamic:
+    if truth.demand.ambiguous or truth.demand.foreign or truth.demand.dynamic:
         yield "it failed, and nobody knows which devices count"
     bent = played.looks[-1].bent
     if not truth.broken(window) and not _lacks_hidden(played):
@@ -122,15 +122,16 @@ def _may_be_inconclusive(played: Played) -> bool:
         "too_many_errors": _errors_in_a_row(played),
         "incomplete": bool(bent) or lags or len(truth.of_look(look)) > 1 or _was_counted(played),
         "unknown_job": _seen_by_then(played, lambda seen: "no_job" in seen.bent),
-        "dynamic_batch": truth.dynamic,
+        "dynamic_batch": truth.demand.dynamic,
         "nothing_to_judge": _seen_by_then(played, lambda seen: _shows_nothing(played, seen)),
         "not_started": _not_begun(played),
         "empty_batch": _not_begun(played),
-        "ambiguous_device": truth.batches.ambiguous,
-        "unknown_product": truth.batches.foreign,
+        "ambiguous_device": truth.demand.ambiguous,
+        "unknown_product": truth.demand.foreign,
         "conflicting_batches": any(truth.batches.conflicts(moment) != "no" for moment in window)
         or any("package" in each.refused for each in played.looks),
-        "unknown_module": truth.unknown_module() != "no" or any("package" in each.refused for each in played.looks),
+        "unknown_module": truth.demand.unknown_module() != "no"
+        or any("package" in each.refused for each in played.looks),
         "too_large": "short" in bent,
         "vanished": over
         and t >= truth.watch.ended() + played.grace - UNSURE
@@ -319,9 +320,9 @@ def _is_settled(played: Played, since: float) -> bool:
         return False
     if any(devices.states(t) != states for t in truth.between(since, played.deadline)):
         return False
-    if not (truth.watch.finished(since) or known) or truth.dynamic or truth.unbegun([since], surely=True):
+    if not (truth.watch.finished(since) or known) or truth.demand.dynamic or truth.unbegun([since], surely=True):
         return False
-    if truth.batches.ambiguous or truth.batches.foreign or truth.differs() != "no":
+    if truth.demand.ambiguous or truth.demand.foreign or truth.demand.differs() != "no":
         return False
     if truth.batches.conflicts(since) != "no" or truth.nothing([since]):
         return False

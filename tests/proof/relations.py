@@ -36,21 +36,6 @@ class Batches:
             if "no" not in links and self.later[first, last] != "yes" and first != last:
                 self.later[first, last] = "maybe" if "maybe" in links else "yes"
 
-    @property
-    def ambiguous(self) -> bool:
-        """Whether a bare name is used although there are several products."""
-        products = {batch.package.product for batch in self.world.batches}
-        return len(products) > 1 and any(product is None for product, _name in self.rollout.expected or ())
-
-    @property
-    def foreign(self) -> bool:
-        """Whether a device is expected of a product that no batch is for, as far as anybody tells what they are for."""
-        untold = self.rollout.trouble.get("untold")
-        if untold is not None and untold["fact"] == "product_key":
-            return False
-        products = {batch.package.product for batch in self.world.batches}
-        return any(product not in (None, *products) for product, _name in self.rollout.expected or ())
-
     def _learnable(self, batch: Batch) -> str:
         """Whether the module of a batch can be known: ``yes``, ``no``, or ``maybe`` by an open task that is seen."""
         if batch.package.answer == "tells" and not self._hides_package():

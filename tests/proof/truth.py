@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 
 from .bounds import BEST, CANCELED, NEVER, NOT_YET, WORST, Bounds, choose
 from .clocks import Look
+from .demand import Demand
 from .oracle import Devices
 from .rollouts import Rollout
 from .worlds import Batch, Key
@@ -35,47 +36,9 @@ class Truth:
         self.devices = Devices(rollout, looks)
         self.watch = self.devices.watch
         self.batches = self.devices.batches
+        self.demand = Demand(rollout, self.batches)
         self.bounds = Bounds(rollout.options)
         self.changes = self.world.changes()
-
-    # What it is about
-
-    def differs(self) -> str:
-        """Whether a batch is not the one that was meant: ``yes``, ``no``, or ``maybe`` where that cannot be known."""
-        unsure = False
-        for batch in self.world.batches:
-            package = batch.package
-            real = {
-                "expected_product_key": package.product,
-                "expected_firmware_id": package.firmware_id,
-                "expected_version": package.dest,
-                "expected_job_type": batch.job_type,
-            }
-            for name, value in real.items():
-                expected = self.options.get(name, value).strip()
-                if (expected.upper() if name == "expected_job_type" else expected) != value:
-                    return "yes"
-            if self.options.get("module_name", package.module) != package.module:
-                learnable = self.batches.learnable[batch.job_id]
-                if learnable == "yes":
-                    return "yes"
-                unsure = unsure or learnable == "maybe"
-        return "maybe" if unsure else "no"
-
-    def unknown_module(self) -> str:
-        """Whether the module of a batch cannot be known, and nobody says it: ``yes``, ``no``, or ``maybe``."""
-        if not self.batches.need_module or "module_name" in self.options:
-            return "no"
-        found = {self.batches.learnable[batch.job_id] for batch in self.world.batches}
-        return "yes" if "no" in found else "maybe" if "maybe" in found else "no"
-
-    @property
-    def dynamic(self) -> bool:
-        """Whether a batch takes up further devices for ever, and nobody says which count."""
-        untold = self.rollout.trouble.get("untold")
-        if self.rollout.expected is not None or (untold is not None and untold["fact"] == "selection_type"):
-            return False
-        return any(batch.dynamic for batch in self.world.batches)
 
     # Moments
 
