@@ -91,6 +91,7 @@ def _wrong_fall(played: Played, batch: Batch, task: Task, class_name: str) -> It
     if line is None or len(task.device.iot.moments) > 1 or played.rollout.options.get("version_match"):
         return
     asked = [look.moments[-1] for look in played.looks if task.device.key in look.reports]
+    asked = [moment for moment in asked if moment >= task.created]  # before, it was on it for another task
     fell = any(line.at(moment) == batch.package.dest for moment in asked[:-1])
     if fell is not (class_name == "fell_back"):
         yield f"{task.device.name} {'fell back' if fell else 'was never on the version'} and is {class_name}"

@@ -12,6 +12,11 @@ from .clocks import Look
 from .rollouts import Machine, Rollout
 from .truth import Truth
 
+#: Floating point: the clocks count from 1970, in seconds.
+EPSILON = 1e-5
+#: What hides rows of a list.
+HIDING = {"hidden", "shrinks"}
+
 
 class Run(NamedTuple):
     """One run of the gate: what it returned, where and when it was, and what it warned of."""
@@ -59,7 +64,8 @@ class Played(NamedTuple):
     @property
     def bent(self) -> set[str]:
         """What was not quite true in the last look, and in the one before where the deadline cut the last one short."""
-        return set().union(*(look.bent for look in self.looks[-2 if self.last.ended >= self.deadline - 1e-5 else -1 :]))
+        looks = self.looks[-2:] if self.last.ended >= self.deadline - EPSILON else self.looks[-1:]
+        return set().union(*(look.bent for look in looks))
 
     @property
     def window(self) -> list[float]:
@@ -67,3 +73,16 @@ class Played(NamedTuple):
         looks = self.looks[-2:] if "flap" in self.rollout.trouble else self.looks[-1:]
         moments = {moment for look in looks for moment in self.truth.of_look(look)}
         return sorted(moments)
+
+    @property
+    def hears_time(self) -> bool:
+        """Whether the service told its time in each run; else the machines' clocks are all that there is."""
+        return {look.run for look in self.looks if look.heard} == set(range(len(self.runs)))
+
+    @property
+    def lacks_hidden(self) -> bool:
+        """Whether too few devices are seen only because the last look was not shown all."""
+        if not HIDING & self.looks[-1].bent:
+            return False
+        canceled = self.reason == "batch_canceled" and "(min_devices)" in self.last.result["reasons"][0]["message"]
+        return canceled or self.reason == "too_few_devices"

@@ -20,11 +20,9 @@ def with_tasks(world: World) -> list[tuple[str, str]]:
     return sorted({task.device.key for batch in world.batches for task in batch.tasks})
 
 
-def draw(rng: random.Random, plot: Plot, interval: float) -> dict[str, Any]:
-    """The options for a world; a name that is not there has its default."""
-    world = plot.world
-    total = len(with_tasks(world))
-    options: dict[str, Any] = {
+def _always(rng: random.Random, interval: float) -> dict[str, Any]:
+    """The options that are always given."""
+    return {
         "wait_timeout": round(interval * rng.uniform(2.0, 16.0), 1),
         "start_grace": rng.choice((0, 30, 30, 60, 120)),
         "confirmations": rng.choice((1, 2, 2, 2, 3)),
@@ -35,7 +33,11 @@ def draw(rng: random.Random, plot: Plot, interval: float) -> dict[str, Any]:
         "ignore_vanished": rng.random() < 0.2,
         "allow_empty": rng.random() < 0.1,
     }
-    chances: dict[str, tuple[float, Any]] = {
+
+
+def _sometimes(rng: random.Random) -> dict[str, tuple[float, Any]]:
+    """How often each of the other options is given, and what it is then."""
+    return {
         "soak": (0.2, rng.uniform(1, 100)),
         "max_failed": (0.22, rng.choice((0, 1, 1, 2, 5))),
         "max_failed_percent": (0.13, rng.choice((0, 5, 10, 33.3, 50, 100))),
@@ -46,6 +48,13 @@ def draw(rng: random.Random, plot: Plot, interval: float) -> dict[str, Any]:
         "version_match": (0.12, rng.choice(("ignore_build", "prefix"))),
         "module_name": (0.2, None),
     }
+
+
+def draw(rng: random.Random, plot: Plot, interval: float) -> dict[str, Any]:
+    """The options for a world; a name that is not there has its default."""
+    world = plot.world
+    total = len(with_tasks(world))
+    options, chances = _always(rng, interval), _sometimes(rng)
     if "versions in another form" in plot.kinds and rng.random() < 0.7:
         options["version_match"] = rng.choice(("ignore_build", "ignore_build", "prefix"))
     if "a chain" in plot.kinds or "dynamic" in plot.kinds:

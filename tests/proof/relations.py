@@ -11,6 +11,7 @@ from itertools import combinations
 from itertools import product as pairs
 
 from .rollouts import Rollout
+from .versions import matches
 from .worlds import UNFINISHED, Batch
 
 
@@ -35,21 +36,6 @@ class Batches:
             links = {self.later[first, middle], self.later[middle, last]}
             if "no" not in links and self.later[first, last] != "yes" and first != last:
                 self.later[first, last] = "maybe" if "maybe" in links else "yes"
-
-    @property
-    def ambiguous(self) -> bool:
-        """Whether a bare name is used although there are several products."""
-        products = {batch.package.product for batch in self.world.batches}
-        return len(products) > 1 and any(product is None for product, _name in self.rollout.expected or ())
-
-    @property
-    def foreign(self) -> bool:
-        """Whether a device is expected of a product that no batch is for, as far as anybody tells what they are for."""
-        untold = self.rollout.trouble.get("untold")
-        if untold is not None and untold["fact"] == "product_key":
-            return False
-        products = {batch.package.product for batch in self.world.batches}
-        return any(product not in (None, *products) for product, _name in self.rollout.expected or ())
 
     def _learnable(self, batch: Batch) -> str:
         """Whether the module of a batch can be known: ``yes``, ``no``, or ``maybe`` by an open task that is seen."""
@@ -95,7 +81,10 @@ class Batches:
         """Whether one batch is a later stage of another on the same module: ``yes``, ``no``, or ``maybe``."""
         if earlier is later or self._same_module(earlier, later) == "no" or earlier.package.dest == later.package.dest:
             return "no"
-        forth, back = self._begins_at(later, earlier.package.dest), self._begins_at(earlier, later.package.dest)
+        # The tasks of a batch say where it begins only for devices that are in both.
+        shared = bool({task.device.key for task in earlier.tasks} & {task.device.key for task in later.tasks})
+        forth = self._begins_at(later, earlier.package.dest, shared)
+        back = self._begins_at(earlier, later.package.dest, shared)
         if forth == "no" or back == "yes":
             return "no"
         known = self._same_module(earlier, later) == "yes" and self.options["verify_versions"]
@@ -103,14 +92,13 @@ class Batches:
         plain = told or earlier.created <= later.created  # else it may lead back to an older version
         return "yes" if known and plain and forth == "yes" and back == "no" else "maybe"
 
-    def _begins_at(self, batch: Batch, version: str) -> str:
+    def _begins_at(self, batch: Batch, version: str, by_tasks: bool) -> str:
         """Whether a batch updates from that version, by what is told of it."""
-        sources = [task.source for task in batch.tasks] if "sources" in self.world.tells else []
+        sources = [task.source for task in batch.tasks] if by_tasks and "sources" in self.world.tells else []
         if batch.told.get("src_versions"):
             sources.append(batch.package.source)
-        if version not in sources:
-            return "no"
-        return "yes" if set(sources) == {version} else "maybe"
+        fits = {matches(self.options.get("version_match", "exact"), version, source) for source in sources}
+        return "no" if True not in fits else "yes" if fits == {True} else "maybe"
 
     def conflicts(self, t: float) -> str:
         """Whether batches bring the same device to different versions of one module: ``yes``, ``no``, or ``maybe``."""

@@ -29,8 +29,9 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.refresh 
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport import Response
 
-from .answers import Answers, Row
+from .answers import Answers
 from .clocks import EPOCH, Log, Time
+from .questions import Row
 from .rollouts import Rollout
 
 PAGE = 100
@@ -48,7 +49,7 @@ class StandIn:
     @property
     def clock_offset(self) -> float | None:
         """How far the service's clock is ahead of the machine's."""
-        told = self.answers.offset
+        told = self.answers.questions.offset
         return told[1] if told and told[0] == self.answers.log.run else None
 
     def get(self, operation: Operation, **arguments: Any) -> Row | None:
@@ -140,8 +141,9 @@ class OneByOne(Client):
         try:
             return super()._call_service(operation, arguments, read)
         except OtaError as error:
-            if self.answers.look and not operation.is_not_found(error.code) and not self.answers.look.refused:
-                self.answers.look.errors.append(f"{operation.action} {error.code}")
+            look = self.answers.questions.look
+            if look and not operation.is_not_found(error.code) and not look.refused:
+                look.errors.append(f"{operation.action} {error.code}")
             raise
 
 

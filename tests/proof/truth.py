@@ -15,9 +15,10 @@ from collections.abc import Iterable, Sequence
 
 from .bounds import BEST, CANCELED, NEVER, NOT_YET, WORST, Bounds, choose
 from .clocks import Look
-from .oracle import Devices, Key
+from .demand import Demand
+from .oracle import Devices
 from .rollouts import Rollout
-from .worlds import Batch
+from .worlds import Batch, Key
 
 
 def _may_not_count(state: int) -> bool:
@@ -33,48 +34,11 @@ class Truth:
         self.options = rollout.options
         self.world = rollout.world
         self.devices = Devices(rollout, looks)
+        self.watch = self.devices.watch
         self.batches = self.devices.batches
+        self.demand = Demand(rollout, self.batches)
         self.bounds = Bounds(rollout.options)
         self.changes = self.world.changes()
-
-    # What it is about
-
-    def differs(self) -> str:
-        """Whether a batch is not the one that was meant: ``yes``, ``no``, or ``maybe`` where that cannot be known."""
-        unsure = False
-        for batch in self.world.batches:
-            package = batch.package
-            real = {
-                "expected_product_key": package.product,
-                "expected_firmware_id": package.firmware_id,
-                "expected_version": package.dest,
-                "expected_job_type": batch.job_type,
-            }
-            for name, value in real.items():
-                expected = self.options.get(name, value).strip()
-                if (expected.upper() if name == "expected_job_type" else expected) != value:
-                    return "yes"
-            if self.options.get("module_name", package.module) != package.module:
-                learnable = self.batches.learnable[batch.job_id]
-                if learnable == "yes":
-                    return "yes"
-                unsure = unsure or learnable == "maybe"
-        return "maybe" if unsure else "no"
-
-    def unknown_module(self) -> str:
-        """Whether the module of a batch cannot be known, and nobody says it: ``yes``, ``no``, or ``maybe``."""
-        if not self.batches.need_module or "module_name" in self.options:
-            return "no"
-        found = {self.batches.learnable[batch.job_id] for batch in self.world.batches}
-        return "yes" if "no" in found else "maybe" if "maybe" in found else "no"
-
-    @property
-    def dynamic(self) -> bool:
-        """Whether a batch takes up further devices for ever, and nobody says which count."""
-        untold = self.rollout.trouble.get("untold")
-        if self.rollout.expected is not None or (untold is not None and untold["fact"] == "selection_type"):
-            return False
-        return any(batch.dynamic for batch in self.world.batches)
 
     # Moments
 
@@ -100,7 +64,7 @@ class Truth:
         choices = self._choices(moments, sight)
         if any(self._empty(choices, order) for order in BEST) and self._may_be_empty(moments):
             return True
-        not_yet = (True, False) if self.devices.is_quiet(moments[-1]) else (True,)
+        not_yet = (True, False) if self.watch.is_quiet(moments[-1]) else (True,)
         found = (choose(choices, order, counts) for order in BEST for counts in not_yet)
         return any(numbers.total > 0 and self.bounds.keeps(numbers) for numbers in found)
 
@@ -112,7 +76,7 @@ class Truth:
         return any(self._breaks(self._choices(moments, sight), moments) for sight in (False, True))
 
     def _breaks(self, choices: Sequence[int], moments: Sequence[float]) -> bool:
-        over = any(self.devices.no_more_tasks(t) for t in moments)
+        over = any(self.watch.no_more_tasks(t) for t in moments)
         for order in WORST:
             for counts in (True, False):
                 numbers = choose(choices, order, counts)
@@ -133,7 +97,7 @@ class Truth:
 
     def _may_be_empty(self, moments: Sequence[float]) -> bool:
         named = self.rollout.expected is not None or "min_devices" in self.options
-        over = any(self.devices.finished(t) for t in moments)
+        over = any(self.watch.finished(t) for t in moments)
         return bool(self.options["allow_empty"]) and not named and over and not any(self._tasks(moments))
 
     def _tasks(self, moments: Sequence[float]) -> list[bool]:
@@ -160,7 +124,7 @@ class Truth:
             return False
         if any(self.world.shown(batch, t) for t in moments) or (self.options["allow_empty"] and "COMPLETED" in states):
             return True
-        if any(self.devices.was_seen(task, moments[-1], surely) for task in batch.tasks):
+        if any(self.watch.was_seen(task, moments[-1], surely) for task in batch.tasks):
             return True
         return any(self._is_proved(batch, t, surely) for t in moments)
 
@@ -173,16 +137,16 @@ class Truth:
             own = [
                 task for tasks in self.devices.tasks.get(key, {}).values() for _batch, found in tasks for task in found
             ]
-            if any(self.devices.was_seen(task, t, not surely) for task in own):
+            if any(self.watch.was_seen(task, t, not surely) for task in own):
                 continue
-            if self.devices.on_target(device, batch, t) in (("yes",) if surely else ("yes", "maybe")):
+            if self.devices.taskless.on_target(device, batch, t) in (("yes",) if surely else ("yes", "maybe")):
                 return True
         return False
 
     def canceled(self, t: float) -> bool:
         """Whether a batch is canceled, all are over, and nothing can change any more."""
         states = [batch.status.at(t - self.world.lags.job) for batch in self.world.batches]
-        return "CANCELED" in states and self.devices.finished(t)
+        return "CANCELED" in states and self.watch.finished(t)
 
     def vanished(self, moments: Sequence[float]) -> list[Key]:
         """The devices that may have vanished."""
@@ -197,7 +161,3 @@ class Truth:
             if gone or any(task.gone < moments[-1] for task in tasks):
                 found.append(key)
         return found
-
-
-def _may_not_count(state: int) -> bool:
-    return state in (0, NOT_YET) or bool(state & (CANCELED | NEVER))

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 V = TypeVar("V")
+#: The product and the name of a device.
+Key = tuple[str, str]
 
 EVER = float("inf")
 #: Long before anything happens.
@@ -81,7 +83,7 @@ class Device:
         self.unreadable = ""
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> Key:
         """What identifies it today."""
         return self.product, self.name
 
@@ -164,7 +166,7 @@ class World(NamedTuple):
     and ``module`` of open tasks.
     """
 
-    known: Mapping[tuple[str, str], Device]
+    known: Mapping[Key, Device]
     batches: Sequence[Batch]
     lags: Lags
     tells: frozenset[str]
@@ -174,7 +176,7 @@ class World(NamedTuple):
         """All devices that ever have a name."""
         return list(self.known.values())
 
-    def device(self, key: tuple[str, str]) -> Device | None:
+    def device(self, key: Key) -> Device | None:
         """The device of a product and a name."""
         return self.known.get(key)
 

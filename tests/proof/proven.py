@@ -1,0 +1,92 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a device whose task succeeded is, by the version that it reports."""
+
+from __future__ import annotations
+
+from .bounds import FAILED, PENDING, SUCCEEDED
+from .relations import Batches
+from .taskless import Taskless
+from .versions import matches, proves
+from .watch import UNSURE, Watch
+from .worlds import Batch, Key, Task
+
+
+class Proven:
+    """Devices whose tasks succeeded."""
+
+    def __init__(self, watch: Watch, batches: Batches, taskless: Taskless) -> None:
+        self.watch = watch
+        self.batches = batches
+        self.taskless = taskless
+        self.rollout = watch.rollout
+        self.world = watch.world
+        self.options = watch.rollout.options
+
+    def state(self, batch: Batch, task: Task, since: float, t: float) -> int:
+        """A device whose task succeeded, by the version it reports."""
+        device = task.device
+        if device.iot.at(t - self.world.lags.versions) is None or self.watch.is_another(task, t):
+            return self.gone_device(device.key, t) | (PENDING if device.unreadable else 0)
+        result = 0
+        for module in self.batches.modules(batch):
+            if device.unreadable and (module is not None or device.unreadable != "other"):
+                result |= PENDING
+            elif module is None:
+                result |= self._by_all_modules(batch, task, since, t)
+            else:
+                result |= self._by_version(batch, task, module, since, t)
+        return result
+
+    def _by_all_modules(self, batch: Batch, task: Task, since: float, t: float) -> int:
+        """Where the module cannot be known, all that a device reports must be on the version, or none may be.
+
+        Where another batch brings another version, that may be the later stage, and none may be for that.
+        """
+        seen = t - self.world.lags.versions
+        modules = [module for module, line in task.device.versions.items() if line.at(seen) is not None]
+        if task.device.unreadable:  # but for one of them, which has another name
+            modules = modules[:1]
+        found = {self._by_version(batch, task, module, since, t) for module in modules}
+        if found == {SUCCEEDED}:
+            return SUCCEEDED
+        own = (other.package for other in self.world.batches if other.package.product == batch.package.product)
+        if SUCCEEDED in found or any(package.dest != batch.package.dest for package in own):
+            return PENDING
+        either = 0  # nobody knows by which of them it is judged
+        for state in found:
+            either |= state
+        return either or PENDING
+
+    def _by_version(self, batch: Batch, task: Task, module: str, since: float, t: float) -> int:
+        line, seen = task.device.versions.get(module), t - self.world.lags.versions
+        version = line.at(seen) if line else None
+        if line is None or version is None:
+            return PENDING
+        mode, dest = self.options.get("version_match", "exact"), batch.package.dest
+        told = [task.source] if "sources" in self.world.tells else []
+        before = [*told, *([batch.package.source] if batch.told.get("src_versions") else [])]
+        if proves(mode, version, dest, before):
+            return SUCCEEDED
+        if before and not any(matches(mode, version, source) for source in before):
+            return FAILED
+        grace = self.options["version_grace"]
+        was_there = any(
+            matches(mode, value, dest)
+            for moment, value in zip(line.moments, line.values)
+            if value is not None and moment <= seen
+        )
+        if t < since + grace:
+            failed = was_there or (before and version not in told) or t >= since + grace - UNSURE
+            return PENDING | (FAILED if failed else 0)
+        late = max(since, self.watch.first_look if not task.told_modified else since) + grace + self.world.lags.rows
+        return FAILED | (PENDING if t < late + (0 if task.told_modified else self.watch.slack) else 0)
+
+    def gone_device(self, key: Key, t: float) -> int:
+        """A device that vanished; of an expected name, the device of today counts."""
+        device = self.world.device(key)
+        if self.rollout.expected is None or device is None or device.iot.at(t - self.world.lags.versions) is None:
+            return self.taskless.ignored
+        return self.taskless.state(key, t, False) | self.taskless.ignored
