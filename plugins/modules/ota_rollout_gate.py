@@ -40,8 +40,9 @@ notes:
     then read, with one request for each device. With O(expected_devices) or O(versions.verify), all tasks of a larger
     batch are then listed, which the service allows for up to 100,000 tasks. They are also listed if the numbers of
     tasks that the service reports do not follow the requested state, because it is not documented that they do.
-  - The module of a batch is read once, with one request for its update package, or two. It is not read if versions do
-    not matter, that is with O(versions.verify=false) and without O(expected_devices) and O(versions.module_name).
+  - The module of a batch is read once, with one request for its update package. If that does not show it, the open
+    tasks of up to three devices are read in each poll until one does. It is not read if versions do not matter, that is
+    with O(versions.verify=false) and without O(expected_devices) and O(versions.module_name).
   - When the verdict is final and not V(passed), the versions of up to 100 failed and pending devices are read, and up
     to 20 of them are looked up in other batches. This changes no verdict.
 extends_documentation_fragment:

@@ -125,5 +125,7 @@ class BatchTasks:
         if len(devices) < 2 or LOSING_ROWS & set(self.rollout.trouble):
             return False
         named = [each for tasks in devices.values() for _batch, own in tasks for each in own]
+        if not all(each.told_create for each in named):
+            return False
         latest = max((each for each in named if each.created <= seen < each.gone), key=lambda each: each.created)
         return latest.iot_id != task.iot_id

@@ -50,6 +50,13 @@ class Look:
         """Whether not even the states of the tasks were read."""
         return any(not error.startswith(("ListOTAUnfinishedTask", "ListOTAModuleVersions")) for error in self.errors)
 
+    @property
+    def unread(self) -> bool:
+        """Whether so much failed that it is about no device alone, or what shows the module of a batch."""
+        asks_for_module = self.asked["QueryOTAFirmware"] or self.asked["ListOTAUnfinishedTaskByDevice"]
+        refused, asked = len(self.refused), self.asked["ListOTAModuleVersionsByDevice"]
+        return refused >= 3 or 0 < asked <= refused or bool(refused and asks_for_module)
+
     def __repr__(self) -> str:
         return f"Look({self.moments[0]:.1f} to {self.moments[-1]:.1f}, {dict(self.asked)}, {self.errors}, {self.bent})"
 

@@ -51,16 +51,10 @@ def may_be_inconclusive(played: Played) -> bool:
     return answers.get(played.reason, False)
 
 
-def _unread(look: Look) -> bool:
-    """Whether so much failed that it is about no device alone, or what shows the module of a batch."""
-    asks_for_module = look.asked["QueryOTAFirmware"] or look.asked["ListOTAUnfinishedTaskByDevice"]
-    return len(look.refused) >= 3 or bool(look.refused and asks_for_module)
-
-
 def _errors_in_a_row(played: Played) -> bool:
     most = played.rollout.options["max_consecutive_errors"]
     last = played.looks[-most - 1 :]
-    return len(last) == most + 1 and all(look.errors or _unread(look) for look in last)
+    return len(last) == most + 1 and all(look.errors or look.unread for look in last)
 
 
 def _not_begun(played: Played) -> bool:

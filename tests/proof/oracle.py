@@ -44,6 +44,7 @@ class Devices:
         self.options = rollout.options
         self.watch = Watch(rollout, looks)
         self.batches = Batches(rollout)
+        self.unsure = self._unsure_names()
         self.tasks = self._by_device()
         self.keys = self._counted()
         self.taskless = Taskless(self.watch, self.batches)
@@ -51,22 +52,22 @@ class Devices:
         self.batch_tasks = BatchTasks(self.watch, proven, self.tasks)
         self.known: dict[tuple[float, bool], dict[tuple[Key, str | None], int]] = {}
 
-    def _by_device(self) -> dict[Key, dict[str, Tasks]]:
-        """The tasks of each product and name, and of each device that has the name, where they can be told apart.
-
-        They cannot if nobody tells which of them came later.
-        """
-        found: dict[Key, dict[str, Tasks]] = {}
-        unsure = {
-            task.device.key
-            for batch in self.world.batches
-            for task in batch.tasks
-            if not task.told_create and task.gone > self.rollout.begins and task.created <= self.watch.last_look
+    def _unsure_names(self) -> set[Key]:
+        """The names of which nobody tells which task came later, so that several devices may seem to be one."""
+        begins, last = self.rollout.begins, self.watch.last_look
+        tasks = (task for batch in self.world.batches for task in batch.tasks)
+        return {
+            task.device.key for task in tasks if not task.told_create and task.gone > begins and task.created <= last
         }
+
+    def _by_device(self) -> dict[Key, dict[str, Tasks]]:
+        """The tasks of each product and name, and of each device that has the name, where they can be told apart."""
+        found: dict[Key, dict[str, Tasks]] = {}
+        asks = self.options["verify_versions"]  # a device tells which one it is
         for batch in self.world.batches:
             own: dict[tuple[Key, str], list[Task]] = {}
             for task in batch.tasks:
-                told = "iot" in self.world.tells and task.device.key not in unsure
+                told = "iot" in self.world.tells and (asks or task.device.key not in self.unsure)
                 own.setdefault((task.device.key, task.iot_id if told else ""), []).append(task)
             for (key, identity), tasks in own.items():
                 found.setdefault(key, {}).setdefault(identity, []).append((batch, tasks))
@@ -92,6 +93,8 @@ class Devices:
         if iot_id is not None or len(devices) < 2:
             tasks = devices[iot_id] if iot_id is not None else next(iter(devices.values()), [])
             state = self._by_batches(key, tasks, t, sight)
+            if len(devices) > 1 and key in self.unsure:
+                state |= self._as_one(key, iot_id or "", t, sight)
             if state & NEVER and self.rollout.expected is not None:
                 return state & ~NEVER | self.taskless.state(key, t, sight)
             return state or self.taskless.state(key, t, sight)
@@ -104,6 +107,14 @@ class Devices:
             latest = max(devices, key=lambda iot: _last_created(devices[iot]) if found[iot] else -EVER)
             result |= found[latest]
         return result | (worst_of(states) if states else 0)
+
+    def _as_one(self, key: Key, iot_id: str, t: float, sight: bool) -> int:
+        """What one of several devices of a name may be if they seem to be one: the worst of all, or nothing."""
+        devices = self.tasks[key]
+        if iot_id != max(devices, key=lambda identity: _last_created(devices[identity])):
+            return NEVER
+        states = [self._by_batches(key, tasks, t, sight) for tasks in devices.values()]
+        return worst_of([state for state in states if state] or [0])
 
     def _by_batches(self, key: Key, tasks: Tasks, t: float, sight: bool) -> int:
         """What a device may be by its tasks in all batches; 0 if it has none so far."""

@@ -158,7 +158,8 @@ def _unlike(one: Played, two: Played) -> list[str]:
     first, second = one.runs[-1].result, two.runs[-1].result
     counted = any(len(batch.tasks) > MOST_LISTED for batch in one.rollout.world.batches)
     # A task that is gone can be named only if it was one of those that were listed.
-    named = counted and {one.reason, two.reason} == {"vanished", "incomplete"}
+    gone = any(task.gone <= one.last.ended for batch in one.rollout.world.batches for task in batch.tasks)
+    named = counted and gone
     for name in ("verdict", "final", *(() if named else ("counts", "by_class", "elapsed_seconds"))):
         if first[name] != second[name]:
             return [f"in another order, {name} is {second[name]} in place of {first[name]}"]

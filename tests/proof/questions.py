@@ -36,7 +36,6 @@ class Questions:
         self.look: Look | None = None
         self.offset: tuple[int, float] | None = None  # in which run the service's time was told, and what it was then
         self.flaps = False
-        self.flapped = False  # whether the last look without an error was shown something wrong
         self.shown: dict[tuple[str, float, bool], list[Row]] = {}  # the lists of this look
 
     def ask(self, action: str, about: str = "all") -> None:
@@ -44,7 +43,7 @@ class Questions:
         known = self.look
         self.look = self.log.ask(action, self.time.now)
         if self.look is not known:
-            self._begin(known)
+            self._begin()
         if self.slow:
             self.time.sleep(self.slow)
             self.look.moments.append(self.time.now)
@@ -75,16 +74,21 @@ class Questions:
             self.look.errors.append(f"{action} {error.code}")
         raise error.with_context(action=action, attempts=1)
 
-    def _begin(self, before: Look | None) -> None:
+    def _begin(self) -> None:
         """A look begins, and maybe one that is shown something wrong."""
         self.shown = {}
-        if before and not (before.errors or before.refused):
-            self.flapped = self.flaps
         detail = self.trouble.get("flap")
         self.flaps = False
-        if detail and not self.flapped and self.chance("flap", str(len(self.log.looks))) < detail["often"]:
+        if detail and not self._flapped() and self.chance("flap", str(len(self.log.looks))) < detail["often"]:
             self.flaps = True
             self.bend("flap")
+
+    def _flapped(self) -> bool:
+        """Whether the last look that was read in full, or one since, was shown something wrong."""
+        for look in reversed(self.log.looks[:-1]):
+            if "flap" in look.bent or not (look.errors or look.refused):
+                return "flap" in look.bent
+        return False
 
     def bend(self, name: str) -> None:
         """Note that trouble bends an answer in this look."""

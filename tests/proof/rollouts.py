@@ -169,7 +169,7 @@ def _choices(name: str, rng: random.Random) -> dict[str, Any]:
     if name == "denied":
         return {"action": rng.choice(ACTIONS)}
     if name == "undocumented":
-        return {"word": rng.choice(("PAUSED", "SUCCESS", "SUCCEEDED ", "", None)), "job": rng.random() < 0.3}
+        return {"word": rng.choice(("PAUSED", "SUCCESS", "SUCCESSFUL", "", None)), "job": rng.random() < 0.3}
     if name == "short":
         return {"by": rng.choice((-3, -1, 1, 2, 100_000))}
     if name == "slow":

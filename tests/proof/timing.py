@@ -156,7 +156,7 @@ def _latest_end(played: Played) -> float:
     pauses before any run has heard it may be taken for nothing, and so may those before a run until that hears it.
     """
     last, number = played.last, len(played.runs) - 1
-    heard = {look.run: look.moments[-1] for look in reversed(played.looks) if look.heard}
+    heard = {look.run: look.moments[-1] for look in reversed(played.looks[:-1]) if look.heard}
     first = min(heard, default=number)
     end: float = played.deadline + LOST_BETWEEN_RUNS * number + _pauses(played, range(1, first + 1))
     if last.began > played.deadline:  # it has one look

@@ -72,7 +72,7 @@ NEIGHBOURS = {
         "snapshot": "policy times",
         "versions": "policy",
         "devices": "policy snapshot times versions",
-        "batches": "devices policy snapshot times",
+        "batches": "devices policy snapshot times versions",
         "expected": "batches devices policy snapshot versions",
         "tasks": "batches devices policy snapshot times versions",
         "state": "batches devices expected policy snapshot tasks",

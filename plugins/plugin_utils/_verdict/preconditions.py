@@ -104,7 +104,10 @@ def rule_conflicting_batches(case: Case) -> Outcome | None:
                 f" {quote_short(module_of(one, case.policy))}; gate them one after the other"
             )
             names = tuple(relation.devices[:MAX_NAMES])
-            return Outcome(INCONCLUSIVE, True, (Reason("conflicting_batches", message, len(relation.devices), names),))
+            reason = Reason("conflicting_batches", message, len(relation.devices), names)
+            if any(case.may_still_begin(job) for job in case.unbegun_jobs if job.product_key == one.product_key):
+                return pending_outcome(case, reason)  # a stage between the two may still show
+            return Outcome(INCONCLUSIVE, True, (reason,))
     return None
 
 

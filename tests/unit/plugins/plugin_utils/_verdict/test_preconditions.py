@@ -512,6 +512,23 @@ def test_batches_conflict_over_the_version_of_one_module(other, expected):
     assert codes(verdict) == [expected]
 
 
+@pytest.mark.parametrize(
+    ("middle", "after", "expected"),
+    [
+        pytest.param({}, 59, ("pending", False), id="it may still begin"),
+        pytest.param({}, 60, ("inconclusive", True), id="it never began"),
+        pytest.param({"product_key": "p2"}, 0, ("inconclusive", True), id="of another product"),
+    ],
+)
+def test_batches_conflict_only_once_no_stage_between_them_may_begin(middle, after, expected):
+    facts = {"job_id": "j2", "dest_version": "2.5.0", "status": "IN_PROGRESS", **middle}
+    first = poll(batch("SS"), batch(**facts), batch(task("d1", task_id="t9"), job_id="j3", dest_version="3.0.0"))
+    policy = STRICT._replace(start_grace=60.0)
+    verdict = course(policy, first, first._replace(now=first.now + after))[-1]
+    assert (verdict.verdict, verdict.final) == expected
+    assert codes(verdict) == ["conflicting_batches"]
+
+
 def test_batches_for_different_devices_do_not_conflict():
     verdict = judge(poll(batch("SS"), batch(task("d9"), job_id="j2", dest_version="3.0.0")), STRICT)
     assert codes(verdict) == ["unread"]
