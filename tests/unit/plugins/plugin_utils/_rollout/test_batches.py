@@ -115,6 +115,18 @@ def test_chain_must_be_plain(one, other):
     assert [is_chain for *_others, is_chain in related(one, other) + related(other, one)] == [False, False]
 
 
+@pytest.mark.parametrize(("match", "is_chain"), [("exact", False), ("ignore_build", True)])
+def test_chain_is_found_by_versions_in_any_form_that_matches(match, is_chain):
+    for later in (second(task("d1", src_version=f"v{NEW}")), second(src_versions=[f"{NEW}+5"])):
+        ((*_others, found),) = related(first(), later, policy=VERIFY._replace(version_match=match))
+        assert found is is_chain
+
+
+def test_tasks_that_name_no_version_make_no_chain():
+    tasks = task("d1", src_version=None), task("d1", task_id="t2", src_version=NEW)
+    assert related(first(), second(*tasks)) == [("j1", "j2", ("d1",), False)]
+
+
 EARLY, LATE = "2026-03-01T08:00:00Z", "2026-03-01T09:00:00Z"
 
 

@@ -621,6 +621,20 @@ def test_device_that_was_on_the_target_and_is_no_longer_fell_back():
     assert device.detail == f"reported {NEW} at 2026-03-01T09:59:00Z, and reports {OLD} now"
 
 
+@pytest.mark.parametrize(
+    ("created", "expected"),
+    [
+        pytest.param(NOW - 61, ("failed", "fell_back"), id="since its task was created"),
+        pytest.param(NOW - 60, ("failed", "fell_back"), id="at that moment"),
+        pytest.param(NOW - 59, ("pending", "awaiting_version"), id="before, for an earlier task"),
+    ],
+)
+def test_device_falls_back_only_from_what_it_reported_for_this_task(created, expected):
+    memory = Memory(on_target={f"{PRODUCT}\td1\t\tdefault\t{NEW}": NOW - 60})
+    content = task("d1", src_version=OLD, utc_modified=format_time(NOW), utc_create=format_time(created))
+    assert state_of(judged(content, batch(), poll(versions=report(OLD, "d1")), VERIFY, memory)) == expected
+
+
 def test_device_that_is_still_on_the_target_has_not_fallen_back():
     memory = Memory(on_target={f"{PRODUCT}\td1\t\tdefault\t{NEW}": NOW - 60})
     device = judged(task("d1"), batch(), poll(versions=report(NEW, "d1")), VERIFY, memory)
@@ -743,6 +757,16 @@ def test_tasks_whose_time_matters_are_remembered():
 def test_time_of_a_task_matters(status, facts, job, expected):
     snapshot = poll(batch(task("d1", status, **facts), **job))
     assert task_changes(snapshot, {}) == ({"t-d1": [f"{status} None", NOW]} if expected else {})
+
+
+def test_grace_is_not_cut_short_by_a_time_of_the_service_that_stands_still():
+    """A task that was seen to succeed, although its time of change is that of an earlier change."""
+    stale = task("d1", src_version=OLD, utc_modified=format_time(NOW - 300))
+    seen = task_changes(poll(batch(stale)), {"t-d1": ["IN_PROGRESS None", NOW - 300]})
+    assert seen == {"t-d1": ["SUCCEEDED None", NOW]}
+    late = poll(batch(stale), now=NOW + 30, versions=report(OLD, "d1"))
+    assert task_changes(late, seen) == seen
+    assert state_of(judged(stale, batch(), late, VERIFY, Memory(task_changes=seen))) == ("pending", "awaiting_version")
 
 
 # --- Memory ----------------------------------------------------------------------------------------------------------

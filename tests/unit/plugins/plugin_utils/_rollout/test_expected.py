@@ -334,6 +334,7 @@ DOUBTFUL = {(PRODUCT, "d2"): DeviceReport(failure="no answer")}
         pytest.param(THERE, MCU, report(NEW, "d2"), False, id="in another module"),
         pytest.param(THERE, batch(module_name=None), report(NEW, "d2"), False, id="its module is not known"),
         pytest.param(THERE, batch(product_key="p2"), report(NEW, "d2"), False, id="of another product"),
+        pytest.param(THERE, batch(product_key=None), report(NEW, "d2"), True, id="of a product that is not known"),
         pytest.param(THERE, batch(), report(NEW, "d1"), False, id="the report is about another device"),
         pytest.param(THERE, batch(), None, False, id="not read"),
         pytest.param(THERE, batch(), DOUBTFUL, False, id="unreadable"),

@@ -1034,6 +1034,18 @@ def test_devices_without_a_task_fill_the_sample_if_they_are_on_the_version_alrea
     assert judge(late, policy).needs is None
 
 
+def test_versions_do_not_fill_a_sample_while_tasks_may_do_so():
+    policy = plain(max_failed=0, max_pending=2, min_executed=9, expected_devices=("d1", "d2", "d3", "d4"))
+    assert judge(poll(batch("SF", status="IN_PROGRESS")), policy).needs is None
+
+
+@pytest.mark.parametrize("before", ["CC", "Q"])
+def test_rollout_whose_tasks_are_gone_is_not_one_without_any(before):
+    policy = plain(allow_empty=True, ignore_canceled=True, ignore_vanished=True)
+    verdict = course(policy, poll(batch(before)), *again(poll(batch(), now=NOW + 15), 2))[-1]
+    assert decided(verdict) == ("inconclusive", True, "nothing_to_judge")
+
+
 def test_a_dynamic_batch_is_judged_by_the_devices_that_are_expected():
     content = batch("SSQ", status="IN_PROGRESS", selection_type="DYNAMIC")
     assert settled(poll(content), plain(expected_devices=("d1", "d2"))).verdict == "passed"
