@@ -21,10 +21,10 @@ from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     poll,
     task,
 )
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-often = settings(derandomize=True, deadline=None, max_examples=150)
+often = settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
 
 ERROR = OtaError("the service is busy", code="ServiceUnavailable", hint="ask again later")
 VERDICTS = ("passed", "failed", "pending", "timed_out", "inconclusive")

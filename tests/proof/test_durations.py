@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from .play import play_with
@@ -16,7 +16,7 @@ from .played import Played
 from .rollouts import Machine, Rollout
 from .worlds import Batch, Device, Lags, Line, Package, Step, Task, World, settle
 
-often = settings(derandomize=True, deadline=None, max_examples=150)
+often = settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=150)
 
 #: A run that continues may count this much less than has passed since the one before, in seconds.
 LOST = 3.0

@@ -37,7 +37,8 @@ def relate_batches(jobs: Sequence[JobSnapshot], policy: Policy) -> list[Relation
     """The pairs of batches whose devices cannot be on the version of both."""
     if not policy.verify_versions:
         return []
-    pairs = [pair for pair in combinations(jobs, 2) if _bring_different_versions(*pair, policy)]
+    known = [job for job in jobs if module_of(job, policy) is not None]  # others may be for different modules
+    pairs = [pair for pair in combinations(known, 2) if _bring_different_versions(*pair, policy)]
     involved = {job.job_id: job for pair in pairs for job in pair}
     tasks = {job_id: _tasks_by_device(job) for job_id, job in involved.items()}
     relations = [_relate(*pair, tasks[pair[0].job_id], tasks[pair[1].job_id], policy.version_match) for pair in pairs]
@@ -79,8 +80,11 @@ def _relate(
     one: JobSnapshot, other: JobSnapshot, tasks: _TasksByDevice, others: _TasksByDevice, match: VersionMatch
 ) -> Relation:
     shared = sorted(tasks.keys() & others.keys())
-    forwards = _follows(other, one, [task for key in shared for task in others[key]], match)
-    backwards = _follows(one, other, [task for key in shared for task in tasks[key]], match)
+    forwards = backwards = False
+    for form in dict.fromkeys(("exact", match)):  # builds of one release all follow each other in other forms
+        if forwards == backwards:
+            forwards = _follows(other, one, [task for key in shared for task in others[key]], form)
+            backwards = _follows(one, other, [task for key in shared for task in tasks[key]], form)
     earlier, later = (other, one) if backwards else (one, other)
     is_chain = forwards != backwards and not _may_come_after(earlier, later)
     return Relation(earlier, later, tuple(name for _product, name in shared), is_chain)

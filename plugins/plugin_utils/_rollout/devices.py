@@ -169,7 +169,7 @@ def prove_device(
         return vanished(device, "another device has its name now")
     if device.version is None:
         return unproved(device, report, job, policy)
-    if is_target(device.version, job.target, sources, policy.version_match):
+    if is_target(device.version, job.target, (*sources, *sources_of(None, job)), policy.version_match):
         return device._replace(verified=True)
     if module_of(job, policy) is None and _has_other_target(job, snapshot):
         return unproved(device, report, job, policy)
@@ -341,4 +341,4 @@ def _time_counts(task: TaskFacts, job: JobSnapshot, since: float, snapshot: Snap
     if status == "FAILED":
         return retry_window(task, job) > 0
     modified = snapshot.local_time(task.get("utc_modified"))
-    return status == "SUCCEEDED" and (modified is None or since > modified)
+    return status == "SUCCEEDED" and since != modified

@@ -17,7 +17,7 @@ from .devices import Device, Memory, State, waiting_for
 from .expected import device_without_task, expected_keys
 from .policy import Policy
 from .snapshot import JobSnapshot, Snapshot
-from .tasks import Identity, by_last_stage, job_devices, rollout_devices, sort_key
+from .tasks import Identity, by_last_stage, job_devices, rollout_devices, sort_key, with_all_sources
 
 
 class JobCounts(NamedTuple):
@@ -89,6 +89,7 @@ def assess(snapshot: Snapshot, policy: Policy, memory: Memory, no_more_tasks: bo
         for status, number in job.counts.items():
             by_status[status] = by_status.get(status, 0) + number
     relations = relate_batches(snapshot.jobs, policy)
+    snapshot = with_all_sources(snapshot, policy)
     by_job = by_last_stage(job_devices(snapshot, policy, memory), relations, policy)
     found = rollout_devices(by_job.values(), policy.ignore_vanished)
     if not all(job.all_listed for job in snapshot.jobs):

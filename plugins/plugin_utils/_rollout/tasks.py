@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from ...module_utils._queries.devices import DeviceKey
-from ...module_utils._queries.jobs import TaskFacts
+from ...module_utils._queries.jobs import JobFacts, TaskFacts
 from .batches import Relation, task_key
 from .devices import (
     Device,
@@ -125,7 +125,8 @@ def _devices_of(
         groups.setdefault(_identity_of(task, job, number, today), []).append(task)
     devices = {}
     for identity, tasks in groups.items():
-        found = [task_device(task, job, snapshot, policy, memory) for task in _latest_tasks(tasks)]
+        counted = [task for task in tasks if task.get("task_status") != "CANCELED"] if policy.ignore_canceled else tasks
+        found = [task_device(task, job, snapshot, policy, memory) for task in _latest_tasks(counted or tasks)]
         device = found[0] if len(found) == 1 else worst_device(found)
         devices[identity] = vanished(device, "another device has its name now") if identity[2] else device
     if job.all_listed:
@@ -204,13 +205,13 @@ def _vanished_devices(
         identity: Identity = (product, name or f"\t{task_id}", _earlier_iot_id((product, name), iot_id, today))
         known = devices.get(identity)
         is_same = known is not None and (not iot_id or not known.iot_id or iot_id == known.iot_id)
-        if known is not None and is_same and not _outranks(parse_time(created), groups.get(identity, ()), known):
-            continue
+        is_left_out = status == "CANCELED" and policy.ignore_canceled
         if known is not None and not is_same:
             identity = (*identity[:2], iot_id)
+        elif known and (is_left_out or not _outranks(parse_time(created), groups.get(identity, ()), known)):
+            continue
         device = Device(product or None, name or None, "canceled", None, job.job_id, task_id, status)
         device = device._replace(iot_id=iot_id or None)
-        is_left_out = status == "CANCELED" and policy.ignore_canceled
         yield identity, device if is_left_out else vanished(device, "its task is gone")
 
 
@@ -235,16 +236,31 @@ def missing_tasks(job: JobSnapshot, known: Kept) -> int:
 def proofs(snapshot: Snapshot, policy: Policy) -> dict[str, float]:
     """The devices that report the version of a batch now, as later polls need them to notice one that falls back."""
     found = {}
-    for job in snapshot.jobs if snapshot.versions else ():
+    for job in with_all_sources(snapshot, policy).jobs if snapshot.versions else ():
         sources = _sources_by_device(job)
         for key, report in (snapshot.versions or {}).items():
             replaced = sources.get(key) or sources_of(None, job)
             version = reported_version(report, job, replaced, policy)
             if job.product_key not in ("", key[0]) or version is None:
                 continue
-            if is_target(version, job.target, replaced, policy.version_match):
+            if is_target(version, job.target, (*replaced, *sources_of(None, job)), policy.version_match):
                 found[proof_key(key, report, job, policy)] = snapshot.now
     return found
+
+
+def with_all_sources(snapshot: Snapshot, policy: Policy) -> Snapshot:
+    """The same snapshot, each batch with all versions that it replaces by its own word or by that of its tasks.
+
+    They matter where the new version may fit an old one, too.
+    """
+    if policy.version_match == "exact":
+        return snapshot
+    jobs = []
+    for job in snapshot.jobs:
+        sources = {source for task in (None, *job.tasks) for source in sources_of(task, job)}
+        facts = cast(JobFacts, {**job.facts, "src_versions": sorted(sources)}) if job.facts else None
+        jobs.append(job._replace(facts=facts))
+    return snapshot._replace(jobs=tuple(jobs))
 
 
 def _sources_by_device(job: JobSnapshot) -> Mapping[DeviceKey, set[str]]:

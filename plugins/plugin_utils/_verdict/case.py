@@ -64,16 +64,27 @@ class Case(NamedTuple):
 
     @property
     def unbegun_jobs(self) -> list[JobSnapshot]:
-        """The batches that have not begun, then those that never had a task nor a device that needs none."""
+        """The batches that have not begun, then those without a task that counts or a device that needs none."""
         jobs = sorted(self.snapshot.jobs, key=lambda job: (not job.planned, job.job_id))
         return [job for job in jobs if job.planned or not self._is_accounted_for(job)]
 
     def _is_accounted_for(self, job: JobSnapshot) -> bool:
-        """Whether a batch has had a task, or has none because of a device that needs none."""
-        if job.total or self.history.max_totals.get(job.job_id):
-            return True
+        """Whether a batch has a task that counts, or needs none because of a device that is on its version already."""
         snapshot, policy, memory = self.snapshot, self.policy, self.history.memory
+        if job.total > (job.counts.get("CANCELED", 0) if policy.ignore_canceled else 0):
+            return True
+        if self.had_tasks(job) and not policy.ignore_canceled and not policy.ignore_vanished:
+            return True
         return any(accounts_for(device, job, snapshot, policy, memory) for device in self.rollout.devices)
+
+    def had_tasks(self, job: JobSnapshot) -> bool:
+        """Whether a batch ever had a task."""
+        return self.history.max_totals.get(job.job_id, 0) > 0
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no task has appeared for so long that no more are expected."""
+        return has_stopped_growing(self.snapshot, self.policy, self.history)
 
     @property
     def deadline_passed(self) -> bool:
@@ -87,7 +98,7 @@ class Case(NamedTuple):
             return True
         if any(self.may_still_begin(job) for job in self.unbegun_jobs):
             return False
-        if has_stopped_growing(self.snapshot, self.policy, self.history):
+        if self.is_quiet:
             return True
         least = self.policy.min_devices
         return self.finished and least is not None and self.rollout.accounted >= least

@@ -149,7 +149,7 @@ def rule_unbegun_batch(case: Case) -> Outcome | None:
     if waiting:
         return pending_outcome(case, Reason("not_started", _unbegun_sentence(waiting[0], case)))
     for job in unbegun:
-        if not case.policy.allow_empty or job.canceled:
+        if not case.policy.allow_empty or job.canceled or case.had_tasks(job):
             return confirm_verdict(case, INCONCLUSIVE, _unbegun_reason(job, case))
         if not job.finished:
             return pending_outcome(case, Reason("not_started", _unbegun_sentence(job, case)))
@@ -159,13 +159,17 @@ def rule_unbegun_batch(case: Case) -> Outcome | None:
 def _unbegun_reason(job: JobSnapshot, case: Case) -> Reason:
     if job.planned:
         return Reason("not_started", f"{_planned_sentence(job, case)}; check the batch, or leave it out")
+    if case.had_tasks(job):
+        return Reason("empty_batch", f"batch {job.job_id} has no task left that counts; leave it out")
     if job.canceled:
         return Reason("empty_batch", f"batch {job.job_id} was canceled before it had a task; leave it out")
     return Reason("empty_batch", f"batch {job.job_id} has no task; check its targets, or set allow_empty")
 
 
 def _unbegun_sentence(job: JobSnapshot, case: Case) -> str:
-    return _planned_sentence(job, case) if job.planned else f"batch {job.job_id} has no task"
+    if job.planned:
+        return _planned_sentence(job, case)
+    return f"batch {job.job_id} has no task{' left that counts' if case.had_tasks(job) else ''}"
 
 
 def _planned_sentence(job: JobSnapshot, case: Case) -> str:
@@ -198,6 +202,13 @@ def _has_no_more_to_come(case: Case) -> bool:
         device.class_name == "no_task" and device.key in known for device in rollout.devices_in("pending")
     ):
         return False  # a device without a task is not late: it fails once no task can appear
+    # Who may fail soon is not late like a device that nobody reaches.
+    undecided = sum(rollout.by_class["pending"].get(name, 0) for name in ("retrying", "awaiting_version"))
+    allowed = policy.failed_allowed(rollout.executed + undecided)
+    if undecided and allowed is not None and rollout.failed + undecided > allowed:
+        return False
+    if policy.expected_devices is not None and len(case.snapshot.jobs) > 1 and not (case.finished or case.is_quiet):
+        return False  # a device that one batch is done with may get a task of another
     # An unfinished batch without an unfinished task gets more, unless it can stay unfinished.
     can_stay_open = policy.pending_allowed(rollout.total) > 0 or policy.expected_devices is not None
     return case.device_total_known and (case.finished or can_stay_open)

@@ -90,7 +90,6 @@ def test_shared_devices_stand_in_the_order_of_products_and_names():
         pytest.param(
             first(src_versions=["0.9"]), second(task("d1", src_version=OLD), src_versions=[NEW]), id="one says so"
         ),
-        pytest.param(first(module_name=None), second(module_name=None, src_versions=[NEW]), id="of unknown modules"),
     ],
 )
 def test_batch_that_begins_where_another_ends_is_the_later_one(one, other):
@@ -120,6 +119,21 @@ def test_chain_is_found_by_versions_in_any_form_that_matches(match, is_chain):
     for later in (second(task("d1", src_version=f"v{NEW}")), second(src_versions=[f"{NEW}+5"])):
         ((*_others, found),) = related(first(), later, policy=VERIFY._replace(version_match=match))
         assert found is is_chain
+
+
+def test_builds_of_one_release_are_a_chain_by_their_very_versions():
+    """In another form each of them would begin where the other ends."""
+    policy = VERIFY._replace(version_match="ignore_build")
+    one, other = (
+        first(dest_version="2.0+4", src_versions=["2.0+3"]),
+        second(dest_version="2.0+5", src_versions=["2.0+4"]),
+    )
+    assert related(other, one, policy=policy) == [("j1", "j2", ("d1",), True)]
+
+
+def test_batches_of_unknown_modules_are_no_chain():
+    """They may be for different modules, and none hides a failure of the other."""
+    assert related(first(module_name=None), second(module_name=None, src_versions=[NEW])) == []
 
 
 def test_tasks_that_name_no_version_make_no_chain():

@@ -769,6 +769,14 @@ def test_grace_is_not_cut_short_by_a_time_of_the_service_that_stands_still():
     assert state_of(judged(stale, batch(), late, VERIFY, Memory(task_changes=seen))) == ("pending", "awaiting_version")
 
 
+def test_grace_ends_although_the_times_of_the_service_lie_ahead():
+    ahead = task("d1", src_version=OLD, utc_modified=format_time(NOW + 8 * 3600))
+    seen = task_changes(poll(batch(ahead)), {})
+    assert seen == {"t-d1": ["SUCCEEDED None", NOW]}
+    late = poll(batch(ahead), now=NOW + 120, versions=report(OLD, "d1"))
+    assert state_of(judged(ahead, batch(), late, VERIFY, Memory(task_changes=seen))) == ("failed", "wrong_version")
+
+
 # --- Memory ----------------------------------------------------------------------------------------------------------
 
 

@@ -19,6 +19,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.tasks import
     proofs,
     rollout_devices,
     sort_key,
+    with_all_sources,
     worst_device,
 )
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import format_time
@@ -366,8 +367,8 @@ def test_device_with_a_later_task_has_not_vanished(then, now, expected):
 def test_earlier_task_does_not_stand_for_the_latest_that_is_gone(left, gone, status, expected, last):
     memory = remembering(t2=(PRODUCT, "d1", last, "", gone))
     tasks = batch(task("d1", status, task_id="t1", utc_create=left))
-    if last == "CANCELED" and expected[1] == "vanished":  # it does not count, as when it was there
-        expected = ("canceled", None, "t2")
+    if last == "CANCELED" and expected[1] == "vanished":  # it does not count, so that the other one does
+        expected = (status.lower(), "other" if status == "FAILED" else None, "t1")
     assert told(devices_of(tasks, policy=plain(ignore_canceled=True), memory=memory)) == {D1: expected}
 
 
@@ -402,6 +403,25 @@ def test_device_of_today_is_the_one_that_reports(today, expected):
     jobs = batch(task("d1", "FAILED", task_id="t1", iot_id="i1"), task("d1", task_id="t2", iot_id="i2"))
     devices = devices_of(jobs, policy=Policy(), versions=report(NEW, "d1", iot_id=today))
     assert told(devices)[D1] == expected
+
+
+@pytest.mark.parametrize(
+    ("ignore_canceled", "class_name", "task_id"), [(False, "canceled", "t2"), (True, "other", "t1")]
+)
+def test_canceled_task_hides_no_earlier_one_where_it_does_not_count(ignore_canceled, class_name, task_id):
+    tasks = task("d1", "FAILED", task_id="t1", utc_create=EARLY), task("d1", "CANCELED", task_id="t2", utc_create=LATE)
+    devices = devices_of(batch(*tasks), policy=plain(ignore_canceled=ignore_canceled))
+    assert told(devices) == {D1: ("failed", class_name, task_id)}
+
+
+def test_version_that_another_task_replaces_proves_nothing_in_another_form():
+    policy = Policy(version_match="ignore_build")
+    job = batch(task("d1", src_version="2.0.0+4"), task("d2", src_version=OLD), dest_version="2.0.0+5")
+    snapshot = with_all_sources(poll(job, versions=report("2.0.0+4", "d2")), policy)
+    assert snapshot.jobs[0].facts["src_versions"] == [OLD, "2.0.0+4"]
+    assert job_devices(snapshot, policy, Memory())["j1"][(PRODUCT, "d2", "")].verified is False
+    assert proofs(poll(job, versions=report("2.0.0+4", "d2")), policy) == {}
+    assert with_all_sources(poll(job), Policy()) == poll(job)
 
 
 def test_latest_of_the_tasks_that_are_left_counts_against_those_that_are_gone():
@@ -632,7 +652,7 @@ def test_nothing_is_proved_before_versions_are_read():
     [
         pytest.param("2.0.0+1", None, False, id="the task replaces it"),
         pytest.param(None, ["2.0.0+1"], False, id="the batch replaces it"),
-        pytest.param("1.0.0", ["2.0.0+1"], True, id="not on this device"),
+        pytest.param("1.0.0", ["2.0.0+1"], False, id="the batch replaces it on another device"),
         pytest.param(None, None, True, id="nobody says what is replaced"),
     ],
 )
@@ -644,10 +664,10 @@ def test_version_that_is_replaced_is_no_proof(of_task, of_batch, proved, module_
     assert bool(proofs(snapshot, Policy(version_match="ignore_build"))) is proved
 
 
-def test_version_that_the_batch_replaces_is_no_proof_without_a_task():
+def test_version_that_the_batch_replaces_is_no_proof_for_any_device():
     job = batch(task("d1", src_version="1.0.0"), dest_version="2.0.0+2", src_versions=["2.0.0+1"])
     snapshot = poll(job, versions=report("2.0.0+1", "d1", "d2"))
-    assert list(proofs(snapshot, Policy(version_match="ignore_build"))) == [f"{PRODUCT}\td1\t\tdefault\t2.0.0+2"]
+    assert proofs(snapshot, Policy(version_match="ignore_build")) == {}
 
 
 def test_version_that_any_task_of_a_device_replaces_is_no_proof():

@@ -259,7 +259,24 @@ def test_version_that_may_be_late_may_be_tolerated():
     assert settled(restarting(0, OLD), STRICT._replace(max_pending=1)).verdict != "passed"
     done = batch(task("d1", src_version=OLD, utc_modified=format_time(NOW)), task("d2"))
     versions = {**report(OLD, "d1"), **report(NEW, "d2")}
-    assert settled(poll(done, versions=versions), STRICT._replace(max_pending=1)).verdict == "passed"
+    assert settled(poll(done, versions=versions), STRICT._replace(max_pending=1, max_failed=1)).verdict == "passed"
+
+
+@pytest.mark.parametrize(
+    ("facts", "job"),
+    [
+        pytest.param({"status": "SUCCEEDED", "src_version": OLD}, {}, id="its version is late"),
+        pytest.param(
+            {"status": "FAILED"}, {"status": "IN_PROGRESS", "retry_count": 1, "retry_interval": 9}, id="it is retried"
+        ),
+    ],
+)
+@pytest.mark.parametrize(("max_failed", "expected"), [(0, "pending"), (1, "passed")])
+def test_device_that_may_fail_soon_is_tolerated_only_if_it_may_fail(facts, job, max_failed, expected):
+    """It is not late like a device that nobody reaches, and would fail the rollout a little later."""
+    content = batch(task("d1", utc_modified=format_time(NOW), **facts), task("d2"), **job)
+    snapshot = poll(content, versions={**report(OLD, "d1"), **report(NEW, "d2")})
+    assert settled(snapshot, STRICT._replace(max_pending=1, max_failed=max_failed)).verdict == expected
 
 
 def test_device_that_falls_back_is_told_so():
@@ -487,20 +504,35 @@ def test_later_stage_that_was_canceled_hides_no_failure(first, expected):
     policy = STRICT._replace(ignore_canceled=True)
     jobs = [
         stage("j1", NEW, task("d1", first)),
-        stage("j2", "3.0.0", task("d1", "CANCELED", task_id="t9"), src_versions=[NEW]),
+        stage("j2", "3.0.0", task("d1", "CANCELED", task_id="t9"), task("d9"), src_versions=[NEW]),
     ]
-    assert settled(poll(*jobs, versions=report(NEW, "d1")), policy).verdict == expected
-    assert settled(poll(*jobs, versions=report(NEW, "d1")), STRICT).verdict == "failed"
+    snapshot = poll(*jobs, versions={**report(NEW, "d1"), **report("3.0.0", "d9")})
+    assert settled(snapshot, policy).verdict == expected
+    assert settled(snapshot, STRICT).verdict == "failed"
 
 
-@pytest.mark.parametrize(("version", "expected"), [(OLD, "failed"), ("3.0.0", "inconclusive"), (NEW, "passed")])
-def test_later_stage_that_was_canceled_too_late_is_no_failure_of_the_earlier_one(version, expected):
-    policy = STRICT._replace(ignore_canceled=True)
+@pytest.mark.parametrize("ignore_canceled", [False, True])
+def test_batch_that_was_canceled_on_all_devices_is_not_accounted_for(ignore_canceled):
+    """Whatever the batch before it says of the same devices."""
     jobs = [
         stage("j1", NEW, task("d1")),
         stage("j2", "3.0.0", task("d1", "CANCELED", task_id="t9"), src_versions=[NEW]),
     ]
-    assert settled(poll(*jobs, versions=report(version, "d1")), policy).verdict == expected
+    verdict = settled(poll(*jobs, versions=report(NEW, "d1")), STRICT._replace(ignore_canceled=ignore_canceled))
+    assert verdict.verdict == ("inconclusive" if ignore_canceled else "failed")
+    if ignore_canceled:
+        assert verdict.reasons[0].message == "batch j2 has no task left that counts; leave it out"
+
+
+@pytest.mark.parametrize(("version", "expected"), [(OLD, "failed"), ("3.0.0", "passed"), (NEW, "passed")])
+def test_later_stage_that_was_canceled_too_late_is_no_failure_of_the_earlier_one(version, expected):
+    policy = STRICT._replace(ignore_canceled=True)
+    jobs = [
+        stage("j1", NEW, task("d1")),
+        stage("j2", "3.0.0", task("d1", "CANCELED", task_id="t9"), task("d9"), src_versions=[NEW]),
+    ]
+    versions = {**report(version, "d1"), **report("3.0.0", "d9")}
+    assert settled(poll(*jobs, versions=versions), policy).verdict == expected
 
 
 @pytest.mark.parametrize(
@@ -513,9 +545,9 @@ def test_later_stage_that_was_canceled_too_late_is_no_failure_of_the_earlier_one
     ],
 )
 def test_later_stage_whose_task_is_gone_hides_no_failure(first, version, expected, without):
-    later = stage("j2", "3.0.0", task("d1", task_id="t9"), src_versions=[NEW])
-    one, gone = stage("j1", NEW, task("d1", first), task("d2")), stage("j2", "3.0.0", src_versions=[NEW])
-    versions = {**report(version, "d1"), **report(NEW, "d2")}
+    later = stage("j2", "3.0.0", task("d1", task_id="t9"), task("d9"), src_versions=[NEW])
+    one, gone = stage("j1", NEW, task("d1", first), task("d2")), stage("j2", "3.0.0", task("d9"), src_versions=[NEW])
+    versions = {**report(version, "d1"), **report(NEW, "d2"), **report("3.0.0", "d9")}
     looks = [poll(one, later), *again(poll(one, gone, now=NOW + 15, versions=versions), 2)]
     assert course(STRICT, *looks)[-1].verdict == expected
     assert course(STRICT._replace(ignore_vanished=True), *looks)[-1].verdict == without
