@@ -74,6 +74,9 @@ class BatchTasks:
         return result
 
     def _by_tasks(self, batch: Batch, tasks: Sequence[Task], t: float, sight: bool) -> int:
+        if self.options["ignore_canceled"]:  # they do not count at all, where there are others
+            seen = t - self.world.lags.rows
+            tasks = [task for task in tasks if task.course.at(seen).status != "CANCELED"] or tasks
         if len(tasks) == 1:
             return self._by_task(batch, tasks[0], t, sight)
         if all(task.told_create for task in tasks):

@@ -72,11 +72,12 @@ def _not_begun(played: Played) -> bool:
         scheduled = -math.inf if batch.schedule is None or canceled else batch.schedule - UNSURE
         begin = max(played.rollout.begins, scheduled)
         early = played.last.ended + EPSILON < begin + played.grace and played.hears_time
-        if early or (options["allow_empty"] and not canceled):
+        had = any(truth.watch.was_seen(task, played.last.ended, surely=False) for task in batch.tasks)
+        if early or (options["allow_empty"] and not canceled and not had):
             continue
         for t in _last_whole_window(played):
             planned = batch.status.at(t - truth.world.lags.job) == "PLANNED"
-            if planned or flaps or hidden or not truth.world.shown(batch, t):
+            if planned or flaps or hidden or not truth.counting(batch, t):
                 return True
     return False
 

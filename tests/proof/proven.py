@@ -68,7 +68,8 @@ class Proven:
         mode, dest = self.options.get("version_match", "exact"), batch.package.dest
         told = [task.source] if "sources" in self.world.tells else []
         before = [*told, *([batch.package.source] if batch.told.get("src_versions") else [])]
-        if proves(mode, version, dest, before):
+        others = [other.source for other in batch.tasks] if "sources" in self.world.tells else []
+        if proves(mode, version, dest, [*before, *others]):
             return SUCCEEDED
         if before and not any(matches(mode, version, source) for source in before):
             return FAILED

@@ -18,7 +18,7 @@ from .clocks import Look
 from .demand import Demand
 from .oracle import Devices
 from .rollouts import Rollout
-from .worlds import Batch, Key
+from .worlds import Batch, Key, Task
 
 
 def _may_not_count(state: int) -> bool:
@@ -122,11 +122,24 @@ class Truth:
         states = {batch.status.at(t - self.world.lags.job) for t in moments}
         if states == {"PLANNED"}:
             return False
-        if any(self.world.shown(batch, t) for t in moments) or (self.options["allow_empty"] and "COMPLETED" in states):
+        if any(self.counting(batch, t) for t in moments):
             return True
-        if any(self.watch.was_seen(task, moments[-1], surely) for task in batch.tasks):
+        left_out = self.options["ignore_canceled"] or self.options["ignore_vanished"]
+        had, may_have = (
+            any(self.watch.was_seen(task, moments[-1], sure) for task in batch.tasks) for sure in (surely, not surely)
+        )
+        if had and not left_out:
+            return True
+        if self.options["allow_empty"] and "COMPLETED" in states and not (may_have and left_out):
             return True
         return any(self._is_proved(batch, t, surely) for t in moments)
+
+    def counting(self, batch: Batch, t: float) -> list[Task]:
+        """The tasks of a batch that are shown and count."""
+        shown, seen = self.world.shown(batch, t), t - self.world.lags.rows
+        if not self.options["ignore_canceled"]:
+            return shown
+        return [task for task in shown if task.course.at(seen).status != "CANCELED"]
 
     def _is_proved(self, batch: Batch, t: float, surely: bool) -> bool:
         """Whether an expected device without a task is on the version of a batch."""

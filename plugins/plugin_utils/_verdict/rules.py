@@ -235,7 +235,8 @@ def rule_unknown_module(case: Case) -> Outcome | None:
     """Nothing proves devices whose modules differ while nobody says which of them a batch is for."""
     unknown = [job for job in case.snapshot.jobs if module_of(job, case.policy) is None]
     unclear = [device for device in case.rollout.devices_in("pending") if _is_unclear(device, unknown, case)]
-    if not case.finished or not unclear or case.rollout.pending > len(unclear):
+    gone = case.rollout.by_class["pending"].get("vanished", 0) if case.no_more_tasks else 0
+    if not case.finished or not unclear or case.rollout.pending > len(unclear) + gone:
         return None
     message = (
         f"the module of batch {', '.join(job.job_id for job in unknown[:MAX_NAMES])} is not known, so the versions of"

@@ -255,6 +255,14 @@ def test_success_is_one_by_the_clock_of_the_service():
     ]
 
 
+@pytest.mark.parametrize(("start_grace", "expected"), [(0.0, "unknown_module"), (60.0, "unproved")])
+def test_unknown_module_is_named_although_another_device_is_gone(start_grace, expected):
+    """Once nothing else is left to wait for."""
+    policy, content = STRICT._replace(start_grace=start_grace), batch("SS", module_name=None)
+    versions = {**report("", "d2"), (PRODUCT, "d1"): DeviceReport({"mcu": NEW, "wifi": "5"})}
+    assert codes(settled(poll(content, versions=versions), policy))[0] == expected
+
+
 def test_version_that_may_be_late_may_be_tolerated():
     assert settled(restarting(0, OLD), STRICT._replace(max_pending=1)).verdict != "passed"
     done = batch(task("d1", src_version=OLD, utc_modified=format_time(NOW)), task("d2"))
