@@ -149,7 +149,7 @@ def rule_unbegun_batch(case: Case) -> Outcome | None:
     if waiting:
         return pending_outcome(case, Reason("not_started", _unbegun_sentence(waiting[0], case)))
     for job in unbegun:
-        if not case.policy.allow_empty or job.canceled or case.had_tasks(job):
+        if not case.policy.allow_empty or job.canceled or (case.had_tasks(job) and not job.planned):
             return confirm_verdict(case, INCONCLUSIVE, _unbegun_reason(job, case))
         if not job.finished:
             return pending_outcome(case, Reason("not_started", _unbegun_sentence(job, case)))
