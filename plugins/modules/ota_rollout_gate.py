@@ -186,6 +186,8 @@ options:
     description:
       - Maximum number of devices that may be unfinished in a rollout that passes, such as devices that are offline.
       - If O(max_pending_percent) is given too, both must be kept. By default, no device may be unfinished.
+      - A device that the service may try again, or that succeeded and may still report its version late, is tolerated
+        only if it may fail as well. Else it is waited for.
     type: int
   max_pending_percent:
     description:
@@ -194,6 +196,7 @@ options:
   ignore_canceled:
     description:
       - Leave canceled tasks out of the count. By default, they count as failed.
+      - If a device has other tasks in the batch, the latest of these decides.
     type: bool
     default: false
   ignore_vanished:
