@@ -92,7 +92,13 @@ class BatchTasks:
     def _by_task(self, batch: Batch, task: Task, t: float, sight: bool) -> int:
         seen = t - self.world.lags.rows
         if self.rollout.expected is None and self._has_successor(task, seen):
-            return self.taskless.ignored  # which the tasks alone tell, so that nobody needs a version
+            # The tasks alone tell it, so that nobody needs a version, unless the device itself says that it is there.
+            is_there = self.verifies and not sight and not self.watch.is_another(task, t)
+            return self.taskless.ignored | (self._by_status(batch, task, t, sight) if is_there else 0)
+        return self._by_status(batch, task, t, sight)
+
+    def _by_status(self, batch: Batch, task: Task, t: float, sight: bool) -> int:
+        seen = t - self.world.lags.rows
         step, since = task.course.at(seen), task.course.since(seen)
         if step.status in UNFINISHED:
             state = PENDING

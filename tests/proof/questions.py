@@ -48,7 +48,7 @@ class Questions:
             self.time.sleep(self.slow)
             self.look.moments.append(self.time.now)
         if self.troubled("hang"):
-            self.look.errors.append("hang")
+            self.look.errors.append(f"{action} hang")
             self.time.sleep(FOREVER)
         error = self._error(action)
         if error is None or error.code not in UNHEARD:

@@ -83,8 +83,14 @@ class Batches:
             return "no"
         # The tasks of a batch say where it begins only for devices that are in both.
         shared = bool({task.device.key for task in earlier.tasks} & {task.device.key for task in later.tasks})
-        forth = self._begins_at(later, earlier.package.dest, shared)
-        back = self._begins_at(earlier, later.package.dest, shared)
+        for mode in (
+            "exact",
+            self.options.get("version_match", "exact"),
+        ):  # the very versions say more than other forms
+            forth = self._begins_at(later, earlier.package.dest, shared, mode)
+            back = self._begins_at(earlier, later.package.dest, shared, mode)
+            if forth != back:
+                break
         if forth == "no" or back == "yes":
             return "no"
         known = self._same_module(earlier, later) == "yes" and self.options["verify_versions"]
@@ -92,12 +98,12 @@ class Batches:
         plain = told or earlier.created <= later.created  # else it may lead back to an older version
         return "yes" if known and plain and forth == "yes" and back == "no" else "maybe"
 
-    def _begins_at(self, batch: Batch, version: str, by_tasks: bool) -> str:
+    def _begins_at(self, batch: Batch, version: str, by_tasks: bool, mode: str) -> str:
         """Whether a batch updates from that version, by what is told of it."""
         sources = [task.source for task in batch.tasks] if by_tasks and "sources" in self.world.tells else []
         if batch.told.get("src_versions"):
             sources.append(batch.package.source)
-        fits = {matches(self.options.get("version_match", "exact"), version, source) for source in sources}
+        fits = {matches(mode, version, source) for source in sources}
         return "no" if True not in fits else "yes" if fits == {True} else "maybe"
 
     def conflicts(self, t: float) -> str:

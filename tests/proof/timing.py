@@ -32,12 +32,13 @@ def too_early(played: Played) -> Iterator[str]:
     passed = played.verdict == "passed"
     confirmed, since = 0, math.inf
     for look in reversed(played.looks):
-        failed = look.failed if passed else look.blind
-        if failed and not passed:
-            continue
         moments = truth.of_look(look)
         flaps = "flap" in look.bent
         sight = truth.kept(moments, sight=True) if passed else truth.broken(moments)
+        failed = look.failed if passed else look.blind
+        # What shows the module of a batch may fail as well, and then the look says nothing.
+        if not passed and (failed or (look.errors and not sight)):
+            continue
         if not (sight or flaps or failed):
             break
         if not failed and (flaps or not passed or truth.kept(moments)):

@@ -92,7 +92,7 @@ def rule_too_many_failures(case: Case) -> Outcome | None:
     if allowed is None or rollout.failed <= allowed or rollout.executed + rollout.unproved_expected < sample:
         return None
     if rollout.executed < sample:  # devices without a task fill the sample if they are on the new version already
-        return _need_evidence(case, "versions") if case.finished else None
+        return _need_evidence(case, "versions") if case.finished or case.is_quiet else None
     return _confirm_failed(case, "too_many_failures", failures_sentence(rollout, policy, allowed))
 
 

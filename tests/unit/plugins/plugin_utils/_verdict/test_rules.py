@@ -1034,9 +1034,11 @@ def test_devices_without_a_task_fill_the_sample_if_they_are_on_the_version_alrea
     assert judge(late, policy).needs is None
 
 
-def test_versions_do_not_fill_a_sample_while_tasks_may_do_so():
+@pytest.mark.parametrize(("start_grace", "needs"), [(0.0, "versions"), (60.0, None)])
+def test_versions_do_not_fill_a_sample_while_tasks_may_do_so(start_grace, needs):
     policy = plain(max_failed=0, max_pending=2, min_executed=9, expected_devices=("d1", "d2", "d3", "d4"))
-    assert judge(poll(batch("SF", status="IN_PROGRESS")), policy).needs is None
+    content = poll(batch("SF", status="IN_PROGRESS"))
+    assert judge(content, policy._replace(start_grace=start_grace)).needs == needs
 
 
 @pytest.mark.parametrize("before", ["CC", "Q"])
