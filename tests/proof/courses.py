@@ -212,7 +212,7 @@ def deleted(life: Life) -> None:
     """The device is deleted; its tasks go, at once or later, or stay."""
     life.rng.choice((succeeds, stalls, never_reached, fails))(life)
     moment = life.created + life.some(0, 3)
-    life.device.iot = Line([(LONG_AGO, life.device.iot.values[0]), (moment, None)])
+    _change_identity(life, (moment, None))
     _forget(life, moment)
 
 
@@ -220,8 +220,8 @@ def replaced(life: Life) -> None:
     """Another device has its name now, on a version of its own."""
     life.rng.choice((succeeds, succeeds, stalls, never_reached, fails))(life)
     moment = life.created + life.some(0, 3)
-    first = life.device.iot.values[0]
-    life.device.iot = Line([(LONG_AGO, first), (moment, None), (moment + life.some(0, 0.5), f"{first}-new")])
+    last = life.device.iot.values[-1] or life.device.iot.values[0]
+    _change_identity(life, (moment, None), (moment + life.some(0, 0.5), f"{last}-new"))
     life.changes.append((moment, life.rng.choice((life.source, life.source, life.target))))
     _forget(life, moment)
 
@@ -232,8 +232,8 @@ def replaced_and_updated(life: Life) -> None:
     last = life.rng.choice((SUCCEEDED, life.failure(), Step("CANCELED", "0", "")))
     life.add([*steps, (end, last)])
     moment = end + life.some(0, 1)
-    first = life.device.iot.values[0]
-    life.device.iot = Line([(LONG_AGO, first), (moment, f"{first}-new")])
+    last = life.device.iot.values[-1] or life.device.iot.values[0]
+    _change_identity(life, (moment, f"{last}-new"))
     more, after = life.begun(moment + life.some(0.1, 0.5))
     life.add([*more, (after, SUCCEEDED)], more[0][0])
     life.changes += [(end, life.target), (moment, life.source), (after, life.target)]
@@ -243,6 +243,12 @@ def vanishes(life: Life) -> None:
     """Its tasks vanish; nobody says why."""
     life.rng.choice((succeeds, stalls, fails))(life)
     _forget(life, life.created + life.some(0, 3), 0.0)
+
+
+def _change_identity(life: Life, *changes: tuple[float, str | None]) -> None:
+    """Another device has the name from a moment on, or none; what happens to the name in other batches stays."""
+    line = life.device.iot
+    life.device.iot = Line([*zip(line.moments, line.values), *changes])
 
 
 def _forget(life: Life, moment: float, stay: float = 0.4) -> None:

@@ -68,20 +68,31 @@ class Proven:
         mode, dest = self.options.get("version_match", "exact"), batch.package.dest
         told = [task.source] if "sources" in self.world.tells else []
         before = [*told, *([batch.package.source] if batch.told.get("src_versions") else [])]
-        others = [other.source for other in batch.tasks] if "sources" in self.world.tells else []
-        if proves(mode, version, dest, [*before, *others]):
+        proved = {proves(mode, version, dest, [*before, *others]) for others in self._other_sources(batch, t)}
+        if proved == {True}:
             return SUCCEEDED
+        state = SUCCEEDED if True in proved else 0
         if before and not any(matches(mode, version, source) for source in before):
-            return FAILED
-        grace = self.options["version_grace"]
+            return state | FAILED
         was_there = any(
             matches(mode, value, dest)
             for moment, value in zip(line.moments, line.values)
             if value is not None and moment <= seen
         )
+        return state | self._late(task, since, t, was_there or (bool(before) and version not in told))
+
+    def _other_sources(self, batch: Batch, t: float) -> list[list[str]]:
+        """What the tasks of a batch replace, of those that are there, and of those that were."""
+        if "sources" not in self.world.tells:
+            return [[]]
+        were = [task for task in batch.tasks if task.created <= t - self.world.lags.rows]
+        return [[task.source for task in tasks] for tasks in (self.world.shown(batch, t), were)]
+
+    def _late(self, task: Task, since: float, t: float, is_final: bool) -> int:
+        """A device with the version from before, which is ``is_final`` where it was on the new one already."""
+        grace = self.options["version_grace"]
         if t < since + grace:
-            failed = was_there or (before and version not in told) or t >= since + grace - UNSURE
-            return PENDING | (FAILED if failed else 0)
+            return PENDING | (FAILED if is_final or t >= since + grace - UNSURE else 0)
         late = max(since, self.watch.first_look if not task.told_modified else since) + grace + self.world.lags.rows
         return FAILED | (PENDING if t < late + (0 if task.told_modified else self.watch.slack) else 0)
 

@@ -61,7 +61,7 @@ def _grown_lately(played: Played) -> Iterator[str]:
     # Of a task that was gone before anybody looked nobody knows.
     grown = [task.created + rows for task in tasks if truth.watch.was_seen(task, ended, surely=False)]
     last = max((moment for moment in grown if truth.watch.first_look < moment <= ended), default=-math.inf)
-    quiet = min(max(last, begins), truth.watch.ended())
+    quiet = min(max(last, begins), truth.watch.seen_ended())
     if ended < quiet + played.grace - UNSURE:
         yield f"it passed {ended - quiet:.1f} s after tasks could still appear, and start_grace is {played.grace} s"
 

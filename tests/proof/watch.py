@@ -69,6 +69,12 @@ class Watch:
         """When the last of the batches ended."""
         return max((batch.ended for batch in self.world.batches), default=EVER)
 
+    def seen_ended(self) -> float:
+        """When the last of the batches ended, or was said to have ended in a look that was shown something wrong."""
+        flaps = self.rollout.trouble.get("flap", {}).get("job", False)
+        wrong = (look.moments[0] for look in self.looks if flaps and "flap" in look.bent)
+        return min(self.ended(), *wrong, EVER)
+
     def settled_at(self) -> float:
         """When anybody could see that, and the last of the tasks."""
         lags = self.world.lags
@@ -84,4 +90,4 @@ class Watch:
 
     def no_more_tasks(self, t: float) -> bool:
         """Whether the batches ended so long ago that no task is to be expected."""
-        return self.finished(t) and t >= self.ended() + self.grace - UNSURE
+        return self.finished(t) and t >= self.seen_ended() + self.grace - UNSURE

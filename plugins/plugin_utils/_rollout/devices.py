@@ -147,7 +147,7 @@ def _with_report(
         return device
     if not report.found and device.state == "pending":
         return vanished(device, UNKNOWN_DEVICE)
-    device = device._replace(version=reported_version(report, job, sources, policy))
+    device = device._replace(version=reported_version(report, job, (*sources, *sources_of(None, job)), policy))
     if device.state != "succeeded" or not policy.verify_versions:
         return device
     return prove_device(device, report, job, sources, snapshot, policy, memory)

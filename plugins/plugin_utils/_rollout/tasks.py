@@ -239,11 +239,11 @@ def proofs(snapshot: Snapshot, policy: Policy) -> dict[str, float]:
     for job in with_all_sources(snapshot, policy).jobs if snapshot.versions else ():
         sources = _sources_by_device(job)
         for key, report in (snapshot.versions or {}).items():
-            replaced = sources.get(key) or sources_of(None, job)
+            replaced = (*sources.get(key, ()), *sources_of(None, job))
             version = reported_version(report, job, replaced, policy)
             if job.product_key not in ("", key[0]) or version is None:
                 continue
-            if is_target(version, job.target, (*replaced, *sources_of(None, job)), policy.version_match):
+            if is_target(version, job.target, replaced, policy.version_match):
                 found[proof_key(key, report, job, policy)] = snapshot.now
     return found
 

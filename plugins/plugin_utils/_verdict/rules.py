@@ -87,11 +87,14 @@ def rule_too_many_failures(case: Case) -> Outcome | None:
     rollout, policy = case.rollout, case.policy
     # Devices that may have succeeded already count as finished, in favour of the rollout.
     allowed = policy.failed_allowed(rollout.executed + rollout.possibly_succeeded)
+    least = policy.failed_allowed(rollout.executed + rollout.possibly_succeeded - rollout.unproved_expected)
     # Once all devices are known there is no larger sample to wait for.
     sample = min(policy.min_executed, rollout.total) if case.device_total_known else policy.min_executed
-    if allowed is None or rollout.failed <= allowed or rollout.executed + rollout.unproved_expected < sample:
+    if allowed is None or least is None or rollout.failed <= least:
         return None
-    if rollout.executed < sample:  # devices without a task fill the sample if they are on the new version already
+    if rollout.executed + rollout.unproved_expected < sample:
+        return None
+    if rollout.failed <= allowed or rollout.executed < sample:  # devices without a task decide, if they need none
         return _need_evidence(case, "versions") if case.finished or case.is_quiet else None
     return _confirm_failed(case, "too_many_failures", failures_sentence(rollout, policy, allowed))
 
@@ -207,8 +210,10 @@ def _has_no_more_to_come(case: Case) -> bool:
     allowed = policy.failed_allowed(rollout.executed + undecided)
     if undecided and allowed is not None and rollout.failed + undecided > allowed:
         return False
-    if policy.expected_devices is not None and len(case.snapshot.jobs) > 1 and not (case.finished or case.is_quiet):
-        return False  # a device that one batch is done with may get a task of another
+    # A device that one batch is done with may get a task of another, but dynamic batches get tasks for good.
+    may_get_another = policy.expected_devices is not None and len(case.snapshot.jobs) > 1 and case.in_start_grace
+    if may_get_another and not case.finished:
+        return False
     # An unfinished batch without an unfinished task gets more, unless it can stay unfinished.
     can_stay_open = policy.pending_allowed(rollout.total) > 0 or policy.expected_devices is not None
     return case.device_total_known and (case.finished or can_stay_open)

@@ -1041,6 +1041,26 @@ def test_versions_do_not_fill_a_sample_while_tasks_may_do_so(start_grace, needs)
     assert judge(content, policy._replace(start_grace=start_grace)).needs == needs
 
 
+@pytest.mark.parametrize(("start_grace", "needs"), [(0.0, "versions"), (60.0, None)])
+def test_device_without_a_task_excuses_no_failure_for_as_long_as_a_batch_is_open(start_grace, needs):
+    policy = plain(start_grace=start_grace, max_failed_percent=50, expected_devices=("d1", "d2", "d3"))
+    content = poll(batch("FQ", status="IN_PROGRESS"))
+    assert judge(content, policy).needs == needs
+    if needs:
+        assert decided(settled(content, policy, versions=report(OLD, "d3"))) == ("failed", True, "too_many_failures")
+        assert settled(content, policy, versions=report(NEW, "d3")).verdict == "pending"
+
+
+def test_expected_devices_of_dynamic_batches_pass_although_other_tasks_keep_appearing():
+    policy = plain(start_grace=60.0, expected_devices=("d1", "d2"))
+    verdicts = []
+    for number, letters in enumerate(("SS", "SSQ", "SSQQ", "SSQQQ", "SSQQQQ")):
+        first = batch(letters, status="IN_PROGRESS", selection_type="DYNAMIC")
+        second = batch(task("d9"), job_id="j2", status="IN_PROGRESS", selection_type="DYNAMIC")
+        verdicts.append(poll(first, second, now=NOW + 20 * number))
+    assert [verdict.verdict for verdict in course(policy, *verdicts)] == ["pending"] * 4 + ["passed"]
+
+
 @pytest.mark.parametrize("before", ["CC", "Q"])
 def test_rollout_whose_tasks_are_gone_is_not_one_without_any(before):
     policy = plain(allow_empty=True, ignore_canceled=True, ignore_vanished=True)
