@@ -122,7 +122,11 @@ class BatchTasks:
         if finished or timed_out or batch.retries == 0 or until <= since:
             return FAILED
         if t < until:
-            return PENDING | (FAILED if t >= until - UNSURE else 0)
+            course = task.course
+            first = min(moment for moment, step in zip(course.moments, course.values) if step.status == "FAILED")
+            # Where it is not told when it failed, a try between two looks is not seen.
+            seen = since if task.told_modified else first
+            return PENDING | (FAILED if t >= seen + batch.retry_seconds - UNSURE else 0)
         # Where it is not told when it failed, it is when somebody first saw it, maybe in the next look.
         if not task.told_modified and t < max(until, self.watch.first_look + batch.retry_seconds) + self.watch.slack:
             return PENDING | FAILED
