@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Union
@@ -147,7 +147,7 @@ def _with_report(
         return device
     if not report.found and device.state == "pending":
         return vanished(device, UNKNOWN_DEVICE)
-    device = device._replace(version=reported_version(report, job, (*sources, *sources_of(None, job)), policy))
+    device = device._replace(version=reported_version(report, job, with_job_sources(sources, job), policy))
     if device.state != "succeeded" or not policy.verify_versions:
         return device
     return prove_device(device, report, job, sources, snapshot, policy, memory)
@@ -169,7 +169,7 @@ def prove_device(
         return vanished(device, "another device has its name now")
     if device.version is None:
         return unproved(device, report, job, policy)
-    if is_target(device.version, job.target, (*sources, *sources_of(None, job)), policy.version_match):
+    if is_target(device.version, job.target, with_job_sources(sources, job), policy.version_match):
         return device._replace(verified=True)
     if module_of(job, policy) is None and _has_other_target(job, snapshot):
         return unproved(device, report, job, policy)
@@ -239,6 +239,11 @@ def sources_of(task: TaskFacts | None, job: JobSnapshot) -> Sequence[str]:
         return (source,)
     sources = (job.facts or {}).get("src_versions")
     return [str(text) for text in sources if text] if isinstance(sources, list) else ()
+
+
+def with_job_sources(sources: Iterable[str], job: JobSnapshot) -> Sequence[str]:
+    """The versions that a device's tasks replace, and those that the batch replaces on any device."""
+    return (*sources, *sources_of(None, job))
 
 
 # --- States ----------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from .devices import (
     task_device,
     task_identity,
     vanished,
+    with_job_sources,
 )
 from .policy import Policy
 from .snapshot import JobSnapshot, Snapshot, to_text
@@ -239,7 +240,7 @@ def proofs(snapshot: Snapshot, policy: Policy) -> dict[str, float]:
     for job in with_all_sources(snapshot, policy).jobs if snapshot.versions else ():
         sources = _sources_by_device(job)
         for key, report in (snapshot.versions or {}).items():
-            replaced = (*sources.get(key, ()), *sources_of(None, job))
+            replaced = with_job_sources(sources.get(key, ()), job)
             version = reported_version(report, job, replaced, policy)
             if job.product_key not in ("", key[0]) or version is None:
                 continue

@@ -63,7 +63,7 @@ def rule_nothing_to_judge(case: Case) -> Outcome | None:
     if case.in_start_grace:
         return pending_outcome(case, Reason("starting", _nothing_sentence(case, " so far") or "there is no task yet"))
     named = case.policy.expected_devices is not None or case.policy.min_devices is not None
-    had_tasks = any(case.history.max_totals.values()) or any(case.rollout.by_status.values())
+    had_tasks = any(case.had_tasks(job) for job in case.snapshot.jobs)
     if not case.policy.allow_empty or named or case.canceled or had_tasks:
         message = _nothing_sentence(case) or "there is no task"
         return confirm_verdict(
@@ -87,14 +87,14 @@ def rule_too_many_failures(case: Case) -> Outcome | None:
     rollout, policy = case.rollout, case.policy
     # Devices that may have succeeded already count as finished, in favour of the rollout.
     allowed = policy.failed_allowed(rollout.executed + rollout.possibly_succeeded)
-    least = policy.failed_allowed(rollout.executed + rollout.possibly_succeeded - rollout.unproved_expected)
+    allowed_without = policy.failed_allowed(rollout.executed + rollout.possibly_succeeded - rollout.unproved_expected)
     # Once all devices are known there is no larger sample to wait for.
     sample = min(policy.min_executed, rollout.total) if case.device_total_known else policy.min_executed
-    if allowed is None or least is None or rollout.failed <= least:
+    if allowed is None or allowed_without is None or rollout.failed <= allowed_without:
         return None
     if rollout.executed + rollout.unproved_expected < sample:
         return None
-    if rollout.failed <= allowed or rollout.executed < sample:  # devices without a task decide, if they need none
+    if rollout.failed <= allowed or rollout.executed < sample:  # whether devices without a task need none decides
         return _need_evidence(case, "versions") if case.finished or case.is_quiet else None
     return _confirm_failed(case, "too_many_failures", failures_sentence(rollout, policy, allowed))
 

@@ -1053,12 +1053,12 @@ def test_device_without_a_task_excuses_no_failure_for_as_long_as_a_batch_is_open
 
 def test_expected_devices_of_dynamic_batches_pass_although_other_tasks_keep_appearing():
     policy = plain(start_grace=60.0, expected_devices=("d1", "d2"))
-    verdicts = []
+    polls = []
     for number, letters in enumerate(("SS", "SSQ", "SSQQ", "SSQQQ", "SSQQQQ")):
         first = batch(letters, status="IN_PROGRESS", selection_type="DYNAMIC")
         second = batch(task("d9"), job_id="j2", status="IN_PROGRESS", selection_type="DYNAMIC")
-        verdicts.append(poll(first, second, now=NOW + 20 * number))
-    assert [verdict.verdict for verdict in course(policy, *verdicts)] == ["pending"] * 4 + ["passed"]
+        polls.append(poll(first, second, now=NOW + 20 * number))
+    assert [verdict.verdict for verdict in course(policy, *polls)] == ["pending"] * 4 + ["passed"]
 
 
 @pytest.mark.parametrize("before", ["CC", "Q"])
