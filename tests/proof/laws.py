@@ -102,7 +102,3 @@ def outcome(facts, policy):
 
 def rank(facts, policy):
     return RANK[outcome(facts, policy).verdict]
-
-
-def with_device(fleet, position, device):
-    return [*fleet[:position], device, *fleet[position + 1 :]]

@@ -76,7 +76,7 @@ class Watch:
         return min(self.ended(), *wrong, EVER)
 
     def settled_at(self) -> float:
-        """When anybody could see that, and the last of the tasks."""
+        """When anybody could see that all batches have ended, and the last of the tasks."""
         lags = self.world.lags
         created = [task.created + lags.rows for batch in self.world.batches for task in batch.tasks]
         untold = 1.2 * self.rollout.interval if "end" not in self.world.tells else 0.0
