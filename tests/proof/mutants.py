@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ansible_collections.iotfleet.ota.plugins.module_utils._api import facts as api_facts
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import Operation
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries import jobs as job_queries
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence import modules, versions
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import clock, gate, observer, reporter
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout import (
     devices,
@@ -97,7 +98,7 @@ MUTANTS: Mapping[str, Patches] = {
     "one module for all": {(gate, "judge"): one_module},
     "module of no batch known": other_jobs(lambda job: job._replace(module_name=None)),
     "module asked at each poll": {(observer, "JobModules"): ForgetfulModules},
-    "packages not asked": {(observer, "read_module"): lambda client, firmware_id: None},
+    "packages not asked": {(modules, "read_module"): lambda client, firmware_id: None},
     "retries not waited for": job_fact(retry_count=0),
     "time-outs tried again": {(devices, "retry_window"): lambda task, job: 60.0 * (not job.finished)},
     "schedules ignored": job_fact(utc_schedule_time=None),
@@ -145,10 +146,10 @@ MUTANTS: Mapping[str, Patches] = {
     "wrong clock not told": {(reporter, "MAX_CLOCK_OFFSET"): 10.0**9},
     "every clock told": {(reporter, "MAX_CLOCK_OFFSET"): 0.0},
     "curious": {(observer, "observe_job"): curious},
-    "old versions": {(observer, "read_report"): stale_report},
-    "any version": {(observer, "read_report"): any_version},
-    "unreadable is gone": {(observer, "read_report"): unreadable_is_gone},
-    "one device for all": {(observer.Observer, "_is_general"): lambda self, error, failed: True},
+    "old versions": {(versions, "read_report"): stale_report},
+    "any version": {(versions, "read_report"): any_version},
+    "unreadable is gone": {(versions, "read_report"): unreadable_is_gone},
+    "one device for all": {(versions.VersionReader, "_is_general"): lambda self, error: True},
     "impatient": {(gate, "_is_permanent"): impatient},
     "classes by words": {(job_queries, "classify_failure"): by_words},
     "codes of a batch not known": {(Operation, "is_not_found"): unknown_is_known},

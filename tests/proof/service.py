@@ -59,13 +59,17 @@ class StandIn:
             return package and {**no_facts(operation), **package}
         return self.answers.job(operation.action, arguments["job_id"])
 
-    def first_page(self, operation: Operation, size: int = 1, **arguments: Any) -> Listing | None:
-        """The first rows of a list."""
-        page = self.answers.page(operation.action, arguments, 1, size)
+    def page(self, operation: Operation, number: int, size: int, **arguments: Any) -> Listing | None:
+        """One page of a list."""
+        page = self.answers.page(operation.action, arguments, number, size)
         if page is None:
             return None
         pages = None if page.announced is None else -(-page.announced // size)
-        return Listing([dict(row) for row in page.rows], page.announced, 1, pages)
+        return Listing([dict(row) for row in page.rows], page.announced, number, pages)
+
+    def first_page(self, operation: Operation, size: int = 1, **arguments: Any) -> Listing | None:
+        """The first rows of a list."""
+        return self.page(operation, 1, size, **arguments)
 
     def listing(self, operation: Operation, attempts: int = 3, **arguments: Any) -> Listing | None:
         """A whole list, and what is wrong with it."""

@@ -13,7 +13,8 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations impor
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries import jobs as job_queries
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import clock, gate, observer
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence import jobs, modules, versions
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import clock, gate
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout import (
     devices,
     state,
@@ -24,7 +25,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict import rules
 
 Patches = Mapping[tuple[object, str], Any]
 
-JUDGE, OBSERVE, REPORT = gate.judge, observer.observe_job, observer.read_report
+JUDGE, OBSERVE, REPORT = gate.judge, jobs.observe_job, versions.read_report
 IS_NOT_FOUND, CLASSIFY = Operation.is_not_found, job_queries.classify_failure
 RELATE, GAP = state.relate_batches, clock.gap_since
 PROVE, WITHOUT_TASK = devices.prove_device, state.device_without_task
@@ -233,7 +234,7 @@ def unreadable_is_gone(client: Any, key: Any) -> Any:
         return DeviceReport(found=False)
 
 
-class ForgetfulModules(observer.JobModules):
+class ForgetfulModules(modules.JobModules):
     """Asks for the module at each poll."""
 
     def module_of(self, job: Any) -> Any:

@@ -32,8 +32,11 @@ FOLDERS = {
     "plugin_utils/_rollout": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_validation",
     "plugin_utils/_verdict": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_validation"
     " plugin_utils/_rollout",
+    "plugin_utils/_evidence": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_queries"
+    " plugin_utils/_rollout",
     "plugin_utils/_gate": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_http"
-    " module_utils/_queries module_utils/_validation plugin_utils/_rollout plugin_utils/_verdict",
+    " module_utils/_queries module_utils/_validation plugin_utils/_evidence plugin_utils/_rollout"
+    " plugin_utils/_verdict",
     "modules": "module_utils/_ansible module_utils/_api module_utils/_client module_utils/_queries"
     " module_utils/_validation",
     "action": "module_utils/_ansible module_utils/_errors plugin_utils/_gate",
@@ -83,13 +86,14 @@ NEIGHBOURS = {
         "rules": "case preconditions wording",
         "verdict": "case history rules wording",
     },
+    "plugin_utils/_evidence": {"succeeded": "jobs"},
     "plugin_utils/_gate": {
         "clock": "options",
         "observer": "clock",
         "explanation": "observer",
         "result": "options",
-        "reporter": "clock observer options schedule",
-        "gate": "clock explanation observer options reporter result",
+        "reporter": "clock options schedule",
+        "gate": "clock explanation observer options proof_plan reporter result",
         "events": "gate",
     },
 }

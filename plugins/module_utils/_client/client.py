@@ -110,12 +110,19 @@ class Client:
             lambda attempt: self._limiter.sleep(backoff(attempt, MAX_BACKOFF, self._jitter)),
         )
 
+    def page(self, operation: Operation, number: int, size: int, **arguments: Argument) -> Listing | None:
+        """One page of a list, at most ``size`` rows, and how many rows the service announces.
+
+        :raises OtaError: no usable response.
+        """
+        return self._read_page(operation, arguments, number, size)
+
     def first_page(self, operation: Operation, size: int = 1, **arguments: Argument) -> Listing | None:
         """The first rows of a list, at most ``size``, and how many rows the service announces.
 
         :raises OtaError: no usable response.
         """
-        return self._read_page(operation, arguments, 1, size)
+        return self.page(operation, 1, size, **arguments)
 
     def map(
         self, query: Callable[[Q], T], items: Sequence[Q], sequential: bool = False

@@ -56,12 +56,14 @@ class DeviceReport(NamedTuple):
     """What a device reports: the version of each of its modules, by the module's name.
 
     ``found`` is off if the service does not know the device. ``failure`` says why its versions could not be read.
+    ``read_at`` is when it was read, in seconds since 1970 by this machine, where that is kept.
     """
 
     versions: Mapping[str, str | None] = {}
     found: bool = True
     iot_id: str | None = None
     failure: str | None = None
+    read_at: float = 0.0
 
 
 def read_report(client: Client, key: DeviceKey) -> DeviceReport:

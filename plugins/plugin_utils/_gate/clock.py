@@ -18,6 +18,9 @@ from .options import GateOptions
 JITTER = 0.1
 #: Start no poll with less time left, in seconds.
 MIN_POLL = 0.5
+#: Read versions in one poll for as long as this many pauses between polls, or this many times what else it reads takes.
+PAUSES_OF_PROOF = 4
+TIMES_OF_PROOF = 10
 
 
 class Clock:
@@ -90,6 +93,16 @@ class TimeLimits:
     def expiry(self) -> float:
         """The time after the deadline."""
         return max(self._clock.now(), self.deadline)
+
+    def proof_end(self, began: float) -> float:
+        """When a poll that ``began`` then must go on with what it could read of versions, which may take hours.
+
+        A poll of many reads so long that what else it reads does not count.
+        """
+        if not self._options.wait:
+            return self._began + self._options.look_timeout
+        now = self._clock.now()
+        return now + max(PAUSES_OF_PROOF * self._options.wait_interval, TIMES_OF_PROOF * (now - began))
 
     def next_pause(self, last_poll: float) -> float:
         """Seconds until the next poll, after one that took ``last_poll``."""

@@ -25,7 +25,8 @@ from .clock import MIN_POLL, Clock, TimeLimits
 from .explanation import Explanation
 from .observer import Observer
 from .options import GateOptions
-from .reporter import Reporter
+from .proof_plan import versions_to_read
+from .reporter import MIN_WAIT, Reporter
 from .result import Timeline, build_result
 
 T = TypeVar("T")
@@ -105,10 +106,11 @@ class Gate:
                 self._snapshot = self._explanation.expired(self._snapshot, self._limits.expiry())
                 yield self._final_poll(self._judge())
                 return
-            self._reporter.sleep(pause)
+            self._pause(verdict, self._clock.now() + pause)
 
     def _poll(self) -> Verdict:
         """Poll once and judge, with as much evidence as the verdict needs."""
+        began = self._clock.now()
         self._refresh_snapshot(self._observer.observe_jobs)
         verdict = self._judge()
         if verdict.needs == "tasks":
@@ -118,13 +120,35 @@ class Gate:
             verdict = self._judge()
         if verdict.needs == "versions":
             snapshot, keys = self._snapshot, verdict.rollout.versions_needed
+            until = self._limits.proof_end(began)
             self._reporter.announce_versions(verdict.rollout, len(keys))
-            self._refresh_snapshot(lambda: self._observer.read_versions(snapshot, keys))
+            self._refresh_snapshot(lambda: self._observer.read_versions(snapshot, keys, until))
+            verdict = self._judge()
+        elif not self._options.wait and not verdict.final:
+            self._read_ahead(verdict, self._limits.proof_end(began))
             verdict = self._judge()
         if verdict.final and verdict.verdict != PASSED:
             verdict = self._explain(verdict)
         self._limits.history = verdict.history
         return verdict
+
+    def _pause(self, verdict: Verdict, until: float) -> None:
+        """Wait for the next poll, and meanwhile read what will prove success."""
+        self._read_ahead(verdict, until)
+        self._reporter.sleep(max(MIN_WAIT, until - self._clock.now()))
+
+    def _read_ahead(self, verdict: Verdict, until: float) -> None:
+        """Read versions that nothing depends on yet. If they cannot be read, the poll that needs them says why."""
+        options, kept = self._options, self._snapshot.earlier
+        if self._snapshot.error or not options.policy.verify_versions:
+            return
+        keys = versions_to_read(verdict, kept, options.policy, options.devices_per_second, self._clock.now(), until)
+        if not keys and all(job.all_listed for job in self._snapshot.jobs):
+            return
+        with suppress(OtaError, TimeoutError):
+            found = self._run_in_time(lambda: self._observer.read_ahead(self._snapshot, keys, until))
+            self._snapshot = self._snapshot._replace(now=found.now, earlier=found.earlier)
+            self._limits.history = remember_proofs(found, options.policy, self._limits.history)
 
     def _judge(self) -> Verdict:
         return judge(self._snapshot, self._options.policy, self._limits.history)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -49,13 +50,14 @@ GATE: dict[str, dict[str, Any]] = {
     "wait": {"type": "bool", "default": True},
     "wait_timeout": {"type": "float"},
     "wait_interval": {"type": "float", "default": 15.0},
+    "look_timeout": {"type": "float", "default": 120.0},
     "previous": {"type": "dict"},
     "mode": {"type": "str", "choices": ["enforce", "report"], "default": "enforce"},
 }
 
 #: Those of the event source: it waits until the end, fails no task and reports an outage at once, to outlive it.
 EVENT_SOURCE: dict[str, dict[str, Any]] = {
-    **{name: option for name, option in GATE.items() if name not in ("wait", "previous", "mode")},
+    **{name: option for name, option in GATE.items() if name not in ("wait", "look_timeout", "previous", "mode")},
     "max_consecutive_errors": {"type": "int", "default": 1000},
     "stay": {"type": "bool", "default": False},
 }
@@ -71,6 +73,12 @@ class GateOptions(NamedTuple):
     history: Mapping[str, Any] | None = None
     previous: Mapping[str, Any] = {}
     max_qps: float = 10.0
+    look_timeout: float = 120.0
+
+    @property
+    def devices_per_second(self) -> float:
+        """How many devices can be read in a second."""
+        return self.max_qps or math.inf
 
 
 def read_gate_options(options: Mapping[str, Any], service: ServiceConfig) -> GateOptions:
@@ -81,11 +89,14 @@ def read_gate_options(options: Mapping[str, Any], service: ServiceConfig) -> Gat
     job_ids = list(dict.fromkeys(non_blank("job_ids", options["job_ids"])))
     policy = read_policy({**options, "scope": service.scope()})
     check_number("wait_interval", options["wait_interval"], 0.5, 86400)
+    look_timeout = options.get("look_timeout", 120.0)
+    check_number("look_timeout", look_timeout, 0, 86400)
     return GateOptions(
         job_ids=job_ids,
         policy=policy,
         wait=options["wait"],
         wait_interval=options["wait_interval"],
+        look_timeout=look_timeout,
         history=read_history(options["previous"], job_ids),
         previous=options["previous"] or {},
         max_qps=options["max_qps"],

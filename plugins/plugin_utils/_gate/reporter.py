@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...module_utils._errors import OtaError
+from .._evidence.jobs import PAGE_SIZE
+from .._evidence.versions import Reading
 from .._rollout.devices import State
 from .._rollout.snapshot import JobSnapshot, Snapshot
 from .._rollout.state import JobCounts, RolloutState
@@ -17,7 +19,6 @@ from .._verdict.case import PASSED, TIMED_OUT
 from .._verdict.verdict import Verdict
 from .._verdict.wording import class_counts, count_things, device_names, format_duration, printable, without_braces
 from .clock import Clock
-from .observer import PAGE_SIZE, Reading
 from .options import GateOptions
 from .schedule import estimate_schedule
 

@@ -44,12 +44,14 @@ class Memory:
 
     ``task_changes`` say when each task whose time counts last changed: by its ID, its fingerprint and the time.
     ``tasks`` are all that were listed, by batch and ID: product, device, state, IotId and creation. ``on_target`` are
-    the devices that have reported the version of a batch: by :func:`proof_key`, the time.
+    the devices that have reported the version of a batch: by :func:`proof_key`, the time. No report that
+    was read until ``proved_since`` proves anything.
     """
 
     task_changes: Kept = field(default_factory=dict)
     tasks: Mapping[str, Kept] = field(default_factory=dict)
     on_target: Mapping[str, float] = field(default_factory=dict)
+    proved_since: float = 0.0
 
     @cached_property
     def last_states(self) -> Mapping[DeviceKey, str]:
@@ -144,13 +146,30 @@ def _with_report(
     """The same device with what it reports: whether it still exists, and whether its task has really succeeded."""
     report, sources = (snapshot.versions or {}).get(device.key), sources_of(task, job)
     if report is None:
-        return device
+        return _with_earlier_proof(device, job, sources, snapshot, policy, memory)
     if not report.found and device.state == "pending":
         return vanished(device, UNKNOWN_DEVICE)
     device = device._replace(version=reported_version(report, job, with_job_sources(sources, job), policy))
     if device.state != "succeeded" or not policy.verify_versions:
         return device
     return prove_device(device, report, job, sources, snapshot, policy, memory)
+
+
+def _with_earlier_proof(
+    device: Device, job: JobSnapshot, sources: Sequence[str], snapshot: Snapshot, policy: Policy, memory: Memory
+) -> Device:
+    """The same device, proved if it has reported the new version since its task succeeded, before this poll.
+
+    What else it reported then says nothing: it may report the new version by now.
+    """
+    report = snapshot.earlier.get(device.key)
+    if report is None or device.state != "succeeded" or not policy.verify_versions:
+        return device
+    if report.read_at < (device.since or 0.0) or report.read_at <= memory.proved_since:
+        return device
+    version = reported_version(report, job, with_job_sources(sources, job), policy)
+    proved = prove_device(device._replace(version=version), report, job, sources, snapshot, policy, memory)
+    return proved if proved.verified else device
 
 
 def prove_device(

@@ -70,9 +70,26 @@ def device_without_task(
     It has failed only if it is known to be on another version, or unknown to the service, and no task will appear.
     """
     device = Device(key[0] or None, key[1], "pending", "no_task")
-    report = (snapshot.versions or {}).get(key)
-    if report is None:
+    report, earlier = (snapshot.versions or {}).get(key), snapshot.earlier.get(key)
+    if report is not None:
+        return _by_report(device, report, snapshot, policy, memory, relations, no_more_tasks)
+    if earlier is None or earlier.read_at <= memory.proved_since:
         return device
+    proved = _by_report(device, earlier, snapshot, policy, memory, relations, no_more_tasks)
+    return proved if proved.verified else device
+
+
+def _by_report(
+    device: Device,
+    report: DeviceReport,
+    snapshot: Snapshot,
+    policy: Policy,
+    memory: Memory,
+    relations: Sequence[Relation],
+    no_more_tasks: bool,
+) -> Device:
+    """An expected device without a task, by what it reports."""
+    key = device.key
     if report.failure is not None:
         return device._replace(class_name="unproved", detail=report.failure)
     if not report.found:
@@ -102,7 +119,8 @@ def accounts_for(device: Device, job: JobSnapshot, snapshot: Snapshot, policy: P
 
     A device that has had a task explains nothing: it may be what another batch made of it.
     """
-    report = (snapshot.versions or {}).get(device.key)
+    reports = snapshot.versions or {}
+    report = reports.get(device.key, snapshot.earlier.get(device.key) if device.verified else None)
     if device.job_id is not None or job.product_key not in ("", device.key[0]) or report is None:
         return False
     version = _proving_version(report, job, policy)

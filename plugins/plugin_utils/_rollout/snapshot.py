@@ -70,7 +70,8 @@ class Snapshot(NamedTuple):
     """What one poll has learned.
 
     ``now`` is in seconds since 1970 by this machine, and ``clock_offset`` is how far the service's clock is ahead of
-    it. ``versions`` are the reports of the devices that were read; it is ``None`` if none were. ``busy`` are the other
+    it. ``versions`` are the reports of the devices that were read; it is ``None`` if none were. ``earlier`` are reports
+    from before this poll, each with its time: they can prove success, and say nothing else. ``busy`` are the other
     batches for which devices have unfinished tasks. ``problems`` say why the poll is incomplete. After an ``error``,
     which is ``permanent`` if no further poll can succeed, and whenever it is not ``fresh``, the rest is that of an
     earlier poll.
@@ -79,6 +80,7 @@ class Snapshot(NamedTuple):
     now: float
     jobs: tuple[JobSnapshot, ...] = ()
     versions: Mapping[DeviceKey, DeviceReport] | None = None
+    earlier: Mapping[DeviceKey, DeviceReport] = {}
     busy: Mapping[DeviceKey, str] = {}
     problems: tuple[str, ...] = ()
     error: OtaError | None = None

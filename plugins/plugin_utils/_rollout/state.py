@@ -35,9 +35,9 @@ class RolloutState(NamedTuple):
 
     ``devices`` are those that were read: all that count if they are ``all_listed``. ``counts_are_devices`` is off where
     only numbers are known and devices are expected by name, or may have several tasks. ``canceled`` devices do not
-    count, nor do ``ignored`` ones, which have vanished. ``unproved_expected`` counts the pending devices without a task
-    whose version was not read yet; they may be on the new version. ``versions_needed`` are the devices whose version is
-    proof. ``by_job`` are the numbers of each batch.
+    count, nor do ``ignored`` ones, which have vanished. ``unproved`` are the devices whose task succeeded while nothing
+    that they report proves it yet, the latest to succeed last. ``unread_expected`` are the pending devices without a
+    task whose version was not read yet; they may be on the new version. ``by_job`` are the numbers of each batch.
     """
 
     succeeded: int
@@ -46,7 +46,6 @@ class RolloutState(NamedTuple):
     pending: int
     canceled: int
     ignored: int
-    unproved_expected: int
     by_class: Mapping[str, Mapping[str, int]]
     by_status: Mapping[str, int]
     by_job: Mapping[str, JobCounts]
@@ -54,7 +53,18 @@ class RolloutState(NamedTuple):
     relations: Sequence[Relation]
     all_listed: bool
     counts_are_devices: bool
-    versions_needed: Sequence[DeviceKey]
+    unproved: Sequence[DeviceKey]
+    unread_expected: Sequence[DeviceKey]
+
+    @property
+    def unproved_expected(self) -> int:
+        """How many devices without a task may be on the new version."""
+        return len(self.unread_expected)
+
+    @property
+    def versions_needed(self) -> list[DeviceKey]:
+        """The devices whose versions would be proof."""
+        return list(dict.fromkeys([*self.unproved, *self.unread_expected]))
 
     @property
     def total(self) -> int:
@@ -131,7 +141,11 @@ def _count_devices(
     counted = [device for device in devices if device.key in unread or not _is_ignored(device, policy)]
     expected = None if policy.expected_devices is None else {(*device.key, "") for device in counted}
     states = Counter(device.state for device in counted)
-    proof = [device.key for device in counted if policy.verify_versions and device.task_status == "SUCCEEDED"]
+    lacks_proof = [
+        device
+        for device in counted
+        if policy.verify_versions and device.task_status == "SUCCEEDED" and not device.verified
+    ]
     return RolloutState(
         succeeded=states["succeeded"],
         verified=sum(device.state == "succeeded" and device.verified for device in counted),
@@ -139,7 +153,6 @@ def _count_devices(
         pending=states["pending"],
         canceled=states["canceled"],
         ignored=len(devices) - len(counted),
-        unproved_expected=len(unread),
         by_class={
             state: _by_frequency(Counter(str(device.class_name) for device in counted if device.state == state))
             for state in ("failed", "pending")
@@ -150,8 +163,15 @@ def _count_devices(
         relations=relations,
         all_listed=True,
         counts_are_devices=True,
-        versions_needed=sorted({*proof, *unread}),
+        unproved=_oldest_first(lacks_proof),
+        unread_expected=sorted(unread),
     )
+
+
+def _oldest_first(devices: Iterable[Device]) -> list[DeviceKey]:
+    """Each device once, by when it succeeded."""
+    in_order = sorted(devices, key=lambda device: (device.since or 0.0, device.key))
+    return list(dict.fromkeys(device.key for device in in_order))
 
 
 def _is_unread(device: Device, snapshot: Snapshot, policy: Policy) -> bool:
@@ -201,7 +221,6 @@ def _count_tasks(
         pending=sum(pending.values()),
         canceled=by_status["CANCELED"] if policy.ignore_canceled else 0,
         ignored=0,
-        unproved_expected=0,
         by_class={"failed": _by_frequency(failed), "pending": _by_frequency(pending)},
         by_status=by_status,
         by_job={
@@ -215,7 +234,8 @@ def _count_tasks(
         counts_are_devices=policy.expected_devices is None
         and len(snapshot.jobs) == 1
         and snapshot.jobs[0].total > MAX_ROWS,
-        versions_needed=(),
+        unproved=(),
+        unread_expected=(),
     )
 
 

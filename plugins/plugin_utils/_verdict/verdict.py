@@ -16,7 +16,7 @@ from .._rollout.policy import Policy, needs_modules
 from .._rollout.snapshot import Snapshot, snapshot_problems
 from .._rollout.state import RolloutState, assess
 from .._rollout.tasks import missing_tasks, proofs
-from .case import Case, Evidence, VerdictName
+from .case import PASSED, Case, Evidence, VerdictName
 from .history import (
     History,
     load_history,
@@ -90,7 +90,8 @@ def judge(snapshot: Snapshot, policy: Policy, previous: Mapping[str, Any] | None
     history = update_history(snapshot, before, problems)
     done = no_more_tasks(snapshot, policy, history)
     # An incomplete list misses tasks that have not vanished.
-    memory = replace(history.memory, tasks={}) if problems else history.memory
+    memory = replace(history.memory, proved_since=_proved_since(snapshot, policy, history))
+    memory = replace(memory, tasks={}) if problems else memory
     rollout = assess(snapshot, policy, memory, done)
     case = Case(snapshot, policy, history, problems, rollout, done)
     outcome = next(outcome for outcome in (rule(case) for rule in RULES) if outcome)
@@ -107,6 +108,12 @@ def judge(snapshot: Snapshot, policy: Policy, previous: Mapping[str, Any] | None
     return Verdict(
         outcome.verdict, outcome.final, outcome.reasons, rollout, after._asdict(), outcome.needs, tuple(_notes(case))
     )
+
+
+def _proved_since(snapshot: Snapshot, policy: Policy, history: History) -> float:
+    """Until when no report is proof: once the soak is over, only what was read after it had begun."""
+    is_over = history.candidate == PASSED and snapshot.now >= history.candidate_since + policy.soak
+    return history.candidate_since if policy.soak and is_over else 0.0
 
 
 def all_problems(snapshot: Snapshot, policy: Policy, history: History) -> tuple[str, ...]:

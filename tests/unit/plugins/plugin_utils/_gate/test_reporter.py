@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.versions import Reading
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.observer import Reading
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GateOptions
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.reporter import (
     HEARTBEAT,

@@ -13,7 +13,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict impo
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import NOW, PRODUCT, batch, numbers, plain, poll, report, task
 
 #: Options that say what is gated and how it is polled, and decide nothing.
-GATE_ONLY = {"job_ids", "wait", "wait_interval", "previous", "mode"}
+GATE_ONLY = {"job_ids", "wait", "wait_interval", "look_timeout", "previous", "mode"}
 NO_DEVICES = dict.fromkeys(("devices", "succeeded", "failed", "pending", "canceled"), 0)
 EARLIER = {"seconds": 1.0, "succeeded": 0, "failed": 0, "pending": 4}
 

@@ -88,7 +88,6 @@ def test_whole_state_of_a_rollout():
         pending=1,
         canceled=1,
         ignored=0,
-        unproved_expected=0,
         by_class={"failed": {"flash": 1}, "pending": {"offline": 1}},
         by_status={**ZERO, "SUCCEEDED": 1, "FAILED": 1, "CANCELED": 1, "QUEUED": 1},
         by_job={"j1": JobCounts(devices=4, succeeded=1, failed=1, pending=1, canceled=1)},
@@ -96,7 +95,8 @@ def test_whole_state_of_a_rollout():
         relations=[],
         all_listed=True,
         counts_are_devices=True,
-        versions_needed=[(PRODUCT, "d3")],
+        unproved=[],
+        unread_expected=[],
     )
 
 
@@ -232,7 +232,7 @@ def test_later_stage_decides_about_devices_in_both():
     [
         pytest.param(plain(), None, [], id="without verification"),
         pytest.param(VERIFY, None, ["d1", "d2"], id="of those that succeeded"),
-        pytest.param(VERIFY, report(NEW, "d1"), ["d1", "d2"], id="also of those that are known, as proof of a soak"),
+        pytest.param(VERIFY, report(NEW, "d1"), ["d2"], id="not of those that are proved"),
         pytest.param(VERIFY, report(OLD, "d1"), ["d1", "d2"], id="also of those that failed by their version"),
         pytest.param(expecting("d2", "d3", verify_versions=True), None, ["d2"], id="of those that are expected"),
         pytest.param(expecting("d2", "d3"), None, [], id="with a task, without verification"),
@@ -440,7 +440,6 @@ def test_from_numbers_alone():
         pending=5,
         canceled=0,
         ignored=0,
-        unproved_expected=0,
         by_class={
             "failed": {"not_read": 3, "canceled": 2},
             "pending": {"offline": 3, "moving": 1, "notified": 1},
@@ -451,7 +450,8 @@ def test_from_numbers_alone():
         relations=(),
         all_listed=False,
         counts_are_devices=False,
-        versions_needed=(),
+        unproved=(),
+        unread_expected=(),
     )
 
 

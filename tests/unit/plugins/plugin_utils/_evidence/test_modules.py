@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.observer import JobModules
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.modules import JobModules
 from ansible_collections.iotfleet.ota.tests.unit.fakes import refused, success
 from ansible_collections.iotfleet.ota.tests.unit.plugins.module_utils._client.conversations import World
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import batch, task

@@ -1,0 +1,110 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What devices report: read with what the quota allows until a given time, and kept for as long as it proves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Callable, Literal, NamedTuple
+
+from ...module_utils._api.error_codes import FailureTopic, failure_topic
+from ...module_utils._client.client import Client
+from ...module_utils._errors import OtaError, Retry
+from ...module_utils._queries.devices import DeviceKey, DeviceReport, read_report
+
+#: Blame the service, and not the devices, for this many failures in a row.
+MAX_FAILED = 10
+#: Blame it for this many if no device at all can be read.
+MIN_FAILED = 3
+#: Hand this many queries at once to the threads.
+BLOCK = 500
+
+VersionSource = Literal["device", "details"]
+Reports = dict[DeviceKey, DeviceReport]
+
+
+class Reading(NamedTuple):
+    """How many of how many devices have been read."""
+
+    done: int
+    total: int
+
+
+class VersionReader:
+    """Reads what devices report. ``kept`` is the latest report of each, with its time by ``now``.
+
+    Safe to ask from another thread for its progress.
+    """
+
+    def __init__(self, client: Client, now: Callable[[], float]) -> None:
+        self._client = client
+        self._now = now
+        self._keys_read: list[DeviceKey] = []
+        self._keys_to_read = 0
+        self._failures: list[OtaError] = []
+        self.kept: Reports = {}
+
+    @property
+    def progress(self) -> Reading | None:
+        """How many versions have been read, while they are read."""
+        return Reading(len(self._keys_read), self._keys_to_read) if self._keys_to_read else None
+
+    def keep(self, reports: Mapping[DeviceKey, DeviceReport]) -> None:
+        """Take over reports of an earlier run, for devices that this one has not read."""
+        self.kept = {**reports, **self.kept}
+
+    def read(self, keys: Sequence[DeviceKey], until: float) -> Reports:
+        """What the devices report, as far as these can be read before ``until``. One that cannot be read does not
+        speak for the others.
+
+        :raises OtaError: no usable response.
+        """
+        self._keys_read, self._keys_to_read, self._failures = [], len(keys), []
+        found: Reports = {}
+        try:
+            for start in range(0, len(keys), BLOCK):
+                if self._now() >= until:
+                    break
+                found.update(self._read_block(keys[start : start + BLOCK], until))
+        finally:
+            self._keys_to_read = 0
+        return found
+
+    def _read_block(self, keys: Sequence[DeviceKey], until: float) -> Reports:
+        reports, failure = self._client.map(lambda key: self._read_one(key, until), keys)
+        if failure:
+            raise failure
+        return {key: report for key, report in zip(keys, reports) if report is not None}
+
+    def _read_one(self, key: DeviceKey, until: float) -> DeviceReport | None:
+        if self._now() >= until:
+            return None
+        began = self._now()
+        try:
+            report = read_report(self._client, key)
+        except OtaError as error:
+            self._failures.append(error)
+            if self._is_general(error):
+                raise
+            return DeviceReport(failure=str(error).rstrip("."))
+        report = report._replace(read_at=began)
+        self._keys_read.append(key)  # a number would lose counts, because several threads read at the same time
+        self._failures.clear()
+        self.kept[key] = report
+        return report
+
+    def _is_general(self, error: OtaError) -> bool:
+        """Whether the other devices would meet the same, by the ``error`` and by all failures in a row."""
+        if error.affects_all or sum(map(_may_pass, self._failures)) >= MAX_FAILED:
+            return True
+        if self.kept or len(self._failures) < self._keys_to_read:  # others can be read
+            return False
+        topic = failure_topic(error.code, error.http_status)
+        return len(self._failures) >= MIN_FAILED or topic is not FailureTopic.OTHER
+
+
+def _may_pass(error: OtaError) -> bool:
+    """Whether it is a failure of the moment, and not one of the device."""
+    return error.retry is not Retry.NEVER or failure_topic(error.code, error.http_status) is not FailureTopic.OTHER

@@ -1,0 +1,44 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which versions to read while nothing else is to be asked, so that little is left to read in the end. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from ...module_utils._queries.devices import DeviceKey, DeviceReport
+from .._rollout.policy import Policy
+from .._verdict.case import PASSED
+from .._verdict.verdict import Verdict
+
+#: Read a device that has proved nothing again after this many seconds.
+REREAD_AFTER = 60.0
+#: Leave as many versions as this many seconds allow to the poll that ends the soak: the later, the better.
+LAST_SECONDS = 10.0
+
+
+def versions_to_read(
+    verdict: Verdict,
+    kept: Mapping[DeviceKey, DeviceReport],
+    policy: Policy,
+    devices_per_second: float,
+    now: float,
+    until: float,
+) -> list[DeviceKey]:
+    """The devices to read from ``now`` on ``until`` the next poll: those that succeeded first come first.
+
+    ``kept`` are the latest reports. What the soak asks for once more is left for its end, as far as there is time then.
+    """
+    if not policy.verify_versions:
+        return []
+    history = verdict.history
+    is_soaking = policy.soak > 0 and history["candidate"] == PASSED
+    if is_soaking and history["candidate_count"] >= policy.confirmations:
+        began = history["candidate_since"]
+        stale = sorted((report.read_at, key) for key, report in kept.items() if report.read_at <= began)
+        later = (max(0.0, began + policy.soak - until) + LAST_SECONDS) * devices_per_second
+        return [key for _read_at, key in stale[: math.ceil(max(0.0, len(stale) - later))]]
+    return [key for key in verdict.rollout.unproved if key not in kept or kept[key].read_at < now - REREAD_AFTER]

@@ -1,0 +1,228 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.versions import MAX_FAILED, VersionReader
+
+
+def reader_of(client):
+    return VersionReader(client, lambda: 1000.0)
+
+
+class Fleet:
+    """A client of devices that report 2.0, but for those that fail; ``asked`` are the names, in order."""
+
+    clock_offset = 7.0
+
+    def __init__(self, **failures):
+        self.failures = failures
+        self.asked = []
+
+    def rows(self, operation, product_key, device_name):
+        self.asked.append(device_name)
+        if device_name in self.failures:
+            raise self.failures[device_name]
+        row = {"module_name": "default", "module_version": "2.0", "iot_id": None, "job_id": f"busy-{device_name}"}
+        return [row]
+
+    def map(self, query, items):
+        found = []
+        for item in items:
+            try:
+                found.append(query(item))
+            except OtaError as error:
+                return found, error
+        return found, None
+
+
+def odd(code="iot.device.Odd", http_status=200, **options):
+    return OtaError("it is odd", code=code, hint="look it up", http_status=http_status, action="List", **options)
+
+
+def keys_of(count):
+    return [("k1", f"d{number}") for number in range(1, count + 1)]
+
+
+def failing(*numbers, error=None):
+    return Fleet(**{f"d{number}": error or odd() for number in numbers})
+
+
+def read_by(client, count):
+    """The failures of the devices, in their order."""
+    keys = keys_of(count)
+    reports = reader_of(client).read(keys, math.inf)
+    return [reports[key].failure for key in keys]
+
+
+WORDS = "List failed: it is odd; look it up"
+
+
+def test_a_device_that_cannot_be_read_is_reported_with_the_words_of_the_service():
+    assert read_by(failing(2), 3) == [None, WORDS, None]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_or_two_devices_that_all_fail_say_nothing_of_the_service(count):
+    assert read_by(failing(1, 2), count) == [WORDS] * count
+
+
+def test_a_list_that_stays_incomplete_is_about_one_device():
+    assert read_by(failing(1, error=odd("incomplete_listing", None)), 1) == [WORDS]
+
+
+def test_a_service_that_is_busy_for_one_device_is_about_that_device():
+    assert read_by(failing(1, error=odd("ServiceUnavailable", 503, retry=Retry.LATER)), 2) == [WORDS, None]
+
+
+def test_three_of_three_devices_that_fail_are_a_failure_of_the_poll():
+    client = failing(1, 2, 3)
+    client.failures["d3"] = odd("iot.device.Last")
+    with pytest.raises(OtaError) as caught:
+        read_by(client, 3)
+    assert caught.value.code == "iot.device.Last"
+
+
+def test_the_first_devices_do_not_speak_for_the_others():
+    assert read_by(failing(1, 2, 3), 4) == [WORDS] * 3 + [None]
+    assert read_by(failing(*range(1, MAX_FAILED)), 30) == [WORDS] * 9 + [None] * 21
+
+
+def test_the_last_devices_do_not_speak_for_the_others():
+    assert read_by(failing(2, 3, 4, 5), 5) == [None] + [WORDS] * 4
+
+
+@pytest.mark.parametrize("first", [1, 5])
+def test_so_many_failures_in_a_row_end_the_poll(first):
+    client = failing(*range(first, 30), error=odd("ServiceUnavailable", 503, retry=Retry.LATER))
+    with pytest.raises(OtaError):
+        read_by(client, 30)
+    assert len(client.asked) == first - 1 + MAX_FAILED == first + 9
+
+
+def test_failures_that_are_the_devices_own_end_no_poll_in_a_row():
+    assert read_by(failing(*range(5, 30)), 30) == [None] * 4 + [WORDS] * 25 + [None]
+
+
+def test_a_device_that_is_read_ends_the_row():
+    numbers = [number for number in range(1, 31) if number % MAX_FAILED]
+    busy = odd("ServiceUnavailable", 503, retry=Retry.LATER)
+    assert read_by(failing(*numbers, error=busy), 30).count(WORDS) == 27
+
+
+GENERAL = [
+    pytest.param(odd("unknown_host", None), id="network"),
+    pytest.param(odd("html_response", 200), id="no answer of the service"),
+    pytest.param(odd("Forbidden.RAM", 403), id="permission"),
+    pytest.param(odd("SignatureDoesNotMatch", 400), id="key"),
+    pytest.param(odd("InvalidTimeStamp.Expired", 400), id="clock"),
+    pytest.param(odd("iot.Sre.IotInstanceNotFound", 200), id="instance"),
+]
+
+
+@pytest.mark.parametrize("error", GENERAL)
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_is_not_about_devices_ends_the_poll_if_none_can_be_read(error, count):
+    with pytest.raises(OtaError) as caught:
+        read_by(failing(1, 2, error=error), count)
+    assert caught.value is error
+
+
+@pytest.mark.parametrize("error", [*GENERAL, pytest.param(odd("Throttling.User", retry=Retry.SLOWER), id="throttling")])
+def test_what_only_one_of_several_devices_meets_is_about_that_device(error):
+    assert read_by(failing(2, error=error), 3) == [None, WORDS, None]
+
+
+def test_what_any_other_device_would_meet_ends_the_poll_at_once():
+    client = failing(2, error=odd("Forbidden.RAM", 403, affects_all=True))
+    with pytest.raises(OtaError):
+        read_by(client, 3)
+    assert client.asked == ["d1", "d2"]
+
+
+def test_a_failed_reading_leaves_no_number_of_devices():
+    reader = reader_of(failing(1, 2, 3))
+    with pytest.raises(OtaError):
+        reader.read(keys_of(3), math.inf)
+    assert reader.progress is None
+
+
+def test_each_reading_counts_anew():
+    reader = reader_of(failing(1, 2, 3, 4, 5))
+    assert len(reader.read(keys_of(2), math.inf)) == 2
+    with pytest.raises(OtaError):
+        reader.read(keys_of(5)[2:], math.inf)
+
+
+@pytest.mark.parametrize("error", [pytest.param(odd(), id="words of the device"), *GENERAL])
+def test_devices_that_are_left_do_not_speak_for_those_that_were_read(error):
+    reader = reader_of(failing(2, 3, 4, error=error))
+    assert list(reader.read(keys_of(1), math.inf)) == keys_of(1)
+    assert [report.failure for report in reader.read(keys_of(4)[1:], math.inf).values()] == [WORDS] * 3
+
+
+# --- Reports that are kept -------------------------------------------------------------------------------------------
+
+
+class Ticking(Fleet):
+    """Each request takes a second."""
+
+    def __init__(self, **failures):
+        super().__init__(**failures)
+        self.time = 100.0
+
+    def now(self):
+        return self.time
+
+    def rows(self, operation, product_key, device_name):
+        self.time += 1
+        return super().rows(operation, product_key, device_name)
+
+
+def test_a_report_is_kept_with_the_moment_before_its_request():
+    fleet = Ticking()
+    reader = VersionReader(fleet, fleet.now)
+    found = reader.read(keys_of(2), math.inf)
+    assert reader.kept == found
+    assert {key[1]: report.read_at for key, report in found.items()} == {"d1": 100.0, "d2": 101.0}
+
+
+def test_reading_ends_in_time_and_goes_on_where_it_ended():
+    fleet = Ticking()
+    reader = VersionReader(fleet, fleet.now)
+    assert list(reader.read(keys_of(5), 103.0)) == keys_of(3)
+    assert reader.read(keys_of(5), 103.0) == {}
+    assert list(reader.read(keys_of(5)[3:], math.inf)) == keys_of(5)[3:]
+    assert (list(reader.kept), fleet.asked) == (keys_of(5), ["d1", "d2", "d3", "d4", "d5"])
+
+
+def test_a_device_that_cannot_be_read_keeps_its_latest_report():
+    fleet = Ticking()
+    reader = VersionReader(fleet, fleet.now)
+    before = reader.read(keys_of(1), math.inf)
+    fleet.failures["d1"] = odd()
+    assert reader.read(keys_of(1), math.inf) == {("k1", "d1"): DeviceReport(failure=WORDS)}
+    assert reader.kept == before
+
+
+def test_what_was_read_before_a_failure_is_kept():
+    fleet = Ticking(d3=odd("Forbidden.RAM", 403, affects_all=True))
+    reader = VersionReader(fleet, fleet.now)
+    with pytest.raises(OtaError):
+        reader.read(keys_of(5), math.inf)
+    assert list(reader.kept) == keys_of(2)
+
+
+def test_reports_of_an_earlier_run_replace_none_of_this_one():
+    fleet = Ticking()
+    reader = VersionReader(fleet, fleet.now)
+    found = reader.read(keys_of(1), math.inf)
+    earlier = {key: DeviceReport({"default": "1.0"}, read_at=5.0) for key in keys_of(2)}
+    reader.keep(earlier)
+    assert reader.kept == {**earlier, **found}
