@@ -105,7 +105,7 @@ from ..module_utils._errors import OtaError
 from ..module_utils._validation import invalid_option
 from ..plugin_utils._rollout.policy import VERSION_FIELDS, Policy, read_policy
 from ..plugin_utils._rollout.snapshot import snapshot_from_results
-from ..plugin_utils._verdict.history import read_history
+from ..plugin_utils._verdict.history import kept_reports, read_history
 from ..plugin_utils._verdict.verdict import judge
 
 
@@ -114,10 +114,12 @@ def rollout_verdict(
 ) -> dict[str, Any]:
     """The verdict on the ``results`` of modules."""
     try:
-        options = _read_options(policy or {})
+        options = read_policy(_read_options(policy or {}))
         snapshot = snapshot_from_results(results)
         history = read_history(previous, [job.job_id for job in snapshot.jobs])
-        return judge(snapshot, read_policy(options), history).to_result()
+        if history:
+            snapshot = snapshot._replace(earlier=kept_reports(history, options))
+        return judge(snapshot, options, history).to_result()
     except OtaError as error:
         raise AnsibleFilterError(f"iotfleet.ota.rollout_verdict: {error.cause}; {error.hint}.") from None
 

@@ -81,6 +81,7 @@ NEIGHBOURS = {
         "state": "batches devices expected policy snapshot tasks",
     },
     "plugin_utils/_verdict": {
+        "history": "kept_reports",
         "case": "history wording",
         "preconditions": "case wording",
         "rules": "case preconditions wording",

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from typing import Callable, Literal, NamedTuple
 
 from ...module_utils._api.error_codes import FailureTopic, failure_topic
@@ -44,16 +44,17 @@ class VersionReader:
         self._keys_read: list[DeviceKey] = []
         self._keys_to_read = 0
         self._failures: list[OtaError] = []
-        self.kept: Reports = {}
+        self.kept: MutableMapping[DeviceKey, DeviceReport] = {}
 
     @property
     def progress(self) -> Reading | None:
         """How many versions have been read, while they are read."""
         return Reading(len(self._keys_read), self._keys_to_read) if self._keys_to_read else None
 
-    def keep(self, reports: Mapping[DeviceKey, DeviceReport]) -> None:
+    def keep(self, reports: MutableMapping[DeviceKey, DeviceReport]) -> None:
         """Take over reports of an earlier run, for devices that this one has not read."""
-        self.kept = {**reports, **self.kept}
+        reports.update(self.kept)
+        self.kept = reports
 
     def read(self, keys: Sequence[DeviceKey], until: float) -> Reports:
         """What the devices report, as far as these can be read before ``until``. One that cannot be read does not

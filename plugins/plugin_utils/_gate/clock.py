@@ -71,6 +71,11 @@ class TimeLimits:
         # A single poll may come after the deadline of the runs before it.
         self.end = self.deadline if self._options.wait else self._began + timeout
 
+    @property
+    def resumed(self) -> bool:
+        """Whether it is known how long ago the earlier run was, if there was one."""
+        return self._earlier is None
+
     def resume(self, clock_offset: float | None, learned: bool) -> None:
         """Count the time since the earlier run, once it is known.
 

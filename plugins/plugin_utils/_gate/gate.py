@@ -19,7 +19,7 @@ from .._rollout.devices import reported_version
 from .._rollout.policy import Policy, needs_modules
 from .._rollout.snapshot import Snapshot
 from .._verdict.case import PASSED
-from .._verdict.history import remember_proofs
+from .._verdict.history import kept_reports, remember_proofs
 from .._verdict.verdict import Verdict, judge
 from .clock import MIN_POLL, Clock, TimeLimits
 from .explanation import Explanation
@@ -169,6 +169,15 @@ class Gate:
             self._snapshot = self._snapshot._replace(permanent=_is_permanent(error, self._learned))
         self._limits.resume(self._observer.clock_offset, self._learned)
         self._reporter.started = self._timeline.started = self._limits.started
+        self._take_over_reports()
+
+    def _take_over_reports(self) -> None:
+        """Go on with what an earlier run has read, once the times of that are those of this machine."""
+        history = self._limits.history
+        if history["reports"] and self._limits.resumed:
+            self._observer.keep_reports(kept_reports(history, self._options.policy))
+            self._limits.history = {**history, "reports": []}
+            self._snapshot = self._snapshot._replace(earlier=self._observer.kept_reports)
 
     def _run_in_time(self, read: Callable[[], T]) -> T:
         """What ``read`` finds. It is canceled when the time is over.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Callable, TypeVar
 
 from ...module_utils._client.client import Client
@@ -47,7 +47,12 @@ class Observer:
         """How many versions have been read, while they are read."""
         return self._versions.progress
 
-    def keep_reports(self, reports: Mapping[DeviceKey, DeviceReport]) -> None:
+    @property
+    def kept_reports(self) -> Mapping[DeviceKey, DeviceReport]:
+        """The latest report of each device that was read."""
+        return self._versions.kept
+
+    def keep_reports(self, reports: MutableMapping[DeviceKey, DeviceReport]) -> None:
         """Take over what an earlier run has read."""
         self._versions.keep(reports)
 

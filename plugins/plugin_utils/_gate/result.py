@@ -14,6 +14,7 @@ from .._rollout.devices import Device
 from .._rollout.policy import VERSION_FIELDS, ExpectedDevice
 from .._rollout.snapshot import JobSnapshot, Snapshot
 from .._rollout.times import format_time
+from .._verdict.kept_reports import pack_reports
 from .._verdict.verdict import Verdict
 from .options import GateOptions
 
@@ -60,6 +61,8 @@ def build_result(
     judged = verdict.to_result()
     del judged["needs"]
     by_job = judged.pop("by_job")
+    if not verdict.final and not judged["history"]["reports"]:  # else no run goes on, or this one took none over
+        judged["history"]["reports"] = pack_reports(snapshot.earlier, snapshot.jobs, options.policy)
     return {
         **judged,
         "jobs": [_job_result(job, by_job.get(job.job_id)) for job in snapshot.jobs],

@@ -146,7 +146,7 @@ def _with_report(
     """The same device with what it reports: whether it still exists, and whether its task has really succeeded."""
     report, sources = (snapshot.versions or {}).get(device.key), sources_of(task, job)
     if report is None:
-        return _with_earlier_proof(device, job, sources, snapshot, policy, memory)
+        return _with_earlier_proof(device, task, job, snapshot, policy, memory)
     if not report.found and device.state == "pending":
         return vanished(device, UNKNOWN_DEVICE)
     device = device._replace(version=reported_version(report, job, with_job_sources(sources, job), policy))
@@ -156,7 +156,7 @@ def _with_report(
 
 
 def _with_earlier_proof(
-    device: Device, job: JobSnapshot, sources: Sequence[str], snapshot: Snapshot, policy: Policy, memory: Memory
+    device: Device, task: TaskFacts, job: JobSnapshot, snapshot: Snapshot, policy: Policy, memory: Memory
 ) -> Device:
     """The same device, proved if it has reported the new version since its task succeeded, before this poll.
 
@@ -165,8 +165,10 @@ def _with_earlier_proof(
     report = snapshot.earlier.get(device.key)
     if report is None or device.state != "succeeded" or not policy.verify_versions:
         return device
-    if report.read_at < (device.since or 0.0) or report.read_at <= memory.proved_since:
+    since = max(device.since or 0.0, snapshot.local_time(task.get("utc_modified")) or 0.0)
+    if report.read_at < since or report.read_at <= memory.proved_since:
         return device
+    sources = sources_of(task, job)
     version = reported_version(report, job, with_job_sources(sources, job), policy)
     proved = prove_device(device._replace(version=version), report, job, sources, snapshot, policy, memory)
     return proved if proved.verified else device

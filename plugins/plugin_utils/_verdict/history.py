@@ -16,6 +16,7 @@ from .._rollout.policy import Policy
 from .._rollout.snapshot import JobSnapshot, Snapshot
 from .._rollout.tasks import listed_tasks, proofs
 from .._rollout.times import MAX_TIME
+from .kept_reports import KeptReports, unpack_reports
 
 #: Keep at most this many tasks or devices of each kind in a result.
 MAX_KEPT = 1000
@@ -31,7 +32,8 @@ class History(NamedTuple):
     the verdict that waits for confirmation, seen in ``candidate_count`` consecutive polls since ``candidate_since``.
     ``max_totals`` are the most tasks that each batch ever had, and ``last_growth`` is when one last had more.
     ``first_seen`` is when the batches were first read, and ``finished_since`` when all were first seen finished. For
-    ``task_changes``, ``tasks`` and ``on_target`` see :class:`Memory`.
+    ``task_changes``, ``tasks`` and ``on_target`` see :class:`Memory`. ``reports`` are what an earlier run has read of
+    devices, packed.
     """
 
     started: float
@@ -53,6 +55,7 @@ class History(NamedTuple):
     task_changes: Mapping[str, Sequence[Any]] = {}
     tasks: Mapping[str, Kept] = {}
     on_target: Mapping[str, float] = {}
+    reports: Sequence[Mapping[str, Any]] = ()
     policy: Mapping[str, Any] = {}
 
     @property
@@ -76,7 +79,7 @@ class History(NamedTuple):
 
 def new_history(now: float) -> dict[str, Any]:
     """The history before the first poll."""
-    return History(now, last_poll=now, job_ids=[], last_growth=now)._asdict()
+    return History(now, last_poll=now, job_ids=[], last_growth=now, reports=[])._asdict()
 
 
 def shorten_history(history: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,6 +125,7 @@ def _is_consistent(history: Mapping[str, Any]) -> bool:
     since_start = [history["last_growth"], *([history["candidate_since"]] if is_candidate else [])]
     since_start += [history[name] for name in ("first_seen", "finished_since") if history[name] is not None]
     known = [*(since for _fingerprint, since in history["task_changes"].values()), *history["on_target"].values()]
+    known += [group["read_at"] for group in history["reports"]]
     counters = [history[name] for name in ("errors", "incomplete", "candidate_count")]
     return (
         all(started <= moment <= last for moment in (*since_start, last))
@@ -151,6 +155,14 @@ def _is_task_map(value: Any) -> bool:
     )
 
 
+def _are_reports(value: Any) -> bool:
+    try:
+        unpack_reports(value)
+    except ValueError:
+        return False
+    return True
+
+
 def _is_task_change(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and _is_time(value[1])
 
@@ -170,6 +182,7 @@ _SHAPES: Mapping[str, Callable[[Any], bool]] = {
     "task_changes": lambda value: isinstance(value, Mapping) and all(map(_is_task_change, value.values())),
     "tasks": lambda value: isinstance(value, Mapping) and all(map(_is_task_map, value.values())),
     "on_target": lambda value: isinstance(value, Mapping) and all(map(_is_time, value.values())),
+    "reports": _are_reports,
     "policy": lambda value: isinstance(value, Mapping),
 }
 
@@ -234,6 +247,7 @@ def move_history(history: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         **{name: moved(history[name]) for name in times},
         "task_changes": {task: [state, moved(since)] for task, (state, since) in history["task_changes"].items()},
         "on_target": {proof: moved(moment) for proof, moment in history["on_target"].items()},
+        "reports": [{**group, "read_at": moved(group["read_at"])} for group in history["reports"]],
     }
 
 
@@ -297,6 +311,11 @@ def _seen(counts: Mapping[str, int]) -> int:
 def remember_tasks(jobs: Sequence[JobSnapshot], known: Mapping[str, Kept]) -> dict[str, Kept]:
     """All tasks that were ever listed, as they were seen last."""
     return {**known, **{job.job_id: {**known.get(job.job_id, {}), **listed_tasks(job)} for job in jobs if job.tasks}}
+
+
+def kept_reports(history: Mapping[str, Any], policy: Policy) -> KeptReports:
+    """What an earlier run on the same service has read of devices."""
+    return unpack_reports(history["reports"] if history["policy"].get("scope") == policy.scope else ())
 
 
 def remember_proofs(snapshot: Snapshot, policy: Policy, history: Mapping[str, Any]) -> dict[str, Any]:

@@ -612,6 +612,66 @@ def test_proof_is_about_a_device_a_module_and_a_version():
     assert proof_key(key, DeviceReport(), bare, Policy()) == f"{PRODUCT}\td1\t\t\t"
 
 
+# --- Reports from before this poll -----------------------------------------------------------------------------------
+
+SUCCEEDED_AT = NOW - 600
+
+
+def read_before(version, at=NOW - 60, **facts):
+    return {key: known._replace(read_at=at) for key, known in report(version, "d1", **facts).items()}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "proved_since", "verified"),
+    [
+        pytest.param(read_before(NEW), 0.0, True, id="after it succeeded"),
+        pytest.param(read_before(NEW, SUCCEEDED_AT), 0.0, True, id="in the same second"),
+        pytest.param(read_before(NEW, SUCCEEDED_AT - 1), 0.0, False, id="before it succeeded"),
+        pytest.param(read_before(NEW), NOW - 61, True, id="since the soak began"),
+        pytest.param(read_before(NEW), NOW - 60, False, id="before the soak began"),
+        pytest.param(read_before(NEW, iot_id="i1"), 0.0, True, id="of the same device"),
+        pytest.param(read_before(NEW, iot_id="i2"), 0.0, False, id="of another device"),
+    ],
+)
+def test_report_from_before_this_poll_proves_success_since_the_task_is_as_it_is(earlier, proved_since, verified):
+    content = task("d1", utc_modified=format_time(SUCCEEDED_AT), iot_id="i1")
+    known = poll(earlier=earlier)
+    device = judged(content, snapshot=known, policy=VERIFY, memory=Memory(proved_since=proved_since))
+    assert (state_of(device), device.verified) == (("succeeded", None), verified)
+    assert device.version == (NEW if verified else None)
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        pytest.param(read_before(OLD), id="another version"),
+        pytest.param(read_before(None), id="no version"),
+        pytest.param(read_before(""), id="no such device"),
+        pytest.param({(PRODUCT, "d1"): DeviceReport(failure="it is odd", read_at=NOW - 60)}, id="not read"),
+    ],
+)
+@pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "QUEUED"])
+def test_report_from_before_this_poll_says_nothing_against_a_device(earlier, status):
+    content = task("d1", status, utc_modified=format_time(SUCCEEDED_AT))
+    memory = Memory(on_target={proof_key((PRODUCT, "d1"), DeviceReport(), OPEN, VERIFY): NOW - 100})
+    without = judged(content, policy=VERIFY, memory=memory)
+    assert judged(content, snapshot=poll(earlier=earlier), policy=VERIFY, memory=memory) == without
+
+
+def test_report_of_this_poll_counts_and_not_the_one_before():
+    content = task("d1", src_version=OLD, utc_modified=format_time(SUCCEEDED_AT))
+    known = poll(versions=report(OLD, "d1"), earlier=read_before(NEW))
+    assert state_of(judged(content, snapshot=known, policy=VERIFY)) == ("failed", "wrong_version")
+
+
+def test_report_from_before_this_poll_is_of_no_use_where_versions_do_not_matter():
+    device = judged(task("d1"), snapshot=poll(earlier=read_before(NEW)), policy=plain())
+    assert (device.verified, device.version) == (False, None)
+
+
+# --- Devices that fell back ------------------------------------------------------------------------------------------
+
+
 def test_device_that_was_on_the_target_and_is_no_longer_fell_back():
     """It is not waited for, whatever it reports now."""
     memory = Memory(on_target={f"{PRODUCT}\td1\t\tdefault\t{NEW}": NOW - 60})

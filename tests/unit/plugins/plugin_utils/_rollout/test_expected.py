@@ -351,3 +351,44 @@ def test_device_that_has_had_a_task_explains_no_batch_without_one():
     for name, expected in (("d1", True), ("d2", False)):
         memory = Memory(tasks={"j2": {"t2": [PRODUCT, name, "SUCCEEDED", "", ""]}})
         assert accounts_for(THERE, batch(), seen, Policy(), memory) is expected
+
+
+# --- Reports from before this poll -----------------------------------------------------------------------------------
+
+
+def read_before(version, at=NOW - 60):
+    return {key: known._replace(read_at=at) for key, known in report(version, "d2").items()}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "memory", "expected"),
+    [
+        pytest.param(read_before(NEW), Memory(), ("succeeded", "already_on_target"), id="on the target"),
+        pytest.param(
+            read_before(NEW), Memory(proved_since=NOW - 61), ("succeeded", "already_on_target"), id="in the soak"
+        ),
+        pytest.param(read_before(NEW), Memory(proved_since=NOW - 60), ("pending", "no_task"), id="before the soak"),
+        pytest.param(read_before(OLD), Memory(), ("pending", "no_task"), id="on another version"),
+        pytest.param(read_before(None), Memory(), ("pending", "no_task"), id="no version"),
+        pytest.param(read_before(""), Memory(), ("pending", "no_task"), id="no such device"),
+    ],
+)
+@pytest.mark.parametrize("no_more_tasks", [True, False])
+def test_device_without_a_task_may_have_been_on_the_target_before(earlier, memory, expected, no_more_tasks):
+    """What else it reported then says nothing."""
+    device = found(batch("S"), earlier=earlier, memory=memory, no_more_tasks=no_more_tasks)
+    assert (device.state, device.class_name) == expected
+    assert device.verified == (expected[0] == "succeeded")
+
+
+def test_report_of_this_poll_counts_and_not_the_one_before():
+    device = found(batch("S"), versions=report(OLD, "d2"), earlier=read_before(NEW), no_more_tasks=True)
+    assert (device.state, device.class_name) == ("failed", "no_task")
+
+
+def test_device_that_was_proved_before_accounts_for_its_batch():
+    job = batch()
+    snapshot = poll(job, earlier=read_before(NEW))
+    device = found(job, earlier=read_before(NEW))
+    assert accounts_for(device, job, snapshot, Policy(), Memory())
+    assert not accounts_for(device._replace(verified=False), job, snapshot, Policy(), Memory())

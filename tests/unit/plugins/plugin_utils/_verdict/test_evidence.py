@@ -559,3 +559,52 @@ def test_later_stage_whose_task_is_gone_hides_no_failure(first, version, expecte
     looks = [poll(one, later), *again(poll(one, gone, now=NOW + 15, versions=versions), 2)]
     assert course(STRICT, *looks)[-1].verdict == expected
     assert course(STRICT._replace(ignore_vanished=True), *looks)[-1].verdict == without
+
+
+# --- Reports from before this poll -----------------------------------------------------------------------------------
+
+
+def read_at(moment, version, *names):
+    return {key: known._replace(read_at=moment) for key, known in report(version, *names).items()}
+
+
+def test_rollout_passes_by_reports_from_before_and_confirms_what_polls_see():
+    earlier = read_at(NOW + 1, NEW, "d1", "d2")
+    polls = [poll(batch("SS"), now=NOW + 15 * number, earlier=earlier) for number in range(2)]
+    polls[0] = polls[0]._replace(earlier=read_at(NOW, NEW, "d1", "d2"))
+    first, second = course(STRICT, *polls)
+    assert (first.verdict, first.needs, second.verdict) == ("pending", None, "passed")
+    assert second.rollout.verified == 2
+
+
+def test_only_what_is_not_proved_is_read():
+    verdict = settled(poll(batch("SSS"), earlier=read_at(NOW, NEW, "d1", "d3")), STRICT)
+    assert (verdict.needs, verdict.rollout.versions_needed) == ("versions", [(PRODUCT, "d2")])
+
+
+def test_earlier_report_of_another_version_neither_fails_nor_passes():
+    """A device that reports late would fail by what it reported before."""
+    verdict = settled(poll(batch("SS"), earlier=read_at(NOW, OLD, "d1", "d2")), STRICT)
+    assert (verdict.verdict, verdict.needs, verdict.rollout.failed) == ("pending", "versions", 0)
+
+
+def test_task_that_has_succeeded_once_more_is_proved_once_more():
+    again_since = task("d1", utc_modified=format_time(NOW + 30))
+    polls = [poll(batch("S"), now=NOW), poll(batch(again_since), now=NOW + 40)]
+    polls = [snapshot._replace(earlier=read_at(NOW + 1, NEW, "d1")) for snapshot in polls]
+    _first, second = course(STRICT, *polls)
+    assert (second.needs, second.rollout.verified) == ("versions", 0)
+
+
+def test_soak_takes_no_report_from_before_it_began():
+    policy = STRICT._replace(soak=100.0)
+    before, after = read_at(NOW, NEW, "d1"), read_at(NOW + 101, NEW, "d1")
+    polls = [poll(batch("S"), now=NOW + number, earlier=before) for number in (0, 15, 99, 100)]
+    verdicts = course(policy, *polls)
+    assert [(verdict.verdict, verdict.needs) for verdict in verdicts] == [("pending", None)] * 3 + [
+        ("pending", "versions")
+    ]
+    assert [verdict.rollout.verified for verdict in verdicts] == [1, 1, 1, 0]
+    assert course(policy, *polls[:3], polls[3]._replace(now=NOW + 102, earlier=after))[-1].verdict == "passed"
+    fallen = course(policy, *polls[:3], polls[3]._replace(earlier=read_at(NOW + 90, OLD, "d1")))[-1]
+    assert (fallen.verdict, fallen.needs) == ("pending", "versions")

@@ -10,6 +10,7 @@ import json
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.tasks import proofs
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import MAX_TIME, format_time
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import (
@@ -19,6 +20,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history impo
     begins_at,
     gap_since,
     has_stopped_growing,
+    kept_reports,
     load_history,
     move_history,
     new_history,
@@ -29,6 +31,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history impo
     shorten_history,
     update_history,
 )
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.kept_reports import pack_names
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     ERROR,
@@ -80,6 +83,14 @@ def test_a_history_of_other_batches_is_rejected():
     )
 
 
+GROUP = {
+    "product_key": PRODUCT,
+    "module_name": "default",
+    "version": NEW,
+    "read_at": NOW - 60,
+    "devices": pack_names(["d1"])[0],
+}
+
 BROKEN = {
     "job_ids": [["j1"], [1, "a"], {}, None],
     "started": ["x", True, None, float("nan"), float("inf"), -0.5, MAX_TIME],
@@ -114,6 +125,15 @@ BROKEN = {
         {"t-d3": [5, 1.0]},
         {"t-d3": ["QUEUED None", MAX_TIME]},
         {"t-d3": {"QUEUED None": 1.0, "x": 2.0}},
+    ],
+    "reports": [
+        {},
+        None,
+        [5],
+        [{**GROUP, "read_at": "1"}],
+        [{**GROUP, "read_at": MAX_TIME}],
+        [{**GROUP, "read_at": NOW + 1}],
+        [{**GROUP, "devices": ""}],
     ],
     "policy": [[], None],
 }
@@ -152,6 +172,13 @@ def test_times_of_a_history_have_bounds():
         history = {**new_history(0), "last_poll": last, "candidate_since": moment, "service_time": moment}
         history.update(on_target={"p\td1": moment}, task_changes={"t": ["QUEUED None", moment]})
         assert read_history(history, ["j1"]) == history
+
+
+def test_reports_are_those_of_an_earlier_run_on_the_same_service():
+    history = {**new_history(NOW), "reports": [GROUP], "policy": plain(scope="here")._asdict()}
+    kept = DeviceReport({"default": NEW}, read_at=NOW - 60)
+    assert dict(kept_reports(history, plain(scope="here"))) == {(PRODUCT, "d1"): kept}
+    assert dict(kept_reports(history, plain(scope="there"))) == {}
 
 
 def test_long_names_of_other_batches_are_cut():
@@ -200,6 +227,7 @@ FIRST = {
         }
     },
     "on_target": {},
+    "reports": [],
 }
 
 
@@ -212,6 +240,7 @@ def test_history_before_the_first_poll():
         **dict.fromkeys(("service_started", "first_seen", "finished_since"), None),
         "candidate": "",
         "job_ids": [],
+        "reports": [],
     }
 
 
@@ -569,7 +598,7 @@ def test_start_by_the_clock_of_the_service_is_kept_once_it_is_known():
 
 
 def test_moved_history_has_all_times_later():
-    known = {"task_changes": {"t": ["QUEUED None", NOW - 9]}, "on_target": {"p": NOW - 5}}
+    known = {"task_changes": {"t": ["QUEUED None", NOW - 9]}, "on_target": {"p": NOW - 5}, "reports": [GROUP]}
     history = {**new_history(NOW), **known, "candidate_since": NOW + 3, "service_time": NOW + 7, "polls": 4}
     assert move_history(history, 60.0) == {
         **history,
@@ -577,15 +606,18 @@ def test_moved_history_has_all_times_later():
         "candidate_since": NOW + 63,
         "task_changes": {"t": ["QUEUED None", NOW + 51]},
         "on_target": {"p": NOW + 55},
+        "reports": [{**GROUP, "read_at": NOW}],
     }
     assert move_history(history, -60.0)["candidate_since"] == NOW - 57
 
 
 def test_moved_history_has_no_time_before_1970():
     history = {**new_history(5.0), "task_changes": {"t": ["QUEUED None", 5.0]}, "on_target": {"p": 5.0}}
+    history["reports"] = [{**GROUP, "read_at": 5.0}]
     for seconds in (-5.0, -6.0):
         moved = move_history(history, seconds)
         assert [moved["started"], moved["task_changes"]["t"][1], moved["on_target"]["p"]] == [0.0, 0.0, 0.0]
+        assert moved["reports"][0]["read_at"] == 0.0
         assert read_history(moved, ["j1"]) == moved
 
 
