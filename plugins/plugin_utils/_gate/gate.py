@@ -96,7 +96,7 @@ class Gate:
             if verdict.final or not self._options.wait:
                 yield self._final_poll(verdict)
                 return
-            self._reporter.progress(verdict, self._snapshot.jobs)
+            self._reporter.progress(verdict, self._snapshot.jobs, len(self._snapshot.earlier))
             yield self._as_poll(verdict, self._reporter.summary(verdict))
             took = self._clock.now() - began
             self._prepare_end(verdict)

@@ -12,6 +12,7 @@ from ...module_utils._errors import OtaError
 from .._evidence.jobs import PAGE_SIZE
 from .._evidence.versions import Reading
 from .._rollout.devices import State
+from .._rollout.policy import Policy
 from .._rollout.snapshot import JobSnapshot, Snapshot
 from .._rollout.state import JobCounts, RolloutState
 from .._rollout.times import format_time
@@ -52,6 +53,7 @@ class Reporter:
         self._warn = warn
         self._subject = f"batch{'es' if len(options.job_ids) > 1 else ''} {', '.join(options.job_ids)}"
         self._last_line, self._last_shown = "", clock.now()
+        self._versions_line = ""
         self._batch_lines: Sequence[str] = ()
 
     # --- Start -------------------------------------------------------------------------------------------------------
@@ -91,9 +93,13 @@ class Reporter:
 
     # --- Progress ----------------------------------------------------------------------------------------------------
 
-    def progress(self, verdict: Verdict, jobs: Sequence[JobSnapshot] = ()) -> None:
-        """Show a line if anything changed, and one for each of several ``jobs`` that did."""
+    def progress(self, verdict: Verdict, jobs: Sequence[JobSnapshot] = (), reports: int = 0) -> None:
+        """Show a line if anything changed, and one for each of several ``jobs`` that did.
+
+        ``reports`` is how many devices were read. That alone is no news.
+        """
         line = progress_line(verdict)
+        self._versions_line = versions_line(verdict.rollout, self._policy, reports)
         if line != self._last_line:
             self._show_progress(line)
         earlier, self._batch_lines = self._batch_lines, batch_lines(verdict.rollout, jobs)
@@ -165,7 +171,7 @@ class Reporter:
         return f"{format_duration(self._clock.now() - self.started)} of {format_duration(self._policy.wait_timeout)}"
 
     def _show_progress(self, line: str) -> None:
-        self._show_line(f"{line}; {self._elapsed_text()}")
+        self._show_line(f"{line}{self._versions_line}; {self._elapsed_text()}")
         self._last_line, self._last_shown = line, self._clock.now()
 
     def _show_line(self, line: str) -> None:
@@ -182,6 +188,14 @@ def progress_line(verdict: Verdict) -> str:
         return line
     # What the clock alone changes between polls is no news.
     return f"{line}; {'healthy, and soaking' if reason.code == 'soaking' else reason.message}"
+
+
+def versions_line(rollout: RolloutState, policy: Policy, reports: int) -> str:
+    """How many of the versions that prove success have been read, after a semicolon; empty where none is missing."""
+    read = rollout.verified if rollout.all_listed else min(reports, rollout.succeeded)
+    if not policy.verify_versions or read >= rollout.succeeded:
+        return ""
+    return f"; versions {read:,} of {rollout.succeeded:,} read"
 
 
 def verdict_line(verdict: Verdict) -> str:
