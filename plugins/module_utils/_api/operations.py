@@ -78,6 +78,9 @@ UNFINISHED_TASK_STATUSES = ("CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS")
 
 TASK_STATUSES = (*UNFINISHED_TASK_STATUSES, "SUCCEEDED", "FAILED", "CANCELED")
 
+#: Requests a second that an account can make of most operations.
+USUAL_QUOTA = 10
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -90,7 +93,8 @@ class Operation:
     do not document which code an unknown job has, and leaves out a wrong package, product, instance or account.
     ``must_match`` are the facts of each row that must equal the arguments, where both have them. ``reports_total`` is
     off where it is not documented what the announced number of rows counts. ``data`` is the field of a response that
-    holds the data. ``keeps_others`` is off where no other fields than ``fields`` may become facts.
+    holds the data. ``keeps_others`` is off where no other fields than ``fields`` may become facts. ``quota`` is
+    how many requests a second the vendor documents for an account.
     """
 
     action: str
@@ -104,6 +108,7 @@ class Operation:
     reports_total: bool = True
     data: str = "Data"
     keeps_others: bool = True
+    quota: int = USUAL_QUOTA
 
     def is_not_found(self, code: str) -> bool:
         """Whether ``code`` is one of ``not_found``."""
@@ -156,6 +161,7 @@ QUERY_OTA_FIRMWARE = Operation(
     parameters=MappingProxyType({"firmware_id": "FirmwareId"}),
     identity="firmware_id",
     not_found=_NO_FIRMWARE,
+    quota=20,
     data="FirmwareInfo",
     keeps_others=False,  # FirmwareUrl, MultiFiles.Url: whoever has such a link can download the package
     fields=typed_fields(Kind.TEXT, "FirmwareId ModuleName ProductKey SrcVersion DestVersion"),

@@ -13,6 +13,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations impor
     LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
     QUERY_OTA_FIRMWARE,
     QUERY_OTA_JOB,
+    USUAL_QUOTA,
     snake_case,
 )
 
@@ -122,3 +123,10 @@ def test_operation_fits_together(operation):
 def test_named_devices_are_not_paged():
     assert (LIST_OTA_TASK_BY_NAMES.page_size, LIST_OTA_TASK_BY_NAMES.reports_total) == (0, False)
     assert LIST_OTA_TASK_BY_NAMES.action == LIST_OTA_TASK_BY_JOB.action
+
+
+def test_quotas_are_those_that_the_vendor_documents():
+    assert {operation.action: operation.quota for operation in OPERATIONS if operation.quota != USUAL_QUOTA} == {
+        "QueryOTAFirmware": 20
+    }
+    assert USUAL_QUOTA == 10
