@@ -48,7 +48,7 @@ NEIGHBOURS = {
         "platforms": "",
         "operations": "error_codes",
         "facts": "operations redaction",
-        "envelope": "facts operations",
+        "envelope": "facts operations redaction",
         "request": "credentials operations platforms signature",
     },
     "module_utils/_http": {"transport": "network_errors workers"},
@@ -66,7 +66,7 @@ NEIGHBOURS = {
         "parallel": "rate_limiter",
         "client": "clock exchange paging parallel rate_limiter response retries",
     },
-    "module_utils/_queries": {"devices": "jobs", "preflight": "devices jobs"},
+    "module_utils/_queries": {"details": "devices", "devices": "jobs", "preflight": "devices jobs"},
     "module_utils/_ansible": {"inputs": "argspec", "info_module": "argspec connection"},
     "plugin_utils/_rollout": {
         "snapshot": "policy times",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import (
+    BATCH_QUERY_DEVICE_DETAIL,
     LIST_OTA_JOB_BY_DEVICE,
     LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
     LIST_OTA_TASK_BY_JOB,
@@ -109,6 +110,7 @@ OPERATIONS = [
     LIST_OTA_TASK_BY_JOB,
     LIST_OTA_TASK_BY_NAMES,
     LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
+    BATCH_QUERY_DEVICE_DETAIL,
 ]
 
 
@@ -116,7 +118,8 @@ OPERATIONS = [
 def test_operation_fits_together(operation):
     facts = {field.name for field in operation.fields}
     assert {operation.identity, *operation.must_match} <= facts
-    assert set(operation.must_match) <= set(operation.parameters)
+    named = {*operation.parameters, *(name[:-1] for name in operation.parameters if name.endswith("s"))}
+    assert set(operation.must_match) <= named
     assert {"page", "page_size"} <= set(operation.parameters) or not operation.page_size
 
 
@@ -127,6 +130,7 @@ def test_named_devices_are_not_paged():
 
 def test_quotas_are_those_that_the_vendor_documents():
     assert {operation.action: operation.quota for operation in OPERATIONS if operation.quota != USUAL_QUOTA} == {
-        "QueryOTAFirmware": 20
+        "QueryOTAFirmware": 20,
+        "BatchQueryDeviceDetail": 5,
     }
     assert USUAL_QUOTA == 10
