@@ -66,7 +66,12 @@ NEIGHBOURS = {
         "parallel": "rate_limiter",
         "client": "clock exchange paging parallel rate_limiter response retries",
     },
-    "module_utils/_queries": {"details": "devices", "devices": "jobs", "preflight": "devices jobs"},
+    "module_utils/_queries": {
+        "details": "devices",
+        "devices": "jobs",
+        "preflight": "devices jobs",
+        "states": "devices",
+    },
     "module_utils/_ansible": {"inputs": "argspec", "info_module": "argspec connection"},
     "plugin_utils/_rollout": {
         "snapshot": "policy times",

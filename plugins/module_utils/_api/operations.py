@@ -276,3 +276,27 @@ BATCH_QUERY_DEVICE_DETAIL = Operation(
 
 #: Maximum number of devices whose details one call can query.
 MAX_DETAIL_NAMES = 100
+
+DEVICE_STATES = ("ONLINE", "OFFLINE", "UNACTIVE", "DISABLE")
+
+BATCH_GET_DEVICE_STATE = Operation(
+    action="BatchGetDeviceState",
+    parameters=MappingProxyType({"product_key": "ProductKey", "device_names": "DeviceName", "iot_ids": "IotId"}),
+    identity="device_name",
+    not_found=_NO_DEVICE,
+    quota=50,
+    data="DeviceStatusList",
+    wrapper="DeviceStatus",
+    must_match=("device_name", "iot_id"),
+    reports_total=False,
+    keeps_others=False,  # AsAddress: where a device is in the network
+    fields=(
+        *typed_fields(Kind.TEXT, "DeviceName IotId"),
+        *typed_fields(Kind.WORD, "Status"),
+        *typed_fields(Kind.INTEGER, "Timestamp"),
+        *typed_fields(Kind.TEXT, "LastOnlineTime"),
+    ),
+)
+
+#: Maximum number of devices whose states one call can query.
+MAX_STATE_NAMES = 50

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import (
+    BATCH_GET_DEVICE_STATE,
     BATCH_QUERY_DEVICE_DETAIL,
     LIST_OTA_JOB_BY_DEVICE,
     LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
@@ -111,6 +112,7 @@ OPERATIONS = [
     LIST_OTA_TASK_BY_NAMES,
     LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
     BATCH_QUERY_DEVICE_DETAIL,
+    BATCH_GET_DEVICE_STATE,
 ]
 
 
@@ -132,5 +134,6 @@ def test_quotas_are_those_that_the_vendor_documents():
     assert {operation.action: operation.quota for operation in OPERATIONS if operation.quota != USUAL_QUOTA} == {
         "QueryOTAFirmware": 20,
         "BatchQueryDeviceDetail": 5,
+        "BatchGetDeviceState": 50,
     }
     assert USUAL_QUOTA == 10
