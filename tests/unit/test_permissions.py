@@ -28,6 +28,7 @@ OPTIONS = {
     "ota_job_tasks_info": {"job_id": "1", "task_statuses": None, "device_names": None, "counts_only": False},
     "ota_unfinished_tasks_info": {**DEVICE, "module_name": None, "task_statuses": None},
     "ota_module_versions_info": {**DEVICE, "module_name": None},
+    "ota_device_states_info": DEVICE,
     "ota_device_jobs_info": {**DEVICE, "firmware_id": "f1"},
     "ota_preflight_info": {
         **dict.fromkeys(PREFLIGHT),
