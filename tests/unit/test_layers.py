@@ -69,7 +69,9 @@ NEIGHBOURS = {
     "module_utils/_queries": {
         "details": "devices",
         "devices": "jobs",
-        "preflight": "devices jobs",
+        "preflight": "details devices jobs states",
+        "version_sources": "details",
+        "checks": "jobs preflight version_sources",
         "states": "devices",
     },
     "module_utils/_ansible": {"inputs": "argspec", "info_module": "argspec connection"},

@@ -112,6 +112,11 @@ class Operation:
     keeps_others: bool = True
     quota: int = USUAL_QUOTA
 
+    @property
+    def permission(self) -> str:
+        """What a policy allows for it, as far as the vendor's public pages show."""
+        return f"iot:{self.action}"
+
     def is_not_found(self, code: str) -> bool:
         """Whether ``code`` is one of ``not_found``."""
         return matches_code(self.not_found, code)

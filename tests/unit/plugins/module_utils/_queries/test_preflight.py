@@ -11,12 +11,9 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._api.credentials impo
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.error_codes import FailureTopic, failure_topic
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.refresh import RefreshableCredentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
-from ansible_collections.iotfleet.ota.plugins.module_utils._queries.preflight import (
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.checks import (
     CHECKS,
-    Call,
     Check,
-    Findings,
-    Probe,
     check_access_key,
     check_clock,
     check_device,
@@ -26,7 +23,10 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._queries.preflight im
     check_job,
     check_module,
     check_permission,
+    check_versions,
 )
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.preflight import Call, Findings, Probe
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.version_sources import VERSION_SOURCES
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 
 ACTIONS = (
@@ -36,6 +36,8 @@ ACTIONS = (
     "ListOTAModuleVersionsByDevice",
     "QueryOTAFirmware",
     "ListOTAJobByDevice",
+    "BatchGetDeviceState",
+    "BatchQueryDeviceDetail",
 )
 PERMISSIONS = (
     "permission_query_ota_job",
@@ -44,7 +46,11 @@ PERMISSIONS = (
     "permission_list_ota_module_versions_by_device",
     "permission_query_ota_firmware",
     "permission_list_ota_job_by_device",
+    "permission_batch_get_device_state",
+    "permission_batch_query_device_detail",
 )
+#: A gate does not need the last two.
+NEEDED = PERMISSIONS[:-2]
 NAMES = [
     "endpoint",
     "access_key",
@@ -58,6 +64,8 @@ NAMES = [
     "job_type",
     "job_module_name",
     "device",
+    "versions_device",
+    "versions_details",
 ]
 OPTIONS = (
     "job_id",
@@ -115,7 +123,15 @@ def test_all_checks_pass():
     checks = preflight(rollout, EVERYTHING)
     assert (failed(checks), skipped(checks)) == ([], ["iot_instance"])
     assert rollout.actions == list(ACTIONS)
-    assert [checks[name].message for name in PERMISSIONS] == [f"{action} is allowed" for action in ACTIONS]
+    allowed = [f"{action} is allowed" for action in ACTIONS]
+    allowed[-1] += ", so this access key can read the secrets of devices"
+    assert [checks[name].message for name in PERMISSIONS] == allowed
+    assert checks["versions_device"].message == (
+        "reading the versions of 2 devices by ListOTAModuleVersionsByDevice takes 2 requests"
+    )
+    assert checks["versions_details"].message == (
+        "reading the versions of 2 devices by BatchQueryDeviceDetail takes 1 request"
+    )
     assert checks["job"].message == "batch 1 exists and is IN_PROGRESS"
     assert checks["job_dest_version"].message == "batch 1 has the dest_version 2.0"
     assert checks["job_module_name"].message == "batch 1 has the module_name default"
@@ -157,7 +173,12 @@ def test_device_of_another_product_is_not_used():
 def test_device_without_a_batch():
     rollout = world()
     checks = preflight(rollout, {"product_key": "k1", "device_names": ["d-1"]})
-    assert rollout.actions == ["ListOTAUnfinishedTaskByDevice", "ListOTAModuleVersionsByDevice"]
+    assert rollout.actions == [
+        "ListOTAUnfinishedTaskByDevice",
+        "ListOTAModuleVersionsByDevice",
+        "BatchGetDeviceState",
+        "BatchQueryDeviceDetail",
+    ]
     assert failed(checks) == []
     assert checks["permission_query_ota_job"].message == "QueryOTAJob was not called, because no job_id is known"
     assert checks["permission_list_ota_job_by_device"].ok is None
@@ -173,7 +194,7 @@ def test_batch_without_tasks_supplies_no_device():
     assert checks["device"].message == "there is no device to query"
 
 
-@pytest.mark.parametrize(("action", "name"), list(zip(ACTIONS, PERMISSIONS)))
+@pytest.mark.parametrize(("action", "name"), list(zip(ACTIONS, NEEDED)))
 def test_permission_is_missing(action, name):
     rollout = world()
     rollout.fault("no_permission", action=action)
@@ -187,11 +208,41 @@ def test_permission_is_missing(action, name):
     assert (lost in checks[name].hint) is (action == "QueryOTAFirmware")
 
 
+@pytest.mark.parametrize(
+    ("action", "name", "lost"),
+    [
+        ("BatchGetDeviceState", "permission_batch_get_device_state", "it cannot be told which devices are offline"),
+        (
+            "BatchQueryDeviceDetail",
+            "permission_batch_query_device_detail",
+            "versions can be read device by device only",
+        ),
+    ],
+)
+def test_permission_that_no_gate_needs_is_missing(action, name, lost):
+    rollout = world()
+    rollout.fault("no_permission", action=action)
+    checks = preflight(rollout, EVERYTHING)
+    assert failed(checks) == []
+    assert rollout.actions == list(ACTIONS)
+    check = checks[name]
+    assert (check.ok, check.code, check.hint) == (None, "NoPermission", None)
+    assert check.message.startswith(f"{action} is denied (request ID ")
+    assert check.message.endswith(f"), so {lost}")
+    assert checks["versions_device"].ok is True
+    denied = action == "BatchQueryDeviceDetail"
+    assert checks["versions_details"].ok is (None if denied else True)
+    if denied:
+        assert checks["versions_details"].message == (
+            "no response shows that BatchQueryDeviceDetail can read the versions"
+        )
+
+
 def test_permissions_are_all_missing():
     rollout = world()
     rollout.fault("no_permission")
     checks = preflight(rollout, EVERYTHING)
-    assert failed(checks) == list(PERMISSIONS)
+    assert failed(checks) == list(NEEDED)
     assert (checks["access_key"].ok, checks["job"].ok, checks["device"].ok) == (True, None, None)
 
 
@@ -612,6 +663,61 @@ def test_check_device():
     assert check_device(Findings(NOTHING)) == Check("device", None, "there is no device to query")
     known = Findings(NOTHING, product_key="k1", device_name="d-1")
     assert check_device(known) == Check("device", None, "no response shows whether device d-1 exists")
+
+
+DEVICE_SOURCE, DETAILS_SOURCE = VERSION_SOURCES
+
+
+@pytest.mark.parametrize(
+    ("source", "count", "max_qps", "takes"),
+    [
+        (DEVICE_SOURCE, 1000, 10, "1000 requests and at least 100 s"),
+        (DEVICE_SOURCE, 1000, 2.5, "1000 requests and at least 400 s"),
+        (DEVICE_SOURCE, 1000, 0, "1000 requests"),
+        (DEVICE_SOURCE, 1, 10, "1 request and at least 1 s"),
+        (DEVICE_SOURCE, 0, 10, "0 requests"),
+        (DETAILS_SOURCE, 1000, 10, "10 requests and at least 2 s"),
+        (DETAILS_SOURCE, 1001, 2.5, "11 requests and at least 9 s"),
+        (DETAILS_SOURCE, 100, 10, "1 request and at least 1 s"),
+        (DETAILS_SOURCE, 100, 0, "1 request"),
+    ],
+)
+def test_check_versions(source, count, max_qps, takes):
+    calls = {source.operation.action: Call()}
+    check = check_versions(Findings(NOTHING, calls=calls, device_count=count, max_qps=max_qps), source)
+    assert check == Check(
+        f"versions_{source.name}",
+        True,
+        f"reading the versions of {count} devices by {source.operation.action} takes {takes}",
+    )
+
+
+def test_check_versions_of_a_batch_of_unknown_size():
+    check = check_versions(Findings(NOTHING), DEVICE_SOURCE)
+    assert check == Check("versions_device", None, "no response shows how many devices the batch has")
+
+
+@pytest.mark.parametrize(("module_name", "ok"), [("default", True), (None, True), ("ble", None)])
+def test_check_versions_of_another_module(module_name, ok):
+    calls = {source.operation.action: Call() for source in VERSION_SOURCES}
+    findings = Findings(NOTHING, calls=calls, module_name=module_name, device_count=7)
+    assert check_versions(findings, DEVICE_SOURCE).ok is True
+    check = check_versions(findings, DETAILS_SOURCE)
+    assert check.ok is ok
+    if ok is None:
+        assert check.message == "BatchQueryDeviceDetail does not show the version of module ble"
+
+
+def test_number_of_devices():
+    def count(world, wanted):
+        return Probe(world.client(), {**NOTHING, **wanted}).call_all().device_count
+
+    assert count(world(), {"job_id": "1", "device_names": ["d-1"], "product_key": "k1"}) == 2
+    assert count(world(), {"device_names": ["d-1", "d-2", "d-1"], "product_key": "k1"}) == 2
+    assert count(world(), {"job_id": "7"}) is None
+    denied = world()
+    denied.fault("no_permission", action="ListOTATaskByJob")
+    assert count(denied, {"job_id": "1"}) is None
 
 
 def test_checks_are_complete_without_any_call():
