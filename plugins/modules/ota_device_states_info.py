@@ -42,7 +42,7 @@ EXAMPLES = r"""
 
 - name: Begin only if nearly all devices are online
   ansible.builtin.assert:
-    that: fleet.summary.by_state.ONLINE >= 0.9 * fleet.summary.devices
+    that: fleet.summary.by_state.ONLINE >= 0.9 * fleet.summary.total
 """
 
 RETURN = r"""
@@ -102,7 +102,7 @@ summary:
   type: dict
   returned: always, unless Ansible rejects an option
   contains:
-    devices:
+    total:
       description: Number of devices that were read.
       type: int
       returned: always
@@ -161,7 +161,7 @@ def result(entries: list[list[dict[str, Any]]]) -> dict[str, Any]:
     return {
         "devices": devices,
         "summary": {
-            "devices": len(devices),
+            "total": len(devices),
             "found": len(known),
             "by_state": count_by(known, "state", DEVICE_STATES),
         },

@@ -42,7 +42,7 @@ def test_devices_are_returned_in_order(ask):
         first,
     ]
     by_state = {"ONLINE": 2, "OFFLINE": 1, "UNACTIVE": 0, "DISABLE": 0}
-    assert result["summary"] == {"devices": 4, "found": 3, "by_state": by_state}
+    assert result["summary"] == {"total": 4, "found": 3, "by_state": by_state}
     assert "192.0.2.1" not in str(result)
     hold_success(ota_device_states_info, result)
 
@@ -83,7 +83,7 @@ def test_failure_keeps_what_was_read(ask):
     answers = [states(("d-3", "ONLINE")), refused("NoPermission", "not you", 403)]
     result, _requests = ask(ota_device_states_info, {**ASKED, "device_names": names}, *answers)
     assert [entry["device_name"] for entry in result["devices"]] == names[:50]
-    assert (result["summary"]["devices"], result["summary"]["found"]) == (50, 1)
+    assert (result["summary"]["total"], result["summary"]["found"]) == (50, 1)
     hold_failure(ota_device_states_info, result)
 
 
