@@ -132,9 +132,12 @@ options:
   max_qps:
     description:
       - Maximum number of requests per second for each operation of the service, spaced evenly. V(0) means no limit.
-      - The vendor of O(platform=alibaba) documents a quota of 10 per second, which all users of an account share. When
-        the service throttles, the task halves its rate and then raises it again, so that tasks that run at the same
-        time find their shares. With V(0), only the throttled call waits.
+      - The vendor of O(platform=alibaba) documents a quota for each operation, which all users of an account share.
+        This option is the maximum for operations with the usual quota of 10 per second. For others it is in proportion
+        to their quota. With V(5), that is half of it, QueryOTAFirmware (20) is called at most 10 times per second,
+        BatchGetDeviceState (50) 25 times, and BatchQueryDeviceDetail (5) 2.5 times.
+      - When the service throttles, the task halves its rate and then raises it again, so that tasks that run at the
+        same time find their shares. With V(0), only the throttled call waits.
       - If the service requests a pause of up to 60 seconds, all requests of the operation wait.
     type: float
     default: 10.0

@@ -17,7 +17,11 @@ description:
   - A failed check does not make the task fail. Check RV(ok), or use the role
     P(iotfleet.ota.rollout_preflight#role), which fails.
   - A check that cannot run because an option is missing, or because of what another check found, neither passes nor
-    fails.
+    fails. Neither does a check of an operation that no gate needs, BatchGetDeviceState and BatchQueryDeviceDetail, if
+    it is denied or fails.
+  - The permission for BatchQueryDeviceDetail, C(iot:BatchQueryDeviceDetail), is the right to read the secrets of
+    devices, because the service returns them with every response. This collection drops them. Leave the permission out
+    unless the fleet is so large that you need it.
   - O(product_key) and O(device_names) select a device. The options that begin with C(expected_) are compared with the
     batch, as P(iotfleet.ota.ota_rollout_gate#module) does.
 extends_documentation_fragment:
@@ -106,8 +110,10 @@ checks:
         - The name of the check, one of V(endpoint), V(access_key), V(clock), V(iot_instance),
           V(permission_query_ota_job), V(permission_list_ota_task_by_job),
           V(permission_list_ota_unfinished_task_by_device), V(permission_list_ota_module_versions_by_device),
-          V(permission_query_ota_firmware), V(permission_list_ota_job_by_device), V(job), V(job_product_key),
-          V(job_firmware_id), V(job_dest_version), V(job_type), V(job_module_name) and V(device).
+          V(permission_query_ota_firmware), V(permission_list_ota_job_by_device),
+          V(permission_batch_get_device_state), V(permission_batch_query_device_detail), V(job), V(job_product_key),
+          V(job_firmware_id), V(job_dest_version), V(job_type), V(job_module_name), V(device), V(versions_device) and
+          V(versions_details).
       type: str
       returned: always
       sample: permission_query_ota_job
@@ -144,6 +150,54 @@ module_name:
   type: str
   returned: always, unless Ansible rejects an option
   sample: default
+version_sources:
+  description:
+    - The ways in which the versions of all devices of the batch can be read, and what each takes.
+    - V(device) reads the versions of all modules of one device by a request. V(details) reads the version of the module
+      C(default) only, of 100 devices by a request.
+    - Without O(job_id), the devices are those in O(device_names).
+    - Empty after a failure.
+  type: list
+  elements: dict
+  returned: always, unless Ansible rejects an option
+  contains:
+    source:
+      description: The name of this way, V(device) or V(details).
+      type: str
+      returned: always
+      sample: details
+    operation:
+      description: The operation that it calls.
+      type: str
+      returned: always
+      sample: BatchQueryDeviceDetail
+    permission:
+      description: The action that a policy of Alibaba Cloud must allow for it, inferred from the vendor's public pages.
+      type: str
+      returned: always
+      sample: iot:BatchQueryDeviceDetail
+    allowed:
+      description: Whether the access key may call it; V(null) if no response shows that.
+      type: bool
+      returned: always
+      sample: true
+    shows_module:
+      description: Whether it shows the version of the module in RV(module_name); V(null) if that is not known.
+      type: bool
+      returned: always
+      sample: true
+    requests:
+      description: Number of requests for all devices; V(null) if no response shows how many devices the batch has.
+      type: int
+      returned: always
+      sample: 100
+    seconds:
+      description:
+        - Minimum number of seconds for these requests at the rate that O(max_qps) allows, without retries.
+        - V(null) if the number of requests is not known.
+      type: float
+      returned: always
+      sample: 20.0
 clock_offset:
   description:
     - Number of seconds by which the service's clock is ahead of the clock of the machine that runs the module, to about
@@ -165,7 +219,9 @@ from ..module_utils._ansible.info_module import Options, run_info_module
 from ..module_utils._ansible.inputs import preflight_inputs
 from ..module_utils._api.platforms import PLATFORMS
 from ..module_utils._client.client import Client
-from ..module_utils._queries.preflight import CHECKS, Findings, PreflightInputs, Probe
+from ..module_utils._queries.checks import CHECKS
+from ..module_utils._queries.preflight import Findings, PreflightInputs, Probe
+from ..module_utils._queries.version_sources import VERSION_SOURCES, VersionSource
 
 
 def inputs(options: Options) -> list[PreflightInputs]:
@@ -174,7 +230,20 @@ def inputs(options: Options) -> list[PreflightInputs]:
 
 def query(client: Client, options: Options, selected: PreflightInputs) -> Findings:
     instance = options["iot_instance_id"] if PLATFORMS[options["platform"]].sends_region else None
-    return Probe(client, selected, instance).call_all()
+    return Probe(client, selected, instance, options["max_qps"]).call_all()
+
+
+def version_source(findings: Findings, source: VersionSource) -> dict[str, Any]:
+    count, module_name = findings.device_count, findings.module_name
+    return {
+        "source": source.name,
+        "operation": source.operation.action,
+        "permission": source.operation.permission,
+        "allowed": findings.calls[source.operation.action].is_allowed,
+        "shows_module": None if module_name is None else source.shows_module(module_name),
+        "requests": None if count is None else source.count_requests(count),
+        "seconds": None if count is None else round(source.seconds(count, findings.max_qps), 1),
+    }
 
 
 def result(entries: list[Findings]) -> dict[str, Any]:
@@ -184,6 +253,7 @@ def result(entries: list[Findings]) -> dict[str, Any]:
         "checks": [check._asdict() for check in checks],
         "ok": bool(checks) and all(check.ok is not False for check in checks),
         "module_name": entries[0].module_name if entries else None,
+        "version_sources": [version_source(findings, source) for findings in entries for source in VERSION_SOURCES],
         "clock_offset": offset if offset is None else round(offset, 1),
     }
 

@@ -34,6 +34,7 @@ QUESTIONS: dict[str, dict[str, Any]] = {
     "ota_unfinished_tasks_info": {"product_key": "a1simlamp01", "device_names": ["lamp-canary-1"]},
     "ota_job_tasks_info": {"job_id": JOB["job_id"]},
     "ota_module_versions_info": {"product_key": "a1simlamp01", "device_names": ["lamp-canary-1"]},
+    "ota_device_states_info": {"product_key": "a1simlamp01", "device_names": ["lamp-canary-1"]},
 }
 ACTIONS = {
     "ota_job_info": "QueryOTAJob",
@@ -41,6 +42,7 @@ ACTIONS = {
     "ota_unfinished_tasks_info": "ListOTAUnfinishedTaskByDevice",
     "ota_job_tasks_info": "ListOTATaskByJob",
     "ota_module_versions_info": "ListOTAModuleVersionsByDevice",
+    "ota_device_states_info": "BatchGetDeviceState",
 }
 
 # Each style of signing goes through the whole table, and the faults of no module are left out.

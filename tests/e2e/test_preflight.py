@@ -32,6 +32,8 @@ ACTIONS = {
     "QueryOTAFirmware": "permission_query_ota_firmware",
     "ListOTAJobByDevice": "permission_list_ota_job_by_device",
 }
+#: Operations that a gate can do without: it fails no check that they are denied.
+UNNEEDED = ("BatchGetDeviceState", "BatchQueryDeviceDetail")
 INPUTS = {
     "job_id": "canary",
     "product_key": "k1",
@@ -118,6 +120,10 @@ def test_the_role(tmp_path):
                 action: {"faults": [{"fault": "no_permission", "action": action}], "module": action != "QueryOTAJob"}
                 for action in ACTIONS
             },
+            **{
+                action: {"faults": [{"fault": "no_permission", "action": action}], "module": True}
+                for action in UNNEEDED
+            },
             "clock": {"faults": [{"fault": "clock_skew", "seconds": 3600}], "module": True},
             "portal": {"faults": [{"fault": "html", "status": 200}], "module": True},
             "instance": {"connection": {**here, "iot_instance_id": "iot-2"}, "module": True},
@@ -143,9 +149,12 @@ def test_the_role(tmp_path):
 
     for action, name in ACTIONS.items():
         assert failed(run, action) == [name]
+    for action in UNNEEDED:
+        assert failed(run, action) == []
+        assert any(check["message"].startswith(f"{action} is denied") for check in found(run, action)["checks"])
     assert re.search(r'"FAILED  QueryOTAJob is denied \(request ID [\w-]+\); ask the account', run.output)
     said = run.results["QueryOTAJob"]["msg"]["said"]
-    assert said.startswith("1 of 17 checks failed: QueryOTAJob is denied (")
+    assert said.startswith("1 of 21 checks failed: QueryOTAJob is denied (")
 
     assert failed(run, "clock") == ["clock"]
     assert found(run, "clock")["clock_offset"] == pytest.approx(3600, abs=60)
@@ -161,7 +170,7 @@ def test_the_role(tmp_path):
     assert published["rollout_preflight_failed"] == ["job_dest_version", "job_type"]
     assert published["rollout_preflight_message"] == run.results["other_job"]["msg"]["said"]
     assert published["rollout_preflight_message"] == (
-        "2 of 17 checks failed: batch canary has the dest_version 2.0; expected 3.0; check job_id and expected_version:"
+        "2 of 21 checks failed: batch canary has the dest_version 2.0; expected 3.0; check job_id and expected_version:"
         " another batch may be meant. batch canary has the job_type UPGRADE_FIRMWARE; expected VERIFY_FIRMWARE; check"
         " job_id and expected_job_type: another batch may be meant."
     )

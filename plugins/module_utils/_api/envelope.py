@@ -15,6 +15,7 @@ from xml.parsers import expat
 from .._errors import MissingLibraryError, OtaError, Retry
 from .facts import by_lower_name, is_blank, read_field, read_fields, unreadable_error, unwrap_list
 from .operations import Kind, Operation, typed_fields
+from .redaction import drop_secrets
 
 #: Fields around the data of a response. A gateway writes ``Message`` where the service writes ``ErrorMessage``.
 ENVELOPE = (
@@ -51,7 +52,7 @@ class Envelope(NamedTuple):
 
 
 def decode_body(body: bytes, response_format: str, data: str = "Data") -> Envelope:
-    """Read a response in the requested format, ``json`` or ``xml``, with its data in the field ``data``.
+    """Read a response in the requested format, ``json`` or ``xml``, with its data in ``data`` and without any secret.
 
     :raises OtaError: the body is no such response. The codes are ``empty_response``, ``html_response``,
         ``xml_response``, ``json_response``, ``cut_response`` and ``unreadable_response``.
@@ -77,7 +78,7 @@ def decode_body(body: bytes, response_format: str, data: str = "Data") -> Envelo
         raise unreadable_error("it is not an object")
     if _is_deeper(content, _MAX_DEPTH):
         raise unreadable_error("it is nested too deep")
-    return _read_envelope(content, data)
+    return _read_envelope(drop_secrets(content), data)
 
 
 def _sniff_format(text: bytes) -> str:
@@ -87,6 +88,7 @@ def _sniff_format(text: bytes) -> str:
     return "html" if re.search(rb"<(?:!doctype )?(?:html|head|body|title)\b", start) else "xml"
 
 
+# Both raise their errors outside the except clauses, because the exceptions there may hold the whole body.
 def _parse_json(text: bytes) -> Any:
     try:
         content = json.loads(text)
@@ -94,11 +96,10 @@ def _parse_json(text: bytes) -> Any:
             content = json.loads(json.dumps(content, ensure_ascii=False).encode(errors="replace"))
         return content
     except json.JSONDecodeError as error:
-        if text.startswith(b"{") and (not text.endswith(b"}") or error.pos >= len(error.doc)):
-            raise _truncated_error() from None
-        raise unreadable_error("it is not valid JSON") from None
+        is_cut = text.startswith(b"{") and (not text.endswith(b"}") or error.pos >= len(error.doc))
     except (ValueError, RecursionError):
-        raise unreadable_error("it is not valid JSON") from None
+        is_cut = False
+    raise _truncated_error() if is_cut else unreadable_error("it is not valid JSON")
 
 
 def _parse_xml(text: bytes) -> Any:
@@ -111,11 +112,10 @@ def _parse_xml(text: bytes) -> Any:
         document = xmltodict.parse(text, strip_whitespace=False)
         return _without_markup(next(iter(document.values())))
     except expat.ExpatError as error:
-        if error.code in _XML_ENDED_EARLY:
-            raise _truncated_error() from None
-        raise unreadable_error("it is not valid XML") from None
+        is_cut = error.code in _XML_ENDED_EARLY
     except (ValueError, LookupError, RecursionError):  # LookupError: an unknown encoding
-        raise unreadable_error("it is not valid XML") from None
+        is_cut = False
+    raise _truncated_error() if is_cut else unreadable_error("it is not valid XML")
 
 
 def _without_markup(node: Any) -> Any:
@@ -171,9 +171,11 @@ def read_rows(operation: Operation, envelope: Envelope) -> list[dict[str, Any]]:
 
     :raises OtaError: the data cannot be read.
     """
-    rows = unwrap_list(envelope.data, operation.wrapper)
+    data, wrapper = envelope.data, operation.wrapper
+    is_row = operation.bare_rows and isinstance(data, dict) and wrapper.lower() not in by_lower_name(data)
+    rows = unwrap_list([data] if is_row and data else data, wrapper)
     if not all(isinstance(row, dict) for row in rows):
-        raise unreadable_error(f"its {operation.wrapper} is not a list of objects")
+        raise unreadable_error(f"its {wrapper} is not a list of objects")
     facts = [read_fields(operation.fields, row, operation.keeps_others) for row in rows]
     if not all(isinstance(row[operation.identity], (str, type(None))) for row in facts):
         raise unreadable_error(f"its {operation.identity} is not text")

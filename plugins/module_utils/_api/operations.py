@@ -78,19 +78,24 @@ UNFINISHED_TASK_STATUSES = ("CONFIRM", "QUEUED", "NOTIFIED", "IN_PROGRESS")
 
 TASK_STATUSES = (*UNFINISHED_TASK_STATUSES, "SUCCEEDED", "FAILED", "CANCELED")
 
+#: Requests a second that an account can make of most operations.
+USUAL_QUOTA = 10
+
 
 @dataclass(frozen=True)
 class Operation:
     """One operation of the API.
 
     ``parameters`` map our names to those on the wire; a list is sent as ``Name.1``, ``Name.2`` and so on.
-    ``wrapper`` is the list inside the data of a response; without one the data is a single object. ``page_size`` is the
-    largest page that can be requested, 0 where the operation does not page. ``identity`` is the fact that identifies an
-    object or a row. ``not_found`` matches the codes of objects that do not exist; it is a pattern, because the vendors
-    do not document which code an unknown job has, and leaves out a wrong package, product, instance or account.
-    ``must_match`` are the facts of each row that must equal the arguments, where both have them. ``reports_total`` is
-    off where it is not documented what the announced number of rows counts. ``data`` is the field of a response that
-    holds the data. ``keeps_others`` is off where no other fields than ``fields`` may become facts.
+    ``wrapper`` is the list inside the data of a response; without one the data is a single object. ``bare_rows`` is on
+    where the data may also be that list itself. ``page_size`` is the largest page that can be requested, 0 where the
+    operation does not page. ``identity`` is the fact that identifies an object or a row. ``not_found`` matches the
+    codes of objects that do not exist; it is a pattern, because the vendors do not document which code an unknown job
+    has, and leaves out a wrong package, product, instance or account. ``must_match`` are the facts of each row that
+    must equal the argument of the same name, or be in the list of its plural, where both are there. ``reports_total``
+    is off where it is not documented what the announced number of rows counts. ``data`` is the field of a response that
+    holds the data. ``keeps_others`` is off where no other fields than ``fields`` may become facts. ``quota`` is
+    how many requests a second the vendor documents for an account.
     """
 
     action: str
@@ -99,11 +104,18 @@ class Operation:
     not_found: str
     identity: str
     wrapper: str = ""
+    bare_rows: bool = False
     page_size: int = 0
     must_match: tuple[str, ...] = ()
     reports_total: bool = True
     data: str = "Data"
     keeps_others: bool = True
+    quota: int = USUAL_QUOTA
+
+    @property
+    def permission(self) -> str:
+        """What a policy allows for it, as far as the vendor's public pages show."""
+        return f"iot:{self.action}"
 
     def is_not_found(self, code: str) -> bool:
         """Whether ``code`` is one of ``not_found``."""
@@ -156,6 +168,7 @@ QUERY_OTA_FIRMWARE = Operation(
     parameters=MappingProxyType({"firmware_id": "FirmwareId"}),
     identity="firmware_id",
     not_found=_NO_FIRMWARE,
+    quota=20,
     data="FirmwareInfo",
     keeps_others=False,  # FirmwareUrl, MultiFiles.Url: whoever has such a link can download the package
     fields=typed_fields(Kind.TEXT, "FirmwareId ModuleName ProductKey SrcVersion DestVersion"),
@@ -251,3 +264,44 @@ LIST_OTA_MODULE_VERSIONS_BY_DEVICE = Operation(
     must_match=("product_key", "device_name", "iot_id"),
     fields=typed_fields(Kind.TEXT, "ModuleName ModuleVersion ProductKey DeviceName IotId"),
 )
+
+BATCH_QUERY_DEVICE_DETAIL = Operation(
+    action="BatchQueryDeviceDetail",
+    parameters=MappingProxyType({"product_key": "ProductKey", "device_names": "DeviceName"}),
+    identity="device_name",
+    not_found=_NO_DEVICE,
+    quota=5,
+    wrapper="Data",
+    bare_rows=True,  # the vendor's samples have no wrapper, its models do
+    must_match=("product_key", "device_name"),
+    reports_total=False,
+    keeps_others=False,  # every row holds the key by which its device signs in
+    fields=typed_fields(Kind.TEXT, "ProductKey DeviceName IotId FirmwareVersion"),
+)
+
+#: Maximum number of devices whose details one call can query.
+MAX_DETAIL_NAMES = 100
+
+DEVICE_STATES = ("ONLINE", "OFFLINE", "UNACTIVE", "DISABLE")
+
+BATCH_GET_DEVICE_STATE = Operation(
+    action="BatchGetDeviceState",
+    parameters=MappingProxyType({"product_key": "ProductKey", "device_names": "DeviceName", "iot_ids": "IotId"}),
+    identity="device_name",
+    not_found=_NO_DEVICE,
+    quota=50,
+    data="DeviceStatusList",
+    wrapper="DeviceStatus",
+    must_match=("device_name", "iot_id"),
+    reports_total=False,
+    keeps_others=False,  # AsAddress: where a device is in the network
+    fields=(
+        *typed_fields(Kind.TEXT, "DeviceName IotId"),
+        *typed_fields(Kind.WORD, "Status"),
+        *typed_fields(Kind.INTEGER, "Timestamp"),
+        *typed_fields(Kind.TEXT, "LastOnlineTime"),
+    ),
+)
+
+#: Maximum number of devices whose states one call can query.
+MAX_STATE_NAMES = 50

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Masks secrets, signed requests and signed links."""
+"""Masks secrets, signed requests and signed links, and drops fields that hold secrets."""
 
 from __future__ import annotations
 
@@ -21,9 +21,15 @@ _SIGNED_REQUEST = (
 _SIGNATURE = r"(?<![0-9A-Za-z+/])(?:(?:[0-9A-Za-z+/]|%(?:25)?2[BF]){27}(?:=|%(?:25)?3D)|[0-9a-f]{64})(?![0-9A-Za-z+/=])"
 
 
+#: Name of what a device, or each device of a product, signs in with.
+_DEVICE_SECRET = r"(?:device|product)_?secret"
+
+
 def mask_text(text: str, known: tuple[str, ...] = (), limit: int = 300) -> str:
-    """``text`` on one line, with ``***`` for the ``known`` secrets and for anything that looks signed."""
-    begin = re.search(_SIGNED_REQUEST, text, re.IGNORECASE)
+    """``text`` on one line, with ``***`` for the ``known`` secrets, for signatures, and for all that follows the start
+    of a signed request or of a device's secret.
+    """
+    begin = re.search(f"{_SIGNED_REQUEST}|{_DEVICE_SECRET}", text, re.IGNORECASE)
     if begin:
         text = f"{text[: begin.start()]}***"
     for secret in known:
@@ -32,6 +38,15 @@ def mask_text(text: str, known: tuple[str, ...] = (), limit: int = 300) -> str:
             text = re.sub(re.escape(form), "***", text, flags=re.IGNORECASE)
     text = " ".join(re.sub(_SIGNATURE, "***", text, flags=re.IGNORECASE).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def drop_secrets(value: Any) -> Any:
+    """``value`` without the fields, at any depth, whose names say that they hold a secret."""
+    if isinstance(value, list):
+        return [drop_secrets(item) for item in value]
+    if isinstance(value, dict):
+        return {name: drop_secrets(item) for name, item in value.items() if "secret" not in name.lower()}
+    return value
 
 
 def mask_signed_links(value: Any) -> Any:

@@ -162,7 +162,7 @@ class Client:
         self, operation: Operation, arguments: Mapping[str, Argument], read: Callable[[Envelope], T]
     ) -> T:
         """What ``read`` makes of the response, after as many attempts as it takes."""
-        sent = self._limiter.wait_for_slot(operation.action)
+        sent = self._limiter.wait_for_slot(operation)
         plan = RetryPlan(self._service.timeout, self._service.retries, sent, self._jitter)
         for attempt in itertools.count(1):
             try:
@@ -173,14 +173,14 @@ class Client:
                 failure = describe_failure(error, operation, attempt, self._credentials)
             self._last_failure = failure
             if failure.retry is Retry.SLOWER:
-                self._limiter.slow_down(operation.action, sent)
+                self._limiter.slow_down(operation, sent)
             pause = plan.pause_after(failure, attempt)
             if self._limiter.now() + pause >= plan.last_start:
                 raise failure
-            self._limiter.hold_back(operation.action, requested_pause(failure))
+            self._limiter.hold_back(operation, requested_pause(failure))
             self._limiter.sleep(pause)
             try:
-                sent = self._limiter.wait_for_retry(operation.action, plan.last_start)
+                sent = self._limiter.wait_for_retry(operation, plan.last_start)
             except DeadlineExceededError:
                 raise failure from None
         raise AssertionError("not reached")

@@ -83,7 +83,7 @@ def read_page_rows(operation: Operation, arguments: Mapping[str, Argument], enve
     rows = read_rows(operation, envelope)
     for row in rows:
         for name in operation.must_match:
-            if name in arguments and row[name] is not None:
+            if row[name] is not None and not arguments.keys().isdisjoint((name, f"{name}s")):
                 check_subject(name, row, arguments)
     if not operation.reports_total:
         return Listing(rows, None, None, None)

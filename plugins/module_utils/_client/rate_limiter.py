@@ -11,6 +11,7 @@ import threading
 import time
 from typing import Callable
 
+from .._api.operations import USUAL_QUOTA, Operation
 from .._errors import CanceledError
 
 #: Stretch of the spacing: some requests take longer on their way than others and must not arrive too close together.
@@ -39,10 +40,15 @@ class DeadlineExceededError(Exception):
     """There is no slot before the deadline."""
 
 
+def full_rate(operation: Operation, max_qps: float) -> float:
+    """Most requests of ``operation`` a second: ``max_qps`` at the usual quota, else in proportion; infinite at 0."""
+    return max_qps * operation.quota / USUAL_QUOTA or math.inf
+
+
 class RateLimiter:
     """Spaces the requests of each operation evenly, slows down after throttling, and recovers.
 
-    Safe to use from threads. ``max_qps`` is the full rate in requests a second; 0 is no limit. ``now`` is a monotonic
+    Safe to use from threads. Each action has the :func:`full_rate` that ``max_qps`` allows it. ``now`` is a monotonic
     clock, in seconds. ``sleep`` takes seconds; a test can hand in its own, which :meth:`stop` then does not cut short.
     """
 
@@ -53,12 +59,12 @@ class RateLimiter:
         sleep: Callable[[float], object] | None = None,
     ) -> None:
         self.now = now
-        self._full = max_qps or math.inf
+        self._max_qps = max_qps
         self._stopped = threading.Event()
         self._sleep = sleep or self._stopped.wait
         self._limiters: dict[str, _OperationLimiter] = {}
 
-    def wait_for_slot(self, operation: str) -> float:
+    def wait_for_slot(self, operation: Operation) -> float:
         """Wait until a new request of ``operation`` can go out; returns the time.
 
         :raises CanceledError: no more requests go out.
@@ -67,7 +73,7 @@ class RateLimiter:
         with self._limiter_of(operation).entrance:
             return self.wait_for_retry(operation, math.inf)
 
-    def wait_for_retry(self, operation: str, deadline: float) -> float:
+    def wait_for_retry(self, operation: Operation, deadline: float) -> float:
         """Wait until a refused request of ``operation`` can go out again; returns the time.
 
         :raises CanceledError: no more requests go out.
@@ -91,11 +97,11 @@ class RateLimiter:
             limiter.turn.release()
         return now
 
-    def slow_down(self, operation: str, sent: float) -> None:
+    def slow_down(self, operation: Operation, sent: float) -> None:
         """Halve the rate: the request of ``operation`` that went out at ``sent`` was refused as one too many."""
         self._limiter_of(operation).slow_down(sent, self.now())
 
-    def hold_back(self, operation: str, pause: float) -> None:
+    def hold_back(self, operation: Operation, pause: float) -> None:
         """Let no request of ``operation`` out for ``pause`` seconds."""
         self._limiter_of(operation).hold_until(self.now() + pause)
 
@@ -119,12 +125,12 @@ class RateLimiter:
         if self._stopped.is_set():
             raise CanceledError
 
-    def _limiter_of(self, operation: str) -> _OperationLimiter:
-        return self._limiters.setdefault(operation, _OperationLimiter(self._full))
+    def _limiter_of(self, operation: Operation) -> _OperationLimiter:
+        return self._limiters.setdefault(operation.action, _OperationLimiter(full_rate(operation, self._max_qps)))
 
 
 class _OperationLimiter:
-    """The requests of one operation, which has a quota of its own."""
+    """The requests of one action, which has a quota of its own; ``full`` is its rate in requests a second."""
 
     def __init__(self, full: float) -> None:
         self.entrance = threading.Lock()

@@ -132,10 +132,12 @@ def _redirect_error(response: Response) -> OtaError:
 
 
 def check_subject(name: str, facts: Mapping[str, Any], arguments: Mapping[str, Argument]) -> None:
-    """:raises OtaError: the fact ``name`` is not the one that the ``arguments`` name."""
-    if facts[name] != arguments[name]:
+    """:raises OtaError: the fact ``name`` is neither the argument of that name nor in the list of its plural."""
+    single, plural = arguments.get(name), f"{name}s"
+    if facts[name] not in ([single] if name in arguments else arguments[plural] or ()):
+        meant = single if name in arguments else f"one of {plural}"
         raise OtaError(
-            f"the response is about {name} {mask_text(str(facts[name]), limit=100)} instead of {arguments[name]}",
+            f"the response is about {name} {mask_text(str(facts[name]), limit=100)} instead of {meant}",
             code="wrong_response",
             hint="check endpoint and proxy, because responses are mixed up there",
             retry=Retry.ONCE,

@@ -79,14 +79,14 @@ def read_report(client: Client, key: DeviceKey) -> DeviceReport:
         return DeviceReport(found=False)
     versions: dict[str, str | None] = {}
     for row in rows:
-        name, version = named_module(row), _text_or_none(row["module_version"])
+        name, version = named_module(row), text_or_none(row["module_version"])
         if name:  # of two versions of one module neither proves anything
             versions[name] = version if versions.get(name, version) == version else None
-    iot_ids = (_text_or_none(row["iot_id"]) for row in rows)
+    iot_ids = (text_or_none(row["iot_id"]) for row in rows)
     return DeviceReport(versions, iot_id=next((iot_id for iot_id in iot_ids if iot_id), None))
 
 
-def _text_or_none(value: Any) -> str | None:
+def text_or_none(value: Any) -> str | None:
     """The text of a fact, ``None`` if it is empty or of an undocumented type."""
     return value or None if isinstance(value, str) else None
 
@@ -100,7 +100,7 @@ def competing_job(client: Client, key: DeviceKey, job_ids: Sequence[str]) -> str
     if not product_key or not device_name:
         return None
     rows = client.rows(LIST_OTA_UNFINISHED_TASK_BY_DEVICE, product_key=product_key, device_name=device_name)
-    named = (_text_or_none(row["job_id"]) for row in rows or ())
+    named = (text_or_none(row["job_id"]) for row in rows or ())
     return next((job_id for job_id in named if job_id and job_id not in job_ids), None)
 
 

@@ -2,16 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a gate will be able to see a rollout: call each operation once, and check what the responses prove."""
+"""What a gate will be able to see of a rollout: call each operation once, and keep how it ended."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Callable, NamedTuple, TypedDict
 
 from .._api.error_codes import GENERAL_TOPICS, FailureTopic, failure_topic
 from .._api.operations import (
+    BATCH_GET_DEVICE_STATE,
+    BATCH_QUERY_DEVICE_DETAIL,
     LIST_OTA_JOB_BY_DEVICE,
     LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
     LIST_OTA_TASK_BY_JOB,
@@ -19,18 +20,13 @@ from .._api.operations import (
     QUERY_OTA_FIRMWARE,
     QUERY_OTA_JOB,
     Operation,
-    snake_case,
 )
 from .._client.client import Client
 from .._errors import OtaError
+from .details import read_details
 from .devices import module_in_tasks
-from .jobs import EXPECTATIONS, JobFacts, read_job, read_module
-
-#: Maximum difference to the service's clock, in seconds. The vendor accepts requests that are 15 minutes old.
-MAX_CLOCK_OFFSET = 300.0
-
-
-# --- Calls -----------------------------------------------------------------------------------------------------------
+from .jobs import JobFacts, read_job, read_module
+from .states import StateQuery, run_state_query
 
 
 class PreflightInputs(TypedDict):
@@ -61,13 +57,21 @@ class Call(NamedTuple):
         return not self.missing and not self.skipped and self.error is None
 
     @property
+    def is_allowed(self) -> bool | None:
+        """Whether the access key may call the operation; ``None`` where nothing proves it."""
+        return False if self.error_topic is FailureTopic.PERMISSION else self.has_succeeded or None
+
+    @property
     def error_topic(self) -> FailureTopic | None:
         """What its failure is about; ``None`` if it did not fail."""
         return failure_topic(self.error.code, self.error.http_status) if self.error else None
 
 
 class Findings(NamedTuple):
-    """What a probe learned. ``calls`` are in the order in which they were made, by operation."""
+    """What a probe learned. ``calls`` are in the order in which they were made, by operation.
+
+    ``device_count`` is how many devices there are to read, at ``max_qps`` requests a second.
+    """
 
     inputs: PreflightInputs
     instance_id: str | None = None
@@ -77,6 +81,8 @@ class Findings(NamedTuple):
     product_key: str | None = None
     device_name: str | None = None
     device_known: bool | None = None
+    device_count: int | None = None
+    max_qps: float = 0.0
     clock_offset: float | None = None
 
     def failure_about(self, topic: FailureTopic) -> OtaError | None:
@@ -92,14 +98,18 @@ class Findings(NamedTuple):
 class Probe:
     """Calls each operation once for something small, and keeps what it learned.
 
-    ``instance_id`` is the instance that each request names. What the inputs leave out of device and package is taken
-    from the batch. Its module is that of its package, or else that of an open task.
+    ``instance_id`` is the instance that each request names, and ``max_qps`` the rate of the client. What the inputs
+    leave out of device and package is taken from the batch. Its module is that of its package, or else that of an open
+    task.
     """
 
-    def __init__(self, client: Client, inputs: PreflightInputs, instance_id: str | None = None) -> None:
+    def __init__(
+        self, client: Client, inputs: PreflightInputs, instance_id: str | None = None, max_qps: float = 0.0
+    ) -> None:
         self._client = client
         self._inputs = inputs
         self._instance_id = instance_id
+        self._max_qps = max_qps
         self._calls: dict[str, Call] = {}
         self._job: JobFacts | None = None
         self._product_key = inputs["product_key"] or inputs["expected_product_key"]
@@ -107,6 +117,7 @@ class Probe:
         self._module_name: str | None = None
         self._device_name = next(iter(inputs["device_names"] or ()), None)
         self._device_known: bool | None = None
+        self._device_count = None if inputs["job_id"] else len({*(inputs["device_names"] or ())})
 
     def call_all(self) -> Findings:
         """Call all operations."""
@@ -119,6 +130,8 @@ class Probe:
         package = (self._job and self._job["firmware_id"]) or self._firmware_id
         self._try_call(QUERY_OTA_FIRMWARE, self._read_package, firmware_id=package)
         self._try_call(LIST_OTA_JOB_BY_DEVICE, self._read_list, firmware_id=self._firmware_id, **device)
+        self._try_call(BATCH_GET_DEVICE_STATE, self._read_state, **device)
+        self._try_call(BATCH_QUERY_DEVICE_DETAIL, self._read_details, **device)
         return Findings(
             inputs=self._inputs,
             instance_id=self._instance_id,
@@ -128,6 +141,8 @@ class Probe:
             product_key=self._product_key,
             device_name=self._device_name,
             device_known=self._device_known,
+            device_count=self._device_count,
+            max_qps=self._max_qps,
             clock_offset=self._client.clock_offset,
         )
 
@@ -150,6 +165,7 @@ class Probe:
 
     def _read_task(self, operation: Operation, **arguments: str) -> None:
         page = self._client.first_page(operation, 1, **arguments)
+        self._device_count = page.announced if page else None
         for task in page.rows if page else ():
             product_key = task["product_key"] or self._product_key
             if not self._device_name and self._product_key in (None, product_key):
@@ -171,160 +187,8 @@ class Probe:
     def _read_list(self, operation: Operation, **arguments: str) -> None:
         self._client.first_page(operation, 1, **arguments)
 
+    def _read_state(self, operation: Operation, product_key: str, device_name: str) -> None:
+        run_state_query(self._client, StateQuery((device_name,), product_key))
 
-# --- Checks ----------------------------------------------------------------------------------------------------------
-
-
-class Check(NamedTuple):
-    """One check. ``ok`` is ``None`` where nothing proves it either way; ``message`` has no full stop."""
-
-    name: str
-    ok: bool | None
-    message: str
-    hint: str | None = None
-    code: str | None = None
-
-
-def check_endpoint(findings: Findings) -> Check:
-    error = findings.failure_about(FailureTopic.NETWORK)
-    if error:
-        return Check("endpoint", False, error.cause, error.hint, error.code)
-    responded = any(call.has_succeeded or (call.error and call.error.http_status) for call in findings.calls.values())
-    return Check("endpoint", responded or None, "the service responds" if responded else "the service sent no response")
-
-
-def check_access_key(findings: Findings) -> Check:
-    error = findings.failure_about(FailureTopic.KEY)
-    if error:
-        return Check("access_key", False, error.cause, error.hint, error.code)
-    # The service checks the signature before permissions and instances.
-    after_signature = (FailureTopic.PERMISSION, FailureTopic.INSTANCE)
-    if any(call.has_succeeded or call.error_topic in after_signature for call in findings.calls.values()):
-        return Check("access_key", True, "the service accepts the access key and the signature")
-    return Check("access_key", None, "no response shows whether the service accepts the access key")
-
-
-def check_clock(findings: Findings) -> Check:
-    error, offset = findings.failure_about(FailureTopic.CLOCK), findings.clock_offset
-    if error:
-        return Check("clock", False, error.cause, error.hint, error.code)
-    if offset is None:
-        return Check("clock", None, "no response shows the service's time")
-    if abs(offset) < 1.5:  # the service reports whole seconds
-        return Check("clock", True, "the clock matches the service's")
-    direction = "behind" if offset > 0 else "ahead of"
-    message = f"the clock is {abs(round(offset))} s {direction} the service's"
-    if abs(offset) > MAX_CLOCK_OFFSET:
-        return Check("clock", False, message, "set the clock of this machine, preferably by NTP", "clock_off")
-    return Check("clock", True, message)
-
-
-def check_instance(findings: Findings) -> Check:
-    error, instance = findings.failure_about(FailureTopic.INSTANCE), findings.instance_id
-    if error:
-        given = f"iot_instance_id {instance} is given" if instance else "no iot_instance_id is given"
-        return Check("iot_instance", False, f"{given}, and {error.cause}", error.hint, error.code)
-    if not instance:
-        return Check("iot_instance", None, "no iot_instance_id is sent, which is right for an instance without an ID")
-    # A missing permission may be reported before the instance is looked up.
-    if any(call.has_succeeded for call in findings.calls.values()):
-        return Check("iot_instance", True, f"the service knows instance {instance}")
-    return Check("iot_instance", None, f"no response shows whether instance {instance} exists")
-
-
-def check_permission(findings: Findings, action: str) -> Check:
-    name, call = f"permission_{snake_case(action)}", findings.calls[action]
-    if call.skipped:
-        return Check(name, None, f"{action} was not called, because it would fail like the call before it")
-    if call.missing:
-        return Check(name, None, f"{action} was not called, because no {' and no '.join(call.missing)} is known")
-    if call.error is None:
-        return Check(name, True, f"{action} is allowed")
-    error = call.error
-    if call.error_topic in GENERAL_TOPICS:
-        return Check(name, None, f"no response shows whether {action} is allowed", None, error.code)
-    trace = f" (request ID {error.request_id})" if error.request_id else ""
-    hint = error.hint
-    if action == QUERY_OTA_FIRMWARE.action:
-        hint += "; without it, a gate learns the module of a batch from open tasks only"
-    if call.error_topic is FailureTopic.PERMISSION:
-        return Check(name, False, f"{action} is denied{trace}", hint, error.code)
-    return Check(name, False, f"{action} failed: {error.cause}{trace}", hint, error.code)
-
-
-def check_job(findings: Findings) -> Check:
-    job_id = findings.inputs["job_id"]
-    if not job_id:
-        return Check("job", None, "no job_id is given")
-    if findings.job is None:
-        return Check("job", None, f"no response shows whether batch {job_id} exists")
-    if findings.known_job is None:
-        hint = "check job_id, and that region, iot_instance_id and the access key are those of its account"
-        return Check("job", False, f"the service does not know batch {job_id}", hint, "unknown_job")
-    return Check("job", True, f"batch {job_id} exists and is {findings.job['job_status'] or 'without a state'}")
-
-
-def check_expectation(findings: Findings, option: str) -> Check:
-    fact = EXPECTATIONS[option]
-    name, expected = f"job_{fact.replace('job_', '')}", findings.inputs.get(option)
-    job, job_id = findings.known_job, findings.inputs["job_id"]
-    if not expected:
-        return Check(name, None, f"no {option} is given to compare with the batch")
-    if job is None:
-        return Check(name, None, f"there is no batch to compare with {option}")
-    actual = job.get(fact)
-    if actual is None:
-        hint = f"leave {option} out, because no gate can compare it"
-        return Check(name, False, f"batch {job_id} has no {fact}", hint, "incomplete")
-    return _compare(findings, option, fact, str(actual), expected)
-
-
-def check_module(findings: Findings) -> Check:
-    option, actual = "expected_module_name", findings.module_name
-    if findings.known_job is None or actual is None:
-        return Check("job_module_name", None, "no response shows which module the batch is for")
-    return _compare(findings, option, "module_name", actual, findings.inputs["expected_module_name"] or actual)
-
-
-def _compare(findings: Findings, option: str, fact: str, actual: str, expected: object) -> Check:
-    """Whether a fact about the batch is the ``expected`` one."""
-    name, job_id = f"job_{fact.replace('job_', '')}", findings.inputs["job_id"]
-    if actual != expected:
-        message = f"batch {job_id} has the {fact} {actual}; expected {expected}"
-        return Check(name, False, message, f"check job_id and {option}: another batch may be meant", "wrong_job")
-    return Check(name, True, f"batch {job_id} has the {fact} {actual}")
-
-
-def check_device(findings: Findings) -> Check:
-    name, product = findings.device_name, findings.product_key
-    if not name or not product:
-        return Check("device", None, "there is no device to query")
-    if findings.device_known is None:
-        return Check("device", None, f"no response shows whether device {name} exists")
-    if not findings.device_known:
-        message = f"the service does not know device {name} of product {product}"
-        return Check("device", False, message, "check both names", "unknown_device")
-    return Check("device", True, f"device {name} of product {product} exists")
-
-
-_OPERATIONS = (
-    QUERY_OTA_JOB,
-    LIST_OTA_TASK_BY_JOB,
-    LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
-    LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
-    QUERY_OTA_FIRMWARE,
-    LIST_OTA_JOB_BY_DEVICE,
-)
-
-#: All checks, in the order in which they are worth reading.
-CHECKS: tuple[Callable[[Findings], Check], ...] = (
-    check_endpoint,
-    check_access_key,
-    check_clock,
-    check_instance,
-    *(partial(check_permission, action=operation.action) for operation in _OPERATIONS),
-    check_job,
-    *(partial(check_expectation, option=option) for option in EXPECTATIONS),
-    check_module,
-    check_device,
-)
+    def _read_details(self, operation: Operation, product_key: str, device_name: str) -> None:
+        read_details(self._client, product_key, [device_name])

@@ -193,6 +193,28 @@ def test_quota_is_a_sliding_second_per_operation(make_caller):
     assert stats["highest_rate"] == {"overall": 6, "actions": {"QueryOTAJob": 5, "QueryOTAFirmware": 1}}
 
 
+@pytest.mark.parametrize(
+    ("qps", "action", "calls"),
+    [
+        (10, "QueryOTAJob", 10),
+        (10, "ListOTAModuleVersionsByDevice", 10),
+        (10, "QueryOTAFirmware", 20),
+        (10, "BatchQueryDeviceDetail", 5),
+        (10, "BatchGetDeviceState", 50),
+        (20, "BatchQueryDeviceDetail", 10),
+        (2, "BatchGetDeviceState", 10),
+        (1, "BatchQueryDeviceDetail", 1),
+    ],
+)
+def test_the_quota_of_an_operation_is_in_proportion_to_the_documented_one(make_caller, qps, action, calls):
+    caller = make_caller({"qps": qps})
+    codes = [caller.call(action).get("Code") for _turn in range(calls + 1)]
+    assert "Throttling.User" not in codes[:-1]
+    assert codes[-1] == "Throttling.User"
+    caller.time.now += 1
+    assert caller.call(action).get("Code") != "Throttling.User"
+
+
 def test_no_quota(make_caller):
     caller = make_caller({"qps": 0})
     assert {refusal(caller) for _turn in range(50)} == {(200, None)}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the seven operations answer, in both dialects and formats."""
+"""What the operations about batches, tasks, packages and versions answer, in both dialects and formats."""
 
 from __future__ import annotations
 

@@ -77,6 +77,20 @@ def changed(path, value):
             {"name": "x", "product_key": "p", "deleted_after": 9, "replaced_after": 8},
             "devices entry 1: replaced_after must not be less than deleted_after; correct one of them.",
         ),
+        (("devices", 0), {"product_key": "p"}, "devices entry 1 needs either a name, or a prefix and a count."),
+        (("devices", 0, "count"), 3, "devices entry 1 needs either a name, or a prefix and a count."),
+        (("devices", 0, "state"), "AWAY", "devices entry 1: state must be one of ONLINE, OFFLINE, UNACTIVE, DISABLE"),
+        (("devices", 0, "state_before"), -1, "devices entry 1: state_before must be a number from 0, not -1"),
+        (
+            ("devices", 0),
+            {"name": "x", "product_key": "p", "state": "UNACTIVE", "last_online_before": 5},
+            "devices entry 1: a device that is UNACTIVE was never online; leave last_online_before or the state out.",
+        ),
+        (
+            ("devices", 0),
+            {"name": "x", "product_key": "p", "state_before": 9, "last_online_before": 5},
+            "devices entry 1: last_online_before must not be less than state_before; correct one of them.",
+        ),
         (
             ("jobs", 0, "confirmed_after"),
             5,
@@ -202,6 +216,17 @@ def test_a_device_that_is_replaced_is_deleted_then_at_the_latest():
     parsed = scenario.parse(changed(("devices",), devices)).devices
     found = [(device.deleted, device.replaced, device.tasks_stay) for device in parsed]
     assert found == [(9, 9, False), (5, 9, False), (0, None, True)]
+
+
+def test_an_entry_of_devices_may_stand_for_many():
+    devices = [
+        {"prefix": "y-", "count": 10, "product_key": "p", "state": "OFFLINE"},
+        {"name": "y-02", "product_key": "p", "versions": {"ble": "1"}, "last_online_before": 60},
+    ]
+    parsed = scenario.parse(changed(("devices",), devices)).devices
+    assert [device.name for device in parsed] == [f"y-{number:02}" for number in range(1, 11)]
+    assert [device.told for device in parsed[:2]] == [("OFFLINE", 86400, None), (None, 60, 60)]
+    assert [dict(device.versions) for device in parsed[:2]] == [{"default": "1.0.0"}, {"ble": "1"}]
 
 
 def test_nothing_odd_happens_unless_it_is_asked_for():

@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple
 
-from .timelines import Plan, Report, Step
+from .timelines import FOREVER, Plan, Report, Step
 
 STEP_TEXTS = {
     -1: "upgrade failed",
@@ -242,16 +242,34 @@ _PLANNERS: Mapping[str, Callable[[Batch, Mapping[str, Any]], Plan]] = {
 }
 
 
+def _waits(course: Course, batch: Batch) -> bool:
+    """Whether the task begins as CONFIRM."""
+    alone = course.name in ("busy", "already_on_target")
+    return course.name == "needs_confirmation" or (batch.need_confirm and not alone)
+
+
+def _confirmed(course: Course, batch: Batch) -> float:
+    """When a task that waits for it is confirmed."""
+    wait = course.options.get("confirmed_after", batch.confirmed_after)
+    return FOREVER if wait is None else batch.released + float(wait)
+
+
 def plan_task(course: Course, batch: Batch) -> Plan:
     """The timeline of one device in one batch."""
     planner = _PLANNERS[course.name]
-    alone = course.name in ("busy", "already_on_target")
-    if course.name != "needs_confirmation" and (alone or not batch.need_confirm):
+    if not _waits(course, batch):
         return planner(batch, course.options)
     waiting = Step(batch.created, "CONFIRM", 0.0, "")
-    wait = course.options.get("confirmed_after", batch.confirmed_after)
-    if wait is None:
+    confirmed = _confirmed(course, batch)
+    if confirmed == FOREVER:
         return _plan([waiting])
-    confirmed = batch.released + wait
     plan = planner(batch._replace(created=confirmed, released=confirmed), course.options)
     return Plan((waiting, *plan.steps), plan.reports)
+
+
+def online_from(course: Course, batch: Batch) -> float:
+    """From when on a device is online: always, or some time after its task may be pushed."""
+    if course.name != "offline":
+        return -FOREVER
+    released = _confirmed(course, batch) if _waits(course, batch) else batch.released
+    return released + float(course.options.get("online_after", FOREVER))

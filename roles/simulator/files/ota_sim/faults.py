@@ -46,6 +46,7 @@ FAULT_KEYS: Mapping[str, tuple[str, ...]] = {
 _REQUIRED = {"redirect": "location", "clock_skew": "seconds", "delay": "ms"}
 _TEXTS = ("action", "code", "message", "location", "device_name", "product_key")
 _FLAGS = ("headers", "fewer")
+_DATA = ("Data", "FirmwareInfo", "DeviceStatusList")
 # They strike beside any other fault and before a caller is checked; of the others only the first that matches strikes.
 BESIDE = ("clock_skew", "delay")
 
@@ -204,7 +205,7 @@ def spoil(rule: Rule | None, answer: dict[str, Any]) -> dict[str, Any]:
     if name == "no_success":
         return {key: value for key, value in answer.items() if key != "Success"}
     if name == "missing_data":
-        return {key: value for key, value in answer.items() if key not in ("Data", "FirmwareInfo")}
+        return {key: value for key, value in answer.items() if key not in _DATA}
     if name == "wrong_job":
         return {key: _other_job(item) for key, item in answer.items()}
     if rule and name == "total_changes" and "Total" in answer:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
 from .courses import COURSES, STEP_TEXTS
+from .presences import STATES
 from .problems import InputError
 
 DIALECTS = ("alibaba", "tuya")
@@ -90,12 +91,17 @@ FIRMWARE = {
 }
 DEVICE = {
     "name": _NAME,
+    "prefix": _NAME,
+    "count": _POSITIVE,
     "product_key": _NAME,
     "versions": _TEXT_MAP,
     "deleted_after": _SECONDS,
     "replaced_after": _SECONDS,
     "replaced_versions": _TEXT_MAP,
     "tasks_stay": _FLAG,
+    "state": _one_of(*STATES),
+    "state_before": _SECONDS,
+    "last_online_before": _SECONDS,
 }
 JOB = {
     "job_id": _NAME,

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from .model import Device
+from .presences import SILENT, Presence, Told, begins, goes_on, presence_at
 from .timelines import FOREVER, Report, version_at
 
 DeviceKey = tuple[str, str]  # product key, device name
@@ -19,7 +20,7 @@ DeviceKey = tuple[str, str]  # product key, device name
 class Life:
     """One device. Another one may bear its name after it; ``number`` tells them apart."""
 
-    __slots__ = ("begin", "end", "key", "number", "reports", "tasks_stay")
+    __slots__ = ("_presences", "begin", "end", "key", "number", "reports", "tasks_stay", "told")
 
     def __init__(self, key: DeviceKey, number: int = 0, begin: float = -FOREVER, end: float = FOREVER) -> None:
         self.key = key
@@ -27,7 +28,9 @@ class Life:
         self.begin = begin
         self.end = end
         self.tasks_stay = False
+        self.told: Told = SILENT
         self.reports: dict[str, list[Report]] = {}
+        self._presences: tuple[Presence, ...] = ()
 
     @property
     def iot_id(self) -> str:
@@ -48,15 +51,37 @@ class Life:
         return {module: reports[0].version for module, reports in self.reports.items()}
 
     def versions_at(self, t: float) -> dict[str, str]:
-        """What each module reports at ``t``."""
+        """What each module reports at ``t``; a device that was never active reports nothing."""
+        if self.told.state == "UNACTIVE":
+            return {}
         return {module: version_at(reports, t) for module, reports in self.reports.items()}
+
+    def meets(self, begin: float, online: float) -> None:
+        """Note that a turn in a batch begins, and from when on the device is online in it."""
+        if self.told.state is None:
+            first = self._presences or begins(self.told, online > begin)
+            self._presences = goes_on(first, begin, online)
+
+    def presence_at(self, t: float) -> Presence:
+        """Whether it is online at ``t``; a device that replaces another one comes online with that."""
+        found = presence_at(self._presences or begins(self.told, away=False), t)
+        return found if found.since >= self.begin else found._replace(since=self.begin, last_online=self.begin)
+
+
+def _made_up(size: int, *parts: str) -> str:
+    """Letters and digits that are always the same for the same parts; four for three bytes of ``size``."""
+    digest = hashlib.blake2b("\0".join(parts).encode(), digest_size=size).digest()
+    return base64.b64encode(digest, altchars=b"ab").decode("ascii")
 
 
 def iot_id(key: DeviceKey, number: int = 0) -> str:
     """A made-up, stable IotId of a device."""
-    parts = (*key, str(number)) if number else key
-    digest = hashlib.blake2b("\0".join(parts).encode(), digest_size=18).digest()
-    return base64.b64encode(digest, altchars=b"ab").decode("ascii") + "000000"
+    return _made_up(18, *((*key, str(number)) if number else key)) + "000000"
+
+
+def device_secret(key: DeviceKey, number: int = 0) -> str:
+    """A made-up, stable secret of a device, of 32 letters and digits."""
+    return _made_up(24, "DeviceSecret", *key, str(number))
 
 
 class Lives:
@@ -72,6 +97,7 @@ class Lives:
         key = device.product_key, device.name
         first = Life(key, end=FOREVER if device.deleted is None else device.deleted)
         first.tasks_stay = device.tasks_stay
+        first.told = device.told
         first.starts_with(device.versions)
         self._of[key] = [first]
         if device.replaced is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .courses import Course
+from .presences import SILENT, Told
 
 
 class AccessKey(NamedTuple):
@@ -57,6 +58,7 @@ class Device(NamedTuple):
     replaced: float | None = None
     replaced_versions: Mapping[str, str] | None = None
     tasks_stay: bool = False
+    told: Told = SILENT
 
 
 @dataclass(frozen=True)

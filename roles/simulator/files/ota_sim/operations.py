@@ -2,24 +2,36 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The seven operations: parameters in, an answer in the vendor's upper camel case out."""
+"""The operations: parameters in, an answer in the vendor's upper camel case out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Callable
 
 from .faults import page_bounds
-from .lives import DeviceKey
+from .lives import DeviceKey, Life
 from .model import Firmware
-from .parameters import Page, Params, bad_page, numbered, page_of, required, statuses
-from .problems import business
+from .parameters import Page, Params, bad_page, limited, numbered, page_of, required, statuses
+from .problems import business, missing
 from .rollouts import JobView, TaskView
-from .rows import Answer, Look, envelope, firmware_info, job_data, job_row, job_task_row, task_row
+from .rows import (
+    Answer,
+    Look,
+    device_detail,
+    device_state,
+    envelope,
+    firmware_info,
+    job_data,
+    job_row,
+    job_task_row,
+    task_row,
+)
 from .timelines import FINISHED, UNFINISHED
 
 _MAXIMUM_ROWS = 100_000  # CurrentPage x PageSize of ListOTATaskByJob
 _MAXIMUM_NAMES = 50
+_MAXIMUM_DETAILS = 100
 
 
 def _job(look: Look, job_id: str) -> JobView:
@@ -35,10 +47,14 @@ def _firmware(look: Look, firmware_id: str) -> Firmware:
     return look.world.firmwares[firmware_id]
 
 
-def _named_device(look: Look, params: Params) -> DeviceKey:
-    product_key, name = required(params, "ProductKey", "DeviceName")
+def _check_product(look: Look, product_key: str) -> None:
     if product_key not in look.world.products:
         raise business("iot.prod.NotExistedProduct", "the product does not exist")
+
+
+def _named_device(look: Look, params: Params) -> DeviceKey:
+    product_key, name = required(params, "ProductKey", "DeviceName")
+    _check_product(look, product_key)
     if not look.world.has_device((product_key, name), look.t):
         raise business("iot.device.NotExistedDevice", "the device does not exist")
     return product_key, name
@@ -99,10 +115,8 @@ def list_ota_unfinished_task_by_device(look: Look, params: Params) -> Answer:
 def list_ota_task_by_job(look: Look, params: Params) -> Answer:
     """The tasks of a batch: by page, or those of up to 50 named devices. Its total may be older than its rows."""
     (job_id,) = required(params, "JobId")
-    names = numbered(params, "DeviceNames")
+    names = limited(numbered(params, "DeviceNames"), _MAXIMUM_NAMES)
     wanted = statuses([params["TaskStatus"]] if params.get("TaskStatus") else [], UNFINISHED + FINISHED)
-    if len(names) > _MAXIMUM_NAMES:
-        raise business("iot.firmware.ParameterSizeExceedMax", "the list has too many entries")
     page = Page(1, max(1, len(names))) if names else page_of(params, 100, "10")
     if page.number * page.size > _MAXIMUM_ROWS:
         raise bad_page()
@@ -145,6 +159,38 @@ def list_ota_module_versions_by_device(look: Look, params: Params) -> Answer:
     return envelope(page, len(versions), "SimpleOTAModuleInfo", rows)
 
 
+def _lives(look: Look, keys: Iterable[DeviceKey]) -> list[Life]:
+    """The devices that exist, each of them once; the others are left out."""
+    found = [look.world.life_at(key, look.t) for key in dict.fromkeys(keys)]
+    return [life for life in found if life]
+
+
+def _named_devices(look: Look, params: Params, maximum: int) -> list[Life]:
+    (product_key,) = required(params, "ProductKey")
+    names = limited(numbered(params, "DeviceName"), maximum)
+    if not names:
+        raise missing("DeviceName")
+    _check_product(look, product_key)
+    return _lives(look, [(product_key, name) for name in names])
+
+
+def batch_query_device_detail(look: Look, params: Params) -> Answer:
+    """Up to 100 devices of one product, with the version of their module ``default`` only, and with their secrets."""
+    lives = _named_devices(look, params, _MAXIMUM_DETAILS)
+    return {"Success": True, "Data": {"Data": [device_detail(look, life) for life in lives]}}
+
+
+def batch_get_device_state(look: Look, params: Params) -> Answer:
+    """Whether up to 50 devices are online: by their IotIds if there are any, else those of one product by name."""
+    iot_ids = limited(numbered(params, "IotId"), _MAXIMUM_NAMES)
+    if iot_ids:
+        keys = [look.world.device_of(iot_id, look.t) for iot_id in iot_ids]
+        lives = _lives(look, [key for key in keys if key])
+    else:
+        lives = _named_devices(look, params, _MAXIMUM_NAMES)
+    return {"Success": True, "DeviceStatusList": {"DeviceStatus": [device_state(look, life) for life in lives]}}
+
+
 OPERATIONS: Mapping[str, Callable[[Look, Params], Answer]] = {
     "QueryOTAJob": query_ota_job,
     "ListOTAJobByDevice": list_ota_job_by_device,
@@ -153,4 +199,6 @@ OPERATIONS: Mapping[str, Callable[[Look, Params], Answer]] = {
     "ListOTAJobByFirmware": list_ota_job_by_firmware,
     "QueryOTAFirmware": query_ota_firmware,
     "ListOTAModuleVersionsByDevice": list_ota_module_versions_by_device,
+    "BatchQueryDeviceDetail": batch_query_device_detail,
+    "BatchGetDeviceState": batch_get_device_state,
 }

@@ -48,6 +48,13 @@ def page_of(params: Params, limit: int, default_size: str = "") -> Page:
     raise bad_page()
 
 
+def limited(values: list[str], maximum: int) -> list[str]:
+    """The values of a list, or a refusal of too many."""
+    if len(values) > maximum:
+        raise business("iot.firmware.ParameterSizeExceedMax", "the list has too many entries")
+    return values
+
+
 def bad_page() -> ApiError:
     """There is no such page."""
     return business("iot.common.InvalidPageParams", "the page parameters are invalid")

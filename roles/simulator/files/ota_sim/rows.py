@@ -10,10 +10,11 @@ import hashlib
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
+from .lives import Life, device_secret
 from .model import Firmware
 from .parameters import Page
 from .rollouts import JobView, TaskView
-from .wire import utc
+from .wire import china_time, utc
 from .world import World
 
 Answer = dict[str, Any]
@@ -45,6 +46,10 @@ class Look(NamedTuple):
     def utc(self, seconds: float) -> str:
         """A moment of the rollout clock as the API writes it."""
         return utc(self.epoch + seconds)
+
+    def china_time(self, seconds: float) -> str:
+        """The same where the API writes no zone."""
+        return china_time(self.epoch + seconds)
 
 
 def envelope(page: Page, total: int, wrapper: str, rows: list[Answer]) -> Answer:
@@ -193,3 +198,49 @@ def firmware_info(look: Look, firmware: Firmware) -> Answer:
         "MultiFiles": files or None,
     }
     return _shown(look, info, _NOT_TUYA_FIRMWARE)
+
+
+_REGISTERED = -30 * 86_400.0  # devices that a scenario does not replace
+_ACTIVE_LATER = 3_600.0
+
+
+def device_detail(look: Look, life: Life) -> Answer:
+    """A row of BatchQueryDeviceDetail, with a secret that clients must not show."""
+    product_key, name = life.key
+    state = life.presence_at(look.t).state
+    created = max(life.begin, _REGISTERED)
+    active = None if state == "UNACTIVE" else min(created + _ACTIVE_LATER, max(look.t, created))
+    return _present(
+        {
+            "DeviceName": name,
+            "DeviceSecret": device_secret(life.key, life.number),
+            "FirmwareVersion": life.versions_at(look.t - look.versions_lag).get("default"),
+            "GmtActive": None if active is None else look.china_time(active),
+            "GmtCreate": look.china_time(created),
+            "IotId": life.iot_id,
+            "Nickname": "",
+            "NodeType": 0,
+            "ProductKey": product_key,
+            "ProductName": look.world.products[product_key].name,
+            "Region": "cn-shanghai",
+            "Status": state,
+            "UtcActive": None if active is None else look.utc(active),
+            "UtcCreate": look.utc(created),
+        }
+    )
+
+
+def device_state(look: Look, life: Life) -> Answer:
+    """A row of BatchGetDeviceState."""
+    presence = life.presence_at(look.t)
+    last = presence.last_online
+    return _present(
+        {
+            "DeviceName": life.key[1],
+            "IotId": life.iot_id,
+            "Status": presence.state,
+            "Timestamp": round((look.epoch + presence.since) * 1000),
+            "LastOnlineTime": None if last is None else look.china_time(last),
+            "AsAddress": None if last is None else "192.0.2.1",
+        }
+    )

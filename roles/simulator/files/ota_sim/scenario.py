@@ -15,6 +15,7 @@ from typing import Any
 from .courses import COURSE_KEYS, Again, Course
 from .kinds import AGAIN, COURSE, DEVICE, ENTRY, FIRMWARE, JOB, KEY, PRODUCT, TOP, WORLD_KEYS, check
 from .model import AccessKey, Device, Firmware, Job, Product, Scenario
+from .presences import SILENT, Told
 from .problems import InputError
 
 BUILT_IN = Path(__file__).resolve().parent.parent / "scenarios" / "rehearsal.json"
@@ -71,26 +72,62 @@ def _products(rows: Sequence[Any] | None, used: Sequence[str]) -> tuple[Product,
 
 def _devices(rows: Sequence[Any], targeted: Collection[tuple[str, str]]) -> tuple[Device, ...]:
     """The listed devices; one without versions has those that its batches begin from, if there are any."""
-    found = []
+    spread: dict[tuple[str, str], Device] = {}
+    named: dict[tuple[str, str], Device] = {}
     for number, row in enumerate(rows, 1):
         where = f"devices entry {number}"
-        fields = check(where, row, DEVICE, ("name", "product_key"))
+        fields = check(where, row, DEVICE, ("product_key",))
+        names = _names(where, fields)
         _check_end(where, fields)
-        key = fields["product_key"], fields["name"]
-        versions = fields.get("versions", {} if key in targeted else _DEFAULT_VERSIONS)
-        found.append(
-            Device(
-                name=fields["name"],
-                product_key=fields["product_key"],
-                versions=versions,
-                deleted=fields.get("deleted_after", fields.get("replaced_after")),
-                replaced=fields.get("replaced_after"),
-                replaced_versions=fields.get("replaced_versions"),
-                tasks_stay=fields.get("tasks_stay", False),
-            )
+        _check_presence(where, fields)
+        device = _device(fields)
+        keys = [(device.product_key, name) for name in names]
+        if "name" in fields:
+            _unique("devices", [*named, *keys])
+        for key in keys:
+            versions = fields.get("versions", {} if key in targeted else _DEFAULT_VERSIONS)
+            found = device._replace(name=key[1], versions=versions)
+            (named if "name" in fields else spread)[key] = found
+    return tuple({**spread, **named}.values())
+
+
+def _device(fields: Mapping[str, Any]) -> Device:
+    """What all devices of an entry have in common."""
+    told = SILENT
+    if {"state", "state_before", "last_online_before"} & set(fields):
+        last = fields.get("last_online_before")
+        since = fields.get("state_before", SILENT.state_before if last is None else min(last, SILENT.state_before))
+        told = Told(fields.get("state"), since, last)
+    return Device(
+        name="",
+        product_key=fields["product_key"],
+        versions={},
+        deleted=fields.get("deleted_after", fields.get("replaced_after")),
+        replaced=fields.get("replaced_after"),
+        replaced_versions=fields.get("replaced_versions"),
+        tasks_stay=fields.get("tasks_stay", False),
+        told=told,
+    )
+
+
+def _names(where: str, fields: Mapping[str, Any]) -> list[str]:
+    """The names that an entry stands for: its own, or a prefix with numbers of equal width."""
+    if ("name" in fields) == ("prefix" in fields) or ("prefix" in fields) != ("count" in fields):
+        raise InputError(f"{where} needs either a name, or a prefix and a count.")
+    if "name" in fields:
+        return [fields["name"]]
+    width = len(str(fields["count"]))
+    return [f"{fields['prefix']}{n:0{width}d}" for n in range(1, fields["count"] + 1)]
+
+
+def _check_presence(where: str, fields: Mapping[str, Any]) -> None:
+    """Refuse a presence that cannot be."""
+    if fields.get("state") == "UNACTIVE" and "last_online_before" in fields:
+        raise InputError(
+            f"{where}: a device that is UNACTIVE was never online; leave last_online_before or the state out."
         )
-    _unique("devices", [(device.product_key, device.name) for device in found])
-    return tuple(found)
+    if fields.get("last_online_before", fields.get("state_before", 0)) < fields.get("state_before", 0):
+        raise InputError(f"{where}: last_online_before must not be less than state_before; correct one of them.")
 
 
 def _check_end(where: str, fields: Mapping[str, Any]) -> None:
@@ -145,14 +182,10 @@ def _entries(where: str, rows: Sequence[Any]) -> tuple[tuple[str, Course], ...]:
     for number, row in enumerate(rows, 1):
         place = f"{where} devices entry {number}"
         fields, course = _entry(place, row)
-        if ("name" in fields) == ("prefix" in fields) or ("prefix" in fields) != ("count" in fields):
-            raise InputError(f"{place} needs either a name, or a prefix and a count.")
+        names = _names(place, fields)
         if "name" in fields:
-            _unique(where, [*named, fields["name"]])
-            named[fields["name"]] = course
-        else:
-            width = len(str(fields["count"]))
-            spread.update((f"{fields['prefix']}{n:0{width}d}", course) for n in range(1, fields["count"] + 1))
+            _unique(where, [*named, *names])
+        (named if "name" in fields else spread).update(dict.fromkeys(names, course))
     return tuple({**spread, **named}.items())
 
 

@@ -150,12 +150,16 @@ class Service:
         return reply
 
     def _call(self, action: str, request: checks.Request) -> faults.Call:
-        """What the call names: a device by its name or its IotId, or several."""
+        """What the call names: devices by their names or their IotIds."""
         params = dict(request.pairs)
-        product_key, device = params.get("ProductKey", ""), params.get("DeviceName", "")
-        if params.get("IotId"):
-            product_key, device = self.world.device_of(params["IotId"]) or (product_key, device)
-        return faults.Call(action, product_key, (device, *numbered(params, "DeviceNames")))
+        product_key = params.get("ProductKey", "")
+        names = [params.get("DeviceName", ""), *numbered(params, "DeviceName"), *numbered(params, "DeviceNames")]
+        for iot_id in (params.get("IotId", ""), *numbered(params, "IotId")):
+            key = self.world.device_of(iot_id) if iot_id else None
+            if key:
+                product_key = key[0]
+                names.append(key[1])
+        return faults.Call(action, product_key, tuple(names))
 
     def _counted(self, error: ApiError) -> ApiError:
         with self.lock:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 from xml.sax.saxutils import escape
 
 CONTENT_TYPES = {"json": "application/json;charset=utf-8", "xml": "text/xml;charset=utf-8"}
 _IN_ALL_ANSWERS = ("RequestId", "Success", "Code", "ErrorMessage")
+_CHINA = timezone(timedelta(hours=8))
 _FORBIDDEN_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -69,6 +70,11 @@ def utc(seconds: float) -> str:
     """Seconds since 1970 as the API writes times: ``2019-12-28T02:43:10.000Z``."""
     moment = datetime.fromtimestamp(seconds, timezone.utc)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def china_time(seconds: float) -> str:
+    """Seconds since 1970 as the API writes times without a zone: ``2019-12-28 10:43:10``, in China's."""
+    return f"{datetime.fromtimestamp(seconds, _CHINA):%Y-%m-%d %H:%M:%S}"
 
 
 def parse_timestamp(text: str) -> float | None:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
-from .courses import Batch, Course, chance_of, plan_task
+from .courses import Batch, Course, chance_of, online_from, plan_task
 from .lives import DeviceKey, Life, Lives
 from .model import Firmware, Job, Scenario
 from .rollouts import JobView, Rollout, TaskView
@@ -103,6 +103,10 @@ class World:
         """Whether the product has a device of that name at ``t``; without a time, whether it ever has one."""
         return self._lives.knows(key) if t is None else self._lives.at(key, t) is not None
 
+    def life_at(self, key: DeviceKey, t: float) -> Life | None:
+        """The device that bears the name at ``t``."""
+        return self._lives.at(key, t)
+
     def iot_id_at(self, key: DeviceKey, t: float) -> str | None:
         """The IotId of the device that bears the name at ``t``."""
         life = self._lives.at(key, t)
@@ -120,8 +124,7 @@ class World:
         found = []
         for name, _course in rollout.job.devices:
             life = self._lives.at((firmware.product_key, name), t)
-            reports = life.reports.get(firmware.module_name) if life else None
-            if reports and version_at(reports, t) == firmware.dest_version:
+            if life and life.versions_at(t).get(firmware.module_name) == firmware.dest_version:
                 found.append(name)
         return found
 
@@ -164,9 +167,11 @@ class World:
         life.starts_with({firmware.module_name: firmware.dest_version if done else firmware.src_version})
         reports = life.reports[firmware.module_name]
         src = version_at(reports, turn.begin)
+        batch = self._batch(turn, src)
+        life.meets(turn.begin, online_from(turn.course, batch))
         if done or src == firmware.dest_version:
             return
-        plan = plan_task(turn.course, self._batch(turn, src))
+        plan = plan_task(turn.course, batch)
         plan = frozen(plan, life.end) if life.end < FOREVER else plan
         plan = rollout.cut_short(plan, life)
         if not plan.steps:

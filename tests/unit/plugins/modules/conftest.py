@@ -40,7 +40,7 @@ def ask(monkeypatch):
 
 
 def documented(module):
-    """The documented results of ``module``; seven modules refer to one for the keys of a failure, one for a batch's."""
+    """The documented results of ``module``; others refer to one for the keys of a failure, and one for a batch's."""
     results, referred = yaml.safe_load(module.RETURN), yaml.safe_load(ota_job_info.RETURN)
     if module is not ota_job_info:
         assert "RV(iotfleet.ota.ota_job_info#module:failure)" in str(results["failure"]["description"])

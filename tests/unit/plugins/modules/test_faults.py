@@ -22,6 +22,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._client.rate_limiter 
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport import Transport
 from ansible_collections.iotfleet.ota.plugins.modules import (
     ota_device_jobs_info,
+    ota_device_states_info,
     ota_job_info,
     ota_job_tasks_info,
     ota_module_versions_info,
@@ -60,6 +61,7 @@ QUERIES = {
     ota_unfinished_tasks_info: {"product_key": "k1", "device_names": DEVICES},
     ota_job_tasks_info: {"job_id": FLEET["job_id"], "task_statuses": ["QUEUED", "CONFIRM"]},
     ota_module_versions_info: {"product_key": "k1", "device_names": DEVICES},
+    ota_device_states_info: {"product_key": "k1", "device_names": [device["name"] for device in FLEET["devices"]]},
 }
 # JSON goes with the newer style of signing and XML with the older one, so that both meet most faults.
 WIRES = [("alibaba", "json"), ("alibaba", "xml"), ("tuya", "json")]

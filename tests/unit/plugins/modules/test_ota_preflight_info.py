@@ -10,24 +10,63 @@ from ansible_collections.iotfleet.ota.tests.unit.fakes import refused, success
 from ansible_collections.iotfleet.ota.tests.unit.plugins.modules.conftest import hold_failure, hold_success
 
 DEVICE = {"product_key": "k", "device_names": ["a", "b"]}
+CANARY = "canary7Xq2"
+STATE = success(DeviceStatusList={"DeviceStatus": [{"DeviceName": "a", "Status": "ONLINE"}]})
+DETAIL = success(Data={"Data": [{"DeviceName": "a", "DeviceSecret": CANARY, "FirmwareVersion": "2.0"}]})
 
 
 def test_first_device_is_queried(ask):
-    answers = [success(Data={"SimpleOTATaskInfo": []}), success(Data={"SimpleOTAModuleInfo": []}, Total=0)]
+    answers = [
+        success(Data={"SimpleOTATaskInfo": []}),
+        success(Data={"SimpleOTAModuleInfo": []}, Total=0),
+        STATE,
+        DETAIL,
+    ]
     result, requests = ask(ota_preflight_info, DEVICE, *answers)
-    assert [(request.params["ProductKey"], request.params["DeviceName"]) for request in requests] == [("k", "a")] * 2
+    named = [request.params.get("DeviceName") or request.params["DeviceName.1"] for request in requests]
+    assert (named, {request.params["ProductKey"] for request in requests}) == (["a"] * 4, {"k"})
     assert requests[1].params["PageSize"] == "1"
     assert (result["ok"], result["clock_offset"]) == (True, None)
+    assert CANARY not in str(result)
     hold_success(ota_preflight_info, result)
 
 
 def test_a_failed_check_fails_nothing(ask):
     answers = [refused("NoPermission", "not you", 403, Date="Tue, 19 Nov 2024 09:47:43 GMT")]
-    answers.append(success(Data={"SimpleOTAModuleInfo": []}, Total=0))
+    answers += [success(Data={"SimpleOTAModuleInfo": []}, Total=0), STATE, DETAIL]
     result, _requests = ask(ota_preflight_info, DEVICE, *[answer._replace(headers=lower(answer)) for answer in answers])
     assert result["ok"] is False
     assert [check["code"] for check in result["checks"] if check["ok"] is False] == ["clock_off", "NoPermission"]
     assert result["clock_offset"] < -1e6
+    hold_success(ota_preflight_info, result)
+
+
+def test_ways_to_read_versions(ask):
+    answers = [success(Data={"SimpleOTATaskInfo": []}), success(Data={"SimpleOTAModuleInfo": []}, Total=0), STATE]
+    names = [f"d-{number}" for number in range(250)]
+    options = {**DEVICE, "device_names": ["a", *names], "max_qps": 10000}
+    result, _requests = ask(ota_preflight_info, options, *answers, refused("NoPermission", "not you", 403))
+    assert result["ok"] is True
+    assert result["version_sources"] == [
+        {
+            "source": "device",
+            "operation": "ListOTAModuleVersionsByDevice",
+            "permission": "iot:ListOTAModuleVersionsByDevice",
+            "allowed": True,
+            "shows_module": None,
+            "requests": 251,
+            "seconds": 0.0,
+        },
+        {
+            "source": "details",
+            "operation": "BatchQueryDeviceDetail",
+            "permission": "iot:BatchQueryDeviceDetail",
+            "allowed": False,
+            "shows_module": None,
+            "requests": 3,
+            "seconds": 0.0,
+        },
+    ]
     hold_success(ota_preflight_info, result)
 
 
@@ -62,7 +101,7 @@ def test_no_instance_is_sent_to_tuya(ask):
 def test_options_that_cannot_be_used(ask, options, words):
     result, _requests = ask(ota_preflight_info, options)
     assert words in result["msg"]
-    assert (result["checks"], result["ok"]) == ([], False)
+    assert (result["checks"], result["version_sources"], result["ok"]) == ([], [], False)
     hold_failure(ota_preflight_info, result)
 
 

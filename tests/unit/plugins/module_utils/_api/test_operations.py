@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import (
+    BATCH_GET_DEVICE_STATE,
+    BATCH_QUERY_DEVICE_DETAIL,
     LIST_OTA_JOB_BY_DEVICE,
     LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
     LIST_OTA_TASK_BY_JOB,
@@ -13,6 +15,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations impor
     LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
     QUERY_OTA_FIRMWARE,
     QUERY_OTA_JOB,
+    USUAL_QUOTA,
     snake_case,
 )
 
@@ -108,6 +111,8 @@ OPERATIONS = [
     LIST_OTA_TASK_BY_JOB,
     LIST_OTA_TASK_BY_NAMES,
     LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
+    BATCH_QUERY_DEVICE_DETAIL,
+    BATCH_GET_DEVICE_STATE,
 ]
 
 
@@ -115,10 +120,20 @@ OPERATIONS = [
 def test_operation_fits_together(operation):
     facts = {field.name for field in operation.fields}
     assert {operation.identity, *operation.must_match} <= facts
-    assert set(operation.must_match) <= set(operation.parameters)
+    named = {*operation.parameters, *(name[:-1] for name in operation.parameters if name.endswith("s"))}
+    assert set(operation.must_match) <= named
     assert {"page", "page_size"} <= set(operation.parameters) or not operation.page_size
 
 
 def test_named_devices_are_not_paged():
     assert (LIST_OTA_TASK_BY_NAMES.page_size, LIST_OTA_TASK_BY_NAMES.reports_total) == (0, False)
     assert LIST_OTA_TASK_BY_NAMES.action == LIST_OTA_TASK_BY_JOB.action
+
+
+def test_quotas_are_those_that_the_vendor_documents():
+    assert {operation.action: operation.quota for operation in OPERATIONS if operation.quota != USUAL_QUOTA} == {
+        "QueryOTAFirmware": 20,
+        "BatchQueryDeviceDetail": 5,
+        "BatchGetDeviceState": 50,
+    }
+    assert USUAL_QUOTA == 10

@@ -8,7 +8,11 @@ import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api import redaction
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.facts import read_fields
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import LIST_OTA_UNFINISHED_TASK_BY_DEVICE
-from ansible_collections.iotfleet.ota.plugins.module_utils._api.redaction import mask_signed_links, mask_text
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.redaction import (
+    drop_secrets,
+    mask_signed_links,
+    mask_text,
+)
 
 # --- Texts -----------------------------------------------------------------------------------------------------------
 
@@ -33,6 +37,9 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._api.redaction import
         ("your a/b+c, a%2Fb%2Bc, a%2fb%2bc and a%252Fb%252Bc", "your ***, ***, *** and ***"),
         ("got WJN0Ee8+X6pogcD3loLHIqQNEN0=", "got ***"),
         ("got 06563a9e1b43f5dfe96b81484da74bceab24a1d853912eee15083a6f0f3283c0", "got ***"),
+        ('row {"DeviceSecret":"canary"}', 'row {"***'),
+        ("row &lt;deviceSecret&gt;canary", "row &lt;***"),
+        ("a product_secret", "a ***"),
         ("your hunter2 key is\nwrong", "your *** key is wrong"),
         ("5D58AC86-D5BF-4B39-834E-913E7F2C985D", "5D58AC86-D5BF-4B39-834E-913E7F2C985D"),
     ],
@@ -45,6 +52,16 @@ def test_text_is_shortened():
     assert mask_text("x" * 400) == "x" * 299 + "…"
     assert mask_text("x" * 400, limit=10) == "x" * 9 + "…"
     assert mask_text("x" * 300) == "x" * 300
+
+
+# --- Fields ----------------------------------------------------------------------------------------------------------
+
+
+def test_fields_with_secrets_are_dropped_at_any_depth():
+    row = {"DeviceName": "d-1", "deviceSecret": "canary"}
+    assert drop_secrets({"Data": {"Data": [row, "x", 1, None]}, "product_secret": row}) == {
+        "Data": {"Data": [{"DeviceName": "d-1"}, "x", 1, None]}
+    }
 
 
 # --- Links -----------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The preflight against the simulated service, with each fault, and its checks on made-up findings."""
+"""The preflight against the simulated service, with each fault."""
 
 from __future__ import annotations
 
@@ -10,23 +10,11 @@ import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.credentials import Credentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.error_codes import FailureTopic, failure_topic
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.refresh import RefreshableCredentials
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
-from ansible_collections.iotfleet.ota.plugins.module_utils._queries.preflight import (
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.checks import (
     CHECKS,
-    Call,
     Check,
-    Findings,
-    Probe,
-    check_access_key,
-    check_clock,
-    check_device,
-    check_endpoint,
-    check_expectation,
-    check_instance,
-    check_job,
-    check_module,
-    check_permission,
 )
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.preflight import Probe
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 
 ACTIONS = (
@@ -36,6 +24,8 @@ ACTIONS = (
     "ListOTAModuleVersionsByDevice",
     "QueryOTAFirmware",
     "ListOTAJobByDevice",
+    "BatchGetDeviceState",
+    "BatchQueryDeviceDetail",
 )
 PERMISSIONS = (
     "permission_query_ota_job",
@@ -44,7 +34,11 @@ PERMISSIONS = (
     "permission_list_ota_module_versions_by_device",
     "permission_query_ota_firmware",
     "permission_list_ota_job_by_device",
+    "permission_batch_get_device_state",
+    "permission_batch_query_device_detail",
 )
+#: A gate does not need the last two.
+NEEDED = PERMISSIONS[:-2]
 NAMES = [
     "endpoint",
     "access_key",
@@ -58,6 +52,8 @@ NAMES = [
     "job_type",
     "job_module_name",
     "device",
+    "versions_device",
+    "versions_details",
 ]
 OPTIONS = (
     "job_id",
@@ -115,7 +111,15 @@ def test_all_checks_pass():
     checks = preflight(rollout, EVERYTHING)
     assert (failed(checks), skipped(checks)) == ([], ["iot_instance"])
     assert rollout.actions == list(ACTIONS)
-    assert [checks[name].message for name in PERMISSIONS] == [f"{action} is allowed" for action in ACTIONS]
+    allowed = [f"{action} is allowed" for action in ACTIONS]
+    allowed[-1] += ", so this access key can read the secrets of devices"
+    assert [checks[name].message for name in PERMISSIONS] == allowed
+    assert checks["versions_device"].message == (
+        "reading the versions of 2 devices by ListOTAModuleVersionsByDevice takes 2 requests"
+    )
+    assert checks["versions_details"].message == (
+        "reading the versions of 2 devices by BatchQueryDeviceDetail takes 1 request"
+    )
     assert checks["job"].message == "batch 1 exists and is IN_PROGRESS"
     assert checks["job_dest_version"].message == "batch 1 has the dest_version 2.0"
     assert checks["job_module_name"].message == "batch 1 has the module_name default"
@@ -157,7 +161,12 @@ def test_device_of_another_product_is_not_used():
 def test_device_without_a_batch():
     rollout = world()
     checks = preflight(rollout, {"product_key": "k1", "device_names": ["d-1"]})
-    assert rollout.actions == ["ListOTAUnfinishedTaskByDevice", "ListOTAModuleVersionsByDevice"]
+    assert rollout.actions == [
+        "ListOTAUnfinishedTaskByDevice",
+        "ListOTAModuleVersionsByDevice",
+        "BatchGetDeviceState",
+        "BatchQueryDeviceDetail",
+    ]
     assert failed(checks) == []
     assert checks["permission_query_ota_job"].message == "QueryOTAJob was not called, because no job_id is known"
     assert checks["permission_list_ota_job_by_device"].ok is None
@@ -173,7 +182,7 @@ def test_batch_without_tasks_supplies_no_device():
     assert checks["device"].message == "there is no device to query"
 
 
-@pytest.mark.parametrize(("action", "name"), list(zip(ACTIONS, PERMISSIONS)))
+@pytest.mark.parametrize(("action", "name"), list(zip(ACTIONS, NEEDED)))
 def test_permission_is_missing(action, name):
     rollout = world()
     rollout.fault("no_permission", action=action)
@@ -187,11 +196,41 @@ def test_permission_is_missing(action, name):
     assert (lost in checks[name].hint) is (action == "QueryOTAFirmware")
 
 
+@pytest.mark.parametrize(
+    ("action", "name", "lost"),
+    [
+        ("BatchGetDeviceState", "permission_batch_get_device_state", "it cannot be told which devices are offline"),
+        (
+            "BatchQueryDeviceDetail",
+            "permission_batch_query_device_detail",
+            "versions can be read device by device only",
+        ),
+    ],
+)
+def test_permission_that_no_gate_needs_is_missing(action, name, lost):
+    rollout = world()
+    rollout.fault("no_permission", action=action)
+    checks = preflight(rollout, EVERYTHING)
+    assert failed(checks) == []
+    assert rollout.actions == list(ACTIONS)
+    check = checks[name]
+    assert (check.ok, check.code, check.hint) == (None, "NoPermission", None)
+    assert check.message.startswith(f"{action} is denied (request ID ")
+    assert check.message.endswith(f"), so {lost}")
+    assert checks["versions_device"].ok is True
+    denied = action == "BatchQueryDeviceDetail"
+    assert checks["versions_details"].ok is (None if denied else True)
+    if denied:
+        assert checks["versions_details"].message == (
+            "no response shows that BatchQueryDeviceDetail can read the versions"
+        )
+
+
 def test_permissions_are_all_missing():
     rollout = world()
     rollout.fault("no_permission")
     checks = preflight(rollout, EVERYTHING)
-    assert failed(checks) == list(PERMISSIONS)
+    assert failed(checks) == list(NEEDED)
     assert (checks["access_key"].ok, checks["job"].ok, checks["device"].ok) == (True, None, None)
 
 
@@ -450,170 +489,16 @@ def test_open_task_of_another_batch_says_nothing_about_the_module():
     assert module_in(rollout, {"job_id": "1", "product_key": "k1", "device_names": ["d-9"]}) is None
 
 
-@pytest.mark.parametrize(
-    ("expected", "module", "ok", "message"),
-    [
-        (None, "ble", True, "batch 7 has the module_name ble"),
-        ("ble", "ble", True, "batch 7 has the module_name ble"),
-        ("default", "ble", False, "batch 7 has the module_name ble; expected default"),
-        ("ble", None, None, "no response shows which module the batch is for"),
-    ],
-)
-def test_check_module(expected, module, ok, message):
-    inputs = {**NOTHING, "job_id": "7", "expected_module_name": expected}
-    check = check_module(Findings(inputs, job={"found": True}, module_name=module))
-    assert (check.name, check.ok, check.message) == ("job_module_name", ok, message)
-    assert (check.code, check.hint) == (
-        (None, None)
-        if ok is not False
-        else ("wrong_job", "check job_id and expected_module_name: another batch may be meant")
-    )
+# --- How many devices there are ---------------------------------------------------------------------------------------
 
 
-def test_module_of_a_batch_that_is_unknown():
-    inputs = {**NOTHING, "job_id": "7"}
-    for job in (None, {"found": False}):
-        assert check_module(Findings(inputs, job=job, module_name="ble")).ok is None
+def test_number_of_devices():
+    def count(world, wanted):
+        return Probe(world.client(), {**NOTHING, **wanted}).call_all().device_count
 
-
-# --- Checks on made-up findings ---------------------------------------------------------------------------------------
-
-SUCCESS = {"QueryOTAJob": Call()}
-DENIED = {"QueryOTAJob": Call(error=OtaError("no", code="NoPermission", hint="ask", http_status=403, request_id="R-1"))}
-BROKEN = {"QueryOTAJob": Call(error=OtaError("the service refused", code="Odd", hint="look", http_status=400))}
-MIXED_UP = {"QueryOTAJob": Call(error=OtaError("mixed up", code="wrong_response", hint="check proxy"))}
-NOTHING_CALLED = {"QueryOTAJob": Call(missing=("job_id",))}
-
-
-@pytest.mark.parametrize(
-    ("calls", "check"),
-    [
-        (SUCCESS, Check("endpoint", True, "the service responds")),
-        (DENIED, Check("endpoint", True, "the service responds")),
-        (MIXED_UP, Check("endpoint", None, "the service sent no response")),
-        (NOTHING_CALLED, Check("endpoint", None, "the service sent no response")),
-    ],
-)
-def test_check_endpoint(calls, check):
-    assert check_endpoint(Findings(NOTHING, calls=calls)) == check
-
-
-@pytest.mark.parametrize(("calls", "ok"), [(SUCCESS, True), (DENIED, True), (BROKEN, None), (NOTHING_CALLED, None)])
-def test_check_access_key(calls, ok):
-    message = "the service accepts the access key and the signature"
-    if ok is None:
-        message = "no response shows whether the service accepts the access key"
-    assert check_access_key(Findings(NOTHING, calls=calls)) == Check("access_key", ok, message)
-
-
-@pytest.mark.parametrize(
-    ("offset", "check"),
-    [
-        (None, Check("clock", None, "no response shows the service's time")),
-        (1.4, Check("clock", True, "the clock matches the service's")),
-        (-1.4, Check("clock", True, "the clock matches the service's")),
-        (2.0, Check("clock", True, "the clock is 2 s behind the service's")),
-        (-300.0, Check("clock", True, "the clock is 300 s ahead of the service's")),
-        (
-            301.0,
-            Check(
-                "clock",
-                False,
-                "the clock is 301 s behind the service's",
-                "set the clock of this machine, preferably by NTP",
-                "clock_off",
-            ),
-        ),
-    ],
-)
-def test_check_clock(offset, check):
-    assert check_clock(Findings(NOTHING, clock_offset=offset)) == check
-
-
-@pytest.mark.parametrize(
-    ("instance", "calls", "ok", "message"),
-    [
-        (None, SUCCESS, None, "no iot_instance_id is sent, which is right for an instance without an ID"),
-        ("iot-1", SUCCESS, True, "the service knows instance iot-1"),
-        ("iot-1", DENIED, None, "no response shows whether instance iot-1 exists"),
-    ],
-)
-def test_check_instance(instance, calls, ok, message):
-    assert check_instance(Findings(NOTHING, instance, calls)) == Check("iot_instance", ok, message)
-
-
-@pytest.mark.parametrize(
-    ("call", "ok", "message", "hint", "code"),
-    [
-        (Call(), True, "QueryOTAJob is allowed", None, None),
-        (
-            Call(skipped=True),
-            None,
-            "QueryOTAJob was not called, because it would fail like the call before it",
-            None,
-            None,
-        ),
-        (
-            Call(missing=("product_key", "device_name")),
-            None,
-            "QueryOTAJob was not called, because no product_key and no device_name is known",
-            None,
-            None,
-        ),
-        (DENIED["QueryOTAJob"], False, "QueryOTAJob is denied (request ID R-1)", "ask", "NoPermission"),
-        (BROKEN["QueryOTAJob"], False, "QueryOTAJob failed: the service refused", "look", "Odd"),
-        (
-            Call(error=OtaError("no route", code="timeout", hint="check")),
-            None,
-            "no response shows whether QueryOTAJob is allowed",
-            None,
-            "timeout",
-        ),
-    ],
-)
-def test_check_permission(call, ok, message, hint, code):
-    findings = Findings(NOTHING, calls={"QueryOTAJob": call})
-    assert check_permission(findings, "QueryOTAJob") == Check("permission_query_ota_job", ok, message, hint, code)
-
-
-def test_check_permission_of_an_operation_that_a_gate_can_do_without():
-    calls = {"QueryOTAFirmware": BROKEN["QueryOTAJob"]}
-    check = check_permission(Findings(NOTHING, calls=calls), "QueryOTAFirmware")
-    assert check.hint == "look; without it, a gate learns the module of a batch from open tasks only"
-    assert check.message == "QueryOTAFirmware failed: the service refused"
-
-
-def test_check_job():
-    inputs = {**NOTHING, "job_id": "7"}
-    assert check_job(Findings(NOTHING)) == Check("job", None, "no job_id is given")
-    assert check_job(Findings(inputs)) == Check("job", None, "no response shows whether batch 7 exists")
-    assert check_job(Findings(inputs, job={"found": True, "job_status": None})) == Check(
-        "job", True, "batch 7 exists and is without a state"
-    )
-
-
-def test_check_expectation():
-    inputs = {**NOTHING, "job_id": "7", "expected_version": "2.0"}
-    same = Findings(inputs, job={"found": True, "dest_version": "2.0"})
-    assert check_expectation(same, "expected_version") == Check(
-        "job_dest_version", True, "batch 7 has the dest_version 2.0"
-    )
-    other = Findings(inputs, job={"found": True, "dest_version": "1.0"})
-    assert check_expectation(other, "expected_version") == Check(
-        "job_dest_version",
-        False,
-        "batch 7 has the dest_version 1.0; expected 2.0",
-        "check job_id and expected_version: another batch may be meant",
-        "wrong_job",
-    )
-
-
-def test_check_device():
-    assert check_device(Findings(NOTHING)) == Check("device", None, "there is no device to query")
-    known = Findings(NOTHING, product_key="k1", device_name="d-1")
-    assert check_device(known) == Check("device", None, "no response shows whether device d-1 exists")
-
-
-def test_checks_are_complete_without_any_call():
-    skipped_calls = dict.fromkeys(ACTIONS, Call(skipped=True))
-    assert [check(Findings(NOTHING, calls=skipped_calls)).ok for check in CHECKS] == [None] * len(NAMES)
+    assert count(world(), {"job_id": "1", "device_names": ["d-1"], "product_key": "k1"}) == 2
+    assert count(world(), {"device_names": ["d-1", "d-2", "d-1"], "product_key": "k1"}) == 2
+    assert count(world(), {"job_id": "7"}) is None
+    denied = world()
+    denied.fault("no_permission", action="ListOTATaskByJob")
+    assert count(denied, {"job_id": "1"}) is None
