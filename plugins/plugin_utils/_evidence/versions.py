@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Collection, MutableMapping, Sequence
 from typing import Callable, Literal, NamedTuple
 
 from ...module_utils._api.error_codes import FailureTopic, failure_topic
+from ...module_utils._api.operations import MAX_DETAIL_NAMES
 from ...module_utils._client.client import Client
 from ...module_utils._errors import OtaError, Retry
+from ...module_utils._queries.details import read_details
 from ...module_utils._queries.devices import DeviceKey, DeviceReport, read_report
 
 #: Blame the service, and not the devices, for this many failures in a row.
@@ -56,21 +58,54 @@ class VersionReader:
         reports.update(self.kept)
         self.kept = reports
 
-    def read(self, keys: Sequence[DeviceKey], until: float) -> Reports:
+    def read(self, keys: Sequence[DeviceKey], until: float, products: Collection[str] = ()) -> Reports:
         """What the devices report, as far as these can be read before ``until``. One that cannot be read does not
         speak for the others.
+
+        Of the ``products``, whose default module is all that matters, many devices are read by one request.
 
         :raises OtaError: no usable response.
         """
         self._keys_read, self._keys_to_read, self._failures = [], len(keys), []
-        found: Reports = {}
         try:
-            for start in range(0, len(keys), BLOCK):
+            found = self._read_details([key for key in keys if key[0] in products and key[1]], until)
+            rest = [key for key in keys if key not in found]
+            for start in range(0, len(rest), BLOCK):
                 if self._now() >= until:
                     break
-                found.update(self._read_block(keys[start : start + BLOCK], until))
+                found.update(self._read_block(rest[start : start + BLOCK], until))
         finally:
             self._keys_to_read = 0
+        return found
+
+    def _read_details(self, keys: Sequence[DeviceKey], until: float) -> Reports:
+        """What devices report of their default module. Those of which the service says nothing are left out."""
+        names: dict[str, list[str]] = {}
+        for product_key, name in keys:
+            names.setdefault(product_key, []).append(name)
+        blocks = [
+            (product_key, names[product_key][start : start + MAX_DETAIL_NAMES])
+            for product_key in names
+            for start in range(0, len(names[product_key]), MAX_DETAIL_NAMES)
+        ]
+        found, failure = self._client.map(lambda block: self._read_many(*block, until), blocks)
+        if failure:
+            raise failure
+        return {key: report for reports in found for key, report in reports.items()}
+
+    def _read_many(self, product_key: str, names: Sequence[str], until: float) -> Reports:
+        if self._now() >= until:
+            return {}
+        began = self._now()
+        try:
+            reports = read_details(self._client, product_key, names)
+        except OtaError as error:
+            if error.affects_all or error.retry is not Retry.NEVER:
+                raise
+            return {}  # one of the devices is in the way of the others
+        found = {(product_key, name): report._replace(read_at=began) for name, report in reports.items()}
+        self._keys_read.extend(found)
+        self.kept.update(found)
         return found
 
     def _read_block(self, keys: Sequence[DeviceKey], until: float) -> Reports:

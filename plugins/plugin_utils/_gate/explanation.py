@@ -43,7 +43,9 @@ class Explanation:
         left = [device for device in verdict.rollout.devices if device.state in ("failed", "pending")]
         unread = [device.key for device in left if device.key not in (snapshot.versions or {})]
         suspects = [device.key for device in left if device.may_be_busy]
-        return self._observer.explain(snapshot, list(dict.fromkeys(unread))[:most], suspects[: min(most, MAX_BUSY)])
+        return self._observer.explain(
+            snapshot, list(dict.fromkeys(unread))[:most], suspects[: min(most, MAX_BUSY)], verdict.rollout.late_devices
+        )
 
     def is_due(self, left: float) -> bool:
         """Whether it is time to read what late devices report: at the deadline there is none, and it is read once."""

@@ -16,7 +16,7 @@ from ...module_utils._client.client import Client
 from ...module_utils._errors import OtaError, Retry
 from ...module_utils._http.workers import WorkerPool
 from .._rollout.devices import reported_version
-from .._rollout.policy import Policy, needs_modules
+from .._rollout.policy import Policy
 from .._rollout.snapshot import Snapshot
 from .._verdict.case import PASSED
 from .._verdict.history import kept_reports, remember_proofs
@@ -67,7 +67,7 @@ class Gate:
         self._snapshot = Snapshot(self._clock.now())
         self._learned = False
         self._last_error: OtaError | None = None  # kept after the deadline has passed, which is no error of its own
-        self._observer = Observer(client, options.job_ids, needs_modules(options.policy), self._clock)
+        self._observer = Observer(client, options.job_ids, options.policy, self._clock, options.source)
         self._explanation = Explanation(self._observer, options.policy.wait_timeout, options.max_qps)
         self._reporter = Reporter(options, self._limits.started, self._clock, show, warn)
         self._timeline = Timeline(options.previous.get("timeline"), self._limits.started)
@@ -134,8 +134,22 @@ class Gate:
 
     def _pause(self, verdict: Verdict, until: float) -> None:
         """Wait for the next poll, and meanwhile read what will prove success."""
+        self._read_states(verdict)
         self._read_ahead(verdict, until)
         self._reporter.sleep(max(MIN_WAIT, until - self._clock.now()))
+
+    def _read_states(self, verdict: Verdict) -> None:
+        """Ask now and then whether late devices are online."""
+        late, states = verdict.rollout.late_devices, self._observer.states
+        if late and states.is_due() and not self._snapshot.error:
+            with suppress(TimeoutError):
+                self._run_in_time(lambda: states.read(late))
+            self._note_denied_states()
+
+    def _note_denied_states(self) -> None:
+        denied = self._observer.states.denied
+        if denied:
+            self._reporter.note(f"why devices are late is a guess, because their states cannot be read: {denied}")
 
     def _read_ahead(self, verdict: Verdict, until: float) -> None:
         """Read versions that nothing depends on yet. If they cannot be read, the poll that needs them says why."""
@@ -200,6 +214,7 @@ class Gate:
             return verdict
         with suppress(TimeoutError):  # the verdict stands, and only lacks its explanation
             snapshot = self._run_in_time(lambda: self._explanation.read(self._snapshot, verdict))
+            self._note_denied_states()
             later = judge(snapshot, self._options.policy, self._limits.history)
             return _explained(verdict, later, snapshot, self._options.policy)
         return verdict

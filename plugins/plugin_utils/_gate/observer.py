@@ -13,11 +13,15 @@ from typing import Callable, TypeVar
 
 from ...module_utils._client.client import Client
 from ...module_utils._errors import OtaError
+from ...module_utils._queries.details import DEFAULT_MODULE
 from ...module_utils._queries.devices import DeviceKey, DeviceReport, competing_job
 from .._evidence.jobs import Observation, TaskLists, observe_job
 from .._evidence.modules import JobModules
+from .._evidence.states import StateReader
 from .._evidence.succeeded import SucceededTasks
-from .._evidence.versions import BLOCK, Reading, VersionReader
+from .._evidence.versions import BLOCK, Reading, VersionReader, VersionSource
+from .._rollout.devices import module_of
+from .._rollout.policy import Policy, needs_modules
 from .._rollout.snapshot import JobSnapshot, Snapshot
 from .clock import Clock
 
@@ -28,14 +32,19 @@ T = TypeVar("T")
 class Observer:
     """Reads what a gate judges. Times are those of the ``clock``."""
 
-    def __init__(self, client: Client, job_ids: Sequence[str], needs_modules: bool, clock: Clock) -> None:
+    def __init__(
+        self, client: Client, job_ids: Sequence[str], policy: Policy, clock: Clock, source: VersionSource = "device"
+    ) -> None:
         self._client = client
         self._job_ids = job_ids
-        self._modules = JobModules(client) if needs_modules else None
+        self._policy = policy
+        self._source = source
+        self._modules = JobModules(client) if needs_modules(policy) else None
         self._clock = clock
         self._lists = TaskLists(client)
         self._succeeded = SucceededTasks(client, clock.now)
         self._versions = VersionReader(client, clock.now)
+        self.states = StateReader(client, clock.now)
 
     @property
     def clock_offset(self) -> float | None:
@@ -79,7 +88,7 @@ class Observer:
 
         :raises OtaError: no usable response.
         """
-        found = self._versions.read(keys, until)
+        found = self._versions.read(keys, until, self._detailed_products(snapshot.jobs))
         return snapshot._replace(
             versions={**(snapshot.versions or {}), **found},
             earlier=self._versions.kept,
@@ -93,7 +102,8 @@ class Observer:
 
         :raises OtaError: no usable response.
         """
-        found = self._versions.read(keys, until)
+        products = self._detailed_products(snapshot.jobs)
+        found = self._versions.read(keys, until, products)
         large = [job for job in snapshot.jobs if not job.all_listed]
         while large and self._clock.now() < until:
             unread = [key for job in large for key in self._unread(job, snapshot)][:BLOCK]
@@ -101,8 +111,15 @@ class Observer:
                 continue
             if not unread:
                 break
-            found.update(self._versions.read(unread, until))
+            found.update(self._versions.read(unread, until, products))
         return snapshot._replace(versions=found, earlier=self._versions.kept, now=self._clock.now())
+
+    def _detailed_products(self, jobs: Sequence[JobSnapshot]) -> set[str]:
+        """The products whose devices' details are proof: all batches are for the module that these tell."""
+        if self._source != "details":
+            return set()
+        others = {job.product_key for job in jobs if module_of(job, self._policy) != DEFAULT_MODULE}
+        return {job.product_key for job in jobs if job.product_key} - others
 
     def _unread(self, job: JobSnapshot, snapshot: Snapshot) -> list[DeviceKey]:
         """The devices of a large batch that have succeeded and were not read since."""
@@ -113,15 +130,23 @@ class Observer:
                 unread.append(key)
         return unread
 
-    def explain(self, snapshot: Snapshot, unread: Sequence[DeviceKey], suspects: Sequence[DeviceKey]) -> Snapshot:
-        """The same ``snapshot`` with the versions of more devices and the other batches that keep ``suspects`` busy,
-        as far as these can be read.
+    def explain(
+        self,
+        snapshot: Snapshot,
+        unread: Sequence[DeviceKey],
+        suspects: Sequence[DeviceKey],
+        late: Sequence[DeviceKey] = (),
+    ) -> Snapshot:
+        """The same ``snapshot`` with the versions of more devices, the other batches that keep ``suspects`` busy, and
+        whether ``late`` devices are online, as far as these can be read.
         """
         if unread:
             with contextlib.suppress(OtaError):  # nothing is decided by these versions
                 snapshot = self.read_versions(snapshot, unread, math.inf)._replace(now=snapshot.now)
+        self.states.read(late)
         found, _failure = self._client.map(lambda key: (key, competing_job(self._client, key, self._job_ids)), suspects)
-        return snapshot._replace(busy={key: job_id for key, job_id in found if job_id})
+        busy = {key: job_id for key, job_id in found if job_id}
+        return snapshot._replace(busy=busy, states=self.states.kept)
 
     def _read_each(self, query: Callable[[Q], T], items: Sequence[Q]) -> list[T]:
         results, failure = self._client.map(query, items)
@@ -136,6 +161,7 @@ class Observer:
             self._clock.now(),
             jobs,
             earlier=self._versions.kept,
+            states=self.states.kept,
             problems=problems,
             clock_offset=self.clock_offset,
         )

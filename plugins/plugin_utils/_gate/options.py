@@ -6,12 +6,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ...module_utils._api.operations import (
+    BATCH_QUERY_DEVICE_DETAIL,
+    LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
+    MAX_DETAIL_NAMES,
+)
 from ...module_utils._api.request import ServiceConfig
+from ...module_utils._client.rate_limiter import full_rate
 from ...module_utils._validation import check_number, non_blank
+from .._evidence.versions import VersionSource
 from .._rollout.policy import VERSION_MATCHES, Policy, read_policy
 from .._verdict.history import read_history
 
@@ -31,6 +37,7 @@ GATE: dict[str, dict[str, Any]] = {
             "module_name": {"type": "str"},
             "match": {"type": "str", "choices": list(VERSION_MATCHES), "default": "exact"},
             "grace": {"type": "float", "default": 120.0},
+            "source": {"type": "str", "choices": ["device", "details"], "default": "device"},
         },
         "apply_defaults": True,
     },
@@ -74,11 +81,14 @@ class GateOptions(NamedTuple):
     previous: Mapping[str, Any] = {}
     max_qps: float = 10.0
     look_timeout: float = 120.0
+    source: VersionSource = "device"
 
     @property
     def devices_per_second(self) -> float:
         """How many devices can be read in a second."""
-        return self.max_qps or math.inf
+        if self.source == "details":
+            return full_rate(BATCH_QUERY_DEVICE_DETAIL, self.max_qps) * MAX_DETAIL_NAMES
+        return full_rate(LIST_OTA_MODULE_VERSIONS_BY_DEVICE, self.max_qps)
 
 
 def read_gate_options(options: Mapping[str, Any], service: ServiceConfig) -> GateOptions:
@@ -100,4 +110,5 @@ def read_gate_options(options: Mapping[str, Any], service: ServiceConfig) -> Gat
         history=read_history(options["previous"], job_ids),
         previous=options["previous"] or {},
         max_qps=options["max_qps"],
+        source=(options.get("versions") or {}).get("source") or "device",
     )

@@ -67,15 +67,21 @@ class Reporter:
         if not self._options.wait or verdict.final:
             return
         self._show_line("; ".join(self.notes))
-        proof = self._seconds_for(verdict.rollout.total * self._policy.confirmations)
-        earliest = max(self._clock.now(), schedule.all_notified) + self._policy.soak
-        earliest += proof if self._policy.verify_versions else 0.0
+        proof = verdict.rollout.total / self._options.devices_per_second if self._policy.verify_versions else 0.0
+        earliest = max(self._clock.now() + proof, schedule.all_notified)
+        earliest += max(self._policy.soak, proof) if self._policy.soak else 0.0
         if earliest > deadline:
             self._warn_of_time("cannot be settled before the deadline: it takes at least", earliest)
         elif earliest + schedule.retries > deadline:
             self._warn_of_time(
                 "may miss the deadline: if devices time out, it takes at least", earliest + schedule.retries
             )
+
+    def note(self, sentence: str) -> None:
+        """Show a sentence, once, and keep it for the result."""
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+            self._show_line(sentence)
 
     def _check_clock(self, offset: float | None) -> None:
         """Say that the clock of this machine is off; nothing depends on it."""
@@ -131,20 +137,22 @@ class Reporter:
     def announce_tasks(self, jobs: Sequence[JobSnapshot]) -> None:
         """Say how long reading all tasks takes, if that is long."""
         tasks = sum(job.total for job in jobs)
-        self._announce_reading(f"reading all {tasks:,} tasks before deciding", tasks // PAGE_SIZE)
+        self._announce_reading(
+            f"reading all {tasks:,} tasks before deciding",
+            tasks / PAGE_SIZE / self._options.max_qps if self._options.max_qps else 0.0,
+        )
 
     def announce_versions(self, rollout: RolloutState, devices: int) -> None:
         """Say how long reading the versions takes, if that is long."""
         bounds = "the bounds are kept" if rollout.failed or rollout.pending else "all tasks succeeded"
-        self._announce_reading(f"{bounds}; reading the versions of {count_things(devices, 'device')}", devices)
+        self._announce_reading(
+            f"{bounds}; reading the versions of {count_things(devices, 'device')}",
+            devices / self._options.devices_per_second,
+        )
 
-    def _announce_reading(self, what: str, requests: int) -> None:
-        seconds = self._seconds_for(requests)
+    def _announce_reading(self, what: str, seconds: float) -> None:
         if seconds >= MIN_ANNOUNCED:
             self._show_line(f"{what}, about {format_duration(seconds)}; {self._elapsed_text()}")
-
-    def _seconds_for(self, requests: int) -> float:
-        return requests / self._options.max_qps if self._options.max_qps else 0.0
 
     # --- End ---------------------------------------------------------------------------------------------------------
 

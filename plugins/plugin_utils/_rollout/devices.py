@@ -14,9 +14,10 @@ from typing import Any, Literal, NamedTuple, Union
 from ...module_utils._api.operations import UNFINISHED_TASK_STATUSES
 from ...module_utils._queries.devices import DeviceKey, DeviceReport
 from ...module_utils._queries.jobs import FailureClass, TaskFacts
+from ...module_utils._queries.states import DeviceState
 from .policy import Policy
 from .snapshot import JobSnapshot, Snapshot, all_notified_at, positive_int, to_text
-from .times import format_time
+from .times import MAX_TIME, format_time
 from .versions import is_source, is_target
 
 #: A notified device is silent, and one that installs is stalled, after this many seconds without a change.
@@ -29,7 +30,8 @@ State = Literal["succeeded", "failed", "pending", "canceled"]
 DeviceClass = Union[
     FailureClass,
     Literal["busy", "canceled", "fell_back", "no_task", "already_on_target"],
-    Literal["planned", "awaiting_confirmation", "rate_limited", "offline", "waits_for_device"],
+    Literal["planned", "awaiting_confirmation", "rate_limited", "waits_for_device"],
+    Literal["offline", "never_activated", "disabled", "online_not_pushed"],
     Literal["notified", "silent", "in_progress", "stalled", "retrying"],
     Literal["awaiting_version", "unproved", "vanished", "unknown"],
 ]
@@ -135,6 +137,8 @@ def task_device(task: TaskFacts, job: JobSnapshot, snapshot: Snapshot, policy: P
         created=snapshot.local_time(task.get("utc_create")),
     )
     device = _with_report(device, task, job, snapshot, policy, memory)
+    if device.class_name in _LATE_CLASSES and device.key in snapshot.states:
+        return _with_online_state(device, snapshot.states[device.key], snapshot.clock_offset)
     if device.state == "failed" and device.key in snapshot.busy:
         device = device._replace(class_name="busy", busy_with=snapshot.busy[device.key])
     return device
@@ -319,6 +323,30 @@ def waiting_for(status: str, job: JobSnapshot, snapshot: Snapshot) -> DeviceClas
         return "waits_for_device"
     notified = all_notified_at(job, snapshot.clock_offset)
     return "rate_limited" if notified is not None and snapshot.now < notified else "offline"
+
+
+#: Devices with an unfinished task that moves less than it should, which may be because they are not online.
+_LATE_CLASSES = ("offline", "silent", "stalled")
+_CLASS_BY_STATE: Mapping[str, DeviceClass] = {
+    "OFFLINE": "offline",
+    "UNACTIVE": "never_activated",
+    "DISABLE": "disabled",
+    "ONLINE": "online_not_pushed",
+}
+#: The classes of devices whose state is worth asking for.
+LATE_CLASSES = (*_LATE_CLASSES, *_CLASS_BY_STATE.values())
+_WORDS_BY_STATE = {"OFFLINE": "offline", "UNACTIVE": "never activated", "DISABLE": "disabled", "ONLINE": "online"}
+
+
+def _with_online_state(device: Device, known: DeviceState, clock_offset: float | None) -> Device:
+    """A late device with its state by the service, which decides why a task is queued."""
+    words = _WORDS_BY_STATE.get(known.state or "")
+    if words is None:
+        return device
+    if known.since is not None and known.since < MAX_TIME:
+        words += f" since {format_time(max(0.0, known.since - (clock_offset or 0.0)))}"
+    class_name = _CLASS_BY_STATE[known.state or ""] if device.class_name == "offline" else device.class_name
+    return device._replace(class_name=class_name, detail=device.detail or words)
 
 
 # --- Changes ---------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from ...module_utils._api.operations import FINISHED_JOB_STATUSES, JOB_STATUSES,
 from ...module_utils._errors import OtaError
 from ...module_utils._queries.devices import DeviceKey, DeviceReport
 from ...module_utils._queries.jobs import EXPECTATIONS, JobFacts, TaskFacts
+from ...module_utils._queries.states import DeviceState
 from ...module_utils._validation import invalid_option
 from .policy import Policy
 from .times import MAX_TIME, parse_time
@@ -71,16 +72,17 @@ class Snapshot(NamedTuple):
 
     ``now`` is in seconds since 1970 by this machine, and ``clock_offset`` is how far the service's clock is ahead of
     it. ``versions`` are the reports of the devices that were read; it is ``None`` if none were. ``earlier`` are reports
-    from before this poll, each with its time: they can prove success, and say nothing else. ``busy`` are the other
-    batches for which devices have unfinished tasks. ``problems`` say why the poll is incomplete. After an ``error``,
-    which is ``permanent`` if no further poll can succeed, and whenever it is not ``fresh``, the rest is that of an
-    earlier poll.
+    from before this poll, each with its time: they can prove success, and say nothing else. ``states`` say whether late
+    devices are online. ``busy`` are the other batches for which devices have unfinished tasks. ``problems`` say why the
+    poll is incomplete. After an ``error``, which is ``permanent`` if no further poll can succeed, and whenever it is
+    not ``fresh``, the rest is that of an earlier poll.
     """
 
     now: float
     jobs: tuple[JobSnapshot, ...] = ()
     versions: Mapping[DeviceKey, DeviceReport] | None = None
     earlier: Mapping[DeviceKey, DeviceReport] = {}
+    states: Mapping[DeviceKey, DeviceState] = {}
     busy: Mapping[DeviceKey, str] = {}
     problems: tuple[str, ...] = ()
     error: OtaError | None = None

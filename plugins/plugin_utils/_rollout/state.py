@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ...module_utils._api.operations import MAX_ROWS, TASK_STATUSES, UNFINISHED_TASK_STATUSES
 from ...module_utils._queries.devices import DeviceKey
 from .batches import Relation, relate_batches
-from .devices import Device, Memory, State, waiting_for
+from .devices import LATE_CLASSES, Device, Memory, State, waiting_for
 from .expected import device_without_task, expected_keys
 from .policy import Policy
 from .snapshot import JobSnapshot, Snapshot
@@ -65,6 +65,11 @@ class RolloutState(NamedTuple):
     def versions_needed(self) -> list[DeviceKey]:
         """The devices whose versions would be proof."""
         return list(dict.fromkeys([*self.unproved, *self.unread_expected]))
+
+    @property
+    def late_devices(self) -> list[DeviceKey]:
+        """The devices whose task moves less than it should."""
+        return list(dict.fromkeys(device.key for device in self.devices if device.class_name in LATE_CLASSES))
 
     @property
     def total(self) -> int:

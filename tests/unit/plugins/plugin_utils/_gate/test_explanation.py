@@ -29,7 +29,7 @@ class Reader:
         self.version = version
         self.asked = []
 
-    def explain(self, snapshot, unread, suspects):
+    def explain(self, snapshot, unread, suspects, late):
         self.asked.append((unread, suspects))
         reports = {**(snapshot.versions or {}), **report(self.version, *(name for _product, name in unread))}
         return snapshot._replace(versions=reports, busy=dict.fromkeys(suspects, "9"))

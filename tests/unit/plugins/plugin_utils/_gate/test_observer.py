@@ -15,6 +15,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Cl
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.observer import Observer
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import Snapshot
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
+from ansible_collections.iotfleet.ota.tests.unit.verdicts import plain
 
 
 def fleet(count, **course):
@@ -23,7 +24,7 @@ def fleet(count, **course):
 
 def observer_of(rollout, *job_ids, client=None, needs_modules=False):
     clock = Clock(rollout.wall, rollout.clock.monotonic)
-    return Observer(client or rollout.client(), job_ids or ("1",), needs_modules, clock)
+    return Observer(client or rollout.client(), job_ids or ("1",), plain(verify_versions=needs_modules), clock)
 
 
 def requests_of(rollout):
@@ -201,7 +202,7 @@ def failing(*numbers, error=None):
 
 
 def observing(client):
-    return Observer(client, ("1",), False, Clock(lambda: 1000.0, lambda: 0.0))
+    return Observer(client, ("1",), plain(), Clock(lambda: 1000.0, lambda: 0.0))
 
 
 def test_versions_come_with_the_moment_at_which_they_were_read():

@@ -84,9 +84,27 @@ def test_a_single_poll_keeps_its_notes_to_itself():
         ),
         pytest.param(
             {},
-            {"verify_versions": True, "max_qps": 0.01},
+            {"verify_versions": True, "max_qps": 0.005},
             "cannot be settled before the deadline: it takes at least 13 min 20 s, but wait_timeout is 10 min",
-            id="versions of four devices, read twice",
+            id="versions of four devices",
+        ),
+        pytest.param(
+            {},
+            {"verify_versions": True, "max_qps": 0.0001, "source": "details"},
+            "cannot be settled before the deadline: it takes at least 13 min 20 s, but wait_timeout is 10 min",
+            id="details of four devices",
+        ),
+        pytest.param(
+            {},
+            {"verify_versions": True, "max_qps": 0.01, "soak": 250},
+            "cannot be settled before the deadline: it takes at least 13 min 20 s, but wait_timeout is 10 min",
+            id="versions of four devices, and again in the soak",
+        ),
+        pytest.param(
+            {"utc_schedule_time": format_time(NOW + 500)},
+            {"verify_versions": True, "max_qps": 0.01},
+            None,
+            id="versions that are read meanwhile",
         ),
         pytest.param({}, {"verify_versions": True, "max_qps": 0.0}, None, id="versions without a quota"),
         pytest.param(

@@ -90,7 +90,13 @@ def test_times_are_text_and_elapsed_time_is_a_number():
 def test_the_policy_is_returned_as_it_is_given():
     policy = result_of(poll(batch("S")), max_failed=3, module_name="mcu", version_match="prefix")["policy"]
     assert policy["max_failed"] == 3
-    assert policy["versions"] == {"verify": False, "module_name": "mcu", "match": "prefix", "grace": 120.0}
+    assert policy["versions"] == {
+        "verify": False,
+        "module_name": "mcu",
+        "match": "prefix",
+        "grace": 120.0,
+        "source": "device",
+    }
 
 
 def test_the_policy_has_the_options_of_the_gate_and_no_others():
