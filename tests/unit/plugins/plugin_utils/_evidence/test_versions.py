@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.versions import MAX_FAILED, VersionReader
+from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 
 
 def reader_of(client):
@@ -226,3 +228,65 @@ def test_reports_of_an_earlier_run_replace_none_of_this_one():
     earlier = {key: DeviceReport({"default": "1.0"}, read_at=5.0) for key in keys_of(2)}
     reader.keep(earlier)
     assert reader.kept == {**earlier, **found}
+
+
+# --- Details ---------------------------------------------------------------------------------------------------------
+
+
+def fleet(count):
+    return Rollout(batch(*({"name": f"d{number}", "course": "already_on_target"} for number in range(1, count + 1))))
+
+
+def read_details_of(rollout, keys, until=math.inf, products=("k1",)):
+    reader = VersionReader(rollout.client(), rollout.clock.wall)
+    return reader, reader.read(keys, until, products)
+
+
+def asked(rollout):
+    return dict(Counter(rollout.actions))
+
+
+def test_details_tell_a_hundred_devices_by_one_request():
+    rollout = fleet(250)
+    reader, found = read_details_of(rollout, keys_of(250))
+    assert asked(rollout) == {"BatchQueryDeviceDetail": 3}
+    assert list(found) == keys_of(250)
+    assert {tuple(report.versions.items()) for report in found.values()} == {(("default", "2.0"),)}
+    assert {report.read_at for report in found.values()} == {rollout.clock.wall()}
+    assert reader.kept == found
+
+
+def test_devices_that_details_leave_out_are_asked_one_by_one():
+    rollout = fleet(3)
+    _reader, found = read_details_of(rollout, [*keys_of(4), ("", "d9")])
+    assert asked(rollout) == {"BatchQueryDeviceDetail": 1, "ListOTAModuleVersionsByDevice": 1}
+    assert [key[1] for key, report in found.items() if not report.found] == ["d4"]
+    assert found["", "d9"].versions == {}
+
+
+def test_a_device_in_the_way_of_the_others_makes_them_asked_one_by_one():
+    rollout = fleet(3)
+    rollout.fault("business_error", action="BatchQueryDeviceDetail", code="iot.device.Odd")
+    _reader, found = read_details_of(rollout, keys_of(3))
+    assert asked(rollout) == {"BatchQueryDeviceDetail": 1, "ListOTAModuleVersionsByDevice": 3}
+    assert list(found) == keys_of(3)
+
+
+def test_a_key_that_may_not_read_details_is_told():
+    rollout = fleet(3)
+    rollout.fault("no_permission", action="BatchQueryDeviceDetail")
+    with pytest.raises(OtaError) as caught:
+        read_details_of(rollout, keys_of(3))
+    assert caught.value.action == "BatchQueryDeviceDetail"
+
+
+def test_other_products_are_asked_one_by_one():
+    rollout = fleet(3)
+    read_details_of(rollout, keys_of(3), products=("k2",))
+    assert asked(rollout) == {"ListOTAModuleVersionsByDevice": 3}
+
+
+def test_no_details_are_read_after_the_time():
+    rollout = fleet(3)
+    assert read_details_of(rollout, keys_of(3), until=rollout.clock.wall())[1] == {}
+    assert rollout.actions == []

@@ -19,6 +19,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import _ex
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.result import MAX_ENTRIES
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import Device
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import Snapshot
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import read_history
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.wording import Reason
 from ansible_collections.iotfleet.ota.tests.unit import verdicts
@@ -745,3 +746,145 @@ def test_a_token_that_ends_early_is_renewed_by_the_gate():
     lease = leased(rollout)
     assert rollout.gate("1", wait_interval=2, wait_timeout=1800, **KNOWN)["verdict"] == "passed"
     assert lease.times == [0.0, 0.0]
+
+
+# --- A proof that goes on ---------------------------------------------------------------------------------------------
+
+
+def versions_read(rollout):
+    return Counter(rollout.actions)["ListOTAModuleVersionsByDevice"]
+
+
+def test_versions_are_read_while_the_rollout_goes_on():
+    """When the last device succeeds, only its own version is still to be read."""
+    rollout = Rollout(
+        batch(*({"name": f"d-{number}", "jitter": 0, "finished_after": 60 + 60 * number} for number in range(5)))
+    )
+    read = [(poll.verdict.rollout.succeeded, versions_read(rollout)) for poll in rollout.polls("1", **KNOWN)]
+    assert read[-2:] == [(5, 5), (5, 5)]
+    assert all(succeeded - number <= 1 for succeeded, number in read)
+
+
+def test_no_version_is_read_where_none_is_verified():
+    rollout = Rollout(batch(FIVE))
+    rollout.gate("1", versions={"verify": False}, **KNOWN)
+    assert versions_read(rollout) == 0
+
+
+def test_versions_that_cannot_be_read_ahead_end_the_gate_only_once_they_are_needed():
+    rollout = Rollout(batch(FIVE, OFFLINE))
+    rollout.fault("no_permission", action="ListOTAModuleVersionsByDevice")
+    polls = list(rollout.polls("1", wait_timeout=60))
+    assert {poll.verdict.verdict for poll in polls[:-1]} == {"pending"}
+    assert polls[-1].verdict.verdict == "timed_out"
+    result = Rollout(batch(FIVE))
+    result.fault("no_permission", action="ListOTAModuleVersionsByDevice")
+    assert result.gate("1", **KNOWN)["reasons"][0]["code"] == "api_error"
+
+
+def slow_versions(rollout, monkeypatch, seconds):
+    """Each version takes so many seconds to be read."""
+    client = rollout.client()
+    rows = client.rows
+
+    def read(operation, **arguments):
+        if operation.action == "ListOTAModuleVersionsByDevice":
+            rollout.clock.elapsed += seconds
+        return rows(operation, **arguments)
+
+    monkeypatch.setattr(client, "rows", read)
+    monkeypatch.setattr(client, "map", lambda query, items: ([query(item) for item in items], None))
+    monkeypatch.setattr(rollout, "client", lambda: client)
+    return rollout
+
+
+def test_a_poll_goes_on_before_all_versions_are_read(monkeypatch):
+    """So that hours of reading hide no device that fails meanwhile."""
+    rollout = slow_versions(Rollout(batch({"prefix": "d-", "count": 30, "jitter": 0})), monkeypatch, 10.0)
+    polls = list(rollout.polls("1", wait_interval=15, min_devices=30, wait_timeout=3600))
+    pauses = [later.seconds - earlier.seconds for earlier, later in zip(polls, polls[1:])]
+    assert max(pauses) <= 15 * 1 + 4 * 15 + 2 * 10
+    reasons = [poll.verdict.reasons[0].code for poll in polls]
+    assert "unread" in reasons
+    assert (polls[-1].verdict.verdict, versions_read(rollout)) == ("passed", 30)
+
+
+def test_looks_prove_a_rollout_bit_by_bit(monkeypatch):
+    rollout = slow_versions(Rollout(batch({"prefix": "d-", "count": 30, "jitter": 0})), monkeypatch, 10.0)
+    rollout.clock.elapsed += 600
+    previous, numbers = {}, []
+    for _look in range(4):
+        began = rollout.clock.elapsed
+        result = rollout.gate(
+            "1", wait=False, look_timeout=100, min_devices=30, previous=previous, history=read_history(previous, ["1"])
+        )
+        previous = json.loads(json.dumps(result))
+        assert rollout.clock.elapsed - began <= 100
+        numbers.append((result["verdict"], result["counts"]["verified"], versions_read(rollout)))
+        rollout.clock.elapsed += 900
+    assert numbers == [
+        ("pending", 10, 10),
+        ("pending", 20, 20),
+        ("pending", 30, 30),
+        ("passed", 30, 30),
+    ]
+
+
+def test_a_look_reads_ahead_while_the_rollout_goes_on(monkeypatch):
+    rollout = slow_versions(Rollout(batch(FIVE, OFFLINE)), monkeypatch, 10.0)
+    rollout.clock.elapsed += 600
+    first = rollout.gate("1", wait=False, look_timeout=20)
+    assert (first["verdict"], first["counts"]["verified"], versions_read(rollout)) == ("pending", 2, 2)
+    nothing = rollout.gate("1", wait=False, look_timeout=0)
+    assert (nothing["counts"]["verified"], versions_read(rollout)) == (0, 2)
+
+
+def test_a_rollout_is_proved_by_details_of_many_devices():
+    rollout = Rollout(batch({"prefix": "d-", "count": 1000, "jitter": 0}))
+    result = rollout.gate("1", wait_interval=4, min_devices=1000, source="details")
+    assert (result["verdict"], result["counts"]["verified"]) == ("passed", 1000)
+    asked = Counter(rollout.actions)
+    assert (asked["BatchQueryDeviceDetail"], asked["ListOTAModuleVersionsByDevice"]) == (10, 0)
+
+
+def test_details_prove_nothing_of_another_module():
+    world = batch(FIVE)
+    world["firmwares"][0]["module_name"] = "mcu"
+    rollout = Rollout(world)
+    assert rollout.gate("1", source="details", **KNOWN)["verdict"] == "passed"
+    asked = Counter(rollout.actions)
+    assert (asked["BatchQueryDeviceDetail"], asked["ListOTAModuleVersionsByDevice"]) == (0, 5)
+
+
+# --- Late devices ---------------------------------------------------------------------------------------------------
+
+
+def test_late_devices_are_known_to_be_offline_or_not():
+    rollout = Rollout(
+        batch(
+            FIVE,
+            {"name": "d-2", "course": "offline", "state": "UNACTIVE"},
+            OFFLINE,
+            {"name": "d-4", "course": "offline", "state": "DISABLE"},
+            {"name": "d-5", "course": "offline", "state": "ONLINE"},
+        )
+    )
+    result = rollout.gate("1", wait_timeout=300)
+    assert result["by_class"]["pending"] == {
+        "disabled": 1,
+        "never_activated": 1,
+        "offline": 1,
+        "online_not_pushed": 1,
+    }
+    assert Counter(rollout.actions)["BatchGetDeviceState"] == 5  # once a minute, and at the end
+    assert all(device["detail"] for device in result["pending_devices"])
+
+
+def test_a_key_that_may_not_ask_for_states_is_told_so_once():
+    rollout = Rollout(batch(FIVE, OFFLINE))
+    rollout.fault("no_permission", action="BatchGetDeviceState")
+    result = rollout.gate("1", wait_timeout=300)
+    assert (result["verdict"], result["by_class"]["pending"]) == ("timed_out", {"offline": 1})
+    notes = [note for note in result["notes"] if "a guess" in note]
+    assert notes[0].startswith("why devices are late is a guess, because their states cannot be read: BatchGet")
+    assert (len(notes), Counter(rollout.actions)["BatchGetDeviceState"]) == (1, 1)

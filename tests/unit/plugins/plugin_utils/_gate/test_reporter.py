@@ -16,10 +16,21 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.reporter import
     device_names_line,
     progress_line,
     verdict_line,
+    versions_line,
 )
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import format_time
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
-from ansible_collections.iotfleet.ota.tests.unit.verdicts import NOW, batch, numbers, plain, poll, settled, task
+from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
+    NEW,
+    NOW,
+    batch,
+    numbers,
+    plain,
+    poll,
+    report,
+    settled,
+    task,
+)
 
 OPEN = batch("SSQQ", status="IN_PROGRESS")
 
@@ -27,11 +38,11 @@ OPEN = batch("SSQQ", status="IN_PROGRESS")
 class Stage:
     """A reporter with a clock that is moved by hand, and what it showed."""
 
-    def __init__(self, *job_ids, max_qps=10.0, wait=True, **policy):
+    def __init__(self, *job_ids, max_qps=10.0, wait=True, source="device", **policy):
         self.seconds = 0.0
         self.lines, self.warnings = [], []
         self.policy = plain(wait_timeout=600, **policy)
-        options = GateOptions(job_ids or ("1",), self.policy, wait=wait, max_qps=max_qps)
+        options = GateOptions(job_ids or ("1",), self.policy, wait=wait, max_qps=max_qps, source=source)
         self.slept = []
         clock = Clock(wall=lambda: NOW, steady=lambda: self.seconds, sleep=self.sleep)
         self.reporter = Reporter(options, NOW, clock, self.lines.append, self.warnings.append)
@@ -371,3 +382,50 @@ def test_a_device_in_two_batches_is_shown_in_each():
 
 def test_a_single_batch_has_no_line_of_its_own():
     assert batch_lines(judge(poll(OPEN), plain()).rollout, (OPEN,)) == []
+
+
+# --- Versions --------------------------------------------------------------------------------------------------------
+
+VERIFY = plain(verify_versions=True)
+
+
+def read_before(*names):
+    return {key: known._replace(read_at=NOW + 1) for key, known in report(NEW, *names).items()}
+
+
+@pytest.mark.parametrize(
+    ("content", "policy", "reports", "line"),
+    [
+        pytest.param(batch("SSSQ"), VERIFY, 0, "; versions 2 of 3 read", id="some"),
+        pytest.param(batch("SSQ"), VERIFY, 0, "", id="all"),
+        pytest.param(batch("SSSQ"), plain(), 0, "", id="not verified"),
+        pytest.param(batch("QQ"), VERIFY, 0, "", id="none has succeeded"),
+        pytest.param(
+            numbers(SUCCEEDED=52310, QUEUED=47690), VERIFY, 41200, "; versions 41,200 of 52,310 read", id="numbers"
+        ),
+        pytest.param(numbers(SUCCEEDED=1000, QUEUED=1), VERIFY, 1200, "", id="more than have succeeded"),
+    ],
+)
+def test_how_many_versions_have_been_read(content, policy, reports, line):
+    verdict = judge(poll(content, earlier=read_before("d1", "d2")), policy)
+    assert versions_line(verdict.rollout, policy, reports) == line
+
+
+def test_versions_are_shown_with_the_numbers_but_are_no_news_themselves():
+    stage = Stage(verify_versions=True)
+    for names in (["d1"], ["d1", "d2"]):
+        verdict = judge(poll(batch("SSQ", status="IN_PROGRESS"), earlier=read_before(*names)), stage.policy)
+        stage.reporter.progress(verdict, (), len(names))
+    assert stage.lines == [
+        "batch 1: 2 succeeded, 0 failed, 1 pending (1 offline); versions 1 of 2 read; 0 s of 10 min",
+    ]
+    stage.seconds += HEARTBEAT
+    stage.reporter.heartbeat()
+    assert stage.lines[1:] == ["batch 1: 2 succeeded, 0 failed, 1 pending (1 offline); 1 min of 10 min"]
+
+
+def test_a_note_is_shown_once():
+    stage = Stage()
+    for _time in range(2):
+        stage.reporter.note("it is a guess")
+    assert (stage.lines, stage.reporter.notes) == (["batch 1: it is a guess"], ["it is a guess"])

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.states import DeviceState
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import (
     STALLED_AFTER,
     Device,
@@ -274,6 +275,64 @@ def test_why_a_task_is_queued_is_told_by_the_clock_of_this_machine():
 
 def test_nothing_tells_why_a_task_of_an_unknown_batch_is_queued():
     assert waiting_for("QUEUED", batch(known=False), poll()) == "offline"
+
+
+# --- Devices that are not online -------------------------------------------------------------------------------------
+
+
+def online_state(state, since=None):
+    return {(PRODUCT, "d1"): DeviceState(state, since)}
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        pytest.param(online_state("OFFLINE", NOW), ("offline", "offline since 2026-03-01T10:00:00Z"), id="offline"),
+        pytest.param(online_state("OFFLINE"), ("offline", "offline"), id="nobody says since when"),
+        pytest.param(online_state("UNACTIVE"), ("never_activated", "never activated"), id="never activated"),
+        pytest.param(
+            online_state("DISABLE", NOW - 60), ("disabled", "disabled since 2026-03-01T09:59:00Z"), id="disabled"
+        ),
+        pytest.param(
+            online_state("ONLINE", NOW - 60), ("online_not_pushed", "online since 2026-03-01T09:59:00Z"), id="online"
+        ),
+        pytest.param(online_state("ONLINE", 1e300), ("online_not_pushed", "online"), id="a time that is none"),
+        pytest.param(online_state("{{ x }}"), ("offline", None), id="not documented"),
+        pytest.param(online_state(None), ("offline", None), id="no state"),
+        pytest.param({}, ("offline", None), id="not read"),
+    ],
+)
+def test_state_of_a_device_says_why_its_task_is_queued(states, expected):
+    job = batch("Q", status="IN_PROGRESS")
+    device = judged(job.tasks[0], job, poll(states=states))
+    assert (device.state, device.class_name, device.detail) == ("pending", *expected)
+
+
+def test_state_of_a_device_is_told_by_the_clock_of_this_machine():
+    known = poll(states=online_state("OFFLINE", NOW), clock_offset=60.0)
+    assert judged(task("d1", "QUEUED"), snapshot=known).detail == "offline since 2026-03-01T09:59:00Z"
+
+
+@pytest.mark.parametrize(
+    ("status", "facts", "class_name", "detail"),
+    [
+        pytest.param("NOTIFIED", {}, "silent", "offline", id="silent"),
+        pytest.param("IN_PROGRESS", {}, "stalled", "offline", id="stalled"),
+        pytest.param("QUEUED", {"need_push": False}, "waits_for_device", None, id="the device must ask"),
+        pytest.param("QUEUED", {"status": "PLANNED"}, "planned", None, id="not begun"),
+        pytest.param("CONFIRM", {}, "awaiting_confirmation", None, id="waits for somebody else"),
+    ],
+)
+def test_device_that_is_late_for_a_known_reason_keeps_its_class(status, facts, class_name, detail):
+    content = task("d1", status, utc_modified=format_time(NOW - 3600))
+    job = batch(content, **{"status": "IN_PROGRESS", **facts})
+    device = judged(content, job, poll(states=online_state("OFFLINE")))
+    assert (device.class_name, device.detail) == (class_name, detail)
+
+
+def test_words_of_a_late_device_come_first():
+    content = task("d1", "QUEUED", task_desc="battery low")
+    assert judged(content, snapshot=poll(states=online_state("OFFLINE"))).detail == "battery low"
 
 
 # --- Retries ---------------------------------------------------------------------------------------------------------
