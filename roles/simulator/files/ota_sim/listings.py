@@ -14,7 +14,7 @@ import re
 import threading
 from array import array
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from itertools import accumulate, islice
 
 from .timelines import FINISHED, UNFINISHED
@@ -29,32 +29,33 @@ _SHOWN = UNFINISHED + FINISHED
 class _Changes:
     """The changes of all tasks, in order of time: when, at which place of the list, from and to which code."""
 
-    def __init__(self, tasks: Iterable[Sequence[Change]]) -> None:
-        rows = list(_rows(tasks))
-        rows.sort(key=lambda row: row[0])
-        self.times = array("d", (row[0] for row in rows))
-        self.places = array("L", (row[1] for row in rows))
-        self.befores = bytes(row[2] for row in rows)
-        self.afters = bytes(row[3] for row in rows)
-
-
-def _rows(tasks: Iterable[Sequence[Change]]) -> Iterable[tuple[float, int, int, int]]:
-    for place, changes in enumerate(tasks):
-        before = 0
-        for time, status in changes:
-            after = _CODES[status]
-            if after != before:
-                yield time, place, before, after
-            before = after
+    def __init__(self, tasks: Iterable[Iterable[Change]]) -> None:
+        times, places, befores, afters = array("d"), array("L"), bytearray(), bytearray()
+        self.tasks = 0
+        for place, changes in enumerate(tasks):
+            self.tasks, before = place + 1, 0
+            for time, status in changes:
+                after = _CODES[status]
+                if after != before:
+                    times.append(time)
+                    places.append(place)
+                    befores.append(before)
+                    afters.append(after)
+                before = after
+        order = sorted(range(len(times)), key=times.__getitem__)
+        self.times = array("d", map(times.__getitem__, order))
+        self.places = array("L", map(places.__getitem__, order))
+        self.befores = bytes(map(befores.__getitem__, order))
+        self.afters = bytes(map(afters.__getitem__, order))
 
 
 class Listing:
     """The tasks of a batch, in the order of its list. Safe to use from several threads."""
 
-    def __init__(self, tasks: Sequence[Sequence[Change]]) -> None:
+    def __init__(self, tasks: Iterable[Iterable[Change]]) -> None:
         self._changes = changes = _Changes(tasks)
-        self._codes = bytearray(len(tasks))
-        blocks = -(-len(tasks) // _BLOCK)
+        self._codes = bytearray(changes.tasks)
+        blocks = -(-changes.tasks // _BLOCK)
         self._counts = [[0] * blocks for _status in _STATUSES]
         self._done = 0  # so many changes are worked off
         self._entered = [array("d") for _status in _STATUSES]

@@ -70,7 +70,7 @@ class Task(NamedTuple):
         return self.listed <= t < self.gone
 
     def changes(self) -> list[Change]:
-        """How lists show it."""
+        """What lists show of it, from when on."""
         if self.listed >= self.gone:
             return []
         shown = [(max(step.at, self.listed), step.status) for step in self.plan.steps if step.at < self.gone]
@@ -125,7 +125,7 @@ class Rollout:
         self._listed = self.tasks
         if self.job.newest_tasks_first:
             self._listed = sorted(self.tasks, key=lambda task: -task.times[0])
-        self._listing = Listing([task.changes() for task in self._listed])
+        self._listing = Listing(task.changes() for task in self._listed)
         self.completed = self._completion()
 
     def _completion(self) -> float:
