@@ -40,7 +40,7 @@ COURSES = (
     "reports_wrong_version",
 )
 
-_PACE = ("notified_after", "started_after", "finished_after", "jitter", "listed_after")
+_PACE = ("notified_after", "started_after", "finished_after", "jitter", "spread", "listed_after")
 _SUCCESS = (*_PACE, "reported_after")
 COURSE_KEYS: Mapping[str, tuple[str, ...]] = {
     "succeeds": _SUCCESS,
@@ -113,6 +113,12 @@ def _pace(batch: Batch, options: Mapping[str, Any]) -> _Pace:
         moment = batch.released + options.get(key, default) * (1 + jitter * luck)
         times.append(max(moment, times[-1]) if times else moment)
     return _Pace(*times)
+
+
+def _spread(course: Course, batch: Batch) -> Batch:
+    """The batch as a device sees it whose turn comes some time within the spread."""
+    luck = int.from_bytes(batch.chance[12:], "big") / 0xFFFFFFFF
+    return batch._replace(released=batch.released + course.options.get("spread", 0) * luck)
 
 
 def _opening(batch: Batch, pace: _Pace) -> list[Step]:
@@ -257,6 +263,7 @@ def _confirmed(course: Course, batch: Batch) -> float:
 def plan_task(course: Course, batch: Batch) -> Plan:
     """The timeline of one device in one batch."""
     planner = _PLANNERS[course.name]
+    batch = _spread(course, batch)
     if not _waits(course, batch):
         return planner(batch, course.options)
     waiting = Step(batch.created, "CONFIRM", 0.0, "")
@@ -271,5 +278,6 @@ def online_from(course: Course, batch: Batch) -> float:
     """From when on a device is online: always, or some time after its task may be pushed."""
     if course.name != "offline":
         return -FOREVER
+    batch = _spread(course, batch)
     released = _confirmed(course, batch) if _waits(course, batch) else batch.released
     return released + float(course.options.get("online_after", FOREVER))

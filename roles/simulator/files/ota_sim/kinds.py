@@ -136,6 +136,7 @@ JOB = {
     "tags": _TEXT_MAP,
 }
 COURSE = {
+    "spread": _SECONDS,
     "notified_after": _SECONDS,
     "started_after": _SECONDS,
     "finished_after": _SECONDS,

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Callable
 
 from .faults import page_bounds
@@ -28,6 +28,7 @@ from .rows import (
     task_row,
 )
 from .timelines import FINISHED, UNFINISHED
+from .world import World
 
 _MAXIMUM_ROWS = 100_000  # CurrentPage x PageSize of ListOTATaskByJob
 _MAXIMUM_NAMES = 50
@@ -122,16 +123,21 @@ def list_ota_task_by_job(look: Look, params: Params) -> Answer:
         raise bad_page()
     _job(look, job_id)
 
-    def found(t: float) -> tuple[int, list[TaskView]]:
-        if not names:
-            return look.world.task_page_at(job_id, t, wanted, *page_bounds(look.fault, *page))
-        tasks = [task for task in look.world.tasks_of_names_at(job_id, t, names) if not wanted or task.status in wanted]
-        return len(tasks), tasks
-
-    total, tasks = found(look.t)
-    if look.counts_lag:
-        total = found(look.t - look.counts_lag)[0]
+    counted = look.t - look.counts_lag
+    if names:
+        tasks = _tasks_of_names(look.world, job_id, look.t, names, wanted)
+        total = len(_tasks_of_names(look.world, job_id, counted, names, wanted))
+    else:
+        tasks = look.world.task_page_at(job_id, look.t, wanted, *page_bounds(look.fault, *page))[1]
+        total = look.world.task_count_at(job_id, counted, wanted)
     return envelope(page, total, "SimpleOTATaskInfo", [job_task_row(look, task) for task in tasks])
+
+
+def _tasks_of_names(
+    world: World, job_id: str, t: float, names: Sequence[str], wanted: Collection[str]
+) -> list[TaskView]:
+    found = world.tasks_of_names_at(job_id, t, names)
+    return [task for task in found if not wanted or task.status in wanted]
 
 
 def query_ota_firmware(look: Look, params: Params) -> Answer:

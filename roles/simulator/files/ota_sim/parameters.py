@@ -68,8 +68,10 @@ def numbered(params: Params, name: str) -> list[str]:
 
 
 def _is_item(key: str, prefix: str) -> bool:
+    if not key.startswith(prefix):
+        return False
     number = key[len(prefix) :]
-    return key.startswith(prefix) and number.isascii() and number.isdigit()
+    return number.isascii() and number.isdigit()
 
 
 def statuses(texts: Sequence[str], known: Collection[str]) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection
-from functools import cached_property
 from typing import NamedTuple
 
+from .listings import Change, Listing
 from .lives import Life
 from .model import Firmware, Job
 from .timelines import FINISHED, FOREVER, Plan, cut_short, place_at, restarted, shown_at
@@ -69,9 +69,12 @@ class Task(NamedTuple):
         """Whether lists show it."""
         return self.listed <= t < self.gone
 
-    def status_at(self, t: float) -> str:
-        """Its status, once it exists."""
-        return self.plan.steps[place_at(self.times, t)].status
+    def changes(self) -> list[Change]:
+        """What lists show of it, from when on."""
+        if self.listed >= self.gone:
+            return []
+        shown = [(max(step.at, self.listed), step.status) for step in self.plan.steps if step.at < self.gone]
+        return shown if self.gone == FOREVER else [*shown, (self.gone, "")]
 
 
 class Rollout:
@@ -86,8 +89,8 @@ class Rollout:
         self.canceled = FOREVER if job.canceled_after is None else self.created + job.canceled_after
         self.tasks: list[Task] = []
         self._numbers: dict[str, list[int]] = {}
+        self.completed = FOREVER
         self._interrupted = False  # whether the cancel ended what would have gone on
-        self._all_alike = True  # whether all tasks come together, and none goes
         self._number = int.from_bytes(hashlib.blake2b(job.job_id.encode(), digest_size=8).digest(), "big") % 10**11
 
     def cut_short(self, plan: Plan, life: Life) -> Plan:
@@ -104,7 +107,6 @@ class Rollout:
         times = tuple(step.at for step in plan.steps)
         listed = times[0] + listed_after
         gone = FOREVER if life.tasks_stay else life.end
-        self._all_alike = self._all_alike and listed == self.tasks_from and gone == FOREVER
         self._numbers.setdefault(life.key[1], []).append(len(self.tasks))
         self.tasks.append(Task(len(self.tasks), life, src_version, plan, times, listed, gone))
 
@@ -118,8 +120,15 @@ class Rollout:
         self.tasks[task.number] = task._replace(plan=plan, times=tuple(step.at for step in plan.steps))
         return True
 
-    @cached_property
-    def completed(self) -> float:
+    def settle(self) -> None:
+        """Prepare the list, now that all tasks are there."""
+        self._listed = self.tasks
+        if self.job.newest_tasks_first:
+            self._listed = sorted(self.tasks, key=lambda task: -task.times[0])
+        self._listing = Listing(task.changes() for task in self._listed)
+        self.completed = self._completion()
+
+    def _completion(self) -> float:
         """When no task is unfinished any more, nor one to come; never for a dynamic batch."""
         if self.job.dynamic:
             return FOREVER
@@ -162,16 +171,13 @@ class Rollout:
             step.at,
         )
 
-    def tasks_at(self, t: float, statuses: Collection[str] = ()) -> list[Task]:
-        """The tasks that a list shows, of these statuses (all if none is given), in its order."""
-        if t < self.tasks_from:
-            return []
-        tasks = self.tasks if self._all_alike else [task for task in self.tasks if task.is_listed_at(t)]
-        if statuses:
-            tasks = [task for task in tasks if task.status_at(t) in statuses]
-        if self.job.newest_tasks_first:
-            return sorted(tasks, key=lambda task: -task.times[0])
-        return tasks
+    def count_at(self, t: float, statuses: Collection[str] = ()) -> int:
+        """How many tasks of these statuses (all if none is given) a list shows."""
+        return self._listing.count(t, statuses)
+
+    def page_at(self, t: float, statuses: Collection[str], offset: int, count: int) -> list[Task]:
+        """One page of the tasks of these statuses (all if none is given), in the order of the list."""
+        return [self._listed[place] for place in self._listing.page(t, statuses, offset, count)]
 
     def tasks_of_at(self, names: Collection[str], t: float) -> list[Task]:
         """The tasks that a list of these devices shows, in their order."""

@@ -29,7 +29,7 @@ class Authorization(NamedTuple):
 
 def percent_encode(text: str) -> str:
     """RFC 3986 over UTF-8: only letters, digits and ``-_.~`` stay as they are."""
-    return "".join(_ESCAPES[byte] for byte in text.encode("utf-8", "surrogatepass"))
+    return "".join(map(_ESCAPES.__getitem__, text.encode("utf-8", "surrogatepass")))
 
 
 def canonical_query(pairs: Pairs) -> str:

@@ -68,8 +68,7 @@ def encode(answer: dict[str, Any], kind: str, root: str, dialect: str) -> bytes:
 
 def utc(seconds: float) -> str:
     """Seconds since 1970 as the API writes times: ``2019-12-28T02:43:10.000Z``."""
-    moment = datetime.fromtimestamp(seconds, timezone.utc)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return f"{datetime.fromtimestamp(seconds, timezone.utc).replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def china_time(seconds: float) -> str:
@@ -82,7 +81,7 @@ def parse_timestamp(text: str) -> float | None:
     if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text, re.ASCII):
         return None
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()
+        return datetime.fromisoformat(f"{text[:-1]}+00:00").timestamp()
     except ValueError:
         return None
 
