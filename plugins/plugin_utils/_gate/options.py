@@ -70,6 +70,10 @@ EVENT_SOURCE: dict[str, dict[str, Any]] = {
 }
 
 
+#: The lowest and the highest value of numbers that decide nothing.
+_BOUNDS: Mapping[str, tuple[float, float]] = {"wait_interval": (0.5, 86400), "look_timeout": (0, 86400)}
+
+
 class GateOptions(NamedTuple):
     """What to gate, and how. ``previous`` is the result of an earlier run that continues."""
 
@@ -98,17 +102,16 @@ def read_gate_options(options: Mapping[str, Any], service: ServiceConfig) -> Gat
     """
     job_ids = list(dict.fromkeys(non_blank("job_ids", options["job_ids"])))
     policy = read_policy({**options, "scope": service.scope()})
-    check_number("wait_interval", options["wait_interval"], 0.5, 86400)
-    look_timeout = options.get("look_timeout", 120.0)
-    check_number("look_timeout", look_timeout, 0, 86400)
+    given = {name: options[name] for name in _BOUNDS if name in options}
+    for name, value in given.items():
+        check_number(name, value, *_BOUNDS[name])
     return GateOptions(
         job_ids=job_ids,
         policy=policy,
         wait=options["wait"],
-        wait_interval=options["wait_interval"],
-        look_timeout=look_timeout,
         history=read_history(options["previous"], job_ids),
         previous=options["previous"] or {},
         max_qps=options["max_qps"],
         source=(options.get("versions") or {}).get("source") or "device",
+        **given,
     )

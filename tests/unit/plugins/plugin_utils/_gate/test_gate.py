@@ -860,15 +860,10 @@ def test_details_prove_nothing_of_another_module():
 
 
 def test_late_devices_are_known_to_be_offline_or_not():
-    rollout = Rollout(
-        batch(
-            FIVE,
-            {"name": "d-2", "course": "offline", "state": "UNACTIVE"},
-            OFFLINE,
-            {"name": "d-4", "course": "offline", "state": "DISABLE"},
-            {"name": "d-5", "course": "offline", "state": "ONLINE"},
-        )
-    )
+    states = {"d-2": "UNACTIVE", "d-4": "DISABLE", "d-5": "ONLINE"}
+    world = batch(FIVE, OFFLINE, *({"name": name, "course": "offline"} for name in states))
+    world["devices"] = [{"product_key": "k1", "name": name, "state": state} for name, state in states.items()]
+    rollout = Rollout(world)
     result = rollout.gate("1", wait_timeout=300)
     assert result["by_class"]["pending"] == {
         "disabled": 1,
