@@ -30,21 +30,29 @@ description:
   - The B(time) is limited by O(wait_timeout). Until then, O(wait_interval), O(start_grace), O(versions.grace),
     O(confirmations), O(soak) and O(max_consecutive_errors) set the pace. Times from the service are compared with the
     service's own clock.
-  - The B(mode) is set by O(wait), O(previous) and O(mode).
+  - The B(mode) is set by O(wait), O(look_timeout), O(previous) and O(mode).
 notes:
   - The role P(iotfleet.ota.rollout_gate#role) runs this, writes reports, and publishes the verdict to AWX.
   - A poll takes at most nine requests for a batch of any size, and one more while tasks are added. Up to 700 tasks are
     all read. In a larger batch, the tasks in each state are counted, and up to 100 tasks in each state are read for the
     report.
-  - More is read only when everything but the proof is there. With O(versions.verify), the version of each device is
-    then read, with one request for each device. With O(expected_devices) or O(versions.verify), all tasks of a larger
-    batch are then listed, which the service allows for up to 100,000 tasks. They are also listed if the numbers of
-    tasks that the service reports do not follow the requested state, because it is not documented that they do.
+  - With O(versions.verify), the versions of devices that have succeeded are read between polls, with what the quota
+    leaves. Each is read once, and again only if its task changes, if it proves nothing, or at the end of O(soak). In a
+    larger batch, the tasks that have succeeded are found page by page for that. Polls come first.
+  - When everything but the proof is there, the versions that are still unread are read, with O(expected_devices) also
+    those of devices without a task. With O(expected_devices) or O(versions.verify), all tasks of a larger batch are
+    listed before that, once for the same numbers, which the service allows for up to 100,000 tasks. They are also
+    listed if the numbers of tasks that the service reports do not follow the requested state, because it is not
+    documented that they do.
+  - Such a poll goes on after four times O(wait_interval), or ten times as long as the rest of it took if that is more.
+    The reason is then V(unread), and the next poll reads on. So failures show while many versions are read.
   - The module of a batch is read once, with one request for its update package. If that does not show it, the open
     tasks of up to three devices are read in each poll until one does. It is not read if versions do not matter, that is
     with O(versions.verify=false) and without O(expected_devices) and O(versions.module_name).
   - When the verdict is final and not V(passed), the versions of up to 100 failed and pending devices are read, and up
     to 20 of them are looked up in other batches. This changes no verdict.
+  - Whether up to 1,000 late devices are online is read at most once a minute while waiting, and at the end, 50 devices
+    by one request. This changes no verdict either. If the access key may not do that, RV(notes) says so once.
 extends_documentation_fragment:
   - iotfleet.ota.credentials
   - iotfleet.ota.connection
@@ -116,9 +124,8 @@ options:
             that reports another version has failed, see O(versions.grace).
           - A device whose version cannot be read is pending, with the service's words, and does not stop the gate. If
             many in a row cannot be read, or all, the poll has failed.
-          - This takes one request for each device, O(confirmations) times, at a rate of at most O(max_qps), and starts
-            only when everything else is fine. Turn it off for fleets that are too large for that. The state
-            C(SUCCEEDED) alone is then the proof.
+          - The versions are read as devices succeed. O(versions.source) says how many can be read in a second. Turn it
+            off for fleets that are too large even for that. The state C(SUCCEEDED) alone is then the proof.
         type: bool
         default: true
       module_name:
@@ -156,6 +163,23 @@ options:
             reports a third version.
         type: float
         default: 120
+      source:
+        description:
+          - Where versions are read.
+          - With V(device), one request reads the versions of all modules of one device. At the documented quota of
+            Alibaba Cloud, that is 10 devices a second.
+          - With V(details), one request reads the version of the module C(default) of 100 devices, which is 500 devices
+            a second. Devices that the service leaves out, and products with a batch for any other module, are read as
+            with V(device).
+          - The response of V(details) holds the secrets of the devices. They are dropped as it is read, and never
+            returned, shown or logged. The permission for it, C(iot:BatchQueryDeviceDetail), is the right to read these
+            secrets, so grant it only if the fleet is so large that you need it. Without it, V(details) cannot prove
+            anything, and the verdict is V(inconclusive).
+        type: str
+        choices:
+          - device
+          - details
+        default: device
   min_succeeded_percent:
     description:
       - Minimum percentage of the devices that must succeed.
@@ -219,12 +243,14 @@ options:
   soak:
     description:
       - Seconds to keep watching after the rollout first looks healthy; it passes only if it still is at the end. With
-        O(versions.verify), this catches devices that fall back to their old version.
+        O(versions.verify), the versions are then read again, as late as there is time for, which catches devices that
+        fall back to their old version.
     type: float
     default: 0
   confirmations:
     description:
       - Number of consecutive polls that must agree that a rollout passed or failed, because states may flap.
+      - They confirm the states that they see. No version is read again for them.
     type: int
     default: 2
   max_consecutive_errors:
@@ -254,6 +280,16 @@ options:
       - Number of seconds between two polls. It varies by up to a tenth.
     type: float
     default: 15
+  look_timeout:
+    description:
+      - Maximum number of seconds, from its start, for which a run with O(wait=false) reads versions. With O(wait=true),
+        it has no effect.
+      - What was read is kept in RV(history), so with O(previous) the next run reads on. Scheduled runs can so prove a
+        rollout of any size bit by bit.
+      - Keep it shorter than the time between two runs, and than the time limit of the job. With V(0), no version is
+        read.
+    type: float
+    default: 120
   wait:
     description:
       - Wait until the rollout is settled. If V(false), poll once and return what is known; the verdict V(pending) then
@@ -263,8 +299,9 @@ options:
   previous:
     description:
       - The result of an earlier run of this module for the same batches, or the JSON report of the role
-        P(iotfleet.ota.rollout_gate#role). Its deadline, confirmations, soak and idle times continue. How long ago it
-        ended is measured by the service's clock, so the runs may be on different machines.
+        P(iotfleet.ota.rollout_gate#role). Its deadline, confirmations, soak and idle times continue, and the versions
+        that it read need not be read again. How long ago it ended is measured by the service's clock, so the runs may
+        be on different machines.
       - It is trusted like an option. That it is about the same batches and that its times and numbers fit each other is
         checked, but not that they are true. Keep it where only the gate can write.
       - Without it, each run starts anew with O(wait_timeout), O(start_grace) and O(confirmations), so that a single
@@ -334,11 +371,12 @@ EXAMPLES = r"""
       - product_key: a19mzPZ0002
         device_name: light1
 
-- name: Poll a rollout of three days once, in a job that is scheduled every hour
+- name: Poll a rollout of three days once, in a job that is scheduled every hour, and read versions for half an hour
   iotfleet.ota.ota_rollout_gate:
     job_id: HvKuBpuk3rdk6E92CPQN020002
     wait: false
     wait_timeout: 259200
+    look_timeout: 1800
     previous: "{{ earlier | default(omit) }}"
   register: fleet
 """
@@ -409,7 +447,9 @@ counts:
       returned: always
       sample: 9
     verified:
-      description: Number of succeeded devices whose version the last poll read, and which are on the new version.
+      description:
+        - Number of succeeded devices that have reported the new version since they succeeded. V(0) while the tasks of a
+          batch are only counted.
       type: int
       returned: always
       sample: 0
@@ -452,13 +492,16 @@ by_class:
       or V(busy) with another batch, V(wrong_version), V(fell_back) from the new version to another one, V(canceled),
       V(no_task), or V(not_read).
     - A pending device is V(planned) for later, V(awaiting_confirmation), V(rate_limited) by C(MaximumPerMinute),
-      V(waits_for_device) because the batch leaves it to the device to ask for the update, V(offline), V(notified),
-      V(silent) for ten minutes after that, V(in_progress), V(stalled) for ten minutes, V(retrying) because the service
-      may still try again, V(awaiting_version) after success, V(unproved) because its version does not show whether it
-      succeeded or cannot be read, V(vanished), V(no_task) yet, V(busy) with another batch, V(unknown), or V(moving)
-      from one state to another while it was counted.
-    - The service does not report why a device is not reached. Its class is V(offline) if neither a plan nor a limit of
-      the batch explains it.
+      V(waits_for_device) because the batch leaves it to the device to ask for the update, V(offline),
+      V(never_activated), V(disabled), V(online_not_pushed), V(notified), V(silent) for ten minutes after that,
+      V(in_progress), V(stalled) for ten minutes, V(retrying) because the service may still try again,
+      V(awaiting_version) after success, V(unproved) because its version does not show whether it succeeded or cannot be
+      read, V(vanished), V(no_task) yet, V(busy) with another batch, V(unknown), or V(moving) from one state to another
+      while it was counted.
+    - If neither a plan nor a limit of the batch explains why a task is queued, the state of the device does. It is
+      V(offline), V(never_activated) because it never connected, V(disabled) because it may not connect, or
+      V(online_not_pushed). Where its state was not read, and where tasks are only counted, the class is V(offline) by
+      elimination.
   type: dict
   returned: always, unless an option is invalid
   contains:
@@ -603,6 +646,8 @@ failed_devices:
       description:
         - What the service or the device reports about the task. For the classes V(fell_back), V(vanished) and
           V(unproved), and for V(wrong_version) if the task succeeded, what is known instead.
+        - For a late device about whose task nothing is reported, whether it is online, and since when, such as
+          C(offline since 2026-03-01T08:00:00Z).
       type: str
       returned: always
       sample: "-2: the download failed"
@@ -668,7 +713,7 @@ notes:
     - The lines shown at the start, with the deadlines that apply, and a warning if the time may be too short or the
       clock of this machine is off by more than a minute.
     - After these, what was assumed, such as the module of a batch that is not known, or which of two batches is the
-      later stage.
+      later stage, and why the states of late devices cannot be read.
   type: list
   elements: str
   returned: always, unless an option is invalid
@@ -702,9 +747,14 @@ policy:
   description: The options that decided the verdict, with their defaults.
   type: dict
   returned: always, unless an option is invalid
-  sample: {"min_executed": 1, "versions": {"verify": true, "module_name": null, "match": "exact", "grace": 120.0}}
+  sample:
+    {"min_executed": 1,
+     "versions": {"verify": true, "module_name": null, "match": "exact", "grace": 120.0, "source": "device"}}
 history:
-  description: What O(previous) needs. Its content may change with any version.
+  description:
+    - What O(previous) needs. Its content may change with any version.
+    - The versions that were read, C(reports), take about 2 bytes for each device whose name ends with a number, and at
+      most 19 for any other. They are empty if RV(final).
   type: dict
   returned: always, unless an option is invalid
 msg:

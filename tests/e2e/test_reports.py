@@ -278,7 +278,7 @@ def test_inputs_are_the_options_of_the_gate():
     assert set(passed) == set(options)
     suboptions = options.pop("versions")["suboptions"]
     options.update(verify_versions=suboptions["verify"], module_name=suboptions["module_name"])
-    options.update(versions_match=suboptions["match"], versions_grace=suboptions["grace"])
+    options.update({f"versions_{name}": suboptions[name] for name in ("match", "grace", "source")})
     for name, option in options.items():
         given = inputs[f"rollout_gate_{name}"]
         assert f"| `rollout_gate_{name}` |" in readme
@@ -390,11 +390,12 @@ def test_role_with_a_rollout_that_failed(tmp_path, url):
 def test_role_with_devices_of_a_product(tmp_path, url, write):
     devices = [{"product_key": "a1lamp", "device_name": f"good-{number}"} for number in (1, 2)]
     versions = {"module_name": "default", "versions_match": "ignore_build", "versions_grace": 5}
+    versions["versions_source"] = "details"
     run = run_role(tmp_path, url, job_ids="1001", expected_devices=write(devices), ignore_vanished=True, **versions)
     assert last(run) is None
     report = json.loads(read(tmp_path / "reports", "json"))
     VALID.validate(report)
-    policy = {"verify": True, "module_name": "default", "match": "ignore_build", "grace": 5.0}
+    policy = {"verify": True, "module_name": "default", "match": "ignore_build", "grace": 5.0, "source": "details"}
     assert (report["policy"]["versions"], report["policy"]["expected_devices"]) == (policy, devices)
     assert (report["verdict"], report["policy"]["ignore_vanished"]) == ("passed", True)
 

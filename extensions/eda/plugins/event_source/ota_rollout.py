@@ -24,8 +24,8 @@ author:
 description:
   - Polls update batches until the rollout is settled, or its time is over, and judges it, as the module
     P(iotfleet.ota.ota_rollout_gate#module) does. It takes the options of that module, with the same environment
-    variables and defaults, except O(previous), O(wait) and O(mode), which have no meaning here. Only the most important
-    options, and those that differ, are listed below.
+    variables and defaults, except O(look_timeout), O(previous), O(wait) and O(mode), which have no meaning here. Only
+    the most important options, and those that differ, are listed below.
   - The first poll emits an event for each batch and one for the verdict. After that, only a change emits an event.
     Changes of batches come before the change of the verdict in the same poll.
   - Nothing is kept between two runs. A new run emits the events of a first poll again, and its deadline, confirmations,
