@@ -85,7 +85,9 @@ def test_operations_that_a_module_calls(name, monkeypatch):
 
 
 def test_operations_that_the_gate_calls():
-    failing, passing = world(), Rollout(batch("d-1"))
+    failing, passing, late = world(), Rollout(batch("d-1")), Rollout(batch("d-1", {"name": "d-2", "course": "offline"}))
     assert failing.gate("1")["verdict"] == "failed"
     assert passing.gate("1", min_devices=1)["verdict"] == "passed"
-    assert {*failing.actions, *passing.actions} == table()["ota_rollout_gate"]
+    assert not {*failing.actions, *passing.actions} & OPTIONAL
+    assert late.gate("1", source="details")["verdict"] == "timed_out"
+    assert {*failing.actions, *passing.actions, *late.actions} == table()["ota_rollout_gate"]
