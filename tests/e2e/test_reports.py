@@ -403,7 +403,7 @@ def test_role_with_devices_of_a_product(tmp_path, url, write):
 def test_role_expects_no_module_unless_it_is_given(tmp_path, url):
     run_role(tmp_path, url, job_ids="1001", verify_versions=True)
     report = json.loads(read(tmp_path / "reports", "json"))
-    versions = {"verify": True, "module_name": None, "match": "exact", "grace": 120.0}
+    versions = {"verify": True, "module_name": None, "match": "exact", "grace": 120.0, "source": "device"}
     assert (report["verdict"], report["policy"]["versions"]) == ("passed", versions)
 
 
