@@ -99,9 +99,10 @@ def worst_device(devices: Iterable[Device]) -> Device:
     return min(devices, key=_severity)
 
 
-def _severity(device: Device) -> tuple[int, bool, tuple[str, ...]]:
+def _severity(device: Device) -> tuple[int, bool, bool, tuple[str, ...]]:
     is_gone = device.class_name == "vanished"  # which may not count at all, so it hides none that is waited for
-    return _WORST_FIRST.index(device.state), is_gone, (str(device.class_name), *sort_key(device))
+    # What proves one task must not hide that another one is not proved yet.
+    return _WORST_FIRST.index(device.state), is_gone, device.verified, (str(device.class_name), *sort_key(device))
 
 
 def sort_key(device: Device) -> tuple[str, ...]:
