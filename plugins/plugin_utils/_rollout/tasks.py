@@ -81,8 +81,11 @@ def rollout_devices(
     batches: Iterable[Mapping[Identity, Device]], ignore_vanished: bool = False
 ) -> dict[Identity, Device]:
     """The devices of several batches, each by its worst task, which need not be one that has vanished."""
+    several = list(batches)
+    if len(several) == 1:
+        return dict(several[0])
     found: dict[Identity, list[Device]] = {}
-    for devices in batches:
+    for devices in several:
         for identity, device in devices.items():
             found.setdefault(identity, []).append(device)
     if ignore_vanished:
@@ -110,6 +113,18 @@ def sort_key(device: Device) -> tuple[str, ...]:
     names = (device.device_name, device.product_key, device.task_id, device.job_id, device.iot_id)
     facts = (device.task_status, device.detail, device.since, device.progress_percent)
     return tuple(str(part or "") for part in (*names, *facts))
+
+
+def in_order(devices: Iterable[Device]) -> list[Device]:
+    """The devices by their :func:`sort_key`, of which most differ in its beginning."""
+    by_name: dict[tuple[str, str], list[Device]] = {}
+    for device in devices:
+        by_name.setdefault((device.device_name or "", device.product_key or ""), []).append(device)
+    return [
+        device
+        for name in sorted(by_name)
+        for device in (sorted(by_name[name], key=sort_key) if len(by_name[name]) > 1 else by_name[name])
+    ]
 
 
 # --- One batch -------------------------------------------------------------------------------------------------------
