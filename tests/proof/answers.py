@@ -92,20 +92,22 @@ class Answers:
 
     def device_rows(self, action: str, arguments: Mapping[str, Any]) -> list[Row] | None:
         """The open tasks of a device, or its versions."""
+        key = arguments["product_key"], arguments["device_name"]
         self.questions.ask(action, arguments["device_name"])
-        device = self.world.device((arguments["product_key"], arguments["device_name"]))
-        if device is None or device.iot.at(self.time.now - self.world.lags.versions) is None:
-            return None
+        device = self.world.device(key)
+        is_known = device is not None and device.iot.at(self.time.now - self.world.lags.versions) is not None
         if action == UNFINISHED_TASKS:
-            return self.facts.open_tasks(device, self.time.now, arguments.get("module_name"))
+            return self.facts.open_tasks(device, self.time.now, arguments.get("module_name")) if is_known else None
+        if is_known and device.unreadable in UNREADABLE_ERRORS:
+            self.questions.bend("unreadable")
+            self.questions.fail(UNREADABLE_ERRORS[device.unreadable](), action, device.name)
+        self.questions.look.readings.append((key, self.time.now))
+        if not is_known:
+            return None
         rows = self.facts.versions(device, self.time.now)
         if not device.unreadable:
-            assert self.questions.look
-            self.questions.look.reports.add(device.key)
             return rows[::-1] if self.shuffled else rows
         self.questions.bend("unreadable")
-        if device.unreadable in UNREADABLE_ERRORS:
-            self.questions.fail(UNREADABLE_ERRORS[device.unreadable](), action, device.name)
         if device.unreadable == "nothing":
             return []
         if device.unreadable == "other":

@@ -24,10 +24,13 @@ class Look:
     """One look at the rollout: what was asked when, what failed, and which answers were not quite true.
 
     ``raised`` are all codes with which the service refused anything; what was ``refused`` is about one device or
-    package alone. ``reports`` are the devices whose versions were told.
+    package alone. ``readings`` are the devices that the service told the versions of, or did not know, and when. What
+    is asked once the look has been judged is of no look; ``afterwards`` notes it in the same way.
     """
 
-    __slots__ = ("asked", "bent", "errors", "heard", "moments", "raised", "refused", "reports", "run")
+    __slots__ = (
+        *("afterwards", "asked", "bent", "errors", "heard", "moments", "raised", "readings", "refused", "run"),
+    )
 
     def __init__(self, run: int) -> None:
         self.run = run
@@ -37,8 +40,9 @@ class Look:
         self.raised: set[str] = set()
         self.heard = False  # whether the service itself said anything, and so its time
         self.refused: list[str] = []
-        self.reports: set[tuple[str, str]] = set()
+        self.readings: list[tuple[tuple[str, str], float]] = []
         self.bent: set[str] = set()
+        self.afterwards: Look | None = None
 
     @property
     def failed(self) -> bool:
@@ -58,23 +62,28 @@ class Look:
         return refused >= 3 or 0 < asked <= refused or bool(refused and asks_for_module)
 
     def __repr__(self) -> str:
-        return f"Look({self.moments[0]:.1f} to {self.moments[-1]:.1f}, {dict(self.asked)}, {self.errors}, {self.bent})"
+        then = "" if self.afterwards is None else f", then {self.afterwards}"
+        asked = f"{self.moments[0]:.1f} to {self.moments[-1]:.1f}, {dict(self.asked)}"
+        return f"Look({asked}, {self.errors}, {self.bent}{then})"
 
 
 class Log:
-    """All looks. One begins with the first question after a pause."""
+    """All looks. One begins with the first question after a pause, and is over once it is ``judged``."""
 
     def __init__(self) -> None:
         self.looks: list[Look] = []
         self.run = 0
         self.open = False
+        self.judged = False
 
     def ask(self, action: str, now: float) -> Look:
-        """A question; the look that it belongs to."""
+        """A question; the look that it belongs to, or what is asked after it."""
         if not self.open:
             self.looks.append(Look(self.run))
-            self.open = True
+            self.open, self.judged = True, False
         look = self.looks[-1]
+        if self.judged:
+            look.afterwards = look = look.afterwards or Look(self.run)
         look.moments.append(now)
         look.asked[action] += 1
         return look

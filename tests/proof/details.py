@@ -88,9 +88,10 @@ def _wrong_fall(played: Played, batch: Batch, task: Task, class_name: str) -> It
     modules, line = played.truth.batches.modules(batch), None
     if len(modules) == 1 and modules[0] is not None:
         line = task.device.versions.get(modules[0])
-    if line is None or len(task.device.iot.moments) > 1 or played.rollout.options.get("version_match"):
+    replaced = len(task.device.iot.moments) > 1
+    if line is None or replaced or task.device.unreadable or played.rollout.options.get("version_match"):
         return
-    asked = [look.moments[-1] for look in played.looks if task.device.key in look.reports]
+    asked = played.truth.readings.of(task.device.key)
     asked = [moment for moment in asked if moment >= task.created]  # before, it was on it for another task
     fell = any(line.at(moment) == batch.package.dest for moment in asked[:-1])
     if fell is not (class_name == "fell_back"):

@@ -23,6 +23,7 @@ from .batch_tasks import BatchTasks, Tasks
 from .bounds import NEVER, PENDING, worst_of
 from .clocks import Look
 from .proven import Proven
+from .readings import Readings
 from .relations import Batches
 from .rollouts import Rollout
 from .taskless import Taskless
@@ -38,7 +39,7 @@ def _last_created(tasks: Tasks) -> float:
 class Devices:
     """The devices that count, and what each is at which moment. ``looks`` are those that were taken."""
 
-    def __init__(self, rollout: Rollout, looks: Sequence[Look]) -> None:
+    def __init__(self, rollout: Rollout, looks: Sequence[Look], readings: Readings) -> None:
         self.rollout = rollout
         self.world = rollout.world
         self.options = rollout.options
@@ -47,8 +48,8 @@ class Devices:
         self.unsure = self._unsure_names()
         self.tasks = self._by_device()
         self.keys = self._counted()
-        self.taskless = Taskless(self.watch, self.batches)
-        proven = Proven(self.watch, self.batches, self.taskless)
+        self.taskless = Taskless(self.watch, self.batches, readings)
+        proven = Proven(self.watch, self.batches, self.taskless, readings)
         self.batch_tasks = BatchTasks(self.watch, proven, self.tasks)
         self.known: dict[tuple[float, bool], dict[tuple[Key, str | None], int]] = {}
 

@@ -101,12 +101,25 @@ def _runs(
         began = time.now
         clock = Clock(time.wall, time.steady, time.pause, rng.random)
         notes: list[str] = []
-        result = gate.Gate(asked, options, show, notes.append, clock, time.run).run()
+        judging = gate.Gate(asked, options, show, notes.append, clock, time.run)
+        judging.polls = _noted(judging.polls(), log)
+        result = judging.run()
         yield Run(result, machine, began, time.now, notes)
         if machine.waits or result["final"]:
             return
         previous = json.loads(json.dumps(result))
         time.now += gap
+
+
+def _noted(polls: Iterator[gate.Poll], log: Log) -> Callable[[], Iterator[gate.Poll]]:
+    """The polls of a gate; what it asks after one has been judged is noted apart."""
+
+    def noted() -> Iterator[gate.Poll]:
+        for poll in polls:
+            log.judged = True
+            yield poll
+
+    return noted
 
 
 def _options(rollout: Rollout, previous: dict[str, Any], waits: bool, shuffled: bool) -> GateOptions:

@@ -2,11 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a device whose task succeeded is, by the version that it reports."""
+"""What a device whose task succeeded is, by the version that it reports.
+
+A device that has reported the new version since its task succeeded is proved, until its task changes. Else it is what
+it would report now: an earlier report speaks against nobody.
+"""
 
 from __future__ import annotations
 
 from .bounds import FAILED, PENDING, SUCCEEDED
+from .readings import Readings
 from .relations import Batches
 from .taskless import Taskless
 from .versions import matches, proves
@@ -17,8 +22,9 @@ from .worlds import Batch, Key, Task
 class Proven:
     """Devices whose tasks succeeded."""
 
-    def __init__(self, watch: Watch, batches: Batches, taskless: Taskless) -> None:
+    def __init__(self, watch: Watch, batches: Batches, taskless: Taskless, readings: Readings) -> None:
         self.watch = watch
+        self.readings = readings
         self.batches = batches
         self.taskless = taskless
         self.rollout = watch.rollout
@@ -26,30 +32,56 @@ class Proven:
         self.options = watch.rollout.options
 
     def state(self, batch: Batch, task: Task, since: float, t: float) -> int:
-        """A device whose task succeeded, by the version it reports."""
+        """A device whose task succeeded, by the versions it has reported, and by what it reports at a moment."""
+        proved = self._by_last_reading(batch, task, since, t)
+        if self.readings.alone:
+            return proved & SUCCEEDED | (PENDING if proved != SUCCEEDED else 0)
+        if proved == SUCCEEDED:
+            return SUCCEEDED
+        return proved & SUCCEEDED | self._by_report(batch, task, since, t)
+
+    def _by_last_reading(self, batch: Batch, task: Task, since: float, t: float) -> int:
+        """Whether a device is proved by its last reading; with more than one state, nobody knows."""
+        read, device = self.readings.last(task.device.key, t), task.device
+        if read is None or read < since - UNSURE:
+            return 0
+        if device.unreadable or device.iot.at(read - self.world.lags.versions) is None:
+            return 0
+        if self.watch.is_another(task, read):
+            return 0
+        # Who is not told when the task succeeded, or was shown it in another state since then, takes it for later.
+        plain = read >= since + UNSURE and task.told_modified and "flap" not in self.rollout.trouble
+        return self._by_modules(batch, task, since, t, read) | (0 if plain else PENDING)
+
+    def _by_report(self, batch: Batch, task: Task, since: float, t: float) -> int:
+        """A device by what it reports at a moment."""
         device = task.device
         if device.iot.at(t - self.world.lags.versions) is None or self.watch.is_another(task, t):
             return self.gone_device(device.key, t) | (PENDING if device.unreadable else 0)
-        result = 0
+        return self._by_modules(batch, task, since, t, t)
+
+    def _by_modules(self, batch: Batch, task: Task, since: float, t: float, read: float) -> int:
+        """A device by the versions of its modules at a moment, when they were ``read`` before."""
+        device, result = task.device, 0
         for module in self.batches.modules(batch):
             if device.unreadable and (module is not None or device.unreadable != "other"):
                 result |= PENDING
             elif module is None:
-                result |= self._by_all_modules(batch, task, since, t)
+                result |= self._by_all_modules(batch, task, since, t, read)
             else:
-                result |= self._by_version(batch, task, module, since, t)
+                result |= self._by_version(batch, task, module, since, t, read)
         return result
 
-    def _by_all_modules(self, batch: Batch, task: Task, since: float, t: float) -> int:
+    def _by_all_modules(self, batch: Batch, task: Task, since: float, t: float, read: float) -> int:
         """Where the module cannot be known, all that a device reports must be on the version, or none may be.
 
         Where another batch brings another version, that may be the later stage, and none may be for that.
         """
-        seen = t - self.world.lags.versions
+        seen = read - self.world.lags.versions
         modules = [module for module, line in task.device.versions.items() if line.at(seen) is not None]
         if task.device.unreadable:  # but for one of them, which has another name
             modules = modules[:1]
-        found = {self._by_version(batch, task, module, since, t) for module in modules}
+        found = {self._by_version(batch, task, module, since, t, read) for module in modules}
         if found == {SUCCEEDED}:
             return SUCCEEDED
         own = (other.package for other in self.world.batches if other.package.product == batch.package.product)
@@ -60,8 +92,8 @@ class Proven:
             either |= state
         return either or PENDING
 
-    def _by_version(self, batch: Batch, task: Task, module: str, since: float, t: float) -> int:
-        line, seen = task.device.versions.get(module), t - self.world.lags.versions
+    def _by_version(self, batch: Batch, task: Task, module: str, since: float, t: float, read: float) -> int:
+        line, seen = task.device.versions.get(module), read - self.world.lags.versions
         version = line.at(seen) if line else None
         if line is None or version is None:
             return PENDING

@@ -40,9 +40,9 @@ class Questions:
 
     def ask(self, action: str, about: str = "all") -> None:
         """Note a question; it fails for some, and that may be ``about`` one device or package alone."""
-        known = self.look
+        known = len(self.log.looks)
         self.look = self.log.ask(action, self.time.now)
-        if self.look is not known:
+        if len(self.log.looks) > known:
             self._begin()
         if self.slow:
             self.time.sleep(self.slow)

@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a device without a task is, by the versions that it reports."""
+"""What a device without a task is, by the versions that it reports. Once it has reported the new one, it is proved."""
 
 from __future__ import annotations
 
 from .bounds import CANCELED, FAILED, NOT_YET, PENDING, SUCCEEDED
+from .readings import Readings
 from .relations import Batches
 from .versions import matches, proves
 from .watch import Watch
@@ -16,18 +17,39 @@ from .worlds import Batch, Device, Key
 class Taskless:
     """Devices without a task. One that is gone, or whose task is, counts as ``ignored`` says."""
 
-    def __init__(self, watch: Watch, batches: Batches) -> None:
+    def __init__(self, watch: Watch, batches: Batches, readings: Readings) -> None:
         self.watch = watch
+        self.readings = readings
         self.batches = batches
         self.rollout = watch.rollout
         self.world = watch.world
         self.options = watch.rollout.options
         self.ignored = CANCELED if self.options["ignore_vanished"] else PENDING
+        self.with_task = {task.device.key for batch in self.world.batches for task in batch.tasks}
 
     def state(self, key: Key, t: float, sight: bool) -> int:
         """A device that has no task so far."""
         if self.rollout.expected is None:
             return NOT_YET
+        proved = 0 if sight else self._by_last_reading(key, t)
+        if self.readings.alone and not sight:
+            return proved or PENDING
+        if proved == SUCCEEDED:
+            return SUCCEEDED
+        return proved & SUCCEEDED | self._by_report(key, t, sight)
+
+    def _by_last_reading(self, key: Key, t: float) -> int:
+        """Whether a device is proved by its last reading; with more than one state, nobody knows."""
+        read, device = self.readings.last(key, t), self.world.device(key)
+        if read is None or device is None or device.iot.at(read - self.world.lags.versions) is None:
+            return 0
+        there = "none" if device.unreadable else self._on_targets(device, read)
+        if there == "none":
+            return 0
+        return SUCCEEDED | (PENDING if there == "some" or key in self.with_task else 0)
+
+    def _by_report(self, key: Key, t: float, sight: bool) -> int:
+        """A device without a task by what it reports at a moment."""
         device = self.world.device(key)
         over = self.watch.no_more_tasks(t)
         if device is None or device.iot.at(t - self.world.lags.versions) is None:

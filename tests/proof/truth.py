@@ -17,6 +17,7 @@ from .bounds import BEST, CANCELED, NEVER, NOT_YET, WORST, Bounds, choose
 from .clocks import Look
 from .demand import Demand
 from .oracle import Devices
+from .readings import Readings
 from .rollouts import Rollout
 from .worlds import Batch, Key, Task
 
@@ -33,7 +34,8 @@ class Truth:
         self.rollout = rollout
         self.options = rollout.options
         self.world = rollout.world
-        self.devices = Devices(rollout, looks)
+        self.readings = Readings(looks)
+        self.devices = Devices(rollout, looks, self.readings)
         self.watch = self.devices.watch
         self.batches = self.devices.batches
         self.demand = Demand(rollout, self.batches)

@@ -62,4 +62,5 @@ class Explanation:
         """The ``snapshot`` after the deadline. What was read before proves nothing any more, but explains."""
         late = self._late or Snapshot(now)
         versions = {**(late.versions or {}), **(snapshot.versions or self._reports)}
+        versions = {key: snapshot.earlier.get(key, report) for key, report in versions.items()}  # the latest of each
         return snapshot._replace(versions=versions or None, busy={**late.busy, **snapshot.busy}).expired(now)

@@ -148,9 +148,10 @@ def _with_report(
     device: Device, task: TaskFacts, job: JobSnapshot, snapshot: Snapshot, policy: Policy, memory: Memory
 ) -> Device:
     """The same device with what it reports: whether it still exists, and whether its task has really succeeded."""
-    report, sources = (snapshot.versions or {}).get(device.key), sources_of(task, job)
+    report = (snapshot.versions or {}).get(device.key)
     if report is None:
         return _with_earlier_proof(device, task, job, snapshot, policy, memory)
+    sources = sources_of(task, job)
     if not report.found and device.state == "pending":
         return vanished(device, UNKNOWN_DEVICE)
     device = device._replace(version=reported_version(report, job, with_job_sources(sources, job), policy))
@@ -170,12 +171,18 @@ def _with_earlier_proof(
     if report is None or device.state != "succeeded" or not policy.verify_versions:
         return device
     since = max(device.since or 0.0, snapshot.local_time(task.get("utc_modified")) or 0.0)
-    if report.read_at < since or report.read_at <= memory.proved_since:
+    if report.read_at < since or report.read_at <= memory.proved_since or _is_another(device, report):
         return device
-    sources = sources_of(task, job)
-    version = reported_version(report, job, with_job_sources(sources, job), policy)
-    proved = prove_device(device._replace(version=version), report, job, sources, snapshot, policy, memory)
-    return proved if proved.verified else device
+    sources = with_job_sources(sources_of(task, job), job)
+    version = reported_version(report, job, sources, policy)
+    if version is None or not is_target(version, job.target, sources, policy.version_match):
+        return device
+    return device._replace(version=version, verified=True)
+
+
+def _is_another(device: Device, report: DeviceReport) -> bool:
+    """Whether the report is about another device than the task, which has its name now."""
+    return bool(report.iot_id and device.iot_id and report.iot_id != device.iot_id)
 
 
 def prove_device(
@@ -190,7 +197,7 @@ def prove_device(
     """A device whose task succeeded, by what it ``report``\\ s now."""
     if not report.found:
         return vanished(device, UNKNOWN_DEVICE)
-    if report.iot_id and device.iot_id and report.iot_id != device.iot_id:
+    if _is_another(device, report):
         return vanished(device, "another device has its name now")
     if device.version is None:
         return unproved(device, report, job, policy)

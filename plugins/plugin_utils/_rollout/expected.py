@@ -44,14 +44,14 @@ def _products_of(jobs: Sequence[JobSnapshot]) -> list[str]:
 
 def ambiguous_devices(jobs: Sequence[JobSnapshot], policy: Policy) -> list[ExpectedDevice]:
     """The expected devices that are given by a name alone, although the batches are for several products."""
-    if policy.expected_product_key or len(_products_of(jobs)) < 2:
+    if policy.expected_devices is None or policy.expected_product_key or len(_products_of(jobs)) < 2:
         return []
     return [device for device in policy.expected_devices or () if device.product_key is None]
 
 
 def foreign_devices(jobs: Sequence[JobSnapshot], policy: Policy) -> list[ExpectedDevice]:
     """The expected devices of products that no batch is for."""
-    products = _products_of(jobs)
+    products = _products_of(jobs) if policy.expected_devices is not None else []
     if not products or not all(job.product_key for job in jobs):
         return []
     return [device for device in policy.expected_devices or () if device.product_key not in (None, *products)]

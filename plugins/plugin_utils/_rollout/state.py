@@ -17,7 +17,7 @@ from .devices import LATE_CLASSES, Device, Memory, State, waiting_for
 from .expected import device_without_task, expected_keys
 from .policy import Policy
 from .snapshot import JobSnapshot, Snapshot
-from .tasks import Identity, by_last_stage, job_devices, rollout_devices, sort_key, with_all_sources
+from .tasks import Identity, by_last_stage, in_order, job_devices, rollout_devices, with_all_sources
 
 
 class JobCounts(NamedTuple):
@@ -113,7 +113,7 @@ def assess(snapshot: Snapshot, policy: Policy, memory: Memory, no_more_tasks: bo
         devices = list(found.values())
     else:
         devices = _expected_devices(found, snapshot, policy, memory, relations, no_more_tasks)
-    return _count_devices(sorted(devices, key=sort_key), by_status, by_job, relations, snapshot, policy)
+    return _count_devices(in_order(devices), by_status, by_job, relations, snapshot, policy)
 
 
 def _expected_devices(
@@ -232,7 +232,7 @@ def _count_tasks(
             job.job_id: _job_counts(by_job[job.job_id].values()) if job.all_listed else _task_counts(job, policy)
             for job in snapshot.jobs
         },
-        devices=sorted(devices, key=sort_key),
+        devices=in_order(devices),
         relations=(),
         all_listed=False,
         # Tasks that cannot be listed are all that there is.

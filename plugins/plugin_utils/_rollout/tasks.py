@@ -81,8 +81,11 @@ def rollout_devices(
     batches: Iterable[Mapping[Identity, Device]], ignore_vanished: bool = False
 ) -> dict[Identity, Device]:
     """The devices of several batches, each by its worst task, which need not be one that has vanished."""
+    several = list(batches)
+    if len(several) == 1:
+        return dict(several[0])
     found: dict[Identity, list[Device]] = {}
-    for devices in batches:
+    for devices in several:
         for identity, device in devices.items():
             found.setdefault(identity, []).append(device)
     if ignore_vanished:
@@ -99,9 +102,10 @@ def worst_device(devices: Iterable[Device]) -> Device:
     return min(devices, key=_severity)
 
 
-def _severity(device: Device) -> tuple[int, bool, tuple[str, ...]]:
+def _severity(device: Device) -> tuple[int, bool, bool, tuple[str, ...]]:
     is_gone = device.class_name == "vanished"  # which may not count at all, so it hides none that is waited for
-    return _WORST_FIRST.index(device.state), is_gone, (str(device.class_name), *sort_key(device))
+    # What proves one task must not hide that another one is not proved yet.
+    return _WORST_FIRST.index(device.state), is_gone, device.verified, (str(device.class_name), *sort_key(device))
 
 
 def sort_key(device: Device) -> tuple[str, ...]:
@@ -109,6 +113,18 @@ def sort_key(device: Device) -> tuple[str, ...]:
     names = (device.device_name, device.product_key, device.task_id, device.job_id, device.iot_id)
     facts = (device.task_status, device.detail, device.since, device.progress_percent)
     return tuple(str(part or "") for part in (*names, *facts))
+
+
+def in_order(devices: Iterable[Device]) -> list[Device]:
+    """The devices by their :func:`sort_key`, of which most differ in its beginning."""
+    by_name: dict[tuple[str, str], list[Device]] = {}
+    for device in devices:
+        by_name.setdefault((device.device_name or "", device.product_key or ""), []).append(device)
+    return [
+        device
+        for name in sorted(by_name)
+        for device in (sorted(by_name[name], key=sort_key) if len(by_name[name]) > 1 else by_name[name])
+    ]
 
 
 # --- One batch -------------------------------------------------------------------------------------------------------

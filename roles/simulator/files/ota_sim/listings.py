@@ -4,8 +4,8 @@
 
 """An index of the tasks that lists show, by status; it follows the clock.
 
-No question costs time in proportion to the number of tasks: each change of a task is worked off once, when the clock
-passes it. The clock may turn back as well; then changes are undone.
+No question goes through the tasks: each change of a task is worked off once, when the clock passes it, and a page is
+found by sums over blocks of tasks. The clock may turn back as well; then changes are undone.
 """
 
 from __future__ import annotations

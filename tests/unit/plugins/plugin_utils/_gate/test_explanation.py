@@ -157,6 +157,14 @@ def test_what_is_read_late_is_newer_than_what_was_read_before():
     assert expired.versions == {**report("1.0.0", "d1"), **report("1.1.0", "d2", "d3", "d4")}
 
 
+def test_what_was_read_since_then_explains_the_end():
+    """Late devices are read once, and one that succeeds after that is read again for its proof."""
+    explanation = Explanation(Reader("1.0.0"), 600, 10.0)
+    explanation.read_late(OPEN, judged(OPEN, POLICY), 20)
+    expired = explanation.expired(OPEN._replace(earlier=report("2.0.0", "d1", "d3")), NOW)
+    assert expired.versions == {**report("1.0.0", "d2", "d4"), **report("2.0.0", "d3")}
+
+
 def test_nothing_is_told_in_the_end_if_nothing_was_read():
     expired = Explanation(Reader(), 600, 10.0).expired(OPEN, NOW)
     assert (expired.versions, expired.busy) == (None, {})

@@ -460,6 +460,11 @@ def test_device_that_vanished_hides_none_that_is_waited_for():
     assert worst_device([waits, gone]) == worst_device([gone, waits]) == waits
 
 
+def test_task_that_is_proved_hides_none_that_is_not():
+    proved, unread = device("succeeded", task_id="t1", verified=True), device("succeeded", task_id="t2")
+    assert worst_device([proved, unread]) == worst_device([unread, proved]) == unread
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [

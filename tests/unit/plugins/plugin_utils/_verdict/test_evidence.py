@@ -23,6 +23,7 @@ from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     course,
     decided,
     devices_named,
+    judged,
     plain,
     poll,
     report,
@@ -205,6 +206,19 @@ def test_latest_task_of_a_device_decides(first, second, expected):
     for tasks in ((failed, succeeded), (succeeded, failed)):
         verdict = settled(poll(batch(*tasks, task("d2"))), plain())
         assert (verdict.verdict, verdict.rollout.total) == (expected, 2)
+
+
+# --- Earlier reports -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mcu", ["7", "8"])
+def test_earlier_report_that_proves_one_batch_proves_no_other(mcu):
+    """Each of the two tasks of a device needs its own proof."""
+    jobs = [batch("S"), batch(task("d1", task_id="t0"), job_id="j2", module_name="mcu", dest_version="7")]
+    earlier = {(PRODUCT, "d1"): DeviceReport({"default": NEW, "mcu": mcu}, read_at=NOW)}
+    for both in permutations(jobs):
+        verdict = judged(poll(*both, earlier=earlier), STRICT)
+        assert (verdict.needs, verdict.rollout.verified) == ((None, 1) if mcu == "7" else ("versions", 0))
 
 
 # --- Now -------------------------------------------------------------------------------------------------------------
