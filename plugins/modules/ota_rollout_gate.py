@@ -41,9 +41,8 @@ notes:
     larger batch, the tasks that have succeeded are found page by page for that. Polls come first.
   - When everything but the proof is there, the versions that are still unread are read, with O(expected_devices) also
     those of devices without a task. With O(expected_devices) or O(versions.verify), all tasks of a larger batch are
-    listed before that, once for the same numbers, which the service allows for up to 100,000 tasks. They are also
-    listed if the numbers of tasks that the service reports do not follow the requested state, because it is not
-    documented that they do.
+    listed before that, once for the same numbers, if there are up to 100,000. They are also listed if the numbers of
+    tasks that the service reports do not follow the requested state, because it is not documented that they do.
   - Such a poll goes on after four times O(wait_interval), or ten times as long as the rest of it took if that is more.
     The reason is then V(unread), and the next poll reads on. So failures show while many versions are read.
   - The module of a batch is read once, with one request for its update package. If that does not show it, the open
@@ -83,6 +82,9 @@ options:
         cannot be read stays pending.
       - A device that has a task in some of the batches is judged by the tasks that it has.
       - A C(DYNAMIC) batch never ends, and can be judged only with this option.
+      - The service lists at most 100,000 tasks of a batch. With this option, those of a larger one are read by the
+        names of the devices, 50 by one request. Without it, the verdict is V(inconclusive), unless
+        O(versions.verify=false) and the batch is gated alone.
       - Without it, the tasks of the batches count. A device that was already on the new version has none.
     type: list
     elements: raw
