@@ -71,7 +71,9 @@ def test_json(reports, name):
     assert report == {**head, **RESULTS[name]}
 
 
-@pytest.mark.parametrize("change", [{"verdict": "green"}, {"version": 2}, {"counts": {}}, {"history": None}])
+@pytest.mark.parametrize(
+    "change", [{"verdict": "green"}, {"version": 2}, {"counts": {}}, {"history": None}, {"history": {"reports": [{}]}}]
+)
 def test_schema_refuses(reports, change):
     report = json.loads(read(reports / "failed", "json"))
     assert not VALID.is_valid({**report, **change})
