@@ -252,7 +252,7 @@ options:
   confirmations:
     description:
       - Number of consecutive polls that must agree that a rollout passed or failed, because states may flap.
-      - They confirm the states that they see. No version is read again for them.
+      - They confirm the states of batches and tasks. The version of a device that is proved is not read again for them.
     type: int
     default: 2
   max_consecutive_errors:
