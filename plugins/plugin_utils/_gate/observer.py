@@ -91,7 +91,7 @@ class Observer:
         found = self._versions.read(keys, until)
         large = [job for job in snapshot.jobs if not job.all_listed]
         while large and self._clock.now() < until:
-            unread = [key for job in large for key in self._unread(job, snapshot)][:BLOCK]
+            unread = [key for job in large for key in self._unread(job, snapshot) if key not in found][:BLOCK]
             if len(unread) < BLOCK and any(self._succeeded.read_more(job, until) for job in large):
                 continue
             if not unread:
@@ -104,7 +104,7 @@ class Observer:
         unread = []
         for key, modified in self._succeeded.devices(job).items():
             report, since = self._versions.kept.get(key), snapshot.local_time(modified)
-            if report is None or report.read_at < (since or 0.0):
+            if report is None or report.read_at < min(snapshot.now, since or 0.0):
                 unread.append(key)
         return unread
 
