@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .details import wrong_details
+from .evidence import wrong_evidence
 from .inconclusive import may_be_inconclusive
 from .played import EPSILON, Played
 from .timing import given_up, too_early, wrong_times
@@ -21,6 +22,7 @@ def mistakes(played: Played) -> Iterator[str]:
     yield from given_up(played)
     yield from wrong_times(played)
     yield from too_curious(played)
+    yield from wrong_evidence(played)
     yield from wrong_details(played)
 
 
