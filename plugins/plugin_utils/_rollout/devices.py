@@ -339,8 +339,10 @@ def task_identity(task: TaskFacts) -> str:
 
 
 def _fingerprint(task: TaskFacts) -> str:
-    """What changes when a task moves."""
-    return f"{task.get('task_status')} {task.get('progress')}"
+    """What changes when a task moves. That one has succeeded again since the last poll only its time tells."""
+    state = f"{task.get('task_status')} {task.get('progress')}"
+    modified = task.get("utc_modified") if task.get("task_status") == "SUCCEEDED" else None
+    return f"{state} {modified}" if modified else state
 
 
 def task_changes(snapshot: Snapshot, changes: Kept) -> dict[str, list[Any]]:
