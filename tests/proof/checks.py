@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from .details import wrong_details
 from .evidence import wrong_evidence
@@ -98,6 +99,11 @@ def too_curious(played: Played) -> Iterator[str]:
         for action, number in look.asked.items():
             if number > bounds[action]:
                 yield f"a look asked {action} {number} times, and {bounds[action]} are enough"
+    for look, following in pairwise(played.looks):
+        listed = [each.asked["ListOTATaskByJob"] > 9 * batches for each in (look, following)]
+        changed = len(played.truth.between(look.moments[0], following.moments[-1])) > 2
+        if all(listed) and look.run == following.run and not changed:
+            yield f"all tasks are listed at {following.moments[0]:.1f} s, although no number has changed"
     asked = sum(look.asked["QueryOTAFirmware"] for look in played.looks)
     if all(batch.package.answer == "tells" for batch in world.batches) and asked > batches * len(played.runs):
         yield f"it asked QueryOTAFirmware {asked} times about {batches} batches in {len(played.runs)} runs"

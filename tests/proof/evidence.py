@@ -9,7 +9,7 @@
 2. No device is read again while its last reading proves it, unless a soak may have begun since then.
 3. No device is read twice in a look, nor twice between two looks but to explain why it is late.
 4. A device that a look has seen succeed is read before the next one, as far as there is time.
-5. To read between two looks does not put off the next one.
+5. To read between two looks does not put off the next one, and a look that reads much ends and goes on in the next.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from .worlds import Key
 JITTER = 0.1
 #: Once so many seconds are left, or this part of all the time, it is read why devices are late.
 LAST_SECONDS, LAST_PART = 30.0, 0.25
+#: A look reads for so many intervals, or so many times as long as all else that it asks takes.
+INTERVALS, TIMES = 4, 10
 #: Tasks of a batch that are listed in each look.
 MOST_LISTED = 700
 
@@ -44,6 +46,7 @@ def wrong_evidence(played: Played) -> Iterator[str]:
     yield from _read_twice(played)
     yield from _unread(played)
     yield from _put_off(played)
+    yield from _endless(played)
 
 
 def _unproved(played: Played) -> Iterator[str]:
@@ -140,3 +143,19 @@ def _put_off(played: Played) -> Iterator[str]:
         late = look.moments[-1] > explains or "hang" in played.rollout.trouble
         if look.run == following.run and look.afterwards and not late and pause > most:
             yield f"the look at {following.moments[0]:.1f} s comes {pause - most:.1f} s late"
+
+
+def _endless(played: Played) -> Iterator[str]:
+    """Whether a look that decides nothing reads longer than it may."""
+    slow, options = played.rollout.trouble.get("slow", {}).get("seconds", 0.0), played.rollout.options
+    for look, is_last in zip(played.looks, (*[False] * (len(played.looks) - 1), True)):
+        run = played.runs[look.run]
+        if not look.readings or (is_last and run.result["final"]):
+            continue
+        if run.machine.waits:
+            begins = look.readings[0][1] - slow
+            most = begins + max(INTERVALS * played.rollout.interval, TIMES * (begins - look.moments[0] + slow))
+        else:
+            most = run.began + options["look_timeout"]
+        if look.readings[-1][1] > most + slow + EPSILON:
+            yield f"the look at {look.moments[0]:.1f} s reads until {look.readings[-1][1]:.1f} s"
