@@ -192,7 +192,7 @@ def test_every_wait_ends_by_its_deadline(course_, policy):
 @often
 @given(steps, any_policy)
 def test_nothing_passes_without_evidence(course_, policy):
-    """Nothing at all with an error, a gap or an old look. Otherwise a success of this look, which may be proved before."""
+    """Nothing at all with an error, a gap or an old look. Otherwise a success of this look, proved by then."""
     history = None
     for facts in looks_of(course_):
         verdict = judge(facts, policy, history)
