@@ -49,7 +49,7 @@ class Proven:
     def _by_last_reading(self, batch: Batch, task: Task, since: float, t: float) -> int:
         """Whether a device is proved by its last reading; with more than one state, nobody knows."""
         read, device = self.readings.last(task.device.key, t), task.device
-        if read is None or read < since - UNSURE:
+        if read is None or read < self._seen_since(task, since, t) - UNSURE:
             return 0
         if device.iot.at(read - self.world.lags.versions) is None or self.watch.is_another(task, read):
             return 0
@@ -57,6 +57,18 @@ class Proven:
         plain = task.told_modified and "flap" not in self.rollout.trouble
         plain = plain and read - self.lead >= since + UNSURE
         return self._by_modules(batch, task, since, t, read) | (0 if plain else PENDING)
+
+    def _seen_since(self, task: Task, since: float, t: float) -> float:
+        """Since when a task has succeeded: where that is not told, when it was last seen in another state."""
+        if task.told_modified:
+            return since
+        others = [task.created]
+        for look in self.watch.looks:
+            ends = (look.moments[0], look.moments[-1])
+            states = {task.course.at(moment - self.world.lags.rows).status for moment in ends}
+            if ends[1] <= t and not look.errors and not look.bent and "SUCCEEDED" not in states:
+                others.append(ends[0])
+        return max(others)
 
     def _by_report(self, batch: Batch, task: Task, since: float, t: float) -> int:
         """A device by what it reports at a moment."""
