@@ -7,8 +7,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from .details import wrong_details
+from .evidence import wrong_evidence
 from .inconclusive import may_be_inconclusive
 from .played import EPSILON, Played
 from .timing import given_up, too_early, wrong_times
@@ -21,6 +23,7 @@ def mistakes(played: Played) -> Iterator[str]:
     yield from given_up(played)
     yield from wrong_times(played)
     yield from too_curious(played)
+    yield from wrong_evidence(played)
     yield from wrong_details(played)
 
 
@@ -96,6 +99,11 @@ def too_curious(played: Played) -> Iterator[str]:
         for action, number in look.asked.items():
             if number > bounds[action]:
                 yield f"a look asked {action} {number} times, and {bounds[action]} are enough"
+    for look, following in pairwise(played.looks):
+        listed = [each.asked["ListOTATaskByJob"] > 9 * batches for each in (look, following)]
+        changed = len(played.truth.between(look.moments[0], following.moments[-1])) > 2
+        if all(listed) and look.run == following.run and not changed:
+            yield f"all tasks are listed at {following.moments[0]:.1f} s, although no number has changed"
     asked = sum(look.asked["QueryOTAFirmware"] for look in played.looks)
     if all(batch.package.answer == "tells" for batch in world.batches) and asked > batches * len(played.runs):
         yield f"it asked QueryOTAFirmware {asked} times about {batches} batches in {len(played.runs)} runs"

@@ -298,6 +298,24 @@ def live(course: Course, life: Life) -> None:
     life.device.versions[module] = Line([*changes, *(change for change in life.changes if change[0] < EVER)])
 
 
+def push_again(rng: random.Random, batch: Batch, task: Task, pace: float) -> None:
+    """Let a task that has succeeded begin once more, as where somebody pushes the update again; it succeeds again.
+
+    Until then its device is on the new version, or back on the old one, and maybe for longer.
+    """
+    course, module = task.course, batch.package.module
+    begins = course.moments[-1] + rng.uniform(0, 3) * pace
+    ends = begins + rng.uniform(0.2, 1) * pace
+    steps = [(begins, Step("QUEUED")), (begins + 0.5 * (ends - begins), Step("IN_PROGRESS", "10")), (ends, SUCCEEDED)]
+    task.course = Line([*zip(course.moments, course.values), *steps])
+    line = task.device.versions[module]
+    changes = [change for change in zip(line.moments, line.values) if not begins <= change[0] <= ends]
+    if rng.random() < 0.6:
+        changes += [(begins, task.source)]
+        changes += [(ends + rng.choice((0.0, 0.0, 10.0, 50.0)), batch.package.reported)] if rng.random() < 0.8 else []
+    task.device.versions[module] = Line(changes)
+
+
 def cancel_open(batch: Batch, moment: float, spared: float, rng: random.Random) -> None:
     """Cancel what is unfinished at a moment, but for a share of it that goes on."""
     for task in batch.tasks:

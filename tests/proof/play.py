@@ -136,6 +136,7 @@ def _options(rollout: Rollout, previous: dict[str, Any], waits: bool, shuffled: 
         wait_interval=rollout.interval,
         history=read_history(previous, job_ids),
         previous=previous,
+        look_timeout=rollout.options.get("look_timeout", 120.0),
     )
 
 
@@ -231,4 +232,4 @@ def tally(rollout: Rollout) -> Counter[str]:
     return Counter(set(words))
 
 
-ALWAYS = ("wait_timeout", "start_grace", "confirmations", "max_consecutive_errors", "version_grace")
+ALWAYS = ("wait_timeout", "look_timeout", "start_grace", "confirmations", "max_consecutive_errors", "version_grace")

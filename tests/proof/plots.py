@@ -10,7 +10,7 @@ import random
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .courses import ODD, SETTLED, Course, Life, cancel_open, live, no_task
+from .courses import ODD, SETTLED, Course, Life, cancel_open, live, no_task, push_again
 from .worlds import EVER, LONG_AGO, Batch, Device, Lags, Line, Package, Step, Task, World, settle
 
 ODD_NAMES = ("客厅", "*", "lamp 1", "a&b=c", "D-1", "d-1", "%2F", "é", "'q'", "<x>", "0", "null")
@@ -119,6 +119,19 @@ def _world(draft: Draft) -> World:
             rows, counts, versions = sorted(lags[1:])
             lags = Lags(lags.job, rows, counts, versions)
     return World(draft.devices, draft.batches, lags, frozenset(tells))
+
+
+def unsettle(rng: random.Random, plot: Plot) -> None:
+    """Let one of the tasks that have succeeded begin once more, where no other batch waits for its device."""
+    batches = plot.world.batches
+    ended = [batch for batch in batches if batch.status.values[-1] == "COMPLETED" and not batch.stays]
+    last = [batch for batch in ended if plot.name != "a chain" or batch is batches[-1]]
+    tasks = [(batch, task) for batch in last for task in batch.tasks if task.course.values[-1].status == "SUCCEEDED"]
+    if tasks:
+        batch, task = rng.choice(tasks)
+        push_again(rng, batch, task, plot.pace)
+        settle(batch)
+        plot.kinds.add("pushed again")
 
 
 # --- Packages --------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from .relations import Batches
 from .taskless import Taskless
 from .versions import matches, proves
 from .watch import UNSURE, Watch
-from .worlds import Batch, Key, Task
+from .worlds import EVER, Batch, Key, Task
 
 
 class Proven:
@@ -30,12 +30,18 @@ class Proven:
         self.rollout = watch.rollout
         self.world = watch.world
         self.options = watch.rollout.options
+        # So long before its answer a question may have been asked, which is tried again if it fails on the wire.
+        self.lead = EVER if self.rollout.wire and self.rollout.trouble else self._slow()
+
+    def _slow(self) -> float:
+        return float(self.rollout.trouble.get("slow", {}).get("seconds", 0.0))
 
     def state(self, batch: Batch, task: Task, since: float, t: float) -> int:
         """A device whose task succeeded, by the versions it has reported, and by what it reports at a moment."""
         proved = self._by_last_reading(batch, task, since, t)
-        if self.readings.alone:
-            return proved & SUCCEEDED | (PENDING if proved != SUCCEEDED else 0)
+        if self.readings.alone and proved != SUCCEEDED:
+            today = self.gone_device(task.device.key, t) if self.watch.is_another(task, t) else 0
+            return (proved | today) & SUCCEEDED | PENDING
         if proved == SUCCEEDED:
             return SUCCEEDED
         return proved & SUCCEEDED | self._by_report(batch, task, since, t)
@@ -43,15 +49,26 @@ class Proven:
     def _by_last_reading(self, batch: Batch, task: Task, since: float, t: float) -> int:
         """Whether a device is proved by its last reading; with more than one state, nobody knows."""
         read, device = self.readings.last(task.device.key, t), task.device
-        if read is None or read < since - UNSURE:
+        if read is None or read < self._seen_since(task, since, t) - UNSURE:
             return 0
-        if device.unreadable or device.iot.at(read - self.world.lags.versions) is None:
-            return 0
-        if self.watch.is_another(task, read):
+        if device.iot.at(read - self.world.lags.versions) is None or self.watch.is_another(task, read):
             return 0
         # Who is not told when the task succeeded, or was shown it in another state since then, takes it for later.
-        plain = read >= since + UNSURE and task.told_modified and "flap" not in self.rollout.trouble
+        plain = task.told_modified and "flap" not in self.rollout.trouble
+        plain = plain and read - self.lead >= since + UNSURE
         return self._by_modules(batch, task, since, t, read) | (0 if plain else PENDING)
+
+    def _seen_since(self, task: Task, since: float, t: float) -> float:
+        """Since when a task has succeeded: where that is not told, when it was last seen in another state."""
+        if task.told_modified:
+            return since
+        others = [task.created]
+        for look in self.watch.looks:
+            ends = (look.moments[0], look.moments[-1])
+            states = {task.course.at(moment - self.world.lags.rows).status for moment in ends}
+            if ends[1] <= t and not look.errors and not look.bent and "SUCCEEDED" not in states:
+                others.append(ends[0])
+        return max(others)
 
     def _by_report(self, batch: Batch, task: Task, since: float, t: float) -> int:
         """A device by what it reports at a moment."""

@@ -106,6 +106,9 @@ def make(seed: int) -> Rollout:
     rng = random.Random(seed)
     wire = rng.choice((("alibaba", "json"), ("alibaba", "xml"), ("tuya", "json"))) if rng.random() < 0.03 else None
     plot = plots.crowd(rng) if rng.random() < 0.012 else plots.draw(rng)
+    more = random.Random(f"{seed} more")  # of its own, so that it changes no other choice
+    if more.random() < 0.06:
+        plots.unsettle(more, plot)
     interval = rng.choice((5.0, 10.0, 15.0, 15.0, 30.0, 40.0))
     options = policies.draw(rng, plot, interval)
     begins = rng.choice((0.0, 0.0, 0.0, rng.uniform(0, 60), rng.uniform(60, 400)))
@@ -120,6 +123,9 @@ def make(seed: int) -> Rollout:
     rollout = Rollout(seed, plot.world, plot.kinds, options, job_ids, begins, interval, machines, trouble, wire)
     for name in trouble:
         trouble[name] = _detail(name, rng, rollout)
+    if "a crowd" in plot.kinds and more.random() < 0.3:  # so that the time does not suffice to read all versions
+        trouble["slow"] = {"seconds": more.choice((0.05, 0.1, 0.3))}
+    options["look_timeout"] = more.choice((120.0, 120.0, 10.0, 2.0))
     _set_unreadable(rng, rollout)
     return _be_fair(rng, rollout)
 

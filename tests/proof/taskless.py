@@ -43,10 +43,11 @@ class Taskless:
         read, device = self.readings.last(key, t), self.world.device(key)
         if read is None or device is None or device.iot.at(read - self.world.lags.versions) is None:
             return 0
-        there = "none" if device.unreadable else self._on_targets(device, read)
-        if there == "none":
+        if device.unreadable or self._on_targets(device, read) == "none":
             return 0
-        return SUCCEEDED | (PENDING if there == "some" or key in self.with_task else 0)
+        own = [batch for batch in self.world.batches if batch.package.product == device.product]
+        plain = key not in self.with_task and all(self.on_target(device, batch, read) == "yes" for batch in own)
+        return SUCCEEDED | (0 if plain else PENDING)
 
     def _by_report(self, key: Key, t: float, sight: bool) -> int:
         """A device without a task by what it reports at a moment."""

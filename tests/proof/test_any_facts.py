@@ -111,6 +111,7 @@ reports = st.builds(
     found=st.booleans(),
     iot_id=texts,
     failure=st.sampled_from([None, None, None, "it is broken"]),
+    read_at=st.sampled_from([0.0, NOW - 3600, NOW, NOW + 20000]),
 )
 keys = st.tuples(texts.map(lambda text: text or ""), texts.map(lambda text: text or ""))
 any_facts = st.builds(
@@ -118,6 +119,7 @@ any_facts = st.builds(
     now=st.just(NOW),
     jobs=some_batches,
     versions=maybe(st.dictionaries(keys, reports, max_size=4)),
+    earlier=st.dictionaries(keys, reports, max_size=4),
     busy=st.dictionaries(keys, st.just("j9"), max_size=2),
     problems=st.sampled_from([(), (), ("a gap",), ("a gap", "another")]),
     error=st.sampled_from([None, None, None, ERROR]),
@@ -190,7 +192,7 @@ def test_every_wait_ends_by_its_deadline(course_, policy):
 @often
 @given(steps, any_policy)
 def test_nothing_passes_without_evidence(course_, policy):
-    """Nothing at all with an error, a gap or an old look. Otherwise a success that was read or counted in this look."""
+    """Nothing at all with an error, a gap or an old look. Otherwise a success of this look, proved by then."""
     history = None
     for facts in looks_of(course_):
         verdict = judge(facts, policy, history)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 
 from .bounds import BEST, PENDING, SUCCEEDED, choose
+from .clocks import Look
 from .played import EPSILON, Played
 from .watch import UNSURE
 
@@ -28,9 +29,24 @@ def too_early(played: Played) -> Iterator[str]:
         return
     if played.lacks_hidden:
         return
-    truth, options, ended = played.truth, played.rollout.options, played.last.ended
+    options, ended = played.rollout.options, played.last.ended
     passed = played.verdict == "passed"
-    confirmed, since = 0, math.inf
+    confirmed, first = kept_since(played)
+    since = first.moments[0] if first else math.inf
+    if confirmed < options["confirmations"]:
+        needed = options["confirmations"]
+        yield f"it {played.verdict} after it was so in {confirmed} looks, and {needed} must confirm it"
+    soak = options.get("soak", 0.0)
+    if passed and since > ended - soak + EPSILON:
+        yield f"it passed {ended - since:.1f} s after it was kept, and the soak is {soak:.1f} s"
+    if passed and played.rollout.expected is None and "min_devices" not in options:
+        yield from _grown_lately(played)
+
+
+def kept_since(played: Played) -> tuple[int, Look | None]:
+    """How many of the last looks could confirm how a rollout ended, none of which contradicts it, and their first."""
+    truth, passed = played.truth, played.verdict == "passed"
+    confirmed, first = 0, None
     for look in reversed(played.looks):
         moments = truth.of_look(look)
         flaps = "flap" in look.bent
@@ -42,15 +58,8 @@ def too_early(played: Played) -> Iterator[str]:
         if not (sight or flaps or failed):
             break
         if not failed and (flaps or not passed or truth.kept(moments)):
-            confirmed, since = confirmed + 1, look.moments[0]
-    if confirmed < options["confirmations"]:
-        needed = options["confirmations"]
-        yield f"it {played.verdict} after it was so in {confirmed} looks, and {needed} must confirm it"
-    soak = options.get("soak", 0.0)
-    if passed and since > ended - soak + EPSILON:
-        yield f"it passed {ended - since:.1f} s after it was kept, and the soak is {soak:.1f} s"
-    if passed and played.rollout.expected is None and "min_devices" not in options:
-        yield from _grown_lately(played)
+            confirmed, first = confirmed + 1, look
+    return confirmed, first
 
 
 def _grown_lately(played: Played) -> Iterator[str]:

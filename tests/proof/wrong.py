@@ -14,10 +14,11 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaErr
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries import jobs as job_queries
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence import jobs, modules, versions
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import clock, gate
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import clock, gate, observer
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout import (
     devices,
     state,
+    tasks,
 )
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import ExpectedDevice, Policy
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import JobSnapshot
@@ -29,6 +30,7 @@ JUDGE, OBSERVE, REPORT = gate.judge, jobs.observe_job, versions.read_report
 IS_NOT_FOUND, CLASSIFY = Operation.is_not_found, job_queries.classify_failure
 RELATE, GAP = state.relate_batches, clock.gap_since
 PROVE, WITHOUT_TASK = devices.prove_device, state.device_without_task
+BY_EARLIER, SEVERITY = devices._with_earlier_proof, tasks._severity
 COUNTS = state._job_counts
 
 
@@ -177,6 +179,63 @@ def chains_backwards(jobs: Any, policy: Policy) -> Any:
 
 def all_chains(jobs: Any, policy: Policy) -> Any:
     return [relation._replace(is_chain=True) for relation in RELATE(jobs, policy)]
+
+
+# --- Earlier reports -------------------------------------------------------------------------------------------------
+
+
+def of_any_time(device: Any, *others: Any) -> Any:
+    """A report proves a device, whenever its task changed."""
+    return BY_EARLIER(device._replace(since=0.0), *others)._replace(since=device.since)
+
+
+def against_it(device: Any, job: Any, sources: Any, facts: Any, policy: Any, memory: Any) -> Any:
+    """What a device reported before it was asked again speaks against it, too."""
+    report = facts.earlier.get(device.key)
+    if report is None or device.state != "succeeded" or not policy.verify_versions or report.read_at < device.since:
+        return device
+    version = devices.reported_version(report, job, devices.with_job_sources(sources, job), policy)
+    return PROVE(device._replace(version=version), report, job, sources, facts, policy, memory)
+
+
+def one_proof_for_all(device: Any) -> Any:
+    """One of two tasks that have succeeded is as good as the other, whichever is proved."""
+    return SEVERITY(device._replace(verified=False))
+
+
+def as_if_read_now(facts: Any, policy: Policy, previous: Any = None) -> Any:
+    """What was read before is taken for what is so now."""
+    versions = {**facts.earlier, **(facts.versions or {})} or None
+    return JUDGE(facts._replace(versions=versions), policy, previous)
+
+
+class Behind(gate.Gate):
+    """It reads versions only once all else is done."""
+
+    def _read_ahead(self, verdict: Any, until: float) -> None:
+        return
+
+
+class Insatiable(observer.Observer):
+    """It reads on when the next look is due."""
+
+    def read_ahead(self, snapshot: Any, keys: Any, until: float) -> Any:
+        return super().read_ahead(snapshot, keys, 1e12)
+
+
+class Endless(clock.TimeLimits):
+    """It reads all versions in one look."""
+
+    def proof_end(self, began: float) -> float:
+        return 1e12
+
+
+class Oblivious(jobs.TaskLists):
+    """It lists all tasks each time."""
+
+    def read(self, job: Any) -> Any:
+        self._latest = {}
+        return super().read(job)
 
 
 # --- Looking and waiting ---------------------------------------------------------------------------------------------

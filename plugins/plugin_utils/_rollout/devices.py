@@ -170,8 +170,7 @@ def _with_earlier_proof(
     report = snapshot.earlier.get(device.key)
     if report is None or device.state != "succeeded" or not policy.verify_versions:
         return device
-    since = max(device.since or 0.0, snapshot.local_time(task.get("utc_modified")) or 0.0)
-    if report.read_at < since or report.read_at <= memory.proved_since or _is_another(device, report):
+    if report.read_at < (device.since or 0.0) or report.read_at <= memory.proved_since or _is_another(device, report):
         return device
     sources = with_job_sources(sources_of(task, job), job)
     version = reported_version(report, job, sources, policy)
@@ -376,8 +375,10 @@ def task_identity(task: TaskFacts) -> str:
 
 
 def _fingerprint(task: TaskFacts) -> str:
-    """What changes when a task moves."""
-    return f"{task.get('task_status')} {task.get('progress')}"
+    """What changes when a task moves. That one has succeeded again since the last poll only its time tells."""
+    state = f"{task.get('task_status')} {task.get('progress')}"
+    modified = task.get("utc_modified") if task.get("task_status") == "SUCCEEDED" else None
+    return f"{state} {modified}" if modified else state
 
 
 def task_changes(snapshot: Snapshot, changes: Kept) -> dict[str, list[Any]]:

@@ -74,6 +74,42 @@ def test_versions_join_those_that_were_read_before():
     assert Counter(rollout.actions)["ListOTAModuleVersionsByDevice"] == 2
 
 
+LARGE = 701
+
+
+def reads_ahead(rollout, offset=0.0):
+    """How many versions are read between two polls, twice, of a batch that is too large to be listed at each."""
+    observer, asked = observer_of(rollout), []
+    rollout.clock.elapsed += 3600
+    for _poll in range(2):
+        snapshot = observer.observe_jobs()._replace(clock_offset=offset)
+        observer.read_ahead(snapshot, [], math.inf)
+        asked.append(requests_of(rollout)["ListOTAModuleVersionsByDevice"])
+    return asked
+
+
+@pytest.mark.parametrize("offset", [0.0, -7200.0], ids=["is known", "is wrong"])
+def test_devices_that_have_succeeded_are_read_once_if_the_clock(offset):
+    """A device is not read again and again because its task seems to succeed later than now."""
+    assert reads_ahead(Rollout(batch(fleet(LARGE))), offset) == [LARGE, LARGE]
+
+
+def test_a_device_that_cannot_be_read_ahead_is_left_to_the_poll_that_needs_it():
+    rollout = Rollout(batch(fleet(LARGE)))
+    client = rollout.client()
+    rows = client.rows
+
+    def refuse(operation, **arguments):
+        found = rows(operation, **arguments)
+        if arguments.get("device_name") == "d-700":
+            raise OtaError("it is odd", code="iot.device.Odd", hint="look it up", http_status=200)
+        return found
+
+    client.rows = refuse
+    rollout.client = lambda: client
+    assert reads_ahead(rollout) == [LARGE, LARGE]
+
+
 @pytest.mark.parametrize("set_by", [0, -300, 300], ids=["goes on", "is set back", "is set forward"])
 def test_a_snapshot_tells_how_far_the_service_is_ahead_of_the_gate_while_the_clock(set_by):
     rollout = Rollout(batch(fleet(1)))

@@ -882,7 +882,7 @@ def test_grace_is_not_cut_short_by_a_time_of_the_service_that_stands_still():
     """A task that was seen to succeed, although its time of change is that of an earlier change."""
     stale = task("d1", src_version=OLD, utc_modified=format_time(NOW - 300))
     seen = task_changes(poll(batch(stale)), {"t-d1": ["IN_PROGRESS None", NOW - 300]})
-    assert seen == {"t-d1": ["SUCCEEDED None", NOW]}
+    assert seen == {"t-d1": [f"SUCCEEDED None {format_time(NOW - 300)}", NOW]}
     late = poll(batch(stale), now=NOW + 30, versions=report(OLD, "d1"))
     assert task_changes(late, seen) == seen
     assert state_of(judged(stale, batch(), late, VERIFY, Memory(task_changes=seen))) == ("pending", "awaiting_version")
@@ -891,9 +891,23 @@ def test_grace_is_not_cut_short_by_a_time_of_the_service_that_stands_still():
 def test_grace_ends_although_the_times_of_the_service_lie_ahead():
     ahead = task("d1", src_version=OLD, utc_modified=format_time(NOW + 8 * 3600))
     seen = task_changes(poll(batch(ahead)), {})
-    assert seen == {"t-d1": ["SUCCEEDED None", NOW]}
+    assert seen == {"t-d1": [f"SUCCEEDED None {format_time(NOW + 8 * 3600)}", NOW]}
     late = poll(batch(ahead), now=NOW + 120, versions=report(OLD, "d1"))
     assert state_of(judged(ahead, batch(), late, VERIFY, Memory(task_changes=seen))) == ("failed", "wrong_version")
+
+
+@pytest.mark.parametrize("ahead", [0.4, 8 * 3600], ids=["half a second", "some hours"])
+@pytest.mark.parametrize("is_new", [False, True])
+def test_version_proves_no_task_that_has_succeeded_again_since(ahead, is_new):
+    """No poll has seen it start again, and its clock may be ahead, so that both times lie ahead or seem to."""
+    first, second = (task("d1", utc_modified=f"2026-03-01T{moment}Z") for moment in ("10:00:00.400", "10:00:29.000"))
+    job = batch(second if is_new else first)
+    seen = task_changes(poll(batch(first), clock_offset=-ahead), {})
+    assert list(seen.values()) == [["SUCCEEDED None 2026-03-01T10:00:00.400Z", NOW]]
+    earlier = {(PRODUCT, "d1"): DeviceReport({"default": NEW}, read_at=NOW + 1)}
+    later = poll(job, now=NOW + 30, earlier=earlier, clock_offset=-ahead)
+    device = task_device(job.tasks[0], job, later, VERIFY, Memory(task_changes=seen))
+    assert (device.state, device.verified) == ("succeeded", not is_new)
 
 
 # --- Memory ----------------------------------------------------------------------------------------------------------
