@@ -6,13 +6,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ...module_utils._api.facts import count_by
 from ...module_utils._api.operations import LIST_OTA_TASK_BY_JOB, MAX_ROWS, TASK_STATUSES
 from ...module_utils._client.client import Client
 from ...module_utils._client.paging import LISTING_ATTEMPTS, listing_problem
-from ...module_utils._queries.jobs import JobFacts, announced_total, interpret_tasks, read_job
+from ...module_utils._queries.jobs import (
+    JobFacts,
+    announced_total,
+    interpret_tasks,
+    plan_queries,
+    read_job,
+    run_query,
+)
+from .._rollout.policy import ExpectedDevice
 from .._rollout.snapshot import JobSnapshot
 
 #: Tasks that one request returns.
@@ -98,10 +107,14 @@ def _fully_listed(
 
 
 class TaskLists:
-    """Reads all tasks of batches that are too large for that at each poll: once for the same numbers."""
+    """Reads all tasks of batches that are too large for that at each poll: once for the same numbers.
 
-    def __init__(self, client: Client) -> None:
+    Of a batch that is too large to be listed, it reads the tasks of the ``expected`` devices, by their names.
+    """
+
+    def __init__(self, client: Client, expected: Sequence[ExpectedDevice] | None = None) -> None:
         self._client = client
+        self._expected = expected
         self._latest: dict[str, JobSnapshot] = {}
 
     def read(self, job: JobSnapshot) -> Observation:
@@ -112,7 +125,23 @@ class TaskLists:
         known = self._latest.get(job.job_id)
         if known and not job.all_listed and (known.counts, known.total) == (job.counts, job.total):
             return Observation(known._replace(facts=job.facts))
-        listed = read_tasks(self._client, job.job_id, job.facts, job.total)
+        if self._expected is not None and job.total > MAX_ROWS:
+            listed = self._read_expected(job)
+        else:
+            listed = read_tasks(self._client, job.job_id, job.facts, job.total)
         if not listed.problem and listed.job.counts == job.counts:
             self._latest[job.job_id] = listed.job
         return listed
+
+    def _read_expected(self, job: JobSnapshot) -> Observation:
+        names = [device.device_name for device in self._expected or () if device.product_key in (None, job.product_key)]
+        queries = plan_queries(job.job_id, None, names, counts_only=False)
+        listings, failure = self._client.map(lambda query: run_query(self._client, {}, query), queries)
+        if failure:
+            raise failure
+        tasks = [task for listing in listings for task in listing.tasks]
+        problem = next((listing.problem for listing in listings if listing.problem), None)
+        return Observation(
+            job._replace(tasks=tasks, all_listed=True, of_expected=True),
+            problem and f"the tasks of the expected devices in batch {job.job_id} are incomplete: {problem}",
+        )

@@ -99,15 +99,23 @@ class SucceededTasks:
         """Take note of a poll: the more tasks have succeeded since the last one, the more pages may be read."""
         self._courses.setdefault(job.job_id, _Course()).count(job.counts.get(SUCCEEDED, 0))
 
-    def take(self, jobs: Sequence[JobSnapshot], number: int, until: float) -> list[Success]:
-        """At most so many successes that were not taken yet, those that were found first. Pages are read as needed.
+    def find(self, jobs: Sequence[JobSnapshot], number: int, until: float) -> None:
+        """Read pages until so many successes can be taken, as far as that is possible.
 
         :raises OtaError: no usable response.
         """
         for job in jobs:
             while len(self._found) < number and self._read_page(job, until):
                 pass
+
+    def take(self, number: int) -> list[Success]:
+        """At most so many successes that were not taken yet, those that were found first."""
         return [self._found.popleft() for _number in range(min(number, len(self._found)))]
+
+    @property
+    def has_found(self) -> bool:
+        """Whether any success can be taken."""
+        return bool(self._found)
 
     def put_back(self, successes: Sequence[Success]) -> None:
         """Let the same be taken next."""

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from functools import partial
 from typing import Callable, Literal, NamedTuple
 
 from ...module_utils._api.error_codes import FailureTopic, failure_topic
@@ -25,6 +26,7 @@ VersionSource = Literal["device", "details"]
 #: Begin to read this many devices at once, before the time is looked at again.
 BLOCKS: Mapping[VersionSource, int] = {"device": 500, "details": 5000}
 Reports = dict[DeviceKey, DeviceReport]
+Query = Callable[[], Reports]
 
 
 class Reading(NamedTuple):
@@ -59,45 +61,47 @@ class VersionReader:
         reports.update(self.kept)
         self.kept = reports
 
-    def read(self, keys: Sequence[DeviceKey], until: float, products: Collection[str] = ()) -> Reports:
+    def read(
+        self,
+        keys: Sequence[DeviceKey],
+        until: float,
+        products: Collection[str] = (),
+        meanwhile: Callable[[], object] | None = None,
+    ) -> Reports:
         """What the devices report, as far as these can be read before ``until``. One that cannot be read does not
         speak for the others.
 
         Of the ``products``, whose default module is all that matters, many devices are read by one request.
+        ``meanwhile`` is called once, in another thread.
 
         :raises OtaError: no usable response.
         """
         self._keys_read, self._keys_to_read, self._failures = [], len(keys), []
+        found: Reports = {}
+        waiting: list[Query] = [partial(_without_reports, meanwhile)] if meanwhile else []
         try:
-            found = self._read_details([key for key in keys if key[0] in products and key[1]], until)
-            rest = [key for key in keys if key not in found]
-            for start in range(0, len(rest), BLOCKS["device"]):
-                if self._now() >= until:
-                    break
-                found.update(self._read_block(rest[start : start + BLOCKS["device"]], until))
+            details = [partial(self._read_many, *block, until) for block in _detail_blocks(keys, products)]
+            if details:
+                found, waiting = self._run([*waiting, *details]), []
+            waiting += [partial(self._read_one, key, until) for key in keys if key not in found]
+            while waiting and self._now() < until:
+                found.update(self._run(waiting[: BLOCKS["device"]]))
+                del waiting[: BLOCKS["device"]]
         finally:
             self._keys_to_read = 0
         return found
 
-    def _read_details(self, keys: Sequence[DeviceKey], until: float) -> Reports:
-        """What devices report of their default module. Those of which the service says nothing are left out."""
-        names: dict[str, list[str]] = {}
-        for product_key, name in keys:
-            names.setdefault(product_key, []).append(name)
-        blocks = [
-            (product_key, names[product_key][start : start + MAX_DETAIL_NAMES])
-            for product_key in names
-            for start in range(0, len(names[product_key]), MAX_DETAIL_NAMES)
-        ]
-        found, failure = self._client.map(lambda block: self._read_many(*block, until), blocks)
+    def _run(self, queries: Sequence[Query]) -> Reports:
+        """What all ``queries`` tell, which run at the same time."""
+        results, failure = self._client.map(lambda query: query(), queries)
         if failure:
             raise failure
-        return {key: report for reports in found for key, report in reports.items()}
+        return {key: report for reports in results for key, report in reports.items()}
 
     def _read_many(self, product_key: str, names: Sequence[str], until: float) -> Reports:
-        if self._now() >= until:
-            return {}
         began = self._now()
+        if began >= until:
+            return {}
         try:
             reports = read_details(self._client, product_key, names)
         except OtaError as error:
@@ -108,26 +112,20 @@ class VersionReader:
         self._keys_read.extend(found)
         return {key: self._keep(key, report, began) for key, report in found.items()}
 
-    def _read_block(self, keys: Sequence[DeviceKey], until: float) -> Reports:
-        reports, failure = self._client.map(lambda key: self._read_one(key, until), keys)
-        if failure:
-            raise failure
-        return {key: report for key, report in zip(keys, reports) if report is not None}
-
-    def _read_one(self, key: DeviceKey, until: float) -> DeviceReport | None:
-        if self._now() >= until:
-            return None
+    def _read_one(self, key: DeviceKey, until: float) -> Reports:
         began = self._now()
+        if began >= until:
+            return {}
         try:
             report = read_report(self._client, key)
         except OtaError as error:
             self._failures.append(error)
             if self._is_general(error):
                 raise
-            return DeviceReport(failure=str(error).rstrip("."))
+            return {key: DeviceReport(failure=str(error).rstrip("."))}
         self._keys_read.append(key)  # a number would lose counts, because several threads read at the same time
         self._failures.clear()
-        return self._keep(key, report, began)
+        return {key: self._keep(key, report, began)}
 
     def _keep(self, key: DeviceKey, report: DeviceReport, read_at: float) -> DeviceReport:
         """The report with its time. Most devices report the same, which is kept once."""
@@ -143,6 +141,22 @@ class VersionReader:
             return False
         topic = failure_topic(error.code, error.http_status)
         return len(self._failures) >= MIN_FAILED or topic is not FailureTopic.OTHER
+
+
+def _without_reports(query: Callable[[], object]) -> Reports:
+    query()
+    return {}
+
+
+def _detail_blocks(keys: Iterable[DeviceKey], products: Collection[str]) -> Iterator[tuple[str, list[str]]]:
+    """The devices of each of the ``products``, as many as one request can name."""
+    names: dict[str, list[str]] = {}
+    for product_key, name in keys:
+        if product_key in products and name:
+            names.setdefault(product_key, []).append(name)
+    for product_key, found in names.items():
+        for start in range(0, len(found), MAX_DETAIL_NAMES):
+            yield product_key, found[start : start + MAX_DETAIL_NAMES]
 
 
 def _may_pass(error: OtaError) -> bool:

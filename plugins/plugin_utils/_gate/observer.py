@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Callable, TypeVar
 
+from ...module_utils._api.operations import MAX_ROWS
 from ...module_utils._client.client import Client
 from ...module_utils._errors import OtaError
 from ...module_utils._queries.details import DEFAULT_MODULE
@@ -41,7 +42,7 @@ class Observer:
         self._source = source
         self._modules = JobModules(client) if needs_modules(policy) else None
         self._clock = clock
-        self._lists = TaskLists(client)
+        self._lists = TaskLists(client, policy.expected_devices)
         self._succeeded = SucceededTasks(client, clock.now)
         self._versions = VersionReader(client, clock.now)
         self.states = StateReader(client, clock.now)
@@ -71,9 +72,8 @@ class Observer:
         :raises OtaError: no usable response.
         """
         snapshot = self._snapshot_of(self._read_each(lambda job_id: observe_job(self._client, job_id), self._job_ids))
-        for job in snapshot.jobs:
-            if not job.all_listed:
-                self._succeeded.count(job)
+        for job in _paged_jobs(snapshot):
+            self._succeeded.count(job)
         return snapshot
 
     def read_all_tasks(self, jobs: Sequence[JobSnapshot]) -> Snapshot:
@@ -104,16 +104,18 @@ class Observer:
         """
         products = self._detailed_products(snapshot.jobs)
         found = self._versions.read(keys, until, products)
-        large = [job for job in snapshot.jobs if not job.all_listed]
+        large = _paged_jobs(snapshot)
+        block = BLOCKS[self._source]
         while large and self._clock.now() < until:
-            taken = self._succeeded.take(large, BLOCKS[self._source], until)
+            taken = self._succeeded.take(block)
             unread = [success.key for success in taken if not self._is_read(success, snapshot)]
-            if not unread:
-                break
-            read = self._versions.read(unread, until, products)
+            # The next ones are found while these are read, because both operations have a quota of their own.
+            read = self._versions.read(unread, until, products, lambda: self._succeeded.find(large, block, until))
             left = set(unread) - read.keys()
             self._succeeded.put_back([success for success in taken if success.key in left])
             found.update(read)
+            if not taken and not self._succeeded.has_found:
+                break
         return snapshot._replace(versions=found, earlier=self._versions.kept, now=self._clock.now())
 
     def _detailed_products(self, jobs: Sequence[JobSnapshot]) -> set[str]:
@@ -166,3 +168,8 @@ class Observer:
 
     def _with_module(self, job: JobSnapshot) -> JobSnapshot:
         return job._replace(module_name=self._modules.module_of(job)) if self._modules else job
+
+
+def _paged_jobs(snapshot: Snapshot) -> list[JobSnapshot]:
+    """The batches whose succeeded tasks are found page by page: they are too large for each poll, but can be listed."""
+    return [job for job in snapshot.jobs if not job.all_listed and job.total <= MAX_ROWS]

@@ -24,8 +24,9 @@ class JobSnapshot(NamedTuple):
     """One batch at one time.
 
     ``facts`` is ``None`` if the service does not know the batch. ``counts`` are its tasks by state, ``total`` is how
-    many it has. ``tasks`` are those that were read: all of them if they are ``all_listed``. ``module_name`` is the
-    module that its package is for, ``None`` if that is not known.
+    many it has. ``tasks`` are those that were read: all of them if they are ``all_listed``, or all of the expected
+    devices if they are ``of_expected``. ``module_name`` is the module that its package is for, ``None`` if that is not
+    known.
     """
 
     job_id: str
@@ -35,6 +36,7 @@ class JobSnapshot(NamedTuple):
     tasks: Sequence[TaskFacts] = ()
     all_listed: bool = True
     module_name: str | None = None
+    of_expected: bool = False
 
     @property
     def finished(self) -> bool:
@@ -148,7 +150,7 @@ def snapshot_problems(snapshot: Snapshot, policy: Policy) -> Iterator[str]:
                 yield f"a task of batch {job.job_id} is in the state {str(status)[:40]}, which is not documented"
         if not all(task.get("device_name") for task in job.tasks):
             yield f"a task of batch {job.job_id} names no device, so it may be the latest task of any device"
-        if job.all_listed and len(job.tasks) < job.total:
+        if job.all_listed and not job.of_expected and len(job.tasks) < job.total:
             yield f"batch {job.job_id} has {job.total} tasks, and {len(job.tasks)} were read"
         if sum(job.counts.values()) > job.total:
             yield f"batch {job.job_id} has {job.total} tasks, but its counts by state add up to more"

@@ -113,12 +113,12 @@ def rule_conflicting_batches(case: Case) -> Outcome | None:
 
 def rule_too_large(case: Case) -> Outcome | None:
     jobs, policy = case.snapshot.jobs, case.policy
-    if not any(job.total > MAX_ROWS for job in jobs):
+    if not any(job.total > MAX_ROWS for job in jobs) or policy.expected_devices is not None:
         return None
-    if not policy.verify_versions and policy.expected_devices is None and len(jobs) == 1:
+    if not policy.verify_versions and len(jobs) == 1:
         return None
     message = (
         f"at most {MAX_ROWS:,} tasks of a batch can be listed, so the tasks of a larger one can only be counted;"
-        " gate it alone, with versions.verify off and without expected_devices"
+        " name the devices that count in expected_devices, or gate the batch alone with versions.verify off"
     )
     return Outcome(INCONCLUSIVE, True, (Reason("too_large", message),))

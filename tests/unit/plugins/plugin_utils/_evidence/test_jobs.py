@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.paging import Listing
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.jobs import (
     MAX_LISTED,
     PAGE_SIZE,
@@ -15,6 +16,8 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.jobs import
     observe_job,
     read_tasks,
 )
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import ExpectedDevice
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import JobSnapshot
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 
 
@@ -295,3 +298,55 @@ def test_a_small_batch_is_read_each_time():
     for _poll in range(2):
         lists.read(job)
     assert service.asked == [("list", 3)] * 2
+
+
+# --- Batches that are too large to be listed -------------------------------------------------------------------------
+
+HUGE = JobSnapshot("1", {"product_key": "k1"}, {"SUCCEEDED": 100_001}, 100_001, all_listed=False)
+
+
+def named(count, product_key=None):
+    return [ExpectedDevice(product_key, f"d-{number:03}") for number in range(1, count + 1)]
+
+
+def test_tasks_of_expected_devices_are_read_by_their_names_where_the_batch_cannot_be_listed():
+    rollout = Rollout(batch(fleet(130)))
+    expected = [*named(120), *named(120, "k1"), ExpectedDevice("k2", "d-125")]
+    job, problem = TaskLists(rollout.client(), expected).read(HUGE)
+    assert (len(job.tasks), job.counts, job.total, problem) == (120, HUGE.counts, 100_001, None)
+    assert (job.all_listed, job.of_expected) == (True, True)
+    assert requests_of(rollout) == {"ListOTATaskByJob": 3}
+
+
+def test_they_are_read_once_for_the_same_numbers_as_well():
+    rollout = Rollout(batch(fleet(3)))
+    lists = TaskLists(rollout.client(), named(3))
+    for counts in (HUGE.counts, HUGE.counts, {"SUCCEEDED": 100_000, "FAILED": 1}):
+        lists.read(HUGE._replace(counts=counts))
+    assert requests_of(rollout) == {"ListOTATaskByJob": 2}
+
+
+def test_a_task_of_a_device_that_was_not_requested_is_a_problem():
+    class Talkative(Scripted):
+        def map(self, query, items):
+            return [query(item) for item in items], None
+
+    row = {**ROW, "device_name": "somebody"}
+    _job, problem = TaskLists(Talkative(listing=page_of(None, row)), named(1)).read(HUGE)
+    assert problem == (
+        "the tasks of the expected devices in batch 1 are incomplete:"
+        " the service returned a task of a device that was not requested"
+    )
+
+
+def test_a_failure_to_read_them_is_one_of_the_poll():
+    rollout = Rollout(batch(fleet(3)))
+    rollout.fault("no_permission", action="ListOTATaskByJob")
+    with pytest.raises(OtaError):
+        TaskLists(rollout.client(), named(3)).read(HUGE)
+
+
+def test_a_batch_that_can_be_listed_is_listed_whatever_is_expected():
+    service = Service([701], page_of(701, *rows_of("SUCCEEDED", 701)), SUCCEEDED=701)
+    job = TaskLists(service, named(3)).read(observe_job(service, "1").job).job
+    assert (job.of_expected, len(job.tasks)) == (False, 701)

@@ -52,7 +52,8 @@ ORDERS = {
 
 
 def take_all(service, tasks, number=TOTAL, until=math.inf):
-    return tasks.take([service.job()], number, until)
+    tasks.find([service.job()], number, until)
+    return tasks.take(number)
 
 
 def names(found):

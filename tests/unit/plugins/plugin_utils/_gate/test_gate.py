@@ -15,10 +15,13 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.provider
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.refresh import RefreshableCredentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence import jobs
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import observer
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import _explained, _is_permanent
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.result import MAX_ENTRIES
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import Device
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import Snapshot
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict import preconditions
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import read_history
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.wording import Reason
@@ -883,3 +886,21 @@ def test_a_key_that_may_not_ask_for_states_is_told_so_once():
     notes = [note for note in result["notes"] if "a guess" in note]
     assert notes[0].startswith("why devices are late is a guess, because their states cannot be read: BatchGet")
     assert (len(notes), Counter(rollout.actions)["BatchGetDeviceState"]) == (1, 1)
+
+
+# --- Batches that cannot be listed ------------------------------------------------------------------------------------
+
+
+def test_expected_devices_of_a_batch_that_cannot_be_listed_are_judged_by_their_own_tasks(monkeypatch):
+    monkeypatch.setattr(jobs, "MAX_ROWS", 900)
+    monkeypatch.setattr(preconditions, "MAX_ROWS", 900)
+    monkeypatch.setattr(observer, "MAX_ROWS", 900)
+    names = [f"d-{number:04}" for number in range(1, 61)]
+    rollout = Rollout(batch({"prefix": "d-", "count": 1000, "jitter": 0}, {"name": "d-0900", "course": "fails"}))
+    result = rollout.gate("1", wait_interval=4, expected_devices=names)
+    assert (result["verdict"], result["counts"]["total"], result["counts"]["verified"]) == ("passed", 60, 60)
+    assert versions_read(rollout) == 60
+    failing = rollout.gate("1", wait_interval=4, expected_devices=[*names, "d-0900"])
+    assert (failing["verdict"], failing["counts"]["failed"]) == ("failed", 1)
+    unnamed = rollout.gate("1", wait_interval=4)
+    assert (unnamed["verdict"], unnamed["reasons"][0]["code"]) == ("inconclusive", "too_large")
