@@ -125,13 +125,17 @@ class TaskLists:
         known = self._latest.get(job.job_id)
         if known and not job.all_listed and (known.counts, known.total) == (job.counts, job.total):
             return Observation(known._replace(facts=job.facts))
-        if self._expected is not None and job.total > MAX_ROWS:
+        if self.needs_names(job):
             listed = self._read_expected(job)
         else:
             listed = read_tasks(self._client, job.job_id, job.facts, job.total)
         if not listed.problem and listed.job.counts == job.counts:
             self._latest[job.job_id] = listed.job
         return listed
+
+    def needs_names(self, job: JobSnapshot) -> bool:
+        """Whether the tasks of the expected devices are all that can be read, by queries that run in parallel."""
+        return self._expected is not None and job.total > MAX_ROWS
 
     def _read_expected(self, job: JobSnapshot) -> Observation:
         names = [device.device_name for device in self._expected or () if device.product_key in (None, job.product_key)]

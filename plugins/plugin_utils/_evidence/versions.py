@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What devices report: read with what the quota allows until a given time, and kept for as long as it proves."""
+"""What devices report: read with what the quota allows, and kept for as long as it proves."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from functools import partial
 from typing import Callable, Literal, NamedTuple
@@ -64,11 +65,11 @@ class VersionReader:
     def read(
         self,
         keys: Sequence[DeviceKey],
-        until: float,
+        is_over: Callable[[], bool],
         products: Collection[str] = (),
         meanwhile: Callable[[], object] | None = None,
     ) -> Reports:
-        """What the devices report, as far as these can be read before ``until``. One that cannot be read does not
+        """What the devices report, as far as these can be read until it ``is_over``. One that cannot be read does not
         speak for the others.
 
         Of the ``products``, whose default module is all that matters, many devices are read by one request.
@@ -80,16 +81,37 @@ class VersionReader:
         found: Reports = {}
         waiting: list[Query] = [partial(_without_reports, meanwhile)] if meanwhile else []
         try:
-            details = [partial(self._read_many, *block, until) for block in _detail_blocks(keys, products)]
+            details = [partial(self._read_many, *block, is_over) for block in _detail_blocks(keys, products)]
             if details:
                 found, waiting = self._run([*waiting, *details]), []
-            waiting += [partial(self._read_one, key, until) for key in keys if key not in found]
-            while waiting and self._now() < until:
+            waiting += [partial(self._read_one, key, is_over) for key in keys if key not in found]
+            while waiting and not is_over():
                 found.update(self._run(waiting[: BLOCKS["device"]]))
                 del waiting[: BLOCKS["device"]]
         finally:
             self._keys_to_read = 0
         return found
+
+    def queries_beside(
+        self, keys: Sequence[DeviceKey], is_over: Callable[[], bool], products: Collection[str]
+    ) -> list[Callable[[], None]]:
+        """Queries that keep what the devices report until it ``is_over``, and disturb nobody: the first that fails ends
+        them all.
+        """
+        failed = threading.Event()
+
+        def is_off() -> bool:
+            return failed.is_set() or is_over()
+
+        def run(query: Query) -> None:
+            try:
+                query()
+            except OtaError:
+                failed.set()
+
+        queries: list[Query] = [partial(self._read_many, *block, is_off) for block in _detail_blocks(keys, products)]
+        queries += [partial(self._read_one, key, is_off) for key in keys if key[0] not in products]
+        return [partial(run, query) for query in queries]
 
     def _run(self, queries: Sequence[Query]) -> Reports:
         """What all ``queries`` tell, which run at the same time."""
@@ -98,10 +120,10 @@ class VersionReader:
             raise failure
         return {key: report for reports in results for key, report in reports.items()}
 
-    def _read_many(self, product_key: str, names: Sequence[str], until: float) -> Reports:
-        began = self._now()
-        if began >= until:
+    def _read_many(self, product_key: str, names: Sequence[str], is_over: Callable[[], bool]) -> Reports:
+        if is_over():
             return {}
+        began = self._now()
         try:
             reports = read_details(self._client, product_key, names)
         except OtaError as error:
@@ -112,10 +134,10 @@ class VersionReader:
         self._keys_read.extend(found)
         return {key: self._keep(key, report, began) for key, report in found.items()}
 
-    def _read_one(self, key: DeviceKey, until: float) -> Reports:
-        began = self._now()
-        if began >= until:
+    def _read_one(self, key: DeviceKey, is_over: Callable[[], bool]) -> Reports:
+        if is_over():
             return {}
+        began = self._now()
         try:
             report = read_report(self._client, key)
         except OtaError as error:

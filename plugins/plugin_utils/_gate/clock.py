@@ -43,6 +43,10 @@ class Clock:
         """Seconds since 1970 on a clock that nobody sets back."""
         return self._zero + self._steady()
 
+    def is_over(self, until: float) -> Callable[[], bool]:
+        """Tells whether ``until``, a time of :meth:`now`, has come."""
+        return lambda: self.now() >= until
+
     def from_wall(self, offset: float | None) -> float | None:
         """What is ahead of the wall clock by ``offset``, as seconds ahead of :meth:`now`: somebody may set the wall."""
         return None if offset is None else offset + self._wall() - self.now()

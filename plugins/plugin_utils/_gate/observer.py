@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Mapping, MutableMapping, Sequence
+from functools import partial
 from typing import Callable, TypeVar
 
 from ...module_utils._api.operations import MAX_ROWS
@@ -21,7 +22,7 @@ from .._evidence.modules import JobModules
 from .._evidence.states import StateReader
 from .._evidence.succeeded import SucceededTasks, Success
 from .._evidence.versions import BLOCKS, Reading, VersionReader, VersionSource
-from .._rollout.devices import module_of
+from .._rollout.devices import is_outdated, module_of
 from .._rollout.policy import Policy, needs_modules
 from .._rollout.snapshot import JobSnapshot, Snapshot
 from .clock import Clock
@@ -46,6 +47,8 @@ class Observer:
         self._succeeded = SucceededTasks(client, clock.now)
         self._versions = VersionReader(client, clock.now)
         self.states = StateReader(client, clock.now)
+        self._planned: list[DeviceKey] = []  # those that the last pause had no time for
+        self._latest = Snapshot(clock.now())
 
     @property
     def clock_offset(self) -> float | None:
@@ -71,7 +74,8 @@ class Observer:
 
         :raises OtaError: no usable response.
         """
-        snapshot = self._snapshot_of(self._read_each(lambda job_id: observe_job(self._client, job_id), self._job_ids))
+        observations = self._read_first(lambda job_id: observe_job(self._client, job_id), self._job_ids)
+        snapshot = self._latest = self._snapshot_of(observations)
         for job in _paged_jobs(snapshot):
             self._succeeded.count(job)
         return snapshot
@@ -81,14 +85,41 @@ class Observer:
 
         :raises OtaError: no usable response.
         """
-        return self._snapshot_of([self._lists.read(job) for job in jobs])
+        large = [job for job in jobs if not self._lists.needs_names(job)]
+        listed = dict(zip((job.job_id for job in large), self._read_first(self._lists.read, large)))
+        return self._snapshot_of([listed.get(job.job_id) or self._lists.read(job) for job in jobs])
+
+    def _read_first(self, query: Callable[[Q], T], items: Sequence[Q]) -> list[T]:
+        """What the ``query`` returns for each item; versions are read beside it, with the quota of their own.
+
+        :raises OtaError: no usable response.
+        """
+        left = [*items]
+        results: dict[int, T] = {}
+
+        def run(position: int) -> None:
+            try:
+                results[position] = query(items[position])
+            finally:
+                left.pop()
+
+        taken = self._succeeded.take(BLOCKS[self._source])
+        keys = [*self._planned, *(success.key for success in taken)][: BLOCKS[self._source]]
+        beside = self._versions.queries_beside(keys, lambda: not left, self._detailed_products(self._latest.jobs))
+        queries: list[Callable[[], None]] = [*(partial(run, position) for position in range(len(items))), *beside]
+        _done, failure = self._client.map(lambda run_query: run_query(), queries)
+        self._succeeded.put_back([success for success in taken if not self._is_read(success, self._latest)])
+        if failure:
+            raise failure
+        return [results[position] for position in range(len(items))]
 
     def read_versions(self, snapshot: Snapshot, keys: Sequence[DeviceKey], until: float) -> Snapshot:
         """The same ``snapshot`` with what the devices report, as far as that can be read before ``until``.
 
         :raises OtaError: no usable response.
         """
-        found = self._versions.read(keys, until, self._detailed_products(snapshot.jobs))
+        found = self._versions.read(keys, self._clock.is_over(until), self._detailed_products(snapshot.jobs))
+        self._planned = [key for key in keys if key not in found]
         return snapshot._replace(
             versions={**(snapshot.versions or {}), **found},
             earlier=self._versions.kept,
@@ -102,15 +133,15 @@ class Observer:
 
         :raises OtaError: no usable response.
         """
-        products = self._detailed_products(snapshot.jobs)
-        found = self._versions.read(keys, until, products)
-        large = _paged_jobs(snapshot)
-        block = BLOCKS[self._source]
-        while large and self._clock.now() < until:
+        products, is_over = self._detailed_products(snapshot.jobs), self._clock.is_over(until)
+        found = self._versions.read(keys, is_over, products)
+        self._planned = [key for key in keys if key not in found]
+        large, block = _paged_jobs(snapshot), BLOCKS[self._source]
+        while large and not is_over():
             taken = self._succeeded.take(block)
             unread = [success.key for success in taken if not self._is_read(success, snapshot)]
             # The next ones are found while these are read, because both operations have a quota of their own.
-            read = self._versions.read(unread, until, products, lambda: self._succeeded.find(large, block, until))
+            read = self._versions.read(unread, is_over, products, lambda: self._succeeded.find(large, block, until))
             left = set(unread) - read.keys()
             self._succeeded.put_back([success for success in taken if success.key in left])
             found.update(read)
@@ -128,7 +159,7 @@ class Observer:
     def _is_read(self, success: Success, snapshot: Snapshot) -> bool:
         """Whether a device was read since it succeeded, maybe by an earlier run."""
         report = self._versions.kept.get(success.key)
-        return report is not None and report.read_at >= (snapshot.local_time(success.modified) or 0.0)
+        return report is not None and not is_outdated(report, snapshot.local_time(success.modified))
 
     def explain(
         self,
@@ -147,12 +178,6 @@ class Observer:
         found, _failure = self._client.map(lambda key: (key, competing_job(self._client, key, self._job_ids)), suspects)
         busy = {key: job_id for key, job_id in found if job_id}
         return snapshot._replace(busy=busy, states=self.states.kept)
-
-    def _read_each(self, query: Callable[[Q], T], items: Sequence[Q]) -> list[T]:
-        results, failure = self._client.map(query, items)
-        if failure:
-            raise failure
-        return results
 
     def _snapshot_of(self, observations: Sequence[Observation]) -> Snapshot:
         problems = tuple(observation.problem for observation in observations if observation.problem)

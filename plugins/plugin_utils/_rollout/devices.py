@@ -23,6 +23,9 @@ from .versions import is_source, is_target
 #: A notified device is silent, and one that installs is stalled, after this many seconds without a change.
 STALLED_AFTER = 600.0
 
+#: How far the times of the service may seem to lie ahead of this machine's, in seconds: it tells its own in whole ones.
+CLOCK_ERROR = 1.0
+
 #: Why a device has vanished that was deleted.
 UNKNOWN_DEVICE = "the service does not know the device"
 
@@ -170,13 +173,18 @@ def _with_earlier_proof(
     report = snapshot.earlier.get(device.key)
     if report is None or device.state != "succeeded" or not policy.verify_versions:
         return device
-    if report.read_at < (device.since or 0.0) or report.read_at <= memory.proved_since or _is_another(device, report):
+    if is_outdated(report, device.since) or report.read_at <= memory.proved_since or _is_another(device, report):
         return device
     sources = with_job_sources(sources_of(task, job), job)
     version = reported_version(report, job, sources, policy)
     if version is None or not is_target(version, job.target, sources, policy.version_match):
         return device
     return device._replace(version=version, verified=True)
+
+
+def is_outdated(report: DeviceReport, since: float | None) -> bool:
+    """Whether a report is older than the task that it is to prove, which is as it is ``since`` then."""
+    return report.read_at + CLOCK_ERROR < (since or 0.0)
 
 
 def _is_another(device: Device, report: DeviceReport) -> bool:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 
 import pytest
@@ -12,6 +11,10 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaErr
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.versions import MAX_FAILED, VersionReader
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
+
+
+def never():
+    return False
 
 
 def reader_of(client):
@@ -59,7 +62,7 @@ def failing(*numbers, error=None):
 def read_by(client, count):
     """The failures of the devices, in their order."""
     keys = keys_of(count)
-    reports = reader_of(client).read(keys, math.inf)
+    reports = reader_of(client).read(keys, never)
     return [reports[key].failure for key in keys]
 
 
@@ -151,22 +154,22 @@ def test_what_any_other_device_would_meet_ends_the_poll_at_once():
 def test_a_failed_reading_leaves_no_number_of_devices():
     reader = reader_of(failing(1, 2, 3))
     with pytest.raises(OtaError):
-        reader.read(keys_of(3), math.inf)
+        reader.read(keys_of(3), never)
     assert reader.progress is None
 
 
 def test_each_reading_counts_anew():
     reader = reader_of(failing(1, 2, 3, 4, 5))
-    assert len(reader.read(keys_of(2), math.inf)) == 2
+    assert len(reader.read(keys_of(2), never)) == 2
     with pytest.raises(OtaError):
-        reader.read(keys_of(5)[2:], math.inf)
+        reader.read(keys_of(5)[2:], never)
 
 
 @pytest.mark.parametrize("error", [pytest.param(odd(), id="words of the device"), *GENERAL])
 def test_devices_that_are_left_do_not_speak_for_those_that_were_read(error):
     reader = reader_of(failing(2, 3, 4, error=error))
-    assert list(reader.read(keys_of(1), math.inf)) == keys_of(1)
-    assert [report.failure for report in reader.read(keys_of(4)[1:], math.inf).values()] == [WORDS] * 3
+    assert list(reader.read(keys_of(1), never)) == keys_of(1)
+    assert [report.failure for report in reader.read(keys_of(4)[1:], never).values()] == [WORDS] * 3
 
 
 # --- Reports that are kept -------------------------------------------------------------------------------------------
@@ -190,7 +193,7 @@ class Ticking(Fleet):
 def test_a_report_is_kept_with_the_moment_before_its_request():
     fleet = Ticking()
     reader = VersionReader(fleet, fleet.now)
-    found = reader.read(keys_of(2), math.inf)
+    found = reader.read(keys_of(2), never)
     assert reader.kept == found
     assert {key[1]: report.read_at for key, report in found.items()} == {"d1": 100.0, "d2": 101.0}
 
@@ -198,18 +201,18 @@ def test_a_report_is_kept_with_the_moment_before_its_request():
 def test_reading_ends_in_time_and_goes_on_where_it_ended():
     fleet = Ticking()
     reader = VersionReader(fleet, fleet.now)
-    assert list(reader.read(keys_of(5), 103.0)) == keys_of(3)
-    assert reader.read(keys_of(5), 103.0) == {}
-    assert list(reader.read(keys_of(5)[3:], math.inf)) == keys_of(5)[3:]
+    assert list(reader.read(keys_of(5), lambda: fleet.time >= 103.0)) == keys_of(3)
+    assert reader.read(keys_of(5), lambda: fleet.time >= 103.0) == {}
+    assert list(reader.read(keys_of(5)[3:], never)) == keys_of(5)[3:]
     assert (list(reader.kept), fleet.asked) == (keys_of(5), ["d1", "d2", "d3", "d4", "d5"])
 
 
 def test_a_device_that_cannot_be_read_keeps_its_latest_report():
     fleet = Ticking()
     reader = VersionReader(fleet, fleet.now)
-    before = reader.read(keys_of(1), math.inf)
+    before = reader.read(keys_of(1), never)
     fleet.failures["d1"] = odd()
-    assert reader.read(keys_of(1), math.inf) == {("k1", "d1"): DeviceReport(failure=WORDS)}
+    assert reader.read(keys_of(1), never) == {("k1", "d1"): DeviceReport(failure=WORDS)}
     assert reader.kept == before
 
 
@@ -217,14 +220,14 @@ def test_what_was_read_before_a_failure_is_kept():
     fleet = Ticking(d3=odd("Forbidden.RAM", 403, affects_all=True))
     reader = VersionReader(fleet, fleet.now)
     with pytest.raises(OtaError):
-        reader.read(keys_of(5), math.inf)
+        reader.read(keys_of(5), never)
     assert list(reader.kept) == keys_of(2)
 
 
 def test_reports_of_an_earlier_run_replace_none_of_this_one():
     fleet = Ticking()
     reader = VersionReader(fleet, fleet.now)
-    found = reader.read(keys_of(1), math.inf)
+    found = reader.read(keys_of(1), never)
     earlier = {key: DeviceReport({"default": "1.0"}, read_at=5.0) for key in keys_of(2)}
     reader.keep(earlier)
     assert reader.kept == {**earlier, **found}
@@ -237,9 +240,9 @@ def fleet(count):
     return Rollout(batch(*({"name": f"d{number}", "course": "already_on_target"} for number in range(1, count + 1))))
 
 
-def read_details_of(rollout, keys, until=math.inf, products=("k1",)):
+def read_details_of(rollout, keys, is_over=never, products=("k1",)):
     reader = VersionReader(rollout.client(), rollout.clock.wall)
-    return reader, reader.read(keys, until, products)
+    return reader, reader.read(keys, is_over, products)
 
 
 def asked(rollout):
@@ -288,5 +291,5 @@ def test_other_products_are_asked_one_by_one():
 
 def test_no_details_are_read_after_the_time():
     rollout = fleet(3)
-    assert read_details_of(rollout, keys_of(3), until=rollout.clock.wall())[1] == {}
+    assert read_details_of(rollout, keys_of(3), is_over=lambda: True)[1] == {}
     assert rollout.actions == []

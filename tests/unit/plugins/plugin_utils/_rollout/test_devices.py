@@ -685,7 +685,10 @@ def read_before(version, at=NOW - 60, **facts):
     [
         pytest.param(read_before(NEW), 0.0, True, id="after it succeeded"),
         pytest.param(read_before(NEW, SUCCEEDED_AT), 0.0, True, id="in the same second"),
-        pytest.param(read_before(NEW, SUCCEEDED_AT - 1), 0.0, False, id="before it succeeded"),
+        pytest.param(
+            read_before(NEW, SUCCEEDED_AT - 1), 0.0, True, id="as exactly as the clock of the service is known"
+        ),
+        pytest.param(read_before(NEW, SUCCEEDED_AT - 1.1), 0.0, False, id="before it succeeded"),
         pytest.param(read_before(NEW), NOW - 61, True, id="since the soak began"),
         pytest.param(read_before(NEW), NOW - 60, False, id="before the soak began"),
         pytest.param(read_before(NEW, iot_id="i1"), 0.0, True, id="of the same device"),
