@@ -135,7 +135,8 @@ class Gate:
     def _pause(self, verdict: Verdict, until: float) -> None:
         """Wait for the next poll, and meanwhile read what will prove success."""
         self._read_ahead(verdict, until)
-        self._reporter.sleep(max(MIN_WAIT, until - self._clock.now()))
+        now = self._clock.now()
+        self._reporter.sleep(min(max(MIN_WAIT, until - now), self._limits.deadline - now))
 
     def _read_ahead(self, verdict: Verdict, until: float) -> None:
         """Read versions that nothing depends on yet. If they cannot be read, the poll that needs them says why."""
