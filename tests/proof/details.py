@@ -92,6 +92,8 @@ def _wrong_fall(played: Played, batch: Batch, task: Task, class_name: str) -> It
     if line is None or replaced or task.device.unreadable or played.rollout.options.get("version_match"):
         return
     asked = played.truth.readings.of(task.device.key)
+    if any(abs(moment - task.created) < UNSURE for moment in asked):  # nobody knows which was first
+        return
     asked = [moment for moment in asked if moment >= task.created]  # before, it was on it for another task
     fell = any(line.at(moment) == batch.package.dest for moment in asked[:-1])
     if fell is not (class_name == "fell_back"):

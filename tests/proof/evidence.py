@@ -25,7 +25,7 @@ from .oracle import Devices
 from .played import EPSILON, Played
 from .readings import Readings
 from .timing import LEAST_POLL, LOST_BETWEEN_RUNS, kept_since
-from .worlds import Key
+from .worlds import EVER, Key
 
 #: How much longer than its interval a pause may be, as a part of it.
 JITTER = 0.1
@@ -105,9 +105,10 @@ def _parts(look: Look) -> Iterable[Look]:
 
 
 def _read_twice(played: Played) -> Iterator[str]:
-    """Whether a device is read twice at once."""
+    """Whether a device is read twice at once. Who looks once reads in that look what else is read between two."""
     for look in played.looks:
-        for part, most in zip(_parts(look), (1, 2)):
+        once = 1 if played.runs[look.run].machine.waits else 2
+        for part, most in zip(_parts(look), (once, 2)):
             twice = [key for key, number in Counter(key for key, _moment in part.readings).items() if number > most]
             for _product, name in twice:
                 yield f"{name} is read more than {most} times in or after {look}"
@@ -120,14 +121,14 @@ def _unread(played: Played) -> Iterator[str]:
         return
     if any(len(batch.tasks) > MOST_LISTED for batch in truth.world.batches):
         return
+    vanished = truth.vanished([EVER])
     for look, following in pairwise(played.looks):
         t, until = look.moments[-1], following.moments[0] - EPSILON
         if truth.demand.differs() != "no" or played.deadline - t < 2 * rollout.interval:
             continue
-        states = truth.devices.states(t, sight=True)
-        for (key, _iot), state in states.items():
+        for (key, _iot), state in truth.devices.states(t, sight=True).items():
             device = truth.world.device(key)
-            if state != SUCCEEDED or device is None or device.unreadable or len(device.iot.moments) > 1:
+            if state != SUCCEEDED or device is None or device.unreadable or key in vanished:
                 continue
             if not any(moment <= until for moment in truth.readings.of(key)):
                 yield f"{key[1]} is seen to have succeeded at {t:.1f} s, and is unread at {until:.1f} s"

@@ -54,7 +54,9 @@ class Proven:
         if device.iot.at(read - self.world.lags.versions) is None or self.watch.is_another(task, read):
             return 0
         # Who is not told when the task succeeded, or was shown it in another state since then, takes it for later.
-        plain = task.told_modified and "flap" not in self.rollout.trouble
+        # So does who measures it to be before another change that was seen.
+        before = max((moment for moment in task.course.moments if moment < since), default=-EVER)
+        plain = task.told_modified and "flap" not in self.rollout.trouble and since - before >= 2 * UNSURE
         plain = plain and read - self.lead >= since + UNSURE
         return self._by_modules(batch, task, since, t, read) | (0 if plain else PENDING)
 

@@ -46,7 +46,8 @@ class Taskless:
         if device.unreadable or self._on_targets(device, read) == "none":
             return 0
         own = [batch for batch in self.world.batches if batch.package.product == device.product]
-        plain = key not in self.with_task and all(self.on_target(device, batch, read) == "yes" for batch in own)
+        plain = key not in self.with_task and self.options.get("version_match", "exact") == "exact"
+        plain = plain and all(self.on_target(device, batch, read) == "yes" for batch in own)
         return SUCCEEDED | (0 if plain else PENDING)
 
     def _by_report(self, key: Key, t: float, sight: bool) -> int:

@@ -136,7 +136,8 @@ class Gate:
         """Wait for the next poll, and meanwhile read what will prove success."""
         self._read_states(verdict)
         self._read_ahead(verdict, until)
-        self._reporter.sleep(max(MIN_WAIT, until - self._clock.now()))
+        now = self._clock.now()
+        self._reporter.sleep(min(max(MIN_WAIT, until - now), self._limits.deadline - now))
 
     def _read_states(self, verdict: Verdict) -> None:
         """Ask now and then whether late devices are online."""

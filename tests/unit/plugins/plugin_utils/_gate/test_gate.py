@@ -558,6 +558,13 @@ def test_an_explanation_that_takes_too_long_leaves_the_verdict_as_it_is():
     assert rollout.clock.elapsed == 600
 
 
+def test_versions_that_take_too_long_between_two_polls_end_with_the_deadline():
+    """The second poll sees the first devices succeed."""
+    rollout = Rollout(batch(FIVE, OFFLINE))
+    result = rollout.gate("1", run=ends_with(rollout, 2), wait_interval=15, wait_timeout=600)
+    assert (result["verdict"], result["elapsed_seconds"], rollout.clock.elapsed) == ("timed_out", 600.0, 600.0)
+
+
 def test_late_devices_that_take_too_long_end_with_the_deadline():
     rollout = Rollout(batch(OFFLINE))
     result = rollout.gate("1", run=ends_with(rollout, 1), wait_interval=15, wait_timeout=1)
