@@ -31,10 +31,13 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport impor
 
 from .answers import Answers
 from .clocks import EPOCH, Log, Time
+from .errors import an_error
 from .questions import Row
 from .rollouts import Rollout
 
 PAGE = 100
+#: What no key of these worlds may ask, because it decides nothing.
+DENIED = ("BatchGetDeviceState",)
 
 
 class StandIn:
@@ -73,6 +76,8 @@ class StandIn:
 
     def listing(self, operation: Operation, attempts: int = 3, **arguments: Any) -> Listing | None:
         """A whole list, and what is wrong with it."""
+        if operation.action in DENIED:
+            raise an_error("NoPermission", affects_all=True)
         if "job_id" not in arguments:
             rows = self.answers.device_rows(operation.action, arguments)
             return None if rows is None else Listing(rows, len(rows), 1, 1)
@@ -146,6 +151,8 @@ class OneByOne(Client):
             return super()._call_service(operation, arguments, read)
         except OtaError as error:
             look = self.answers.questions.look
+            if operation.action in DENIED:
+                raise
             if look and not operation.is_not_found(error.code) and not look.refused:
                 look.errors.append(f"{operation.action} {error.code}")
             raise
@@ -182,6 +189,8 @@ class Wire:
         """What an answer holds, by its names on the wire."""
         arguments = {ours: query[wire] for ours, wire in operation.parameters.items() if wire in query}
         base: dict[str, Any] = {"RequestId": "R-1", "Success": True}
+        if operation.action in DENIED:
+            raise an_error("NoPermission", affects_all=True)
         if operation.action in ("QueryOTAJob", "QueryOTAFirmware"):
             ask, name = (
                 (self.answers.job, "job_id")

@@ -90,7 +90,7 @@ class Gate:
         while True:
             began = self._clock.now()
             verdict = self._poll()
-            if self._learned and not self._reporter.notes:
+            if self._learned and not self._reporter.has_started:
                 self._reporter.start(self._snapshot, verdict)
             self._timeline.add_poll(self._snapshot, verdict)
             if verdict.final or not self._options.wait:

@@ -45,6 +45,7 @@ class Reporter:
         warn: Callable[[str], object],
     ) -> None:
         self.notes: list[str] = []
+        self.has_started = False
         self._options = options
         self._policy = options.policy
         self.started = started
@@ -62,7 +63,8 @@ class Reporter:
         """Say which clocks apply, and warn of a rollout that cannot be settled in time."""
         schedule = estimate_schedule(snapshot, self._policy, self._clock.now())
         deadline = self.started + self._policy.wait_timeout
-        self.notes = [f"the rollout must be settled by {format_time(deadline)}", *schedule.sentences]
+        self.has_started = True
+        self.notes = [f"the rollout must be settled by {format_time(deadline)}", *schedule.sentences, *self.notes]
         self._check_clock(snapshot.clock_offset)
         if not self._options.wait or verdict.final:
             return
