@@ -17,7 +17,7 @@ from .clocks import Look
 from .worlds import EVER, Key
 
 #: Whether a run takes over what the run before it has read.
-KEPT_BETWEEN_RUNS = False
+KEPT_BETWEEN_RUNS = True
 
 
 class Readings:

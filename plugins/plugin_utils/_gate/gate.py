@@ -162,8 +162,8 @@ class Gate:
             return
         with suppress(OtaError, TimeoutError):
             found = self._run_in_time(lambda: self._observer.read_ahead(self._snapshot, keys, until))
-            self._snapshot = self._snapshot._replace(now=found.now, earlier=found.earlier)
             self._limits.history = remember_proofs(found, options.policy, self._limits.history)
+        self._snapshot = self._snapshot._replace(now=self._clock.now(), earlier=self._observer.kept_reports)
 
     def _judge(self) -> Verdict:
         return judge(self._snapshot, self._options.policy, self._limits.history)
