@@ -154,7 +154,9 @@ class Truth:
             ]
             if any(self.watch.was_seen(task, t, not surely) for task in own):
                 continue
-            if self.devices.taskless.on_target(device, batch, t) in (("yes",) if surely else ("yes", "maybe")):
+            read = None if surely else self.readings.last(key, t)
+            found = {self.devices.taskless.on_target(device, batch, at) for at in (t, read) if at is not None}
+            if found & ({"yes"} if surely else {"yes", "maybe"}):
                 return True
         return False
 
