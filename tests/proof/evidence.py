@@ -33,6 +33,8 @@ JITTER = 0.1
 LAST_SECONDS, LAST_PART = 30.0, 0.25
 #: A look reads for so many intervals, or so many times as long as all else that it asks takes.
 INTERVALS, TIMES = 4, 10
+#: Between two runs a reading counts as made up to a minute earlier, as exactly as clocks are known.
+SAME_TIME = 62.0
 #: Tasks of a batch that are listed in each look.
 MOST_LISTED = 700
 
@@ -75,10 +77,18 @@ def _read_in_vain(played: Played) -> Iterator[str]:
     for look, key, moment in _readings(played.looks):
         last = known.last(key, moment)
         is_bent = any(part.bent - {"unreadable"} for part in _parts(look))  # its tasks may be shown otherwise, or not
+        if last is not None and known.run(last) != known.run(moment):
+            is_bent = is_bent or not _had_succeeded(played, key, last - SAME_TIME)
         if last is None or is_bent or not all(_is_proved(devices, key, t) for t in (look.moments[0], moment)):
             continue
         if not soaks or not _may_have_soaked(played, last, moment):
             yield f"{key[1]} is read at {moment:.1f} s, and was proved at {last:.1f} s"
+
+
+def _had_succeeded(played: Played, key: Key, t: float) -> bool:
+    """Whether a device was known to have succeeded that early: a later run knows of its reading only roughly."""
+    states = played.truth.devices.states(t, sight=True)
+    return all(state == SUCCEEDED for (each, _iot), state in states.items() if each == key)
 
 
 def _is_proved(devices: Devices, key: Key, t: float) -> bool:

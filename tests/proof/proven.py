@@ -18,6 +18,9 @@ from .versions import matches, proves
 from .watch import UNSURE, Watch
 from .worlds import EVER, Batch, Key, Task
 
+#: What lies closer together, in seconds, a clock of whole seconds does not tell apart.
+TOLD_APART = 1.0
+
 
 class Proven:
     """Devices whose tasks succeeded."""
@@ -49,7 +52,7 @@ class Proven:
     def _by_last_reading(self, batch: Batch, task: Task, since: float, t: float) -> int:
         """Whether a device is proved by its last reading; with more than one state, nobody knows."""
         read, device = self.readings.last(task.device.key, t), task.device
-        if read is None or read < self._seen_since(task, since, t) - UNSURE:
+        if read is None or read < self._seen_since(task, since, t) - TOLD_APART - UNSURE:
             return 0
         if device.iot.at(read - self.world.lags.versions) is None or self.watch.is_another(task, read):
             return 0

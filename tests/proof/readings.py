@@ -50,10 +50,10 @@ class Readings:
         place = self._bisect(moments, t) - 1
         if place < 0 or moments[place] <= self.after:
             return None
-        if not KEPT_BETWEEN_RUNS and self._run(moments[place]) != self._run(t):
+        if not KEPT_BETWEEN_RUNS and self.run(moments[place]) != self.run(t):
             return None
         return moments[place]
 
-    def _run(self, t: float) -> int:
+    def run(self, t: float) -> int:
         """Which run a moment is of."""
         return self._runs[max(0, bisect_right(self._begins, t) - 1)]

@@ -99,7 +99,7 @@ NEIGHBOURS = {
         "clock": "options",
         "observer": "clock",
         "explanation": "observer",
-        "result": "options",
+        "result": "clock options",
         "reporter": "clock options schedule",
         "gate": "clock explanation observer options proof_plan reporter result",
         "events": "gate",

@@ -56,16 +56,16 @@ class TimeLimits:
     """When the rollout's time began, and when it is over, in seconds since 1970 by this machine.
 
     ``history`` is what earlier polls have learned. ``deadline`` is when the rollout must be settled, and ``end`` is
-    when the last request of this run must have ended.
+    when the last request of this run must have ended. This run ``began`` then.
     """
 
     def __init__(self, options: GateOptions, clock: Clock) -> None:
         self._options = options
         self._clock = clock
-        self._began = clock.now()
+        self.began = clock.now()
         self._earlier = options.history  # until it is known how long ago it ended
-        earlier = options.history or new_history(self._began)
-        self._start_at(move_history(earlier, self._began - earlier["last_poll"]))
+        earlier = options.history or new_history(self.began)
+        self._start_at(move_history(earlier, self.began - earlier["last_poll"]))
 
     def _start_at(self, history: Mapping[str, Any]) -> None:
         self.history = history
@@ -73,7 +73,7 @@ class TimeLimits:
         self.started = float(history["started"])
         self.deadline = self.started + timeout
         # A single poll may come after the deadline of the runs before it.
-        self.end = self.deadline if self._options.wait else self._began + timeout
+        self.end = self.deadline if self._options.wait else self.began + timeout
 
     @property
     def resumed(self) -> bool:
@@ -91,7 +91,7 @@ class TimeLimits:
             return
         now = self._clock.now()
         service_now = None if clock_offset is None else now + clock_offset
-        pause = gap_since(earlier, now, service_now) - (now - self._began)
+        pause = gap_since(earlier, now, service_now) - (now - self.began)
         self._earlier = None
         self._start_at(anchor_start(move_history(self.history, -max(0.0, pause)), now, service_now))
 
@@ -109,7 +109,7 @@ class TimeLimits:
         A poll of many reads so long that what else it reads does not count.
         """
         if not self._options.wait:
-            return self._began + self._options.look_timeout
+            return self.began + self._options.look_timeout
         now = self._clock.now()
         return now + max(PAUSES_OF_PROOF * self._options.wait_interval, TIMES_OF_PROOF * (now - began))
 

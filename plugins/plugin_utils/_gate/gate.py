@@ -75,7 +75,7 @@ class Gate:
     def run(self) -> dict[str, Any]:
         """Take all :meth:`polls`; what the action returns."""
         (last,) = deque(self.polls(), maxlen=1)
-        result = build_result(last.snapshot, last.verdict, self._options, self._limits.started, self._last_error)
+        result = build_result(last.snapshot, last.verdict, self._options, self._limits, self._last_error)
         notes = [*self._reporter.notes, *last.verdict.notes]
         return {"msg": last.msg, **result, "timeline": self._timeline.entries, "notes": notes}
 
@@ -189,7 +189,7 @@ class Gate:
     def _take_over_reports(self) -> None:
         """Go on with what an earlier run has read, once the times of that are those of this machine."""
         history = self._limits.history
-        if history["reports"] and self._limits.resumed:
+        if history["reports"] and self._learned and self._limits.resumed:
             self._observer.keep_reports(kept_reports(history, self._options.policy))
             self._limits.history = {**history, "reports": []}
             self._snapshot = self._snapshot._replace(earlier=self._observer.kept_reports)

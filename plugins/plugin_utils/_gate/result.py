@@ -16,6 +16,7 @@ from .._rollout.snapshot import JobSnapshot, Snapshot
 from .._rollout.times import format_time
 from .._verdict.kept_reports import pack_reports
 from .._verdict.verdict import Verdict
+from .clock import TimeLimits
 from .options import GateOptions
 
 #: Return at most this many devices of each kind, and this many entries of the timeline.
@@ -52,9 +53,10 @@ def _is_timeline_entry(entry: Any) -> bool:
 
 
 def build_result(
-    snapshot: Snapshot, verdict: Verdict, options: GateOptions, started: float, error: OtaError | None
+    snapshot: Snapshot, verdict: Verdict, options: GateOptions, limits: TimeLimits, error: OtaError | None
 ) -> dict[str, Any]:
     """The result of the action but for its timeline and notes; ``error`` is why the last poll failed."""
+    started = limits.started
     rollout = verdict.rollout
     pending = sorted(rollout.devices_in("pending"), key=lambda device: -(device.idle_seconds or 0.0))
     everything = rollout.devices if rollout.all_listed and len(rollout.devices) <= MAX_ENTRIES else ()
@@ -62,7 +64,7 @@ def build_result(
     del judged["needs"]
     by_job = judged.pop("by_job")
     if not verdict.final and not judged["history"]["reports"]:  # else no run goes on, or this one took none over
-        judged["history"]["reports"] = pack_reports(snapshot.earlier, snapshot.jobs, options.policy)
+        judged["history"]["reports"] = pack_reports(snapshot.earlier, snapshot.jobs, options.policy, limits.began)
     return {
         **judged,
         "jobs": [_job_result(job, by_job.get(job.job_id)) for job in snapshot.jobs],

@@ -4,8 +4,8 @@
 
 """What devices have reported, in so few bytes that a file can keep it for the largest batch. Pure.
 
-Only what can be proof is kept: the version of a batch. Devices that reported the same within the same minute are one
-group. Names that end with a number are kept as differences of these, and long names as digests.
+Only what can be proof is kept: the version of a batch. Devices that reported the same within one minute are a group.
+Names that end with a number are kept as differences of these, and long names as digests.
 """
 
 from __future__ import annotations
@@ -84,14 +84,18 @@ class _Group(NamedTuple):
 
 
 def pack_reports(
-    reports: Mapping[DeviceKey, DeviceReport], jobs: Sequence[JobSnapshot], policy: Policy
+    reports: Mapping[DeviceKey, DeviceReport], jobs: Sequence[JobSnapshot], policy: Policy, began: float
 ) -> list[dict[str, Any]]:
-    """The groups of the devices that have reported the version of a batch."""
+    """The groups of the devices that have reported the version of a batch, in the run that ``began`` then or before.
+
+    Reports of earlier runs keep the time of their group, which would become earlier from run to run.
+    """
     named: dict[_Group, list[str]] = {}
     digests: dict[_Group, list[bytes]] = {}
     for (product_key, name), report in reports.items():
         for module_name, version in _proofs(report, product_key, jobs, policy):
-            group = _Group(product_key, module_name, version, report.read_at - report.read_at % SAME_TIME)
+            read_at = report.read_at - max(0.0, report.read_at - began) % SAME_TIME
+            group = _Group(product_key, module_name, version, read_at)
             named.setdefault(group, []).append(name)
     for digest, report in getattr(reports, "by_digest", {}).items():
         for module_name, version in report.versions.items():

@@ -6,11 +6,23 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock, TimeLimits
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GATE, GateOptions
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.result import MAX_ENTRIES, Timeline, build_result
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import ExpectedDevice
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.kept_reports import unpack_names
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
-from ansible_collections.iotfleet.ota.tests.unit.verdicts import NOW, PRODUCT, batch, numbers, plain, poll, report, task
+from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
+    NEW,
+    NOW,
+    PRODUCT,
+    batch,
+    numbers,
+    plain,
+    poll,
+    report,
+    task,
+)
 
 #: Options that say what is gated and how it is polled, and decide nothing.
 GATE_ONLY = {"job_ids", "wait", "wait_interval", "look_timeout", "previous", "mode"}
@@ -21,7 +33,9 @@ EARLIER = {"seconds": 1.0, "succeeded": 0, "failed": 0, "pending": 4}
 def result_of(snapshot, error=None, **options):
     """The result of a gate after one poll that was taken at its start."""
     policy = plain(**options)
-    return build_result(snapshot, judge(snapshot, policy), GateOptions(["j1"], policy), NOW, error)
+    options = GateOptions(["j1"], policy)
+    limits = TimeLimits(options, Clock(wall=lambda: NOW, steady=lambda: 0.0))
+    return build_result(snapshot, judge(snapshot, policy), options, limits, error)
 
 
 def add_polls(timeline, *batches):
@@ -192,3 +206,20 @@ def test_the_last_error_is_returned_as_failure():
 
 def test_what_only_the_filter_needs_is_not_returned():
     assert "needs" not in result_of(poll(batch("S")))
+
+
+# --- Reports ---------------------------------------------------------------------------------------------------------
+
+
+def reports_in(snapshot, **options):
+    return result_of(snapshot, **options)["history"]["reports"]
+
+
+READ = {key: known._replace(read_at=NOW + 70) for key, known in report(NEW, "d1", "d2").items()}
+
+
+def test_reports_are_kept_for_the_next_run_as_long_as_the_verdict_is_not_final():
+    (group,) = reports_in(poll(batch("SSQ", status="IN_PROGRESS"), earlier=READ), verify_versions=True)
+    assert (group["read_at"], unpack_names(group["devices"])) == (NOW + 60, ["d1", "d2"])
+    assert reports_in(poll(batch("SS"), earlier=READ), verify_versions=True, confirmations=1) == []
+    assert reports_in(poll(batch("SSQ", status="IN_PROGRESS")), verify_versions=True) == []

@@ -23,7 +23,7 @@ from ansible_collections.iotfleet.ota.tests.unit.verdicts import NEW, OLD, PRODU
 from hypothesis import given
 from hypothesis import strategies as st
 
-AT = 1_772_359_200.0  # a full minute
+AT = 1_772_359_207.5
 POLICY = plain(verify_versions=True)
 
 
@@ -31,18 +31,18 @@ def read_at(seconds, version=NEW, **modules):
     return DeviceReport(modules or {"default": version}, read_at=AT + seconds)
 
 
-def packed(reports, *jobs, policy=POLICY):
-    return json.loads(json.dumps(pack_reports(reports, jobs or [batch("S")], policy)))
+def packed(reports, *jobs, policy=POLICY, began=AT):
+    return json.loads(json.dumps(pack_reports(reports, jobs or [batch("S")], policy, began)))
 
 
-def there_and_back(reports, *jobs, policy=POLICY):
-    return unpack_reports(packed(reports, *jobs, policy=policy))
+def there_and_back(reports, *jobs, **options):
+    return unpack_reports(packed(reports, *jobs, **options))
 
 
 # --- Reports ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_report_is_kept_as_read_at_the_start_of_its_minute():
+def test_a_report_is_kept_as_read_at_the_start_of_its_minute_in_this_run():
     reports = {(PRODUCT, "d1"): read_at(7.5), (PRODUCT, "d2"): read_at(59.9), (PRODUCT, "d3"): read_at(60.0)}
     assert dict(there_and_back(reports)) == {
         (PRODUCT, "d1"): read_at(0.0),
@@ -52,6 +52,14 @@ def test_a_report_is_kept_as_read_at_the_start_of_its_minute():
     assert [set(group) for group in packed(reports)] == [
         {"product_key", "module_name", "version", "read_at", "devices"}
     ] * 2
+
+
+def test_a_report_of_an_earlier_run_keeps_its_time_for_ever():
+    reports = {(PRODUCT, "d1"): read_at(-0.5), (PRODUCT, "d2"): read_at(-61.5)}
+    for _run in range(3):
+        kept = there_and_back(reports)
+        assert dict(kept) == reports
+        reports = kept
 
 
 @pytest.mark.parametrize(
@@ -121,7 +129,7 @@ def test_a_name_takes_few_bytes(name, most):
     """Numbered names of which every tenth was read within one minute, and others."""
     numbers = [(number * 2_654_435_761) % 2**32 if "x" in name else number for number in range(0, 10_000, 10)]
     reports = {(PRODUCT, name.format(number)): read_at(0.0) for number in numbers}
-    assert len(json.dumps(pack_reports(reports, [batch("S")], POLICY))) <= most * len(reports)
+    assert len(json.dumps(pack_reports(reports, [batch("S")], POLICY, AT))) <= most * len(reports)
 
 
 GROUP = packed({(PRODUCT, "d1"): read_at(0.0)})[0]
