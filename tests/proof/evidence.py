@@ -87,13 +87,11 @@ def _read_in_vain(played: Played) -> Iterator[str]:
 
 def _had_succeeded(played: Played, key: Key, t: float) -> bool:
     """Whether a device was known to have succeeded that early: a later run knows of its reading only roughly."""
-    states = played.truth.devices.states(t, sight=True)
-    return all(state == SUCCEEDED for (each, _iot), state in states.items() if each == key)
+    return all(state == SUCCEEDED for state in played.truth.devices.states_of(key, t, sight=True))
 
 
 def _is_proved(devices: Devices, key: Key, t: float) -> bool:
-    states = [state for (each, _iot), state in devices.states(t).items() if each == key]
-    return bool(states) and set(states) == {SUCCEEDED}
+    return set(devices.states_of(key, t)) == {SUCCEEDED}
 
 
 def _may_have_soaked(played: Played, last: float, moment: float) -> bool:

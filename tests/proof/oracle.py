@@ -88,6 +88,10 @@ class Devices:
             self.known[t, sight] = {(key, iot): self._state(key, iot, t, sight) for key, iot in self.keys}
         return self.known[t, sight]
 
+    def states_of(self, key: Key, t: float, sight: bool = False) -> list[int]:
+        """What the devices of one name may be at a moment, each by itself."""
+        return [self._state(each, iot, t, sight) for each, iot in self.keys if each == key]
+
     def _state(self, key: Key, iot_id: str | None, t: float, sight: bool) -> int:
         """What one device may be, as a sum of states."""
         devices = self.tasks.get(key, {})
