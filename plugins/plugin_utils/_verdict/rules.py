@@ -70,11 +70,12 @@ def rule_nothing_to_judge(case: Case) -> Outcome | None:
         return confirm_verdict(
             case, INCONCLUSIVE, Reason("nothing_to_judge", f"{message}, so there is nothing to judge")
         )
-    if case.finished:
+    if case.no_more_tasks:
         return confirm_verdict(
             case, PASSED, Reason("proved", "there is no task, which allow_empty permits, and the rollout is finished")
         )
-    return pending_outcome(case, Reason("starting", "there is no task, and the rollout is not finished"))
+    still = "tasks may still appear" if case.finished else "the rollout is not finished"
+    return pending_outcome(case, Reason("starting", f"there is no task, and {still}"))
 
 
 def _nothing_sentence(case: Case, so_far: str = "") -> str | None:

@@ -980,6 +980,15 @@ def test_tasks_that_come_late_are_waited_for():
     assert verdicts[3:] == ["pending", "pending", "pending", "passed"]
 
 
+def test_batch_without_a_task_that_is_allowed_passes_once_none_is_to_be_expected():
+    """Its last task may be listed only after it is finished."""
+    policy = plain(allow_empty=True, start_grace=30.0, confirmations=1)
+    looks = [poll(batch(status="IN_PROGRESS")), *(poll(batch(), now=NOW + second) for second in (60, 89, 90))]
+    verdicts = course(policy, *looks)
+    assert [verdict.verdict for verdict in verdicts] == ["pending", "pending", "pending", "passed"]
+    assert verdicts[1].reasons == (Reason("starting", "there is no task, and tasks may still appear"),)
+
+
 def test_no_task_after_the_grace():
     policy = plain(start_grace=60.0)
     snapshots = [poll(batch(status="IN_PROGRESS"), now=NOW + second) for second in (0, 59.9, 60, 75)]
