@@ -69,7 +69,7 @@ def _wrong_device(played: Played, device: dict[str, Any]) -> Iterator[str]:
     if device["state"] == "failed" and step.status == "CANCELED" and class_name not in ("canceled", "vanished"):
         yield f"{name} was canceled and is {class_name}"
     may_wait = batch.told.get("need_push") is False and batch.status.at(t) == "IN_PROGRESS"
-    limited = batch.told.get("maximum_per_minute") or (batch.schedule is not None and batch.schedule > t)
+    limited = batch.told.get("maximum_per_minute") or (batch.schedule is not None and batch.schedule > t - UNSURE)
     if step.status == "QUEUED" and device["state"] == "pending" and not limited:
         if may_wait and class_name not in ("waits_for_device", "vanished"):
             yield f"{name} is not pushed to and is {class_name}"
@@ -92,9 +92,10 @@ def _wrong_fall(played: Played, batch: Batch, task: Task, class_name: str) -> It
     if line is None or replaced or task.device.unreadable or played.rollout.options.get("version_match"):
         return
     asked = played.truth.readings.of(task.device.key)
-    if any(abs(moment - task.created) < UNSURE for moment in asked):  # nobody knows which was first
-        return
-    asked = [moment for moment in asked if moment >= task.created]  # before, it was on it for another task
+    if task.told_create:
+        if any(abs(moment - task.created) < UNSURE for moment in asked):  # nobody knows which was first
+            return
+        asked = [moment for moment in asked if moment >= task.created]  # before, it was on it for another task
     fell = any(line.at(moment) == batch.package.dest for moment in asked[:-1])
     if fell is not (class_name == "fell_back"):
         yield f"{task.device.name} {'fell back' if fell else 'was never on the version'} and is {class_name}"

@@ -125,7 +125,7 @@ def _read_twice(played: Played) -> Iterator[str]:
 def _unread(played: Played) -> Iterator[str]:
     """Whether a device that was seen to succeed is still unread in the next look, although nothing is in the way."""
     rollout, truth = played.rollout, played.truth
-    if rollout.trouble or any(truth.world.lags) or not rollout.waits or rollout.options.get("soak"):
+    if rollout.trouble or any(truth.world.lags) or not rollout.waits:
         return
     if any(len(batch.tasks) > MOST_LISTED for batch in truth.world.batches):
         return

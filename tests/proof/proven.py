@@ -122,7 +122,7 @@ class Proven:
         mode, dest = self.options.get("version_match", "exact"), batch.package.dest
         told = [task.source] if "sources" in self.world.tells else []
         before = [*told, *([batch.package.source] if batch.told.get("src_versions") else [])]
-        proved = {proves(mode, version, dest, [*before, *others]) for others in self._other_sources(batch, t)}
+        proved = {proves(mode, version, dest, {*before, *others}) for others in self._other_sources(batch, t)}
         if proved == {True}:
             return SUCCEEDED
         state = SUCCEEDED if True in proved else 0

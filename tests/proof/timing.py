@@ -116,7 +116,10 @@ def _only_unclear_left(played: Played, since: float) -> bool:
     unknown = all(state == "no" for state in truth.batches.learnable.values())
     named = "module_name" in played.rollout.options or played.rollout.expected is not None
     states = truth.devices.states(since).values()
-    return kept and truth.watch.finished(since) and unknown and not named and not unread and set(states) == {1, 4}
+    tasks = (task for batch in truth.world.batches for task in batch.tasks)
+    late = any(task.course.since(since) + truth.options["version_grace"] > since for task in tasks)
+    unclear = kept and truth.watch.finished(since) and unknown and not named and not unread and not late
+    return unclear and set(states) == {1, 4}
 
 
 def _is_settled(played: Played, since: float) -> bool:

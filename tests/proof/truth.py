@@ -49,9 +49,10 @@ class Truth:
         inside = self.changes[bisect_right(self.changes, first) : bisect_right(self.changes, last)]
         extra = []
         for batch in self.world.batches:
-            until = batch.ended + self.options["start_grace"]
-            if first < until <= last:
-                extra.append(until)
+            done = [task.course.moments[-1] for task in batch.tasks if task.course.values[-1].status == "SUCCEEDED"]
+            graces = {moment + self.options["version_grace"] + self.world.lags.rows for moment in done}
+            ends = {batch.ended + self.options["start_grace"], *sorted(graces)[:40]}
+            extra += [moment for moment in ends if first < moment <= last]
         return sorted({first, *inside[:40], *extra, last})
 
     def of_look(self, look: Look) -> list[float]:

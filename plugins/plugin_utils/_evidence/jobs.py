@@ -106,6 +106,11 @@ def _fully_listed(
     return Observation(job, problem and f"the task list of batch {job_id} is incomplete: {problem}")
 
 
+def _names_all(job: JobSnapshot) -> bool:
+    """Whether each task names its device: a list that does not is no use, and the next one may."""
+    return all(task.get("device_name") for task in job.tasks)
+
+
 class TaskLists:
     """Reads all tasks of batches that are too large for that at each poll: once for the same numbers.
 
@@ -129,7 +134,7 @@ class TaskLists:
             listed = self._read_expected(job)
         else:
             listed = read_tasks(self._client, job.job_id, job.facts, job.total)
-        if not listed.problem and listed.job.counts == job.counts:
+        if not listed.problem and listed.job.counts == job.counts and _names_all(listed.job):
             self._latest[job.job_id] = listed.job
         return listed
 

@@ -40,5 +40,6 @@ def versions_to_read(
         began = history["candidate_since"]
         stale = sorted((report.read_at, key) for key, report in kept.items() if report.read_at <= began)
         later = (max(0.0, began + policy.soak - until) + LAST_SECONDS) * devices_per_second
-        return [key for _read_at, key in stale[: math.ceil(max(0.0, len(stale) - later))]]
+        new = [key for key in verdict.rollout.unproved if key not in kept]
+        return [*new, *(key for _read_at, key in stale[: math.ceil(max(0.0, len(stale) - later))])]
     return [key for key in verdict.rollout.unproved if key not in kept or kept[key].read_at < now - REREAD_AFTER]

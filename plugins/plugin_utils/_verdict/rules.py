@@ -25,6 +25,7 @@ from .case import (
     Case,
     Evidence,
     Outcome,
+    VerdictName,
     confirm_verdict,
     pending_outcome,
     soaking_reason,
@@ -69,11 +70,12 @@ def rule_nothing_to_judge(case: Case) -> Outcome | None:
         return confirm_verdict(
             case, INCONCLUSIVE, Reason("nothing_to_judge", f"{message}, so there is nothing to judge")
         )
-    if case.finished:
+    if case.no_more_tasks:
         return confirm_verdict(
             case, PASSED, Reason("proved", "there is no task, which allow_empty permits, and the rollout is finished")
         )
-    return pending_outcome(case, Reason("starting", "there is no task, and the rollout is not finished"))
+    still = "tasks may still appear" if case.finished else "the rollout is not finished"
+    return pending_outcome(case, Reason("starting", f"there is no task, and {still}"))
 
 
 def _nothing_sentence(case: Case, so_far: str = "") -> str | None:
@@ -134,7 +136,7 @@ def _still_to_come(case: Case) -> int:
 
 def _confirm_failed(case: Case, code: str, message: str) -> Outcome:
     if not case.rollout.counts_are_devices:
-        return _need_evidence(case, "tasks")
+        return _need_evidence(case, "tasks", FAILED)
     number, devices = case.rollout.failed, case.rollout.devices_in("failed")
     if code == "too_few_devices":
         number, devices = case.rollout.accounted, []
@@ -191,7 +193,7 @@ def rule_passed(case: Case) -> Outcome | None:
         return pending_outcome(case, soaking_reason(case, history.candidate_since), **history.kept_candidate())
     needs = _missing_evidence(case)
     if needs:
-        return _need_evidence(case, needs)
+        return _need_evidence(case, needs, PASSED)
     return confirm_verdict(
         case, PASSED, Reason("proved", proof_sentence(case.rollout, case.policy), case.rollout.succeeded)
     )
@@ -228,11 +230,14 @@ def _missing_evidence(case: Case) -> Evidence | None:
     return "versions" if lacks_proof or rollout.unproved_expected else None
 
 
-def _need_evidence(case: Case, needs: Evidence) -> Outcome:
+def _need_evidence(case: Case, needs: Evidence, verdict: VerdictName | None = None) -> Outcome:
+    """Not decided before more is read. A poll that ends so says nothing against the ``verdict`` that it would confirm.
+
+    One that contradicts the candidate breaks the row of polls that confirm it.
+    """
     what = "all tasks" if needs == "tasks" else "the versions of the devices"
-    outcome = pending_outcome(
-        case, Reason("unread", f"reading {what} before deciding"), **case.history.kept_candidate()
-    )
+    kept = case.history.kept_candidate() if verdict in (None, case.history.candidate) else {}
+    outcome = pending_outcome(case, Reason("unread", f"reading {what} before deciding"), **kept)
     return outcome._replace(needs=needs if case.snapshot.fresh else None)
 
 

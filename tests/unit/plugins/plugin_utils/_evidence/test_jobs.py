@@ -281,6 +281,7 @@ def test_they_are_read_again_once_a_number_has_changed(numbers):
     [
         pytest.param(page_of(701, *rows_of("SUCCEEDED", 701))._replace(problem="it changed"), id="incomplete"),
         pytest.param(page_of(701, *rows_of("SUCCEEDED", 700), *rows_of("FAILED", 1)), id="other numbers"),
+        pytest.param(page_of(701, *[{**row, "device_name": None} for row in rows_of("SUCCEEDED", 701)]), id="no names"),
     ],
 )
 def test_a_list_that_is_not_what_was_counted_is_read_again(listing):

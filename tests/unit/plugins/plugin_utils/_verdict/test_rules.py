@@ -898,6 +898,20 @@ def test_a_status_that_flaps_is_not_settled():
     assert [verdict.final for verdict in course(plain(), *snapshots)] == [False] * 6
 
 
+@pytest.mark.parametrize(
+    ("unread", "candidate"),
+    [
+        pytest.param(poll(batch("SSS")), ("", 0), id="no version, though all succeeded"),
+        pytest.param(poll(numbers(FAILED=900)), ("failed", 1), id="no task, though all failed"),
+    ],
+)
+def test_a_poll_that_ends_before_all_is_read_keeps_only_what_it_may_still_confirm(unread, candidate):
+    first, second = course(Policy(start_grace=0.0), poll(batch("FFF")), unread._replace(now=NOW + 15))
+    assert (first.history["candidate"], first.history["candidate_count"]) == ("failed", 1)
+    assert second.reasons[0].code == "unread"
+    assert (second.history["candidate"], second.history["candidate_count"]) == candidate
+
+
 def test_a_snapshot_that_is_not_fresh_confirms_nothing():
     stale = poll(batch("SS"), now=NOW + 15, fresh=False)
     first, second = course(plain(), poll(batch("SS")), stale)
@@ -964,6 +978,15 @@ def test_tasks_that_come_late_are_waited_for():
     snapshots += [poll(batch("SS"), now=NOW + second) for second in (70, 129, 130, 145)]
     verdicts = [verdict.verdict for verdict in course(policy, *snapshots)]
     assert verdicts[3:] == ["pending", "pending", "pending", "passed"]
+
+
+def test_batch_without_a_task_that_is_allowed_passes_once_none_is_to_be_expected():
+    """Its last task may be listed only after it is finished."""
+    policy = plain(allow_empty=True, start_grace=30.0, confirmations=1)
+    looks = [poll(batch(status="IN_PROGRESS")), *(poll(batch(), now=NOW + second) for second in (60, 89, 90))]
+    verdicts = course(policy, *looks)
+    assert [verdict.verdict for verdict in verdicts] == ["pending", "pending", "pending", "passed"]
+    assert verdicts[1].reasons == (Reason("starting", "there is no task, and tasks may still appear"),)
 
 
 def test_no_task_after_the_grace():
