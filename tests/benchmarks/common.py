@@ -16,12 +16,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, TypeVar
 
 import yaml
 
 from tests.e2e.conftest import Simulator, simulator
+
+T = TypeVar("T")
 
 REPETITIONS = 5
 PRODUCT_KEY, FIRMWARE_ID, JOB_ID, VERSION = "a1benchlamp1", "fw-bench-2", "183000000000000001", "2.0"
@@ -142,6 +145,12 @@ def time_playbook(tasks: Sequence[Mapping[str, Any]], library: pathlib.Path | No
 def alternate(*measures: Callable[[], float], repetitions: int = REPETITIONS) -> list[list[float]]:
     """Measure in turns, so that what else the machine does meets all alike."""
     return [list(column) for column in zip(*([measure() for measure in measures] for _turn in range(repetitions)))]
+
+
+def at_once(measure: Callable[[], T]) -> list[T]:
+    """Measure at the same time what mostly waits."""
+    with ThreadPoolExecutor(REPETITIONS) as pool:
+        return list(pool.map(lambda _number: measure(), range(REPETITIONS)))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from tests.e2e.conftest import ROOT, Simulator
@@ -25,8 +25,6 @@ from .common import JOB_ID, PLATFORM_OPTIONS, VERSION, service
 
 #: The last commit of version 0.2.0 whose gate reads versions only when all else is done, and once more to confirm.
 VERSION_0_2_0 = "c9fff15c3a84fcf6f3f30a7c73b9b1fa619ac964"
-
-VERSIONS_READ = ("ListOTAModuleVersionsByDevice", "BatchQueryDeviceDetail")
 
 # Does what the action does, and says when the verdict was there.
 RUNNER = """
@@ -64,36 +62,32 @@ class Judged(NamedTuple):
     cpu_seconds: float
 
 
-class RunningGate:
-    """A gate that has been started. ``tree`` holds the ``ansible_collections`` of an earlier version."""
+def gate_options(url: str, **options: Any) -> dict[str, Any]:
+    """What a user of the gate would write, with more options."""
+    return {
+        **PLATFORM_OPTIONS,
+        "endpoint": url,
+        "job_ids": [JOB_ID],
+        "expected_version": VERSION,
+        "wait_timeout": 86400,
+        **options,
+    }
 
-    def __init__(self, url: str, tree: pathlib.Path | None = None, **options: Any) -> None:
-        given: Mapping[str, Any] = {
-            **PLATFORM_OPTIONS,
-            "endpoint": url,
-            "job_ids": [JOB_ID],
-            "expected_version": VERSION,
-            "wait_timeout": 86400,
-            **options,
-        }
-        environment = {**os.environ, "PYTHONPATH": str(tree)} if tree else None
-        self._began = time.monotonic()
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", RUNNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-        assert self._process.stdin
-        self._process.stdin.write(json.dumps(given))
-        self._process.stdin.close()
-        self._process.stdin = None
 
-    def wait(self, devices: int) -> Judged:
-        """The end of a gate that has let the rollout of so many devices pass."""
-        output, _errors = self._process.communicate()
-        seconds = time.monotonic() - self._began
-        assert self._process.returncode == 0, "the gate did not end as it should"
-        judged = Judged(seconds=seconds, **json.loads(output))
-        assert (judged.verdict, judged.succeeded) == ("passed", devices), judged.msg
-        return judged
+def run_gate(url: str, devices: int, tree: pathlib.Path | None = None, **options: Any) -> Judged:
+    """Let a gate judge the rollout of so many devices, which passes. ``tree`` holds an earlier version."""
+    began = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-c", RUNNER],
+        input=json.dumps(gate_options(url, **options)),
+        env={**os.environ, "PYTHONPATH": str(tree)} if tree else None,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    judged = Judged(seconds=time.monotonic() - began, **json.loads(ended.stdout))
+    assert (judged.verdict, judged.succeeded) == ("passed", devices), judged.msg
+    return judged
 
 
 @contextlib.contextmanager
