@@ -55,14 +55,14 @@ class LeapingClock(Clock):
         self._running.control("clock", {"advance": seconds})
 
 
-def _polls(source: str) -> list[tuple[int, int, int]]:
+def _polls() -> list[tuple[int, int, int]]:
     """For each poll and the pause before it: how many devices moved, its requests without and for versions."""
     fleet = [{"prefix": "lamp-", "count": FLEET, "spread": PARTS * INTERVAL}]
     found: list[tuple[int, int, int]] = []
     with service(fleet) as running:
         options = validate_options(
             GATE,
-            gate_options(running.url, max_qps=0, wait_interval=INTERVAL, versions={"source": source}),
+            gate_options(running.url, max_qps=0, wait_interval=INTERVAL, versions={"source": "details"}),
             lambda _secrets: None,
         )
         connection = read_service(options)
@@ -95,18 +95,13 @@ def figures() -> Iterator[Figure]:
             1.2,
             f"{', '.join(f'{value:.3f}' for value in each)} ms of CPU a device",
         )
-    for source, words in (("details", "from the devices' details"), ("device", "by device")):
-        polls = [poll for _repetition in range(REPETITIONS) for poll in _polls(source)]
-        each = ROWS if source == "details" else 1
-        yield Figure(
-            f"a poll of a batch of {FLEET:,} devices of which 1 % moves between two polls, versions {words}",
-            f"{POLL_REQUESTS} requests, one for each {ROWS} devices that move, and their proof",
-            median(
-                [(others + proof) / (POLL_REQUESTS + moved / ROWS + moved / each) for moved, others, proof in polls]
-            ),
-            1.0,
-            f"medians: {median([moved for moved, _others, _proof in polls]):.0f} devices move,"
-            f" {median([others for _moved, others, _proof in polls]):.0f} requests without versions"
-            f" (at most {max(others for _moved, others, _proof in polls)}),"
-            f" {median([proof for _moved, _others, proof in polls]):.0f} for versions",
-        )
+    polls = [poll for _repetition in range(REPETITIONS) for poll in _polls()]
+    moved, others, proof = zip(*polls)
+    yield Figure(
+        f"a poll of a batch of {FLEET:,} devices of which 1 % moves between two polls, requests without the proof",
+        f"{POLL_REQUESTS}, and one for each {ROWS} devices that move",
+        median([count / (POLL_REQUESTS + number / ROWS) for number, count in zip(moved, others)]),
+        1.0,
+        f"{len(polls)} polls: {min(moved)} to {max(moved)} devices move, {min(others)} to {max(others)} requests;"
+        f" {min(proof)} to {max(proof)} more read the versions from the devices' details",
+    )

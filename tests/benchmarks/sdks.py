@@ -58,9 +58,11 @@ class NewSdk:
 
     def version(self, product_key: str, device_name: str) -> str | None:
         """The version that a device reports for its default module."""
-        request = ListOTAModuleVersionsByDeviceRequest(product_key=product_key, device_name=device_name)
+        request = ListOTAModuleVersionsByDeviceRequest(
+            product_key=product_key, device_name=device_name, current_page=1, page_size=100
+        )
         rows = self._client.list_otamodule_versions_by_device(request).body.data.simple_otamodule_info
-        return next((row.firmware_version for row in rows if row.module_name == "default"), None)
+        return next((row.module_version for row in rows if row.module_name == "default"), None)
 
     def job_status(self, job_id: str) -> str:
         """The state of a batch."""
