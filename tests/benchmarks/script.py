@@ -95,5 +95,6 @@ def figures() -> Iterator[Figure]:
         "none",
         max(run.throttled for run in [*details, *by_device]),
         0,
-        "as above",
+        "of all runs above",
+        unit=" responses",
     )
