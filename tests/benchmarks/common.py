@@ -142,7 +142,7 @@ def time_playbook(tasks: Sequence[Mapping[str, Any]], library: pathlib.Path | No
     return seconds
 
 
-def alternate(*measures: Callable[[], float], repetitions: int = REPETITIONS) -> list[list[float]]:
+def alternate(*measures: Callable[[], T], repetitions: int = REPETITIONS) -> list[list[T]]:
     """Measure in turns, so that what else the machine does meets all alike."""
     return [list(column) for column in zip(*([measure() for measure in measures] for _turn in range(repetitions)))]
 

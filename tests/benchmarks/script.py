@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from .common import PRODUCT_KEY, VERSION, Figure, at_once, listed, median
+from .common import PRODUCT_KEY, VERSION, Figure, alternate, at_once, listed, median
 from .gates import done, run_gate
 
 DEVICES, QUOTA, LATENCY_MS, THREADS = 1_000, 10, 100, 16
@@ -74,7 +74,7 @@ def figures() -> Iterator[Figure]:
     one_by_one = at_once(lambda: _prove_by_script(1))
     threads = at_once(lambda: _prove_by_script(THREADS))
     by_device = at_once(lambda: _prove_by_gate("device"))
-    details = at_once(lambda: _prove_by_gate("details"))
+    (details,) = alternate(lambda: _prove_by_gate("details"))  # too short for its start not to count
     yield Figure(
         f"{DEVICES:,} devices proved at the quota with {LATENCY_MS} ms latency, whole gate, from the devices' details",
         "a script that asks them one by one through the vendor's SDK",
