@@ -33,7 +33,7 @@ matrix: $(NOX) ## Test each ansible-core with each Python found here, about 45 m
 release-check: $(NOX) ## Check everything that a release needs, from the built artifact to the changelog
 	@$(NOX) --session docs build release_check
 
-bench: $(NOX) ## Run the benchmarks, about 25 minutes; PARTS="single growth fleet quota" runs only these
+bench: $(NOX) ## Run the benchmarks, about 50 minutes; PARTS="single growth fleet quota end proof script big" runs only these
 	@$(NOX) --session bench $(if $(PARTS),-- $(PARTS))
 
 format: $(NOX) ## Format the Python code and apply the linter's safe fixes

@@ -13,10 +13,19 @@ import sys
 import time
 from importlib.metadata import version
 
-from . import growth, quota, single, whole_fleet
+from . import big_fleet, gate_end, growth, proof, quota, script, single, whole_fleet
 from .common import Figure
 
-PARTS = {"single": single, "growth": growth, "fleet": whole_fleet, "quota": quota}
+PARTS = {
+    "single": single,
+    "growth": growth,
+    "fleet": whole_fleet,
+    "quota": quota,
+    "end": gate_end,
+    "proof": proof,
+    "script": script,
+    "big": big_fleet,
+}
 PAGE = pathlib.Path("docs", "docsite", "rst", "benchmarks.rst")
 BEGIN, END = ".. figures begin\n", ".. figures end\n"
 PACKAGES = (

@@ -16,15 +16,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, TypeVar
 
 import yaml
 
 from tests.e2e.conftest import Simulator, simulator
 
+T = TypeVar("T")
+
 REPETITIONS = 5
-PRODUCT_KEY, FIRMWARE_ID, JOB_ID = "a1benchlamp1", "fw-bench-2", "183000000000000001"
+PRODUCT_KEY, FIRMWARE_ID, JOB_ID, VERSION = "a1benchlamp1", "fw-bench-2", "183000000000000001", "2.0"
 KEY_ID, SECRET = "bench-key-id", "bench-key-secret"
 PLATFORM_OPTIONS = {"access_key_id": KEY_ID, "access_key_secret": SECRET}
 
@@ -34,21 +37,26 @@ def fleet(size: int) -> list[str]:
     return [f"lamp-{number:04}" for number in range(1, size + 1)]
 
 
-def scenario(size: int) -> dict[str, Any]:
-    """A batch whose devices all have an open task for as long as a benchmark runs."""
-    firmware = {"firmware_id": FIRMWARE_ID, "product_key": PRODUCT_KEY, "src_version": "1.0", "dest_version": "2.0"}
-    devices = [{"name": name, "course": "offline"} for name in fleet(size)]
+def waiting(size: int) -> list[dict[str, Any]]:
+    """Devices that all have an open task for as long as a benchmark runs."""
+    return [{"name": name, "course": "offline"} for name in fleet(size)]
+
+
+def scenario(devices: Sequence[Mapping[str, Any]], **job: Any) -> dict[str, Any]:
+    """A batch with these devices, and with more keys of a batch."""
+    firmware = {"firmware_id": FIRMWARE_ID, "product_key": PRODUCT_KEY, "src_version": "1.0", "dest_version": VERSION}
     return {
         "access_keys": [{"id": KEY_ID, "secret": SECRET}],
         "firmwares": [firmware],
-        "jobs": [{"job_id": JOB_ID, "firmware_id": FIRMWARE_ID, "devices": devices}],
+        "jobs": [{"job_id": JOB_ID, "firmware_id": FIRMWARE_ID, "devices": list(devices), **job}],
     }
 
 
 @contextlib.contextmanager
-def service(size: int, *options: str) -> Iterator[Simulator]:
-    """A simulator with a fleet of that size."""
-    with tempfile.TemporaryDirectory() as folder, simulator(pathlib.Path(folder), scenario(size), *options) as running:
+def service(devices: Sequence[Mapping[str, Any]], *options: str, **job: Any) -> Iterator[Simulator]:
+    """A simulator with a batch of these devices, which has more keys."""
+    world = scenario(devices, **job)
+    with tempfile.TemporaryDirectory() as folder, simulator(pathlib.Path(folder), world, *options) as running:
         yield running
 
 
@@ -134,9 +142,15 @@ def time_playbook(tasks: Sequence[Mapping[str, Any]], library: pathlib.Path | No
     return seconds
 
 
-def alternate(*measures: Callable[[], float], repetitions: int = REPETITIONS) -> list[list[float]]:
+def alternate(*measures: Callable[[], T], repetitions: int = REPETITIONS) -> list[list[T]]:
     """Measure in turns, so that what else the machine does meets all alike."""
     return [list(column) for column in zip(*([measure() for measure in measures] for _turn in range(repetitions)))]
+
+
+def at_once(measure: Callable[[], T]) -> list[T]:
+    """Measure at the same time what mostly waits."""
+    with ThreadPoolExecutor(REPETITIONS) as pool:
+        return list(pool.map(lambda _number: measure(), range(REPETITIONS)))
 
 
 @dataclass(frozen=True)

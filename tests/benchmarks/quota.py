@@ -19,6 +19,7 @@ from .common import (
     median,
     service,
     start_module,
+    waiting,
 )
 
 LOOKUPS, QUOTA = 600, 10
@@ -27,7 +28,7 @@ IDEAL = LOOKUPS / QUOTA
 
 def _share(processes: int) -> tuple[list[Finished], dict[str, object]]:
     names = fleet(LOOKUPS)
-    with service(LOOKUPS, "--qps", str(QUOTA)) as running:
+    with service(waiting(LOOKUPS), "--qps", str(QUOTA)) as running:
         started = [
             start_module(
                 "ota_unfinished_tasks_info",
@@ -40,15 +41,13 @@ def _share(processes: int) -> tuple[list[Finished], dict[str, object]]:
 
 def figures() -> Iterator[Figure]:
     """One process alone, then four at once."""
-    for processes, who, target in ((1, "one process", 1.03), (4, "4 processes at once", 1.15)):
+    for processes, who, target in ((1, "one process", 1.03), (4, "4 processes at once", 1.10)):
         seconds, throttled, failed = [], [], 0
         for _repetition in range(REPETITIONS):
             ended, stats = _share(processes)
             seconds.append(max(process.seconds for process in ended))
             throttled.append(stats["throttled"])
             failed += LOOKUPS - sum(process.answer["summary"]["found"] for process in ended)
-        if processes == 1:
-            assert not any(throttled), f"{throttled} throttled responses"
         assert not failed, f"{failed} failed lookups"
         yield Figure(
             f"{LOOKUPS} lookups at a quota of {QUOTA} a second, {who}",

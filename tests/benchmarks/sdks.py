@@ -11,18 +11,34 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from alibabacloud_iot20180120.client import Client
-from alibabacloud_iot20180120.models import ListOTAUnfinishedTaskByDeviceRequest, QueryOTAJobRequest
+from alibabacloud_iot20180120.models import (
+    ListOTAModuleVersionsByDeviceRequest,
+    ListOTAUnfinishedTaskByDeviceRequest,
+    QueryOTAJobRequest,
+)
 from alibabacloud_tea_openapi.models import Config
 from aliyunsdkcore.client import AcsClient
 from aliyunsdkiot.request.v20180120.QueryOTAJobRequest import QueryOTAJobRequest as OldQueryOTAJobRequest
+from darabonba.policy.retry import FullJitterBackoffPolicy, RetryCondition, RetryOptions
 
 from .common import KEY_ID, SECRET
+
+#: Try a throttled request again after up to 0.2, 0.4, 0.8, … 5 seconds.
+RETRIES = RetryOptions(
+    retry_condition=[
+        RetryCondition(
+            error_code=["Throttling.User"],
+            max_attempts=50,
+            backoff=FullJitterBackoffPolicy({"policy": "FullJitter", "period": 100, "cap": 5000}),
+        )
+    ]
+)
 
 
 class NewSdk:
     """alibabacloud-iot20180120."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, retries: RetryOptions | None = None) -> None:
         place = urlsplit(url).netloc
         self._client = Client(
             Config(
@@ -31,6 +47,7 @@ class NewSdk:
                 protocol="http",
                 endpoint=place,
                 region_id="cn-shanghai",
+                retry_options=retries,
             )
         )
 
@@ -38,6 +55,14 @@ class NewSdk:
         """The open tasks of a device."""
         request = ListOTAUnfinishedTaskByDeviceRequest(product_key=product_key, device_name=device_name)
         return self._client.list_otaunfinished_task_by_device(request).body.data.simple_otatask_info
+
+    def version(self, product_key: str, device_name: str) -> str | None:
+        """The version that a device reports for its default module."""
+        request = ListOTAModuleVersionsByDeviceRequest(
+            product_key=product_key, device_name=device_name, current_page=1, page_size=100
+        )
+        rows = self._client.list_otamodule_versions_by_device(request).body.data.simple_otamodule_info
+        return next((row.module_version for row in rows if row.module_name == "default"), None)
 
     def job_status(self, job_id: str) -> str:
         """The state of a batch."""

@@ -21,7 +21,19 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._client.rate_limiter 
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.refresh import RefreshableCredentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport import Transport
 
-from .common import JOB_ID, KEY_ID, PLATFORM_OPTIONS, SECRET, Figure, alternate, listed, median, service, time_playbook
+from .common import (
+    JOB_ID,
+    KEY_ID,
+    PLATFORM_OPTIONS,
+    SECRET,
+    Figure,
+    alternate,
+    listed,
+    median,
+    service,
+    time_playbook,
+    waiting,
+)
 from .sdks import NewSdk, OldSdk
 
 CALLS = 300
@@ -51,7 +63,7 @@ def _cpu_ms(ask: Callable[[], object]) -> float:
 
 def figures() -> Iterator[Figure]:
     """One call, then one task."""
-    with service(1, "--qps", "0") as running:
+    with service(waiting(1), "--qps", "0") as running:
         client = Client(
             ServiceConfig(PLATFORMS["alibaba"], f"{running.url}/", region="cn-shanghai", signature_method=ACS3_METHOD),
             RefreshableCredentials.of_key(Credentials(KEY_ID, SECRET)),

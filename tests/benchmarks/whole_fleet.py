@@ -34,6 +34,7 @@ from .common import (
     median,
     service,
     time_playbook,
+    waiting,
 )
 from .sdks import NewSdk
 
@@ -62,7 +63,7 @@ def _signed_url(endpoint: str, name: str) -> str:
 def figures() -> Iterator[Figure]:
     """The one task against both."""
     names = fleet(DEVICES)
-    with service(DEVICES, "--qps", "0", "--latency-ms", str(LATENCY_MS)) as running:
+    with service(waiting(DEVICES), "--qps", "0", "--latency-ms", str(LATENCY_MS)) as running:
         options = {**PLATFORM_OPTIONS, "endpoint": running.url, "product_key": PRODUCT_KEY, "max_qps": 0}
         task = {"iotfleet.ota.ota_unfinished_tasks_info": {**options, "device_names": names}, "register": "answer"}
         check = {"ansible.builtin.assert": {"that": [f"answer.summary.found == {DEVICES}"]}}
