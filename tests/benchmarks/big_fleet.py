@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec import validate_options
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.connection import create_client, read_service
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock import Clock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Gate
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GATE, read_gate_options
 

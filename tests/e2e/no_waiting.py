@@ -19,7 +19,7 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_start(self, playbook):
         # Tasks run in forks of this process. Whoever makes a clock without a word of how gets this one.
-        from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock
+        from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock import Clock
 
         skipped = [0.0]
 

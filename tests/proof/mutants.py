@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from ansible_collections.iotfleet.ota.plugins.module_utils._api import facts as api_facts
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import Operation
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries import jobs as job_queries
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence import modules, versions
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import clock, gate, observer, reporter
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence import modules, observer, versions
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate, limits, reporter
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout import (
     devices,
     state,
@@ -148,9 +148,9 @@ MUTANTS: Mapping[str, Patches] = {
     "tireless": {(gate, "TimeLimits"): Tireless},
     "unexplained": {(gate, "Gate"): Silent},
     "runs not chained": {(gate, "TimeLimits"): Unchained},
-    "gaps by the machine's clock": {(clock, "gap_since"): lambda earlier, now, there: GAP(earlier, now, None)},
-    "gaps too long": {(clock, "gap_since"): lambda earlier, now, there: GAP(earlier, now, there) + 4.0},
-    "nothing between runs": {(clock, "gap_since"): lambda earlier, now, there: 0.0},
+    "gaps by the machine's clock": {(limits, "gap_since"): lambda earlier, now, there: GAP(earlier, now, None)},
+    "gaps too long": {(limits, "gap_since"): lambda earlier, now, there: GAP(earlier, now, there) + 4.0},
+    "nothing between runs": {(limits, "gap_since"): lambda earlier, now, there: 0.0},
     "wrong clock not told": {(reporter, "MAX_CLOCK_OFFSET"): 10.0**9},
     "every clock told": {(reporter, "MAX_CLOCK_OFFSET"): 0.0},
     "curious": {(observer, "observe_job"): curious},

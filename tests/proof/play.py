@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Callable, NamedTuple
 
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock import Clock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GateOptions
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import read_policy
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import read_history

@@ -13,8 +13,8 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations impor
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries import jobs as job_queries
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence import jobs, modules, versions
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import clock, gate, observer
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence import jobs, modules, observer, versions
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate, limits
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout import (
     devices,
     state,
@@ -28,7 +28,7 @@ Patches = Mapping[tuple[object, str], Any]
 
 JUDGE, OBSERVE, REPORT = gate.judge, jobs.observe_job, versions.read_report
 IS_NOT_FOUND, CLASSIFY = Operation.is_not_found, job_queries.classify_failure
-RELATE, GAP = state.relate_batches, clock.gap_since
+RELATE, GAP = state.relate_batches, limits.gap_since
 PROVE, WITHOUT_TASK = devices.prove_device, state.device_without_task
 BY_EARLIER, SEVERITY = devices._with_earlier_proof, tasks._severity
 COUNTS = state._job_counts
@@ -223,7 +223,7 @@ class Insatiable(observer.Observer):
         return super().read_ahead(snapshot, keys, 1e12)
 
 
-class Endless(clock.TimeLimits):
+class Endless(limits.TimeLimits):
     """It reads all versions in one look."""
 
     def proof_end(self, began: float) -> float:
@@ -241,14 +241,14 @@ class Oblivious(jobs.TaskLists):
 # --- Looking and waiting ---------------------------------------------------------------------------------------------
 
 
-class Late(clock.TimeLimits):
+class Late(limits.TimeLimits):
     def _start_at(self, history: Any) -> None:
         super()._start_at(history)
         self.deadline += 5.0
         self.end += 5.0
 
 
-class Tireless(clock.TimeLimits):
+class Tireless(limits.TimeLimits):
     def next_pause(self, last_poll: float) -> float:
         return 1.0
 
@@ -258,7 +258,7 @@ class Silent(gate.Gate):
         return verdict
 
 
-class Unchained(clock.TimeLimits):
+class Unchained(limits.TimeLimits):
     """It takes its own clock for that of the runs before."""
 
     def resume(self, clock_offset: float | None, learned: bool) -> None:

@@ -20,7 +20,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._client.rate_limiter 
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.refresh import RefreshableCredentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport import Response
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock as GateClock
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock import Clock as GateClock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Gate, Poll
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GATE, GateOptions
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import read_policy

@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ...module_utils._queries.devices import DeviceKey, DeviceReport
+from .._evidence.observer import Observer
+from .._rollout.policy import Policy
 from .._rollout.snapshot import Snapshot
-from .._verdict.verdict import Verdict
-from .observer import Observer
+from .._rollout.versions import reported_version
+from .._verdict.verdict import Verdict, judge
 
 #: Look up the competing job for at most this many devices.
 MAX_BUSY = 20
@@ -64,3 +67,29 @@ class Explanation:
         versions = {**(late.versions or {}), **(snapshot.versions or self._reports)}
         versions = {key: snapshot.earlier.get(key, report) for key, report in versions.items()}  # the latest of each
         return snapshot._replace(versions=versions or None, busy={**late.busy, **snapshot.busy}).expired(now)
+
+
+def explained(verdict: Verdict, snapshot: Snapshot, policy: Policy, history: Mapping[str, Any]) -> Verdict:
+    """The same verdict on what explains it; where that would contradict it, with the versions alone."""
+    return _with_explanation(verdict, judge(snapshot, policy, history), snapshot, policy)
+
+
+def _with_explanation(verdict: Verdict, later: Verdict, snapshot: Snapshot, policy: Policy) -> Verdict:
+    if _is_the_same(later, verdict):
+        return verdict._replace(rollout=later.rollout)
+    jobs = {job.job_id: job for job in snapshot.jobs}
+    known = {(device.key, device.job_id): device.version for device in later.rollout.devices}
+    devices = []
+    for device in verdict.rollout.devices:
+        report, job = (snapshot.versions or {}).get(device.key), jobs.get(device.job_id or "")
+        version = device.version or known.get((device.key, device.job_id))
+        if version is None and report and job:
+            version = reported_version(report, job, (), policy)
+        devices.append(device._replace(version=version))
+    return verdict._replace(rollout=verdict.rollout._replace(devices=devices))
+
+
+def _is_the_same(one: Verdict, two: Verdict) -> bool:
+    """Whether two verdicts are about as many devices, for the same reason."""
+    codes = [[reason.code for reason in verdict.reasons[:1]] for verdict in (one, two)]
+    return one.verdict == two.verdict and codes[0] == codes[1] and one.rollout.total == two.rollout.total

@@ -10,29 +10,23 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from typing import Any, Callable, NamedTuple, TypeVar
+from typing import Any, Callable, NamedTuple
 
 from ...module_utils._client.client import Client
 from ...module_utils._errors import OtaError, Retry
 from ...module_utils._http.workers import WorkerPool
-from .._rollout.devices import reported_version
-from .._rollout.policy import Policy
+from .._evidence.clock import Clock
+from .._evidence.observer import Observer
 from .._rollout.snapshot import Snapshot
 from .._verdict.case import PASSED
 from .._verdict.history import kept_reports, remember_proofs
 from .._verdict.verdict import Verdict, judge
-from .clock import MIN_POLL, Clock, TimeLimits
-from .explanation import Explanation
-from .observer import Observer
+from .explanation import Explanation, explained
+from .limits import MIN_POLL, Run, TimedRunner, TimeLimits
 from .options import GateOptions
-from .proof_plan import versions_to_read
+from .proof_plan import PauseReader
 from .reporter import MIN_WAIT, Reporter
 from .result import Timeline, build_result
-
-T = TypeVar("T")
-
-#: Runs work with a time limit in seconds, and calls the last argument about once a second meanwhile.
-Run = Callable[[Callable[[], Any], float, Callable[[], object]], Any]
 
 
 class Poll(NamedTuple):
@@ -62,7 +56,6 @@ class Gate:
         self._client = client
         self._options = options
         self._clock = clock or Clock()
-        self._run = run or WorkerPool().run
         self._limits = TimeLimits(options, self._clock)
         self._snapshot = Snapshot(self._clock.now())
         self._learned = False
@@ -71,6 +64,8 @@ class Gate:
         self._explanation = Explanation(self._observer, options.policy.wait_timeout, options.max_qps)
         self._reporter = Reporter(options, self._limits.started, self._clock, show, warn)
         self._timeline = Timeline(options.previous.get("timeline"), self._limits.started)
+        self._run_in_time = TimedRunner(self._limits, run or WorkerPool().run, self._show_heartbeat, client.cancel)
+        self._pauses = PauseReader(self._observer, options, self._clock, self._run_in_time)
 
     def run(self) -> dict[str, Any]:
         """Take all :meth:`polls`; what the action returns."""
@@ -134,36 +129,18 @@ class Gate:
 
     def _pause(self, verdict: Verdict, until: float) -> None:
         """Wait for the next poll, and meanwhile read what will prove success."""
-        self._read_states(verdict)
+        if not self._snapshot.error:
+            self._pauses.read_states(verdict)
+            self._reporter.note_denied_states(self._observer.states.denied)
         self._read_ahead(verdict, until)
         now = self._clock.now()
         self._reporter.sleep(min(max(MIN_WAIT, until - now), self._limits.deadline - now))
 
-    def _read_states(self, verdict: Verdict) -> None:
-        """Ask now and then whether late devices are online."""
-        late, states = verdict.rollout.late_devices, self._observer.states
-        if late and states.is_due() and not self._snapshot.error:
-            with suppress(TimeoutError):
-                self._run_in_time(lambda: states.read(late))
-            self._note_denied_states()
-
-    def _note_denied_states(self) -> None:
-        denied = self._observer.states.denied
-        if denied:
-            self._reporter.note(f"why devices are late is a guess, because their states cannot be read: {denied}")
-
     def _read_ahead(self, verdict: Verdict, until: float) -> None:
-        """Read versions that nothing depends on yet. If they cannot be read, the poll that needs them says why."""
-        options, kept = self._options, self._snapshot.earlier
-        if self._snapshot.error or not options.policy.verify_versions:
-            return
-        keys = versions_to_read(verdict, kept, options.policy, options.devices_per_second, self._clock.now(), until)
-        if not keys and all(job.all_listed for job in self._snapshot.jobs):
-            return
-        with suppress(OtaError, TimeoutError):
-            found = self._run_in_time(lambda: self._observer.read_ahead(self._snapshot, keys, until))
-            self._limits.history = remember_proofs(found, options.policy, self._limits.history)
-        self._snapshot = self._snapshot._replace(now=self._clock.now(), earlier=self._observer.kept_reports)
+        if not self._snapshot.error:
+            found = self._pauses.read_versions(self._snapshot, verdict, until)
+            self._limits.history = remember_proofs(found, self._options.policy, self._limits.history)
+            self._snapshot = found._replace(versions=self._snapshot.versions)
 
     def _judge(self) -> Verdict:
         return judge(self._snapshot, self._options.policy, self._limits.history)
@@ -194,30 +171,14 @@ class Gate:
             self._limits.history = {**history, "reports": []}
             self._snapshot = self._snapshot._replace(earlier=self._observer.kept_reports)
 
-    def _run_in_time(self, read: Callable[[], T]) -> T:
-        """What ``read`` finds. It is canceled when the time is over.
-
-        :raises TimeoutError: the time is over.
-        """
-        try:
-            left = self._limits.left()
-            if left <= 0:
-                raise TimeoutError
-            found: T = self._run(read, left, self._show_heartbeat)
-        except TimeoutError:
-            self._client.cancel()
-            raise
-        return found
-
     def _explain(self, verdict: Verdict) -> Verdict:
         """The same verdict, with its explanation if that can be read."""
         if self._snapshot.error or self._limits.left() < MIN_POLL:
             return verdict
         with suppress(TimeoutError):  # the verdict stands, and only lacks its explanation
             snapshot = self._run_in_time(lambda: self._explanation.read(self._snapshot, verdict))
-            self._note_denied_states()
-            later = judge(snapshot, self._options.policy, self._limits.history)
-            return _explained(verdict, later, snapshot, self._options.policy)
+            self._reporter.note_denied_states(self._observer.states.denied)
+            return explained(verdict, snapshot, self._options.policy, self._limits.history)
         return verdict
 
     def _prepare_end(self, verdict: Verdict) -> None:
@@ -241,28 +202,6 @@ class Gate:
     def _as_poll(self, verdict: Verdict, parts: list[str]) -> Poll:
         seconds = round(self._snapshot.now - self._limits.started, 1)
         return Poll(self._snapshot, verdict, seconds, self._reporter.message(parts))
-
-
-def _explained(verdict: Verdict, later: Verdict, snapshot: Snapshot, policy: Policy) -> Verdict:
-    """The same verdict on what was known ``later``; where that would contradict it, with the versions alone."""
-    if _is_the_same(later, verdict):
-        return verdict._replace(rollout=later.rollout)
-    jobs = {job.job_id: job for job in snapshot.jobs}
-    known = {(device.key, device.job_id): device.version for device in later.rollout.devices}
-    devices = []
-    for device in verdict.rollout.devices:
-        report, job = (snapshot.versions or {}).get(device.key), jobs.get(device.job_id or "")
-        version = device.version or known.get((device.key, device.job_id))
-        if version is None and report and job:
-            version = reported_version(report, job, (), policy)
-        devices.append(device._replace(version=version))
-    return verdict._replace(rollout=verdict.rollout._replace(devices=devices))
-
-
-def _is_the_same(one: Verdict, two: Verdict) -> bool:
-    """Whether two verdicts are about as many devices, for the same reason."""
-    codes = [[reason.code for reason in verdict.reasons[:1]] for verdict in (one, two)]
-    return one.verdict == two.verdict and codes[0] == codes[1] and one.rollout.total == two.rollout.total
 
 
 def _is_permanent(error: OtaError, learned: bool) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...module_utils._errors import OtaError
+from .._evidence.clock import Clock
 from .._evidence.jobs import PAGE_SIZE
 from .._evidence.versions import Reading
 from .._rollout.devices import State
@@ -19,7 +20,6 @@ from .._rollout.times import format_time
 from .._verdict.case import PASSED, TIMED_OUT
 from .._verdict.verdict import Verdict
 from .._verdict.wording import class_counts, count_things, device_names, format_duration, printable, without_braces
-from .clock import Clock
 from .options import GateOptions
 from .schedule import estimate_schedule
 
@@ -79,11 +79,12 @@ class Reporter:
                 "may miss the deadline: if devices time out, it takes at least", earliest + schedule.retries
             )
 
-    def note(self, sentence: str) -> None:
-        """Show a sentence, once, and keep it for the result."""
-        if sentence not in self.notes:
-            self.notes.append(sentence)
-            self._show_line(sentence)
+    def note_denied_states(self, why: str | None) -> None:
+        """Say once that the states of late devices cannot be read."""
+        note = f"why devices are late is a guess, because their states cannot be read: {why}"
+        if why and note not in self.notes:
+            self.notes.append(note)
+            self._show_line(note)
 
     def _check_clock(self, offset: float | None) -> None:
         """Say that the clock of this machine is off; nothing depends on it."""

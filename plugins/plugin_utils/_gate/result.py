@@ -16,7 +16,7 @@ from .._rollout.snapshot import JobSnapshot, Snapshot
 from .._rollout.times import format_time
 from .._verdict.kept_reports import pack_reports
 from .._verdict.verdict import Verdict
-from .clock import TimeLimits
+from .limits import TimeLimits
 from .options import GateOptions
 
 #: Return at most this many devices of each kind, and this many entries of the timeline.

@@ -12,11 +12,10 @@ from typing import NamedTuple
 
 from ...module_utils._queries.devices import DeviceKey
 from ...module_utils._queries.jobs import TaskFacts
-from .devices import module_of, sources_of
 from .policy import Policy, VersionMatch
 from .snapshot import JobSnapshot, to_text
 from .times import parse_time
-from .versions import is_source
+from .versions import is_source, module_of, sources_of
 
 _TasksByDevice = Mapping[DeviceKey, Sequence[TaskFacts]]
 

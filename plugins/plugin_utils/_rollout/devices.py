@@ -6,9 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Union
 
 from ...module_utils._api.operations import UNFINISHED_TASK_STATUSES
@@ -16,9 +14,9 @@ from ...module_utils._queries.devices import DeviceKey, DeviceReport
 from ...module_utils._queries.jobs import FailureClass, TaskFacts
 from ...module_utils._queries.states import DeviceState
 from .policy import Policy
-from .snapshot import JobSnapshot, Snapshot, all_notified_at, positive_int, to_text
+from .snapshot import JobSnapshot, Kept, Memory, Snapshot, all_notified_at, positive_int, to_text
 from .times import MAX_TIME, format_time
-from .versions import is_source, is_target
+from .versions import is_source, is_target, module_of, reported_version, sources_of, with_job_sources
 
 #: A notified device is silent, and one that installs is stalled, after this many seconds without a change.
 STALLED_AFTER = 600.0
@@ -38,35 +36,6 @@ DeviceClass = Union[
     Literal["notified", "silent", "in_progress", "stalled", "retrying"],
     Literal["awaiting_version", "unproved", "vanished", "unknown"],
 ]
-
-#: A value for each batch, task or device, as a file can keep it.
-Kept = Mapping[str, Sequence[Any]]
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What earlier polls have learned of tasks and devices; times are in seconds since 1970.
-
-    ``task_changes`` say when each task whose time counts last changed: by its ID, its fingerprint and the time.
-    ``tasks`` are all that were listed, by batch and ID: product, device, state, IotId and creation. ``on_target`` are
-    the devices that have reported the version of a batch: by :func:`proof_key`, the time. No report that
-    was read until ``proved_since`` proves anything.
-    """
-
-    task_changes: Kept = field(default_factory=dict)
-    tasks: Mapping[str, Kept] = field(default_factory=dict)
-    on_target: Mapping[str, float] = field(default_factory=dict)
-    proved_since: float = 0.0
-
-    @cached_property
-    def last_states(self) -> Mapping[DeviceKey, str]:
-        """In which state a task of each device was seen last."""
-        states: dict[DeviceKey, str] = {}
-        for kept in self.tasks.values():
-            for product_key, device_name, status, _iot_id, _created in kept.values():
-                key = (product_key, device_name)
-                states[key] = min(status, states.get(key, status))
-        return states
 
 
 class Device(NamedTuple):
@@ -248,41 +217,6 @@ def fallen_back(device: Device, target: str | None, proved: float) -> Device:
 def proof_key(key: DeviceKey, report: DeviceReport, job: JobSnapshot, policy: Policy) -> str:
     """What a proof is about: a device, a module and the version of a batch."""
     return "\t".join((*key, report.iot_id or "", module_of(job, policy) or "", job.target or ""))
-
-
-def module_of(job: JobSnapshot, policy: Policy) -> str | None:
-    """The module that proves success in a batch: its own, or the expected one where that is not known."""
-    return job.module_name or policy.module_name
-
-
-def reported_version(report: DeviceReport, job: JobSnapshot, sources: Collection[str], policy: Policy) -> str | None:
-    """The version that a device reports for the module of a batch; ``None`` if it reports none.
-
-    Where the module is not known, it is the version of any if all modules of the device are on the version of the
-    batch, or none of them. One that the batch replaces, one of ``sources``, is then the likeliest.
-    """
-    module_name = module_of(job, policy)
-    if module_name is not None:
-        return report.versions.get(module_name) or None
-    versions = [version for _name, version in sorted(report.versions.items()) if version]
-    proofs = {is_target(version, job.target, sources, policy.version_match) for version in versions}
-    if len(proofs) > 1:
-        return None
-    return next((version for version in versions if version in sources), next(iter(versions), None))
-
-
-def sources_of(task: TaskFacts | None, job: JobSnapshot) -> Sequence[str]:
-    """The versions that a batch replaces on a device, as far as the task or else the batch names them."""
-    source = (task or {}).get("src_version")
-    if isinstance(source, str) and source:
-        return (source,)
-    sources = (job.facts or {}).get("src_versions")
-    return [str(text) for text in sources if text] if isinstance(sources, list) else ()
-
-
-def with_job_sources(sources: Iterable[str], job: JobSnapshot) -> Sequence[str]:
-    """The versions that a device's tasks replace, and those that the batch replaces on any device."""
-    return (*sources, *sources_of(None, job))
 
 
 # --- States ----------------------------------------------------------------------------------------------------------

@@ -2,12 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What one poll has learned of a rollout, and its problems; also from results of the modules. Pure."""
+"""What a poll has learned, what earlier ones have, and what is missing; also from results of the modules. Pure."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple, cast
 
 from ...module_utils._api.operations import FINISHED_JOB_STATUSES, JOB_STATUSES, TASK_STATUSES
@@ -117,6 +119,36 @@ class Snapshot(NamedTuple):
     def expired(self, now: float) -> Snapshot:
         """The same at ``now``, when there is no time for another poll."""
         return self._replace(now=now, fresh=False, error=None)
+
+
+#: A value for each batch, task or device, as a file can keep it.
+Kept = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What earlier polls have learned of tasks and devices; times are in seconds since 1970.
+
+    ``task_changes`` say when each task whose time counts last changed: by its ID, its fingerprint and the time.
+    ``tasks`` are all that were listed, by batch and ID: product, device, state, IotId and creation. ``on_target`` are
+    the devices that have reported the version of a batch: by :func:`.devices.proof_key`, the time. No report that
+    was read until ``proved_since`` proves anything.
+    """
+
+    task_changes: Kept = field(default_factory=dict)
+    tasks: Mapping[str, Kept] = field(default_factory=dict)
+    on_target: Mapping[str, float] = field(default_factory=dict)
+    proved_since: float = 0.0
+
+    @cached_property
+    def last_states(self) -> Mapping[DeviceKey, str]:
+        """In which state a task of each device was seen last."""
+        states: dict[DeviceKey, str] = {}
+        for kept in self.tasks.values():
+            for product_key, device_name, status, _iot_id, _created in kept.values():
+                key = (product_key, device_name)
+                states[key] = min(status, states.get(key, status))
+        return states
 
 
 def local_time(text: Any, clock_offset: float | None) -> float | None:

@@ -13,10 +13,10 @@ from typing import NamedTuple
 from ...module_utils._api.operations import MAX_ROWS, TASK_STATUSES, UNFINISHED_TASK_STATUSES
 from ...module_utils._queries.devices import DeviceKey
 from .batches import Relation, relate_batches
-from .devices import LATE_CLASSES, Device, Memory, State, waiting_for
+from .devices import LATE_CLASSES, Device, State, waiting_for
 from .expected import device_without_task, expected_keys
 from .policy import Policy
-from .snapshot import JobSnapshot, Snapshot
+from .snapshot import JobSnapshot, Memory, Snapshot
 from .tasks import Identity, by_last_stage, in_order, job_devices, rollout_devices, with_all_sources
 
 

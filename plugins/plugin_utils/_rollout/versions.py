@@ -2,13 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a reported version is the one that a batch brings. Pure."""
+"""Which version a device reports for a batch, and when it is the one that the batch brings. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from .policy import VersionMatch
+from ...module_utils._queries.devices import DeviceReport
+from ...module_utils._queries.jobs import TaskFacts
+from .policy import Policy, VersionMatch
+from .snapshot import JobSnapshot
 
 
 def is_target(reported: str, target: str | None, sources: Iterable[str], match: VersionMatch) -> bool:
@@ -48,3 +51,41 @@ _MATCHES: Mapping[VersionMatch, Callable[[str, str], bool]] = {
     "ignore_build": _same_release,
     "prefix": _begins_with,
 }
+
+
+# --- Versions of devices and batches ----------------------------------------------------------------------------------
+
+
+def module_of(job: JobSnapshot, policy: Policy) -> str | None:
+    """The module that proves success in a batch: its own, or the expected one where that is not known."""
+    return job.module_name or policy.module_name
+
+
+def reported_version(report: DeviceReport, job: JobSnapshot, sources: Collection[str], policy: Policy) -> str | None:
+    """The version that a device reports for the module of a batch; ``None`` if it reports none.
+
+    Where the module is not known, it is the version of any if all modules of the device are on the version of the
+    batch, or none of them. One that the batch replaces, one of ``sources``, is then the likeliest.
+    """
+    module_name = module_of(job, policy)
+    if module_name is not None:
+        return report.versions.get(module_name) or None
+    versions = [version for _name, version in sorted(report.versions.items()) if version]
+    proofs = {is_target(version, job.target, sources, policy.version_match) for version in versions}
+    if len(proofs) > 1:
+        return None
+    return next((version for version in versions if version in sources), next(iter(versions), None))
+
+
+def sources_of(task: TaskFacts | None, job: JobSnapshot) -> Sequence[str]:
+    """The versions that a batch replaces on a device, as far as the task or else the batch names them."""
+    source = (task or {}).get("src_version")
+    if isinstance(source, str) and source:
+        return (source,)
+    sources = (job.facts or {}).get("src_versions")
+    return [str(text) for text in sources if text] if isinstance(sources, list) else ()
+
+
+def with_job_sources(sources: Iterable[str], job: JobSnapshot) -> Sequence[str]:
+    """The versions that a device's tasks replace, and those that the batch replaces on any device."""
+    return (*sources, *sources_of(None, job))

@@ -11,9 +11,9 @@ from typing import Any, Callable, NamedTuple
 
 from ...module_utils._errors import OtaError
 from ...module_utils._validation import invalid_option
-from .._rollout.devices import Kept, Memory, task_identity
+from .._rollout.devices import task_identity
 from .._rollout.policy import Policy
-from .._rollout.snapshot import JobSnapshot, Snapshot
+from .._rollout.snapshot import JobSnapshot, Kept, Memory, Snapshot
 from .._rollout.tasks import listed_tasks, proofs
 from .._rollout.times import MAX_TIME
 from .kept_reports import KeptReports, unpack_reports

@@ -19,11 +19,10 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from ...module_utils._queries.devices import DeviceKey, DeviceReport
-from .._rollout.devices import module_of, reported_version
 from .._rollout.policy import MAX_DEVICES, Policy
 from .._rollout.snapshot import JobSnapshot
 from .._rollout.times import MAX_TIME
-from .._rollout.versions import is_target
+from .._rollout.versions import is_target, module_of, reported_version
 
 #: Devices that were read within this many seconds count as read when the first of them may have been.
 SAME_TIME = 60.0

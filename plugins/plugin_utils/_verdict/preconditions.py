@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from ...module_utils._api.operations import MAX_ROWS
 from ...module_utils._queries.jobs import EXPECTATIONS
-from .._rollout.devices import module_of
 from .._rollout.expected import ambiguous_devices, foreign_devices
 from .._rollout.policy import ExpectedDevice
+from .._rollout.versions import module_of
 from .case import FAILED, INCONCLUSIVE, Case, Outcome, confirm_verdict, pending_outcome
 from .wording import MAX_NAMES, Reason, quote_short
 

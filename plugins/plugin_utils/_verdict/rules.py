@@ -13,11 +13,12 @@ from collections.abc import Sequence
 from typing import Callable, Optional
 
 from ...module_utils._api.operations import QUERY_OTA_FIRMWARE
-from .._rollout.devices import Device, module_of
+from .._rollout.devices import Device
 from .._rollout.policy import MAX_DEVICES
 from .._rollout.snapshot import JobSnapshot
 from .._rollout.state import keeps_bounds
 from .._rollout.times import format_time
+from .._rollout.versions import module_of
 from .case import (
     FAILED,
     INCONCLUSIVE,

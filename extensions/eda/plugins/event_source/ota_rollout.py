@@ -276,7 +276,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.connection i
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import CanceledError, OtaError
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.workers import WorkerPool
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock import Clock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.events import ChangeDetector, Event
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Gate
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import (

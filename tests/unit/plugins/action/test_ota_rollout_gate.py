@@ -14,7 +14,7 @@ from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible_collections.iotfleet.ota.plugins.action import ota_rollout_gate as action
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import MissingLibraryError
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock import Clock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Gate
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 

@@ -15,9 +15,9 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.provider
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.refresh import RefreshableCredentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence import jobs
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import observer
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import _explained, _is_permanent
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence import jobs, observer
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.explanation import _with_explanation
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import _is_permanent
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.result import MAX_ENTRIES
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import Device
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import Snapshot
@@ -529,7 +529,9 @@ def test_an_explanation_for_another_reason_adds_versions_alone(reason, class_nam
     snapshot = Snapshot(
         0.0, (verdicts.batch(module_name="default"),), versions={("k1", "d1"): DeviceReport({"default": "1.0"})}
     )
-    (device,) = _explained(verdict("vanished", gone), verdict(reason, unclear), snapshot, plain()).rollout.devices
+    (device,) = _with_explanation(
+        verdict("vanished", gone), verdict(reason, unclear), snapshot, plain()
+    ).rollout.devices
     assert (device.class_name, device.version) == (class_name, "1.0")
 
 

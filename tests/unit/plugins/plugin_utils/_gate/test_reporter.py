@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock import Clock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.versions import Reading
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GateOptions
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.reporter import (
     HEARTBEAT,
@@ -424,8 +424,9 @@ def test_versions_are_shown_with_the_numbers_but_are_no_news_themselves():
     assert stage.lines[1:] == ["batch 1: 2 succeeded, 0 failed, 1 pending (1 offline); 1 min of 10 min"]
 
 
-def test_a_note_is_shown_once():
+def test_that_states_cannot_be_read_is_said_once():
     stage = Stage()
-    for _time in range(2):
-        stage.reporter.note("it is a guess")
-    assert (stage.lines, stage.reporter.notes) == (["batch 1: it is a guess"], ["it is a guess"])
+    for why in (None, "no permission", "no permission"):
+        stage.reporter.note_denied_states(why)
+    note = "why devices are late is a guess, because their states cannot be read: no permission"
+    assert (stage.lines, stage.reporter.notes) == ([f"batch 1: {note}"], [note])

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock, TimeLimits
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock import Clock
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.limits import TimeLimits
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GATE, GateOptions
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.result import MAX_ENTRIES, Timeline, build_result
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import ExpectedDevice

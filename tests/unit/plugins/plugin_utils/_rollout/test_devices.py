@@ -10,20 +10,22 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._queries.states impor
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import (
     STALLED_AFTER,
     Device,
-    Memory,
-    module_of,
     proof_key,
     prove_device,
-    reported_version,
     retry_window,
-    sources_of,
     task_changes,
     task_device,
     task_identity,
     waiting_for,
 )
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import Memory
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import format_time
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.versions import (
+    module_of,
+    reported_version,
+    sources_of,
+)
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     NEW,
     NOW,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.batches import relate_batches
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import Device, Memory
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import Device
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.expected import (
     accounts_for,
     ambiguous_devices,
@@ -16,6 +16,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.expected imp
     foreign_devices,
 )
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import ExpectedDevice, Policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import Memory
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     NEW,
     NOW,

@@ -8,8 +8,9 @@ import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import MAX_ROWS, TASK_STATUSES
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.batches import relate_batches
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import Device, Memory
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import Device
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import ExpectedDevice, Policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import Memory
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.state import (
     JobCounts,
     RolloutState,

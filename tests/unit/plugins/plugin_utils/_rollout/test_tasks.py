@@ -9,8 +9,9 @@ import random
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.batches import Relation
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import Device, Memory
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import Device
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import Memory
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.tasks import (
     by_last_stage,
     job_devices,

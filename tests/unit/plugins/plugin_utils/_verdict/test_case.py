@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import Memory
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import Memory
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.state import assess
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import format_time
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.case import (

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import Device, Memory
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import Device
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import Memory
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.state import assess
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.wording import (
     MAX_NAMES,

@@ -2,17 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The time of a gate: its clock, which a test replaces, and its limits over all runs that continue each other."""
+"""The time of a gate: its limits over all runs that continue each other."""
 
 from __future__ import annotations
 
-import random
-import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Callable, TypeVar
 
+from .._evidence.clock import Clock
 from .._verdict.history import anchor_start, gap_since, move_history, new_history
 from .options import GateOptions
+
+T = TypeVar("T")
 
 #: The pause between two polls varies by up to this fraction, so that gates that started together drift apart.
 JITTER = 0.1
@@ -21,35 +22,6 @@ MIN_POLL = 0.5
 #: Read versions in one poll for as long as this many pauses between polls, or this many times what else it reads takes.
 PAUSES_OF_PROOF = 4
 TIMES_OF_PROOF = 10
-
-
-class Clock:
-    """Where time comes from: ``wall`` in seconds since 1970, ``steady`` never runs backwards; ``jitter`` is 0 to 1."""
-
-    def __init__(
-        self,
-        wall: Callable[[], float] = time.time,
-        steady: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = time.sleep,
-        jitter: Callable[[], float] = random.random,
-    ) -> None:
-        self._wall = wall
-        self._zero = wall() - steady()
-        self._steady = steady
-        self.sleep = sleep
-        self.jitter = jitter
-
-    def now(self) -> float:
-        """Seconds since 1970 on a clock that nobody sets back."""
-        return self._zero + self._steady()
-
-    def is_over(self, until: float) -> Callable[[], bool]:
-        """Tells whether ``until``, a time of :meth:`now`, has come."""
-        return lambda: self.now() >= until
-
-    def from_wall(self, offset: float | None) -> float | None:
-        """What is ahead of the wall clock by ``offset``, as seconds ahead of :meth:`now`: somebody may set the wall."""
-        return None if offset is None else offset + self._wall() - self.now()
 
 
 class TimeLimits:
@@ -119,3 +91,34 @@ class TimeLimits:
         left = self.deadline - self._clock.now()
         reserve = MIN_POLL + 2 * last_poll
         return max(MIN_POLL, min(pause, left - reserve, left / 2))  # half, so that a last change can be confirmed
+
+
+#: Runs work with a time limit in seconds, and calls the last argument about once a second meanwhile.
+Run = Callable[[Callable[[], Any], float, Callable[[], object]], Any]
+
+
+class TimedRunner:
+    """Runs work until the end of a run, and cancels it then. ``meanwhile`` is called about once a second."""
+
+    def __init__(
+        self, limits: TimeLimits, run: Run, meanwhile: Callable[[], object], cancel: Callable[[], object]
+    ) -> None:
+        self._limits = limits
+        self._run = run
+        self._meanwhile = meanwhile
+        self._cancel = cancel
+
+    def __call__(self, read: Callable[[], T]) -> T:
+        """What ``read`` finds.
+
+        :raises TimeoutError: the time is over.
+        """
+        try:
+            left = self._limits.left()
+            if left <= 0:
+                raise TimeoutError
+            found: T = self._run(read, left, self._meanwhile)
+        except TimeoutError:
+            self._cancel()
+            raise
+        return found

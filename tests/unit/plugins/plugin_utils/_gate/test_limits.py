@@ -7,7 +7,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import MIN_POLL, Clock, TimeLimits
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock import Clock
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.limits import MIN_POLL, TimeLimits
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GateOptions
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import new_history
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch

@@ -17,15 +17,16 @@ from ...module_utils._client.client import Client
 from ...module_utils._errors import OtaError
 from ...module_utils._queries.details import DEFAULT_MODULE
 from ...module_utils._queries.devices import DeviceKey, DeviceReport, competing_job
-from .._evidence.jobs import Observation, TaskLists, observe_job
-from .._evidence.modules import JobModules
-from .._evidence.states import StateReader
-from .._evidence.succeeded import SucceededTasks, Success
-from .._evidence.versions import BLOCKS, Reading, VersionReader, VersionSource
-from .._rollout.devices import is_outdated, module_of
+from .._rollout.devices import is_outdated
 from .._rollout.policy import Policy, needs_modules
 from .._rollout.snapshot import JobSnapshot, Snapshot
+from .._rollout.versions import module_of
 from .clock import Clock
+from .jobs import Observation, TaskLists, observe_job
+from .modules import JobModules
+from .states import StateReader
+from .succeeded import SucceededTasks, Success
+from .versions import BLOCKS, Reading, VersionReader, VersionSource
 
 Q = TypeVar("Q")
 T = TypeVar("T")
@@ -105,10 +106,14 @@ class Observer:
 
         taken = self._succeeded.take(BLOCKS[self._source])
         keys = [*self._planned, *(success.key for success in taken)][: BLOCKS[self._source]]
-        beside = self._versions.queries_beside(keys, lambda: not left, self._detailed_products(self._latest.jobs))
+        beside = self._versions.queries_beside(
+            keys, lambda: not left, _detailed_products(self._latest.jobs, self._policy, self._source)
+        )
         queries: list[Callable[[], None]] = [*(partial(run, position) for position in range(len(items))), *beside]
         _done, failure = self._client.map(lambda run_query: run_query(), queries)
-        self._succeeded.put_back([success for success in taken if not self._is_read(success, self._latest)])
+        self._succeeded.put_back(
+            [success for success in taken if not _is_read(success, self._versions.kept, self._latest)]
+        )
         if failure:
             raise failure
         return [results[position] for position in range(len(items))]
@@ -118,7 +123,9 @@ class Observer:
 
         :raises OtaError: no usable response.
         """
-        found = self._versions.read(keys, self._clock.is_over(until), self._detailed_products(snapshot.jobs))
+        found = self._versions.read(
+            keys, self._clock.is_over(until), _detailed_products(snapshot.jobs, self._policy, self._source)
+        )
         self._planned = [key for key in keys if key not in found]
         return snapshot._replace(
             versions={**(snapshot.versions or {}), **found},
@@ -133,13 +140,13 @@ class Observer:
 
         :raises OtaError: no usable response.
         """
-        products, is_over = self._detailed_products(snapshot.jobs), self._clock.is_over(until)
+        products, is_over = _detailed_products(snapshot.jobs, self._policy, self._source), self._clock.is_over(until)
         found = self._versions.read(keys, is_over, products)
         self._planned = [key for key in keys if key not in found]
         large, block = _paged_jobs(snapshot), BLOCKS[self._source]
         while large and not is_over():
             taken = self._succeeded.take(block)
-            unread = [success.key for success in taken if not self._is_read(success, snapshot)]
+            unread = [success.key for success in taken if not _is_read(success, self._versions.kept, snapshot)]
             # The next ones are found while these are read, because both operations have a quota of their own.
             read = self._versions.read(unread, is_over, products, lambda: self._succeeded.find(large, block, until))
             left = set(unread) - read.keys()
@@ -148,18 +155,6 @@ class Observer:
             if not taken and not self._succeeded.has_found:
                 break
         return snapshot._replace(versions=found, earlier=self._versions.kept, now=self._clock.now())
-
-    def _detailed_products(self, jobs: Sequence[JobSnapshot]) -> set[str]:
-        """The products whose devices' details are proof: all batches are for the module that these tell."""
-        if self._source != "details":
-            return set()
-        others = {job.product_key for job in jobs if module_of(job, self._policy) != DEFAULT_MODULE}
-        return {job.product_key for job in jobs if job.product_key} - others
-
-    def _is_read(self, success: Success, snapshot: Snapshot) -> bool:
-        """Whether a device was read since it succeeded, maybe by an earlier run."""
-        report = self._versions.kept.get(success.key)
-        return report is not None and not is_outdated(report, snapshot.local_time(success.modified))
 
     def explain(
         self,
@@ -198,3 +193,17 @@ class Observer:
 def _paged_jobs(snapshot: Snapshot) -> list[JobSnapshot]:
     """The batches whose succeeded tasks are found page by page: they are too large for each poll, but can be listed."""
     return [job for job in snapshot.jobs if not job.all_listed and job.total <= MAX_ROWS]
+
+
+def _detailed_products(jobs: Sequence[JobSnapshot], policy: Policy, source: VersionSource) -> set[str]:
+    """The products whose devices' details are proof: all batches are for the module that these tell."""
+    if source != "details":
+        return set()
+    others = {job.product_key for job in jobs if module_of(job, policy) != DEFAULT_MODULE}
+    return {job.product_key for job in jobs if job.product_key} - others
+
+
+def _is_read(success: Success, kept: Mapping[DeviceKey, DeviceReport], snapshot: Snapshot) -> bool:
+    """Whether a device was read since it succeeded, maybe by an earlier run."""
+    report = kept.get(success.key)
+    return report is not None and not is_outdated(report, snapshot.local_time(success.modified))

@@ -10,9 +10,9 @@ from collections import Counter
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock import Clock
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.observer import Observer
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.versions import Reading
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.clock import Clock
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.observer import Observer
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import Snapshot
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import plain
