@@ -127,7 +127,7 @@ def rollout_verdict(
 def _read_options(policy: Any) -> dict[str, Any]:
     """The options of a policy, which has none that is not known."""
     _check_names("the policy", policy, {*Policy._fields, "versions"} - {"scope", *VERSION_FIELDS.values()})
-    _check_names("versions", policy.get("versions") or {}, set(VERSION_FIELDS))
+    _check_names("versions", policy.get("versions") or {}, {*VERSION_FIELDS, "source"})  # as a gate returns them
     return {**policy}
 
 

@@ -88,10 +88,11 @@ class Gate:
             if self._learned and not self._reporter.has_started:
                 self._reporter.start(self._snapshot, verdict)
             self._timeline.add_poll(self._snapshot, verdict)
+            self._reporter.reports = len(self._snapshot.earlier)
             if verdict.final or not self._options.wait:
                 yield self._final_poll(verdict)
                 return
-            self._reporter.progress(verdict, self._snapshot.jobs, len(self._snapshot.earlier))
+            self._reporter.progress(verdict, self._snapshot.jobs)
             yield self._as_poll(verdict, self._reporter.summary(verdict))
             took = self._clock.now() - began
             self._prepare_end(verdict)

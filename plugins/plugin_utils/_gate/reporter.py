@@ -34,7 +34,10 @@ MIN_ANNOUNCED = 10.0
 
 
 class Reporter:
-    """Says what a gate does. ``notes`` are what it said at the start; ``show`` and ``warn`` get one line each."""
+    """Says what a gate does. ``show`` and ``warn`` get one line each.
+
+    ``notes`` are what it said at the start, and ``reports`` is how many devices have been read.
+    """
 
     def __init__(
         self,
@@ -54,7 +57,7 @@ class Reporter:
         self._warn = warn
         self._subject = f"batch{'es' if len(options.job_ids) > 1 else ''} {', '.join(options.job_ids)}"
         self._last_line, self._last_shown = "", clock.now()
-        self._versions_line = ""
+        self._versions_line, self.reports = "", 0
         self._batch_lines: Sequence[str] = ()
 
     # --- Start -------------------------------------------------------------------------------------------------------
@@ -102,13 +105,10 @@ class Reporter:
 
     # --- Progress ----------------------------------------------------------------------------------------------------
 
-    def progress(self, verdict: Verdict, jobs: Sequence[JobSnapshot] = (), reports: int = 0) -> None:
-        """Show a line if anything changed, and one for each of several ``jobs`` that did.
-
-        ``reports`` is how many devices were read. That alone is no news.
-        """
+    def progress(self, verdict: Verdict, jobs: Sequence[JobSnapshot] = ()) -> None:
+        """Show a line if anything changed but how many devices were read, and one for each of several ``jobs``."""
         line = progress_line(verdict)
-        self._versions_line = versions_line(verdict.rollout, self._policy, reports)
+        self._versions_line = versions_line(verdict.rollout, self._policy, self.reports)
         if line != self._last_line:
             self._show_progress(line)
         earlier, self._batch_lines = self._batch_lines, batch_lines(verdict.rollout, jobs)
@@ -161,7 +161,8 @@ class Reporter:
 
     def summary(self, verdict: Verdict, last_error: OtaError | None = None) -> list[str]:
         """The verdict and its reasons, and the names of failed and late devices where they matter."""
-        parts = [f"{verdict_line(verdict)}; {self._elapsed_text()}"]
+        versions = "" if verdict.final else versions_line(verdict.rollout, self._policy, self.reports)
+        parts = [f"{verdict_line(verdict)}{versions}; {self._elapsed_text()}"]
         if last_error and verdict.final:
             parts.append(f"the last poll failed: {str(last_error).rstrip('.')}")
         names = device_names_line(verdict) if verdict.verdict != PASSED else ""

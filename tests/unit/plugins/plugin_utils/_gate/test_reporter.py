@@ -415,7 +415,7 @@ def test_versions_are_shown_with_the_numbers_but_are_no_news_themselves():
     stage = Stage(verify_versions=True)
     for names in (["d1"], ["d1", "d2"]):
         verdict = judge(poll(batch("SSQ", status="IN_PROGRESS"), earlier=read_before(*names)), stage.policy)
-        stage.reporter.progress(verdict, (), len(names))
+        stage.reporter.progress(verdict)
     assert stage.lines == [
         "batch 1: 2 succeeded, 0 failed, 1 pending (1 offline); versions 1 of 2 read; 0 s of 10 min",
     ]
@@ -430,3 +430,10 @@ def test_that_states_cannot_be_read_is_said_once():
         stage.reporter.note_denied_states(why)
     note = "why devices are late is a guess, because their states cannot be read: no permission"
     assert (stage.lines, stage.reporter.notes) == ([f"batch 1: {note}"], [note])
+
+
+def test_what_is_left_to_read_is_said_as_long_as_it_matters():
+    stage = Stage(verify_versions=True, wait=False)
+    verdict = judge(poll(batch("SSQ", status="IN_PROGRESS"), earlier=read_before("d1")), stage.policy)
+    assert stage.reporter.summary(verdict)[0].endswith("; versions 1 of 2 read; 0 s of 10 min")
+    assert "read;" not in stage.reporter.summary(verdict._replace(final=True))[0]
