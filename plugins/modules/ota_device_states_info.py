@@ -96,7 +96,7 @@ devices:
         - The vendor documents neither the form nor the time zone.
       type: str
       returned: always
-      sample: 2024-11-19 17:47:43
+      sample: '2024-11-19 17:47:43'
 summary:
   description: The result in numbers.
   type: dict
