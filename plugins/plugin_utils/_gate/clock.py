@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .._verdict.history import anchor_start, gap_since, move_history, new_history
+from .._verdict.history import anchor_devices, anchor_start, gap_since, move_history, new_history
 from .options import GateOptions
 
 #: The pause between two polls varies by up to this fraction, so that gates that started together drift apart.
@@ -93,7 +93,8 @@ class TimeLimits:
         service_now = None if clock_offset is None else now + clock_offset
         pause = gap_since(earlier, now, service_now) - (now - self.began)
         self._earlier = None
-        self._start_at(anchor_start(move_history(self.history, -max(0.0, pause)), now, service_now))
+        moved = anchor_start(move_history(self.history, -max(0.0, pause)), now, service_now)
+        self._start_at(anchor_devices(moved, earlier, now, service_now))
 
     def left(self) -> float:
         """Seconds until the end."""

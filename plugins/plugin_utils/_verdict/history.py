@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple
 
@@ -245,6 +246,30 @@ def move_history(history: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     return {
         **history,
         **{name: moved(history[name]) for name in times},
+        **_move_devices(history, seconds, math.inf),
+    }
+
+
+def anchor_devices(
+    history: Mapping[str, Any], earlier: Mapping[str, Any], now: float, service_now: float | None
+) -> dict[str, Any]:
+    """The history with the times of tasks and devices in the ``earlier`` one where the service's clock says they were.
+
+    A pause counts in favour of less. So a report would seem later from run to run, and prove what came after it.
+    """
+    then = earlier["service_time"]
+    if then is None or service_now is None:
+        return dict(history)
+    return {**history, **_move_devices(earlier, then - earlier["last_poll"] + now - service_now, history["last_poll"])}
+
+
+def _move_devices(history: Mapping[str, Any], seconds: float, latest: float) -> dict[str, Any]:
+    """The times of tasks and devices, later by ``seconds``, but not later than the ``latest``."""
+
+    def moved(moment: float) -> float:
+        return max(0.0, min(latest, moment + seconds))
+
+    return {
         "task_changes": {task: [state, moved(since)] for task, (state, since) in history["task_changes"].items()},
         "on_target": {proof: moved(moment) for proof, moment in history["on_target"].items()},
         "reports": [{**group, "read_at": moved(group["read_at"])} for group in history["reports"]],
