@@ -34,7 +34,7 @@ LAST_SECONDS, LAST_PART = 30.0, 0.25
 #: A look reads for so many intervals, or so many times as long as all else that it asks takes.
 INTERVALS, TIMES = 4, 10
 #: Between two runs a reading counts as made up to a minute earlier, as exactly as clocks are known.
-SAME_TIME = 62.0
+SAME_TIME = 61.0
 #: Tasks of a batch that are listed in each look.
 MOST_LISTED = 700
 

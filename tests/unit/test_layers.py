@@ -92,7 +92,8 @@ NEIGHBOURS = {
         "case": "history wording",
         "preconditions": "case wording",
         "rules": "case preconditions wording",
-        "verdict": "case history rules wording",
+        "pauses": "history",
+        "verdict": "case history pauses rules wording",
     },
     "plugin_utils/_evidence": {
         "succeeded": "jobs",

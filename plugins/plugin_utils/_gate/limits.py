@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Callable, TypeVar
 
 from .._evidence.clock import Clock
-from .._verdict.history import anchor_start, gap_since, move_history, new_history
+from .._verdict.history import new_history
+from .._verdict.pauses import anchor_devices, anchor_start, gap_since, move_history
 from .options import GateOptions
 
 T = TypeVar("T")
@@ -65,7 +66,8 @@ class TimeLimits:
         service_now = None if clock_offset is None else now + clock_offset
         pause = gap_since(earlier, now, service_now) - (now - self.began)
         self._earlier = None
-        self._start_at(anchor_start(move_history(self.history, -max(0.0, pause)), now, service_now))
+        moved = anchor_start(move_history(self.history, -max(0.0, pause)), now, service_now)
+        self._start_at(anchor_devices(moved, earlier, now, service_now))
 
     def left(self) -> float:
         """Seconds until the end."""

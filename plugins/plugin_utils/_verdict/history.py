@@ -20,8 +20,6 @@ from .kept_reports import KeptReports, unpack_reports
 
 #: Keep at most this many tasks or devices of each kind in a result.
 MAX_KEPT = 1000
-#: The service sends its time in whole seconds, so the time between two polls may seem longer by this much.
-CLOCK_RESOLUTION = 2.0
 
 
 class History(NamedTuple):
@@ -167,13 +165,13 @@ def _is_task_change(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and _is_time(value[1])
 
 
-_OPTIONAL_TIMES = ("first_seen", "finished_since")
+OPTIONAL_TIMES = ("first_seen", "finished_since")
 
 _SHAPES: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("started", "last_poll", "candidate_since", "last_growth"), _is_time),
     **dict.fromkeys(("polls", "errors", "incomplete", "candidate_count"), _is_counter),
     **dict.fromkeys(
-        (*_OPTIONAL_TIMES, "service_time", "service_started"), lambda value: value is None or _is_time(value)
+        (*OPTIONAL_TIMES, "service_time", "service_started"), lambda value: value is None or _is_time(value)
     ),
     "candidate": lambda value: isinstance(value, str),
     "job_ids": lambda value: isinstance(value, list) and all(isinstance(job_id, str) for job_id in value),
@@ -194,61 +192,7 @@ def _history_error() -> OtaError:
     )
 
 
-# --- Between polls ---------------------------------------------------------------------------------------------------
-
-
-def gap_since(history: Mapping[str, Any], now: float, service_now: float | None) -> float:
-    """How many seconds ago the last poll of ``history`` was, at ``now`` by this machine and ``service_now``.
-
-    The service's clock decides, in favour of less. Where it is not known, the machines' clocks are all that there is.
-    """
-    then = history["service_time"]
-    gap = now - history["last_poll"] if then is None or service_now is None else service_now - then - CLOCK_RESOLUTION
-    return float(max(0.0, gap))
-
-
-def service_time_at(snapshot: Snapshot, history: History) -> float | None:
-    """The service's time of this poll; where that is not known, the last one and what has passed since then."""
-    if snapshot.service_now is not None or history.service_time is None:
-        return snapshot.service_now
-    return history.service_time + max(0.0, snapshot.now - history.last_poll)
-
-
-def anchor_start(history: Mapping[str, Any], now: float, service_now: float | None) -> dict[str, Any]:
-    """The history with its start where the service's clock says it was, in favour of later.
-
-    Each run counts the pause before it in favour of less. Many of them must not put off the deadline.
-    """
-    started, began = history["started"], history["service_started"]
-    if began is None or service_now is None:
-        return dict(history)
-    anchored = max(0.0, min(started, now - (service_now - began - CLOCK_RESOLUTION)))
-    growth = anchored if history["last_growth"] == started else history["last_growth"]
-    return {**history, "started": anchored, "last_growth": growth}
-
-
-def service_start_of(snapshot: Snapshot, history: History) -> float | None:
-    """When the rollout's time began by the service's clock, as soon as that is known."""
-    if history.service_started is not None or snapshot.service_now is None:
-        return history.service_started
-    return max(0.0, snapshot.service_now - (snapshot.now - history.started))
-
-
-def move_history(history: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-    """The history with all times of this machine later by ``seconds``."""
-
-    def moved(moment: float) -> float:
-        return max(0.0, moment + seconds)
-
-    times = ["started", "last_poll", "candidate_since", "last_growth"]
-    times += [name for name in _OPTIONAL_TIMES if history[name] is not None]
-    return {
-        **history,
-        **{name: moved(history[name]) for name in times},
-        "task_changes": {task: [state, moved(since)] for task, (state, since) in history["task_changes"].items()},
-        "on_target": {proof: moved(moment) for proof, moment in history["on_target"].items()},
-        "reports": [{**group, "read_at": moved(group["read_at"])} for group in history["reports"]],
-    }
+# --- Between polls ----------------------------------------------------------------------------------------------------
 
 
 def load_history(snapshot: Snapshot, policy: Policy, previous: Mapping[str, Any] | None) -> History:

@@ -14,7 +14,7 @@ import base64
 import hashlib
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -41,11 +41,16 @@ _MAX_TEXT = (MAX_NAME + 1) * MAX_DEVICES
 
 
 class KeptReports(MutableMapping[DeviceKey, DeviceReport]):
-    """Reports by device. Of those known by a digest alone, whoever asks for a device tells the name."""
+    """Reports by device. Of those known by a digest alone, whoever asks for a device tells the name.
+
+    ``proofs`` are the modules and versions that they are about.
+    """
 
     def __init__(self, named: dict[DeviceKey, DeviceReport], by_digest: dict[bytes, DeviceReport]) -> None:
         self._named = named
         self.by_digest = by_digest
+        reports = {id(report): report for report in (*named.values(), *by_digest.values())}.values()
+        self.proofs = {(name, version or "") for report in reports for name, version in report.versions.items()}
 
     def __getitem__(self, key: DeviceKey) -> DeviceReport:
         if key not in self._named and self.by_digest:
@@ -87,12 +92,16 @@ def pack_reports(
 ) -> list[dict[str, Any]]:
     """The groups of the devices that have reported the version of a batch, in the run that ``began`` then or before.
 
-    Reports of earlier runs keep the time of their group, which would become earlier from run to run.
+    Reports of earlier runs keep the time of their group, which would become earlier from run to run. While it is not
+    told what a batch brings, that is what they are about.
     """
+    is_untold = any(job.target is None for job in jobs)
+    earlier: Collection[tuple[str, str]] = getattr(reports, "proofs", ()) if is_untold else ()
     named: dict[_Group, list[str]] = {}
     digests: dict[_Group, list[bytes]] = {}
     for (product_key, name), report in reports.items():
-        for module_name, version in _proofs(report, product_key, jobs, policy):
+        still = {proof for proof in earlier if _is_about(report, *proof)}
+        for module_name, version in still | _proofs(report, product_key, jobs, policy):
             read_at = report.read_at - max(0.0, report.read_at - began) % SAME_TIME
             group = _Group(product_key, module_name, version, read_at)
             named.setdefault(group, []).append(name)
@@ -120,6 +129,12 @@ def _proofs(
         if version is not None and is_target(version, job.target, (), policy.version_match):
             found.add((module_of(job, policy) or "", version))
     return found
+
+
+def _is_about(report: DeviceReport, module_name: str, version: str) -> bool:
+    """Whether a module of the device is on a version; without a name, all of them."""
+    versions = report.versions
+    return {versions.get(module_name)} == {version} if module_name else {*versions.values()} - {None, ""} == {version}
 
 
 def unpack_reports(groups: Any) -> KeptReports:

@@ -21,11 +21,10 @@ from .history import (
     History,
     load_history,
     no_more_tasks,
-    service_start_of,
-    service_time_at,
     shorten_history,
     update_history,
 )
+from .pauses import service_start_of, service_time_at
 from .rules import RULES
 from .wording import Reason, count_things, failure_texts, printable, without_braces
 

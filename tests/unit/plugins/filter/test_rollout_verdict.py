@@ -143,7 +143,10 @@ def test_input_that_is_not_a_result_is_refused(facts):
         ({"max_failures": 1}, "the policy has no option max_failures; choose from allow_empty, "),
         ({"verify_versions": False}, "the policy has no option verify_versions; choose from "),
         ({"module_name": "mcu", "scope": "x"}, "the policy has no option module_name, scope; choose from "),
-        ({"versions": "default"}, "versions is not a dictionary; choose from grace, match, module_name, source, verify."),
+        (
+            {"versions": "default"},
+            "versions is not a dictionary; choose from grace, match, module_name, source, verify.",
+        ),
         ({"versions": {"module": "mcu"}}, "versions has no option module; choose from grace, match, module_name, "),
     ],
 )

@@ -354,6 +354,20 @@ def test_a_look_that_reaches_nobody_is_no_pause():
     assert elapsed - begins - 3 <= healthy <= elapsed - begins
 
 
+@machines
+def test_what_was_read_is_as_old_after_many_looks(aheads):
+    looks = look_again(Rollout(batch(FIVE, OFFLINE)), 20, aheads, wait_timeout=900, versions={"verify": True})
+    histories = [(elapsed, result["history"]) for elapsed, result in looks if not result["final"]]
+    began = next(elapsed for elapsed, history in histories if history["reports"])
+    ages = {
+        elapsed - began: history["last_poll"] - min(group["read_at"] for group in history["reports"])
+        for elapsed, history in histories
+        if elapsed >= began
+    }
+    assert max(ages) > 800
+    assert ages == {age: pytest.approx(age, abs=1.0) for age in ages}
+
+
 def test_a_gate_that_waits_continues_a_look():
     rollout = Rollout(batch(FIVE, OFFLINE))
     _elapsed, look = next(look_again(rollout, 0, [7200], wait_timeout=300))

@@ -16,13 +16,10 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import (
     MAX_KEPT,
     History,
-    anchor_start,
     begins_at,
-    gap_since,
     has_stopped_growing,
     kept_reports,
     load_history,
-    move_history,
     new_history,
     no_more_tasks,
     read_history,
@@ -32,6 +29,12 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history impo
     update_history,
 )
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.kept_reports import pack_names
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.pauses import (
+    anchor_devices,
+    anchor_start,
+    gap_since,
+    move_history,
+)
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     ERROR,
@@ -588,6 +591,34 @@ def test_start_is_where_the_clock_of_the_service_says(service_started, service_n
     assert anchored == {**history, "started": expected, "last_growth": expected}
     grown = {**history, "last_growth": NOW + 5}
     assert anchor_start(grown, NOW + 100, service_now) == {**grown, "started": expected}
+
+
+@pytest.mark.parametrize(
+    ("service_time", "service_now", "expected"),
+    [
+        pytest.param(None, NOW + 500, 10, id="it was not known then"),
+        pytest.param(NOW, None, 10, id="it is not known now"),
+        pytest.param(NOW, NOW + 92, -2, id="as old as the service says"),
+        pytest.param(NOW + 0.5, NOW + 91.5, -1, id="as exactly as clocks are known"),
+        pytest.param(NOW, NOW + 70, 10, id="never later than the run that has read it"),
+        pytest.param(3 * NOW, 5 * NOW, -NOW, id="never before 1970"),
+    ],
+)
+def test_tasks_and_devices_are_as_old_as_the_clock_of_the_service_says(service_time, service_now, expected):
+    """At the end of a run, 80 s ago if a pause counts in favour of less; the machine's clock is 90 s ahead."""
+    known = {
+        "task_changes": {"t": ["QUEUED None", NOW]},
+        "on_target": {"p": NOW},
+        "reports": [{**GROUP, "read_at": NOW}],
+    }
+    earlier = {**left_at(service_time), **known}
+    history = {**move_history(earlier, 10.0), "polls": 4}
+    assert anchor_devices(history, earlier, NOW + 90, service_now) == {
+        **history,
+        "task_changes": {"t": ["QUEUED None", NOW + expected]},
+        "on_target": {"p": NOW + expected},
+        "reports": [{**GROUP, "read_at": NOW + expected}],
+    }
 
 
 def test_start_by_the_clock_of_the_service_is_kept_once_it_is_known():

@@ -122,6 +122,33 @@ def test_a_later_report_replaces_the_earlier_one():
     assert (len(kept), (PRODUCT, "d1") in kept) == (1, False)
 
 
+UNKNOWN = batch("S")._replace(facts=None, module_name=None)
+
+
+def test_a_batch_that_is_unknown_for_once_does_not_make_a_run_forget_what_proves_it():
+    names = ["d1", "d2", "a-rather-long-name", "another-long-name"]
+    kept = there_and_back({(PRODUCT, name): read_at(0.0) for name in names})
+    before = packed(kept)
+    assert packed(kept, UNKNOWN) == before
+    kept[PRODUCT, "d1"] = read_at(120.0, default=NEW, mcu="1.0")
+    kept[PRODUCT, "a-rather-long-name"] = read_at(120.0, OLD)
+    again = there_and_back(kept, UNKNOWN)
+    assert dict(again) == {(PRODUCT, "d1"): read_at(120.0), (PRODUCT, "d2"): read_at(0.0)}
+    assert (again.get((PRODUCT, names[2])), again[PRODUCT, names[3]]) == (None, read_at(0.0))
+
+
+def test_where_no_module_is_known_a_later_report_must_be_of_all_while_the_batch_is_unknown():
+    job = batch("S", module_name=None)
+    kept = there_and_back({(PRODUCT, name): read_at(0.0, a=NEW, b=NEW) for name in ("d1", "d2")}, job)
+    kept[PRODUCT, "d1"] = read_at(60.0, a=NEW, b=NEW, c=None)
+    kept[PRODUCT, "d2"] = read_at(60.0, a=NEW, b=OLD)
+    assert dict(there_and_back(kept, UNKNOWN)) == {(PRODUCT, "d1"): read_at(60.0, **{"": NEW})}
+
+
+def test_nothing_is_known_to_be_proof_before_a_batch_is_known():
+    assert packed({(PRODUCT, "d1"): read_at(0.0)}, UNKNOWN) == []
+
+
 @pytest.mark.parametrize(
     ("name", "most"), [("lamp-{:06}", 4), ("lamp-{}", 4), ("客厅-{}", 4), ("{:032x}x", 20), ("{:014x}", 20)]
 )
