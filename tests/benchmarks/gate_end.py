@@ -26,9 +26,9 @@ sys.path.insert(0, str(SIMULATOR.parent))
 from ota_sim.scenario import parse
 from ota_sim.world import World
 
-SPEED, DEVICES, MINUTES = 20, 5_000, 10
+SPEED, DEVICES, MINUTES = 10, 5_000, 10
 QUOTA = 10 * SPEED
-PACE = {"max_qps": QUOTA, "wait_interval": 15 / SPEED, "start_grace": 120 / SPEED, "versions": {"grace": 120 / SPEED}}
+PACE = {"max_qps": QUOTA, "wait_interval": 5 / SPEED, "start_grace": 120 / SPEED, "versions": {"grace": 120 / SPEED}}
 COURSE = {
     "prefix": "lamp-",
     "count": DEVICES,
