@@ -81,16 +81,18 @@ def _read_in_vain(played: Played) -> Iterator[str]:
         last = known.last(key, moment)
         is_bent = any(part.bent - {"unreadable"} for part in _parts(look))  # its tasks may be shown otherwise, or not
         if last is not None and known.run(last) != known.run(moment):
-            is_bent = is_bent or not _had_succeeded(played, key, last - SAME_TIME)
+            is_bent = is_bent or not _had_succeeded(played, key, last - SAME_TIME, last)
         if last is None or is_bent or not all(_is_proved(devices, key, t) for t in (look.moments[0], moment)):
             continue
         if not soaks or not _may_have_soaked(played, last, moment):
             yield f"{key[1]} is read at {moment:.1f} s, and was proved at {last:.1f} s"
 
 
-def _had_succeeded(played: Played, key: Key, t: float) -> bool:
-    """Whether a device was known to have succeeded that early: a later run knows of its reading only roughly."""
-    return all(state == SUCCEEDED for state in played.truth.devices.states_of(key, t, sight=True))
+def _had_succeeded(played: Played, key: Key, since: float, until: float) -> bool:
+    """Whether a device was known to have succeeded all that time: a later run knows of its reading only roughly."""
+    moments = played.truth.between(since, until)
+    states = (state for t in moments for state in played.truth.devices.states_of(key, t, sight=True))
+    return all(state == SUCCEEDED for state in states)
 
 
 def _is_proved(devices: Devices, key: Key, t: float) -> bool:

@@ -18,7 +18,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout import (
     state,
     tasks,
 )
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict import case, rules, verdict
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict import case, kept_reports, rules, verdict
 
 from .wrong import (
     COUNTS,
@@ -150,6 +150,7 @@ MUTANTS: Mapping[str, Patches] = {
     "runs not chained": {(gate, "TimeLimits"): Unchained},
     "gaps by the machine's clock": {(limits, "gap_since"): lambda earlier, now, there: GAP(earlier, now, None)},
     "gaps too long": {(limits, "gap_since"): lambda earlier, now, there: GAP(earlier, now, there) + 4.0},
+    "younger from run to run": {(limits, "anchor_devices"): lambda moved, earlier, now, there: moved},
     "nothing between runs": {(limits, "gap_since"): lambda earlier, now, there: 0.0},
     "wrong clock not told": {(reporter, "MAX_CLOCK_OFFSET"): 10.0**9},
     "every clock told": {(reporter, "MAX_CLOCK_OFFSET"): 0.0},
@@ -159,6 +160,7 @@ MUTANTS: Mapping[str, Patches] = {
     "unreadable is gone": {(versions, "read_report"): unreadable_is_gone},
     "one device for all": {(versions.VersionReader, "_is_general"): lambda self, error: True},
     "reports of any time": {(devices, "_with_earlier_proof"): of_any_time},
+    "reports forgotten": {(kept_reports, "_is_about"): lambda report, module_name, version: False},
     "soak by earlier reports": {(verdict, "_proved_since"): lambda facts, policy, history: 0.0},
     "earlier reports against": {(devices, "_with_earlier_proof"): against_it},
     "earlier reports for now": {(gate, "judge"): as_if_read_now},

@@ -56,7 +56,8 @@ class DeviceReport(NamedTuple):
     """What a device reports: the version of each of its modules, by the module's name.
 
     ``found`` is off if the service does not know the device. ``failure`` says why its versions could not be read.
-    ``read_at`` is when it was read, in seconds since 1970 by this machine, where that is kept.
+    ``read_at`` is when it was read, in seconds since 1970 by this machine, where that is kept. It may have more modules
+    if these are not ``all_modules``.
     """
 
     versions: Mapping[str, str | None] = {}
@@ -64,6 +65,7 @@ class DeviceReport(NamedTuple):
     iot_id: str | None = None
     failure: str | None = None
     read_at: float = 0.0
+    all_modules: bool = True
 
 
 def read_report(client: Client, key: DeviceKey) -> DeviceReport:

@@ -70,6 +70,8 @@ def reported_version(report: DeviceReport, job: JobSnapshot, sources: Collection
     module_name = module_of(job, policy)
     if module_name is not None:
         return report.versions.get(module_name) or None
+    if not report.all_modules:
+        return None
     versions = [version for _name, version in sorted(report.versions.items()) if version]
     proofs = {is_target(version, job.target, sources, policy.version_match) for version in versions}
     if len(proofs) > 1:

@@ -156,12 +156,12 @@ def unpack_reports(groups: Any) -> KeptReports:
 
 
 def _add(reports: dict[Any, DeviceReport], keys: Iterable[Any], group: _Group) -> None:
-    first = DeviceReport({group.module_name: group.version}, read_at=group.read_at)
+    first = DeviceReport({group.module_name: group.version}, read_at=group.read_at, all_modules=not group.module_name)
     for key in keys:
         known = reports.setdefault(key, first)
         if known is not first:
             versions = {**known.versions, **first.versions}
-            reports[key] = DeviceReport(versions, read_at=min(known.read_at, first.read_at))
+            reports[key] = known._replace(versions=versions, read_at=min(known.read_at, first.read_at))
 
 
 def _read_group(entry: Any) -> tuple[_Group, str]:

@@ -179,7 +179,7 @@ def test_times_of_a_history_have_bounds():
 
 def test_reports_are_those_of_an_earlier_run_on_the_same_service():
     history = {**new_history(NOW), "reports": [GROUP], "policy": plain(scope="here")._asdict()}
-    kept = DeviceReport({"default": NEW}, read_at=NOW - 60)
+    kept = DeviceReport({"default": NEW}, read_at=NOW - 60, all_modules=False)
     assert dict(kept_reports(history, plain(scope="here"))) == {(PRODUCT, "d1"): kept}
     assert dict(kept_reports(history, plain(scope="there"))) == {}
 

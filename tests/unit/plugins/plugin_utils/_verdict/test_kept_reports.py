@@ -11,6 +11,7 @@ import zlib
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.versions import reported_version
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict import kept_reports
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.kept_reports import (
     DIGEST_SIZE,
@@ -39,12 +40,17 @@ def there_and_back(reports, *jobs, **options):
     return unpack_reports(packed(reports, *jobs, **options))
 
 
+def told(kept):
+    """What is kept, but that it may not be all."""
+    return {key: report._replace(all_modules=True) for key, report in kept.items()}
+
+
 # --- Reports ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_report_is_kept_as_read_at_the_start_of_its_minute_in_this_run():
     reports = {(PRODUCT, "d1"): read_at(7.5), (PRODUCT, "d2"): read_at(59.9), (PRODUCT, "d3"): read_at(60.0)}
-    assert dict(there_and_back(reports)) == {
+    assert told(there_and_back(reports)) == {
         (PRODUCT, "d1"): read_at(0.0),
         (PRODUCT, "d2"): read_at(0.0),
         (PRODUCT, "d3"): read_at(60.0),
@@ -58,7 +64,7 @@ def test_a_report_of_an_earlier_run_keeps_its_time_for_ever():
     reports = {(PRODUCT, "d1"): read_at(-0.5), (PRODUCT, "d2"): read_at(-61.5)}
     for _run in range(3):
         kept = there_and_back(reports)
-        assert dict(kept) == reports
+        assert told(kept) == told(reports)
         reports = kept
 
 
@@ -80,13 +86,13 @@ def test_what_is_no_proof_is_not_kept(report):
 def test_a_version_in_another_form_is_kept_as_it_is():
     policy = plain(verify_versions=True, version_match="ignore_build")
     reports = {(PRODUCT, "d1"): read_at(0.0, f"v{NEW}+7")}
-    assert dict(there_and_back(reports, policy=policy)) == reports
+    assert told(there_and_back(reports, policy=policy)) == reports
 
 
 def test_modules_of_one_device_are_kept_with_the_earlier_time():
     jobs = [batch("S"), batch("S", job_id="j2", module_name="mcu", dest_version="3.0")]
     reports = {(PRODUCT, "d1"): read_at(65.0, default=NEW, mcu="3.0", ble="1.0")}
-    assert dict(there_and_back(reports, *jobs)) == {(PRODUCT, "d1"): read_at(60.0, default=NEW, mcu="3.0")}
+    assert told(there_and_back(reports, *jobs)) == {(PRODUCT, "d1"): read_at(60.0, default=NEW, mcu="3.0")}
     both = packed(reports, *jobs)
     both[0]["read_at"] -= 60
     assert unpack_reports(both)[PRODUCT, "d1"].read_at == AT
@@ -95,7 +101,17 @@ def test_modules_of_one_device_are_kept_with_the_earlier_time():
 def test_where_the_module_is_not_known_all_must_be_on_the_version():
     job = batch("S", module_name=None)
     reports = {(PRODUCT, "d1"): read_at(0.0, a=NEW, b=NEW), (PRODUCT, "d2"): read_at(0.0, a=NEW, b=OLD)}
-    assert dict(there_and_back(reports, job)) == {(PRODUCT, "d1"): read_at(0.0, **{"": NEW})}
+    assert told(there_and_back(reports, job)) == {(PRODUCT, "d1"): read_at(0.0, **{"": NEW})}
+
+
+def test_a_report_of_one_module_says_nothing_of_the_others():
+    """Else a batch whose module is not known would be proved by another module."""
+    known, unknown = batch("S"), batch("S", job_id="j2", module_name=None)
+    kept = there_and_back({(PRODUCT, "d1"): read_at(0.0, default=NEW, mcu=OLD)}, known)[PRODUCT, "d1"]
+    assert (kept.all_modules, reported_version(kept, known, (), POLICY)) == (False, NEW)
+    assert reported_version(kept, unknown, (), POLICY) is None
+    every = there_and_back({(PRODUCT, "d1"): read_at(0.0, default=NEW, mcu=NEW)}, unknown)[PRODUCT, "d1"]
+    assert (every.all_modules, reported_version(every, unknown, (), POLICY)) == (True, NEW)
 
 
 def test_a_long_name_is_known_by_its_digest_until_somebody_asks_for_it():
@@ -105,7 +121,7 @@ def test_a_long_name_is_known_by_its_digest_until_somebody_asks_for_it():
     assert (group["product_key"], names[0] in json.dumps(group)) == ("", False)
     kept = unpack_reports([group])
     assert (list(kept), kept.get((PRODUCT, "d1"))) == ([], None)
-    assert kept[PRODUCT, names[1]] == read_at(0.0)
+    assert told({0: kept[PRODUCT, names[1]]}) == {0: read_at(0.0)}
     assert list(kept) == [(PRODUCT, names[1])]
     assert packed(kept) == [group]  # nobody has asked for the others, and they are not lost
     assert kept.get(("another", names[0])) is None
@@ -133,8 +149,8 @@ def test_a_batch_that_is_unknown_for_once_does_not_make_a_run_forget_what_proves
     kept[PRODUCT, "d1"] = read_at(120.0, default=NEW, mcu="1.0")
     kept[PRODUCT, "a-rather-long-name"] = read_at(120.0, OLD)
     again = there_and_back(kept, UNKNOWN)
-    assert dict(again) == {(PRODUCT, "d1"): read_at(120.0), (PRODUCT, "d2"): read_at(0.0)}
-    assert (again.get((PRODUCT, names[2])), again[PRODUCT, names[3]]) == (None, read_at(0.0))
+    assert told(again) == {(PRODUCT, "d1"): read_at(120.0), (PRODUCT, "d2"): read_at(0.0)}
+    assert (again.get((PRODUCT, names[2])), again[PRODUCT, names[3]].read_at) == (None, AT)
 
 
 def test_where_no_module_is_known_a_later_report_must_be_of_all_while_the_batch_is_unknown():
@@ -142,7 +158,7 @@ def test_where_no_module_is_known_a_later_report_must_be_of_all_while_the_batch_
     kept = there_and_back({(PRODUCT, name): read_at(0.0, a=NEW, b=NEW) for name in ("d1", "d2")}, job)
     kept[PRODUCT, "d1"] = read_at(60.0, a=NEW, b=NEW, c=None)
     kept[PRODUCT, "d2"] = read_at(60.0, a=NEW, b=OLD)
-    assert dict(there_and_back(kept, UNKNOWN)) == {(PRODUCT, "d1"): read_at(60.0, **{"": NEW})}
+    assert told(there_and_back(kept, UNKNOWN)) == {(PRODUCT, "d1"): read_at(60.0, **{"": NEW})}
 
 
 def test_nothing_is_known_to_be_proof_before_a_batch_is_known():
