@@ -92,8 +92,8 @@ NEIGHBOURS = {
         "case": "history wording",
         "preconditions": "case wording",
         "rules": "case preconditions wording",
-        "pauses": "history",
-        "verdict": "case history pauses rules wording",
+        "resuming": "history",
+        "verdict": "case history resuming rules wording",
     },
     "plugin_utils/_evidence": {
         "succeeded": "jobs",

@@ -41,8 +41,11 @@ class VersionSource(NamedTuple):
         """How long these requests take at the full rate that ``max_qps`` allows, in seconds; 0 without a limit."""
         return self.count_requests(devices) / full_rate(self.operation, max_qps)
 
+    def devices_per_second(self, max_qps: float) -> float:
+        """How many devices can be read in a second at that rate; infinite without a limit."""
+        return self.block * full_rate(self.operation, max_qps)
 
-VERSION_SOURCES = (
-    VersionSource("device", LIST_OTA_MODULE_VERSIONS_BY_DEVICE, 1),
-    VersionSource("details", BATCH_QUERY_DEVICE_DETAIL, MAX_DETAIL_NAMES, DEFAULT_MODULE),
-)
+
+DEVICE_SOURCE = VersionSource("device", LIST_OTA_MODULE_VERSIONS_BY_DEVICE, 1)
+DETAILS_SOURCE = VersionSource("details", BATCH_QUERY_DEVICE_DETAIL, MAX_DETAIL_NAMES, DEFAULT_MODULE)
+VERSION_SOURCES = (DEVICE_SOURCE, DETAILS_SOURCE)

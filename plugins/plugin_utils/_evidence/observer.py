@@ -15,8 +15,8 @@ from typing import Callable, TypeVar
 from ...module_utils._api.operations import MAX_ROWS
 from ...module_utils._client.client import Client
 from ...module_utils._errors import OtaError
-from ...module_utils._queries.details import DEFAULT_MODULE
 from ...module_utils._queries.devices import DeviceKey, DeviceReport, competing_job
+from ...module_utils._queries.version_sources import DEVICE_SOURCE, VersionSource
 from .._rollout.devices import is_outdated
 from .._rollout.policy import Policy, needs_modules
 from .._rollout.snapshot import JobSnapshot, Snapshot
@@ -26,7 +26,10 @@ from .jobs import Observation, TaskLists, observe_job
 from .modules import JobModules
 from .states import StateReader
 from .succeeded import SucceededTasks, Success
-from .versions import BLOCKS, Reading, VersionReader, VersionSource
+from .versions import BLOCK, Reading, VersionReader
+
+#: Take at most this many devices that have succeeded to read them, before the time is looked at again.
+MAX_TAKEN = 5000
 
 Q = TypeVar("Q")
 T = TypeVar("T")
@@ -36,12 +39,18 @@ class Observer:
     """Reads what a gate judges. Times are those of the ``clock``."""
 
     def __init__(
-        self, client: Client, job_ids: Sequence[str], policy: Policy, clock: Clock, source: VersionSource = "device"
+        self,
+        client: Client,
+        job_ids: Sequence[str],
+        policy: Policy,
+        clock: Clock,
+        source: VersionSource = DEVICE_SOURCE,
     ) -> None:
         self._client = client
         self._job_ids = job_ids
         self._policy = policy
         self._source = source
+        self._block = min(BLOCK * source.block, MAX_TAKEN)
         self._modules = JobModules(client) if needs_modules(policy) else None
         self._clock = clock
         self._lists = TaskLists(client, policy.expected_devices)
@@ -104,8 +113,8 @@ class Observer:
             finally:
                 left.pop()
 
-        taken = self._succeeded.take(BLOCKS[self._source])
-        keys = [*self._planned, *(success.key for success in taken)][: BLOCKS[self._source]]
+        taken = self._succeeded.take(self._block)
+        keys = [*self._planned, *(success.key for success in taken)][: self._block]
         beside = self._versions.queries_beside(
             keys, lambda: not left, _detailed_products(self._latest.jobs, self._policy, self._source)
         )
@@ -143,7 +152,7 @@ class Observer:
         products, is_over = _detailed_products(snapshot.jobs, self._policy, self._source), self._clock.is_over(until)
         found = self._versions.read(keys, is_over, products)
         self._planned = [key for key in keys if key not in found]
-        large, block = _paged_jobs(snapshot), BLOCKS[self._source]
+        large, block = _paged_jobs(snapshot), self._block
         while large and not is_over():
             taken = self._succeeded.take(block)
             unread = [success.key for success in taken if not _is_read(success, self._versions.kept, snapshot)]
@@ -197,9 +206,9 @@ def _paged_jobs(snapshot: Snapshot) -> list[JobSnapshot]:
 
 def _detailed_products(jobs: Sequence[JobSnapshot], policy: Policy, source: VersionSource) -> set[str]:
     """The products whose devices' details are proof: all batches are for the module that these tell."""
-    if source != "details":
+    if source.module_name is None:
         return set()
-    others = {job.product_key for job in jobs if module_of(job, policy) != DEFAULT_MODULE}
+    others = {job.product_key for job in jobs if module_of(job, policy) != source.module_name}
     return {job.product_key for job in jobs if job.product_key} - others
 
 

@@ -29,7 +29,7 @@ SUCCEEDED = "SUCCEEDED"
 #: Read at most this many pages after a poll, beside those that what succeeded since the last one fills.
 EXTRA_PAGES = 50
 #: Where tasks that succeed may come in the list, in the order in which that is tried.
-_PLACES = ("front", "end", "between")
+_FRONT, _END, _BETWEEN = range(3)
 #: Try the front and the end again after this many polls.
 RETRIED_AFTER = 10
 
@@ -42,7 +42,7 @@ class Success(NamedTuple):
 
 
 @dataclass
-class _Course:
+class _Cursor:
     """How far the succeeded tasks of a batch are known.
 
     ``known`` are the hashes of all successes that were found, which take less memory. ``counted`` tasks have succeeded,
@@ -54,7 +54,7 @@ class _Course:
     counted: int = 0
     polls: int = 0
     allowance: float = 0.0
-    place: int = 0
+    place: int = _FRONT
     step: int = 0
     left: list[int] = field(default_factory=list)
 
@@ -62,14 +62,16 @@ class _Course:
         """Take note of a poll."""
         self.allowance = max(0, counted - self.counted) / PAGE_SIZE + EXTRA_PAGES
         self.counted, self.step, self.polls = counted, 0, self.polls + 1
-        if self.polls % RETRIED_AFTER == 0 and _PLACES[self.place] == "between":
-            self.place = 0
+        if self.polls % RETRIED_AFTER == 0 and self.place == _BETWEEN:
+            self.place = _FRONT
 
     def next_page(self) -> int:
         """The number of the page to read."""
         last = -(-self.counted // PAGE_SIZE)
-        if _PLACES[self.place] != "between":
-            return self.step + 1 if _PLACES[self.place] == "front" else max(1, last - self.step)
+        if self.place == _FRONT:
+            return self.step + 1
+        if self.place == _END:
+            return max(1, last - self.step)
         if not self.left:
             self.left = random.Random(self.polls).sample(range(1, last + 1), last)
         return self.left.pop()
@@ -81,7 +83,7 @@ class _Course:
         self.allowance -= 1
         if 2 * len(news) > len(told):
             self.step += 1
-        elif _PLACES[self.place] != "between":
+        elif self.place != _BETWEEN:
             self.place, self.step = self.place + 1, 0
         return news
 
@@ -92,12 +94,12 @@ class SucceededTasks:
     def __init__(self, client: Client, now: Callable[[], float]) -> None:
         self._client = client
         self._now = now
-        self._courses: dict[str, _Course] = {}
+        self._cursors: dict[str, _Cursor] = {}
         self._found: deque[Success] = deque()
 
     def count(self, job: JobSnapshot) -> None:
         """Take note of a poll: the more tasks have succeeded since the last one, the more pages may be read."""
-        self._courses.setdefault(job.job_id, _Course()).count(job.counts.get(SUCCEEDED, 0))
+        self._cursors.setdefault(job.job_id, _Cursor()).count(job.counts.get(SUCCEEDED, 0))
 
     def find(self, jobs: Sequence[JobSnapshot], number: int, until: float) -> None:
         """Read pages until so many successes can be taken, as far as that is possible.
@@ -123,13 +125,13 @@ class SucceededTasks:
 
     def _read_page(self, job: JobSnapshot, until: float) -> bool:
         """Read a page, if one may be read; whether another one is worth it."""
-        course = self._courses[job.job_id]
-        if course.allowance < 1 or len(course.known) >= course.counted or self._now() >= until:
+        cursor = self._cursors[job.job_id]
+        if cursor.allowance < 1 or len(cursor.known) >= cursor.counted or self._now() >= until:
             return False
         page = self._client.page(
-            LIST_OTA_TASK_BY_JOB, course.next_page(), PAGE_SIZE, job_id=job.job_id, task_status=SUCCEEDED
+            LIST_OTA_TASK_BY_JOB, cursor.next_page(), PAGE_SIZE, job_id=job.job_id, task_status=SUCCEEDED
         )
         rows = [row for row in (page.rows if page else ()) if row["task_status"] == SUCCEEDED]
         told = [Success(task_key(cast(TaskFacts, row), job), row.get("utc_modified")) for row in rows]
-        self._found.extend(course.take_over([success for success in told if success.key[1]]))
+        self._found.extend(cursor.take_over([success for success in told if success.key[1]]))
         return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from functools import partial
-from typing import Callable, Literal, NamedTuple
+from typing import Callable, NamedTuple
 
 from ...module_utils._api.error_codes import FailureTopic, failure_topic
 from ...module_utils._api.operations import MAX_DETAIL_NAMES
@@ -22,10 +22,8 @@ from ...module_utils._queries.devices import DeviceKey, DeviceReport, read_repor
 MAX_FAILED = 10
 #: Blame it for this many if no device at all can be read.
 MIN_FAILED = 3
-VersionSource = Literal["device", "details"]
-
-#: Begin to read this many devices at once, before the time is looked at again.
-BLOCKS: Mapping[VersionSource, int] = {"device": 500, "details": 5000}
+#: Begin to read this many devices one by one, before the time is looked at again.
+BLOCK = 500
 Reports = dict[DeviceKey, DeviceReport]
 Query = Callable[[], Reports]
 
@@ -49,6 +47,7 @@ class VersionReader:
         self._keys_read: list[DeviceKey] = []
         self._keys_to_read = 0
         self._failures: list[OtaError] = []
+        self._has_read = False  # in this run
         self._versions: dict[tuple[tuple[str, str | None], ...], Mapping[str, str | None]] = {}
         self.kept: MutableMapping[DeviceKey, DeviceReport] = {}
 
@@ -86,8 +85,8 @@ class VersionReader:
                 found, waiting = self._run([*waiting, *details]), []
             waiting += [partial(self._read_one, key, is_over) for key in keys if key not in found]
             while waiting and not is_over():
-                found.update(self._run(waiting[: BLOCKS["device"]]))
-                del waiting[: BLOCKS["device"]]
+                found.update(self._run(waiting[:BLOCK]))
+                del waiting[:BLOCK]
         finally:
             self._keys_to_read = 0
         return found
@@ -95,8 +94,8 @@ class VersionReader:
     def queries_beside(
         self, keys: Sequence[DeviceKey], is_over: Callable[[], bool], products: Collection[str]
     ) -> list[Callable[[], None]]:
-        """Queries that keep what the devices report until it ``is_over``, and disturb nobody: the first that fails ends
-        them all.
+        """Queries that keep what the devices report until it ``is_over``, and disturb nobody: a failure that is not
+        about one device ends them all.
         """
         failed = threading.Event()
 
@@ -151,6 +150,7 @@ class VersionReader:
 
     def _keep(self, key: DeviceKey, report: DeviceReport, read_at: float) -> DeviceReport:
         """The report with its time. Most devices report the same, which is kept once."""
+        self._has_read = True
         versions = self._versions.setdefault(tuple(sorted(report.versions.items())), report.versions)
         self.kept[key] = report._replace(versions=versions, read_at=read_at)
         return self.kept[key]
@@ -159,10 +159,11 @@ class VersionReader:
         """Whether the other devices would meet the same, by the ``error`` and by all failures in a row."""
         if error.affects_all or sum(map(_may_pass, self._failures)) >= MAX_FAILED:
             return True
-        if self.kept or len(self._failures) < self._keys_to_read:  # others can be read
+        if len(self._failures) < self._keys_to_read:
             return False
-        topic = failure_topic(error.code, error.http_status)
-        return len(self._failures) >= MIN_FAILED or topic is not FailureTopic.OTHER
+        if failure_topic(error.code, error.http_status) is not FailureTopic.OTHER:
+            return True
+        return len(self._failures) >= MIN_FAILED and not self._has_read
 
 
 def _without_reports(query: Callable[[], object]) -> Reports:

@@ -11,7 +11,7 @@ from typing import Any, Callable, TypeVar
 
 from .._evidence.clock import Clock
 from .._verdict.history import new_history
-from .._verdict.pauses import anchor_devices, anchor_start, gap_since, move_history
+from .._verdict.resuming import anchor_devices, anchor_start, gap_since, move_history
 from .options import GateOptions
 
 T = TypeVar("T")

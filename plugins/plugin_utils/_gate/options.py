@@ -9,17 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ...module_utils._api.operations import (
-    BATCH_QUERY_DEVICE_DETAIL,
-    LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
-    MAX_DETAIL_NAMES,
-)
 from ...module_utils._api.request import ServiceConfig
-from ...module_utils._client.rate_limiter import full_rate
+from ...module_utils._queries.version_sources import DEVICE_SOURCE, VERSION_SOURCES, VersionSource
 from ...module_utils._validation import check_number, non_blank
-from .._evidence.versions import VersionSource
 from .._rollout.policy import VERSION_MATCHES, Policy, read_policy
 from .._verdict.history import read_history
+
+_SOURCES = {source.name: source for source in VERSION_SOURCES}
 
 #: The options of the gate; the defaults of those that decide the verdict are in the policy.
 GATE: dict[str, dict[str, Any]] = {
@@ -37,7 +33,7 @@ GATE: dict[str, dict[str, Any]] = {
             "module_name": {"type": "str"},
             "match": {"type": "str", "choices": list(VERSION_MATCHES), "default": "exact"},
             "grace": {"type": "float", "default": 120.0},
-            "source": {"type": "str", "choices": ["device", "details"], "default": "device"},
+            "source": {"type": "str", "choices": [*_SOURCES], "default": DEVICE_SOURCE.name},
         },
         "apply_defaults": True,
     },
@@ -85,14 +81,12 @@ class GateOptions(NamedTuple):
     previous: Mapping[str, Any] = {}
     max_qps: float = 10.0
     look_timeout: float = 120.0
-    source: VersionSource = "device"
+    source: VersionSource = DEVICE_SOURCE
 
     @property
     def devices_per_second(self) -> float:
         """How many devices can be read in a second."""
-        if self.source == "details":
-            return full_rate(BATCH_QUERY_DEVICE_DETAIL, self.max_qps) * MAX_DETAIL_NAMES
-        return full_rate(LIST_OTA_MODULE_VERSIONS_BY_DEVICE, self.max_qps)
+        return self.source.devices_per_second(self.max_qps)
 
 
 def read_gate_options(options: Mapping[str, Any], service: ServiceConfig) -> GateOptions:
@@ -112,6 +106,6 @@ def read_gate_options(options: Mapping[str, Any], service: ServiceConfig) -> Gat
         history=read_history(options["previous"], job_ids),
         previous=options["previous"] or {},
         max_qps=options["max_qps"],
-        source=(options.get("versions") or {}).get("source") or "device",
+        source=_SOURCES[(options.get("versions") or {}).get("source", DEVICE_SOURCE.name)],
         **given,
     )

@@ -85,7 +85,7 @@ def _policy_result(options: GateOptions) -> dict[str, Any]:
     """The options that decided, as they are given."""
     policy = {name: value for name, value in options.policy._asdict().items() if name != "scope"}
     versions = {name: policy.pop(field) for name, field in VERSION_FIELDS.items()}
-    versions["source"] = options.source
+    versions["source"] = options.source.name
     if policy["expected_devices"] is not None:
         policy["expected_devices"] = [_expected_result(device) for device in options.policy.expected_devices or ()]
     return {**policy, "versions": versions}

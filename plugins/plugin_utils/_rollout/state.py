@@ -175,8 +175,8 @@ def _count_devices(
 
 def _oldest_first(devices: Iterable[Device]) -> list[DeviceKey]:
     """Each device once, by when it succeeded."""
-    in_order = sorted(devices, key=lambda device: (device.since or 0.0, device.key))
-    return list(dict.fromkeys(device.key for device in in_order))
+    by_time = sorted(devices, key=lambda device: (device.since or 0.0, device.key))
+    return list(dict.fromkeys(device.key for device in by_time))
 
 
 def _is_unread(device: Device, snapshot: Snapshot, policy: Policy) -> bool:

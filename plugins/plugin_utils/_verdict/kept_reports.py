@@ -14,7 +14,7 @@ import base64
 import hashlib
 import re
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -60,7 +60,8 @@ class KeptReports(MutableMapping[DeviceKey, DeviceReport]):
         return self._named[key]
 
     def __setitem__(self, key: DeviceKey, report: DeviceReport) -> None:
-        self.by_digest.pop(digest_of(key), None)
+        if self.by_digest:
+            self.by_digest.pop(digest_of(key), None)
         self._named[key] = report
 
     def __delitem__(self, key: DeviceKey) -> None:
@@ -95,8 +96,8 @@ def pack_reports(
     Reports of earlier runs keep the time of their group, which would become earlier from run to run. While it is not
     told what a batch brings, that is what they are about.
     """
-    is_untold = any(job.target is None for job in jobs)
-    earlier: Collection[tuple[str, str]] = getattr(reports, "proofs", ()) if is_untold else ()
+    kept = reports if isinstance(reports, KeptReports) else KeptReports({}, {})
+    earlier = kept.proofs if any(job.target is None for job in jobs) else set()
     named: dict[_Group, list[str]] = {}
     digests: dict[_Group, list[bytes]] = {}
     for (product_key, name), report in reports.items():
@@ -105,9 +106,9 @@ def pack_reports(
             read_at = report.read_at - max(0.0, report.read_at - began) % SAME_TIME
             group = _Group(product_key, module_name, version, read_at)
             named.setdefault(group, []).append(name)
-    for digest, report in getattr(reports, "by_digest", {}).items():
-        for module_name, version in report.versions.items():
-            digests.setdefault(_Group("", module_name, version or "", report.read_at), []).append(digest)
+    for digest, report in kept.by_digest.items():
+        for module_name, reported in report.versions.items():
+            digests.setdefault(_Group("", module_name, reported or "", report.read_at), []).append(digest)
     packed = []
     for group, names in named.items():
         text, long = pack_names(names)

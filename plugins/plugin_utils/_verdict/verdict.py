@@ -24,7 +24,7 @@ from .history import (
     shorten_history,
     update_history,
 )
-from .pauses import service_start_of, service_time_at
+from .resuming import service_start_of, service_time_at
 from .rules import RULES
 from .wording import Reason, count_things, failure_texts, printable, without_braces
 

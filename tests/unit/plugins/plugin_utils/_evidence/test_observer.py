@@ -14,6 +14,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock impor
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.observer import Observer
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.versions import Reading
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import Snapshot
+from ansible_collections.iotfleet.ota.tests.unit.fleets import Fleet, failing, keys_of, odd
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import plain
 
@@ -197,44 +198,6 @@ def test_no_module_is_asked_for_where_none_is_needed():
 
 
 # --- Explanations ----------------------------------------------------------------------------------------------------
-
-
-class Fleet:
-    """A client of devices that report 2.0, but for those that fail; ``asked`` are the names, in order."""
-
-    clock_offset = 7.0
-
-    def __init__(self, **failures):
-        self.failures = failures
-        self.asked = []
-
-    def rows(self, operation, product_key, device_name):
-        self.asked.append(device_name)
-        if device_name in self.failures:
-            raise self.failures[device_name]
-        row = {"module_name": "default", "module_version": "2.0", "iot_id": None, "job_id": f"busy-{device_name}"}
-        return [row]
-
-    def map(self, query, items):
-        found = []
-        for item in items:
-            try:
-                found.append(query(item))
-            except OtaError as error:
-                return found, error
-        return found, None
-
-
-def odd(code="iot.device.Odd", http_status=200, **options):
-    return OtaError("it is odd", code=code, hint="look it up", http_status=http_status, action="List", **options)
-
-
-def keys_of(count):
-    return [("k1", f"d{number}") for number in range(1, count + 1)]
-
-
-def failing(*numbers, error=None):
-    return Fleet(**{f"d{number}": error or odd() for number in numbers})
 
 
 def observing(client):

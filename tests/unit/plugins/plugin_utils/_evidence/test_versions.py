@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.versions import MAX_FAILED, VersionReader
+from ansible_collections.iotfleet.ota.tests.unit.fleets import Fleet, failing, keys_of, odd
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 
 
@@ -19,44 +20,6 @@ def never():
 
 def reader_of(client):
     return VersionReader(client, lambda: 1000.0)
-
-
-class Fleet:
-    """A client of devices that report 2.0, but for those that fail; ``asked`` are the names, in order."""
-
-    clock_offset = 7.0
-
-    def __init__(self, **failures):
-        self.failures = failures
-        self.asked = []
-
-    def rows(self, operation, product_key, device_name):
-        self.asked.append(device_name)
-        if device_name in self.failures:
-            raise self.failures[device_name]
-        row = {"module_name": "default", "module_version": "2.0", "iot_id": None, "job_id": f"busy-{device_name}"}
-        return [row]
-
-    def map(self, query, items):
-        found = []
-        for item in items:
-            try:
-                found.append(query(item))
-            except OtaError as error:
-                return found, error
-        return found, None
-
-
-def odd(code="iot.device.Odd", http_status=200, **options):
-    return OtaError("it is odd", code=code, hint="look it up", http_status=http_status, action="List", **options)
-
-
-def keys_of(count):
-    return [("k1", f"d{number}") for number in range(1, count + 1)]
-
-
-def failing(*numbers, error=None):
-    return Fleet(**{f"d{number}": error or odd() for number in numbers})
 
 
 def read_by(client, count):
@@ -165,11 +128,27 @@ def test_each_reading_counts_anew():
         reader.read(keys_of(5)[2:], never)
 
 
-@pytest.mark.parametrize("error", [pytest.param(odd(), id="words of the device"), *GENERAL])
-def test_devices_that_are_left_do_not_speak_for_those_that_were_read(error):
-    reader = reader_of(failing(2, 3, 4, error=error))
+def test_devices_that_are_left_do_not_speak_for_those_that_were_read():
+    reader = reader_of(failing(2, 3, 4))
     assert list(reader.read(keys_of(1), never)) == keys_of(1)
     assert [report.failure for report in reader.read(keys_of(4)[1:], never).values()] == [WORDS] * 3
+
+
+@pytest.mark.parametrize("error", GENERAL)
+def test_what_is_not_about_devices_ends_the_poll_although_others_were_read_before(error):
+    """The service may have failed since then."""
+    reader = reader_of(failing(2, error=error))
+    reader.read(keys_of(1), never)
+    with pytest.raises(OtaError) as caught:
+        reader.read(keys_of(2)[1:], never)
+    assert caught.value is error
+
+
+def test_devices_that_an_earlier_run_has_read_do_not_speak_for_this_one():
+    reader = reader_of(failing(1, 2, 3))
+    reader.keep({("k1", "d9"): DeviceReport({"default": "2.0"}, read_at=5.0)})
+    with pytest.raises(OtaError):
+        reader.read(keys_of(3), never)
 
 
 # --- Reports that are kept -------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.provider
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.refresh import RefreshableCredentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.version_sources import DETAILS_SOURCE
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence import jobs, observer
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.explanation import _with_explanation
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import _is_permanent
@@ -853,7 +854,7 @@ def test_a_look_reads_ahead_while_the_rollout_goes_on(monkeypatch):
 
 def test_a_rollout_is_proved_by_details_of_many_devices():
     rollout = Rollout(batch({"prefix": "d-", "count": 1000, "jitter": 0}))
-    result = rollout.gate("1", wait_interval=4, min_devices=1000, source="details")
+    result = rollout.gate("1", wait_interval=4, min_devices=1000, source=DETAILS_SOURCE)
     assert (result["verdict"], result["counts"]["verified"]) == ("passed", 1000)
     asked = Counter(rollout.actions)
     assert (asked["BatchQueryDeviceDetail"], asked["ListOTAModuleVersionsByDevice"]) == (10, 0)
@@ -863,7 +864,7 @@ def test_details_prove_nothing_of_another_module():
     world = batch(FIVE)
     world["firmwares"][0]["module_name"] = "mcu"
     rollout = Rollout(world)
-    assert rollout.gate("1", source="details", **KNOWN)["verdict"] == "passed"
+    assert rollout.gate("1", source=DETAILS_SOURCE, **KNOWN)["verdict"] == "passed"
     asked = Counter(rollout.actions)
     assert (asked["BatchQueryDeviceDetail"], asked["ListOTAModuleVersionsByDevice"]) == (0, 5)
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.version_sources import DETAILS_SOURCE, DEVICE_SOURCE
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock import Clock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.versions import Reading
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GateOptions
@@ -38,7 +39,7 @@ OPEN = batch("SSQQ", status="IN_PROGRESS")
 class Stage:
     """A reporter with a clock that is moved by hand, and what it showed."""
 
-    def __init__(self, *job_ids, max_qps=10.0, wait=True, source="device", **policy):
+    def __init__(self, *job_ids, max_qps=10.0, wait=True, source=DEVICE_SOURCE, **policy):
         self.seconds = 0.0
         self.lines, self.warnings = [], []
         self.policy = plain(wait_timeout=600, **policy)
@@ -101,7 +102,7 @@ def test_a_single_poll_keeps_its_notes_to_itself():
         ),
         pytest.param(
             {},
-            {"verify_versions": True, "max_qps": 0.0001, "source": "details"},
+            {"verify_versions": True, "max_qps": 0.0001, "source": DETAILS_SOURCE},
             "cannot be settled before the deadline: it takes at least 13 min 20 s, but wait_timeout is 10 min",
             id="details of four devices",
         ),

@@ -21,11 +21,6 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices impo
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import Memory
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import format_time
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.versions import (
-    module_of,
-    reported_version,
-    sources_of,
-)
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     NEW,
     NOW,
@@ -589,77 +584,11 @@ def test_devices_that_are_not_proved_say_why(facts, module_name, detail):
 # --- Modules ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("own", "expected", "module_name"),
-    [("mcu", None, "mcu"), ("mcu", "ble", "mcu"), (None, "ble", "ble"), (None, None, None)],
-)
-def test_module_of_a_batch_is_its_own_or_else_the_expected_one(own, expected, module_name):
-    assert module_of(batch(module_name=own), Policy(module_name=expected)) == module_name
-
-
-@pytest.mark.parametrize(
-    ("versions", "module_name", "expected"),
-    [
-        pytest.param({"default": OLD, "mcu": NEW}, "mcu", NEW, id="of the module"),
-        pytest.param({"default": NEW}, "mcu", None, id="of another module"),
-        pytest.param({"mcu": ""}, "mcu", None, id="blank"),
-        pytest.param({"mcu": NEW}, None, NEW, id="unknown: the only module, on the target"),
-        pytest.param({"mcu": OLD}, None, OLD, id="unknown: the only module, not on the target"),
-        pytest.param({"ble": NEW, "mcu": NEW}, None, NEW, id="unknown: all are on the target"),
-        pytest.param({"ble": NEW, "mcu": OLD}, None, None, id="unknown: one is on the target"),
-        pytest.param({"ble": OLD, "mcu": NEW}, None, None, id="unknown: one is not"),
-        pytest.param({"ble": None, "mcu": NEW}, None, NEW, id="unknown: one reports no version"),
-        pytest.param({"b": "7", "a": "8"}, None, "8", id="unknown: none is on the target, the first by name"),
-        pytest.param({"a": "7", "b": "0.9"}, None, "0.9", id="unknown: none is, one is replaced by the batch"),
-        pytest.param({}, None, None, id="unknown: no module"),
-    ],
-)
-def test_version_that_counts(versions, module_name, expected):
-    job = batch(module_name=module_name)
-    assert reported_version(DeviceReport(versions), job, ["0.9"], Policy()) == expected
-
-
-@pytest.mark.parametrize(
-    ("match", "sources", "expected"),
-    [
-        pytest.param("exact", (), None, id="one of two is on the target"),
-        pytest.param("ignore_build", (), f"{NEW}+5", id="both are, written in two ways"),
-        pytest.param("ignore_build", (f"{NEW}+4",), None, id="they must be told from what is replaced"),
-    ],
-)
-def test_versions_of_unknown_modules_match_as_the_policy_says(match, sources, expected):
-    versions = DeviceReport({"ble": f"{NEW}+5", "mcu": NEW})
-    policy = Policy(version_match=match)
-    assert reported_version(versions, batch(module_name=None), sources, policy) == expected
-
-
 def test_late_version_is_waited_for_where_the_module_is_not_known():
     content = task("d1", src_version=OLD, utc_modified=format_time(NOW))
     versions = {(PRODUCT, "d1"): DeviceReport({"ble": "7", "mcu": OLD})}
     device = judged(content, batch(module_name=None), poll(versions=versions), VERIFY)
     assert (state_of(device), device.version) == (("pending", "awaiting_version"), OLD)
-
-
-@pytest.mark.parametrize(
-    ("of_task", "of_batch", "expected"),
-    [
-        pytest.param("1", ["2", "3"], ["1"], id="of the task"),
-        pytest.param(None, ["2", "3"], ["2", "3"], id="of the batch"),
-        pytest.param("", ["2"], ["2"], id="a blank one of the task"),
-        pytest.param(1, ["2"], ["2"], id="a number of the task"),
-        pytest.param(None, [2, "", None], ["2"], id="odd ones of the batch"),
-        pytest.param(None, "23", [], id="a text for the list of the batch"),
-        pytest.param(None, None, [], id="of neither"),
-    ],
-)
-def test_versions_that_are_replaced(of_task, of_batch, expected):
-    content, job = task("d1", src_version=of_task), batch(src_versions=of_batch)
-    assert list(sources_of(content, job)) == expected
-
-
-def test_versions_that_are_replaced_are_those_of_the_batch_without_a_task():
-    assert list(sources_of(None, batch(src_versions=["2"]))) == ["2"]
-    assert list(sources_of(None, batch(known=False))) == []
 
 
 # --- Falling back ----------------------------------------------------------------------------------------------------
