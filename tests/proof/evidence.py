@@ -81,6 +81,8 @@ def _read_in_vain(played: Played) -> Iterator[str]:
         last = known.last(key, moment)
         is_bent = any(part.bent - {"unreadable"} for part in _parts(look))  # its tasks may be shown otherwise, or not
         if last is not None and known.run(last) != known.run(moment):
+            # A later run takes what it keeps for the module alone that it is about, as far as that was known.
+            is_bent = is_bent or any(len(devices.batches.modules(batch)) > 1 for batch in devices.world.batches)
             is_bent = is_bent or not _had_succeeded(played, key, last - SAME_TIME, last)
         if last is None or is_bent or not all(_is_proved(devices, key, t) for t in (look.moments[0], moment)):
             continue

@@ -17,7 +17,7 @@ from ...module_utils._client.client import Client
 from ...module_utils._errors import OtaError
 from ...module_utils._queries.devices import DeviceKey, DeviceReport, competing_job
 from ...module_utils._queries.version_sources import DEVICE_SOURCE, VersionSource
-from .._rollout.devices import is_outdated
+from .._rollout.devices import is_another, is_outdated
 from .._rollout.policy import Policy, needs_modules
 from .._rollout.snapshot import JobSnapshot, Snapshot
 from .._rollout.versions import module_of
@@ -104,25 +104,24 @@ class Observer:
 
         :raises OtaError: no usable response.
         """
-        left = [*items]
+        unfinished = [*items]
         results: dict[int, T] = {}
 
         def run(position: int) -> None:
             try:
                 results[position] = query(items[position])
             finally:
-                left.pop()
+                unfinished.pop()
 
         taken = self._succeeded.take(self._block)
         keys = [*self._planned, *(success.key for success in taken)][: self._block]
         beside = self._versions.queries_beside(
-            keys, lambda: not left, _detailed_products(self._latest.jobs, self._policy, self._source)
+            keys, lambda: not unfinished, _detailed_products(self._latest.jobs, self._policy, self._source)
         )
         queries: list[Callable[[], None]] = [*(partial(run, position) for position in range(len(items))), *beside]
         _done, failure = self._client.map(lambda run_query: run_query(), queries)
-        self._succeeded.put_back(
-            [success for success in taken if not _is_read(success, self._versions.kept, self._latest)]
-        )
+        left = [success for success in taken if not _is_read(success, self._versions.kept, self._latest)]
+        self._put_back(taken, left)
         if failure:
             raise failure
         return [results[position] for position in range(len(items))]
@@ -159,11 +158,19 @@ class Observer:
             # The next ones are found while these are read, because both operations have a quota of their own.
             read = self._versions.read(unread, is_over, products, lambda: self._succeeded.find(large, block, until))
             left = set(unread) - read.keys()
-            self._succeeded.put_back([success for success in taken if success.key in left])
+            self._put_back(taken, [success for success in taken if success.key in left])
             found.update(read)
             if not taken and not self._succeeded.has_found:
                 break
         return snapshot._replace(versions=found, earlier=self._versions.kept, now=self._clock.now())
+
+    def _put_back(self, taken: Sequence[Success], left: Sequence[Success]) -> None:
+        """Let those that are ``left`` be read next, and keep nothing of other devices that have a name now."""
+        self._succeeded.put_back(left)
+        for success in taken:
+            report = self._versions.kept.get(success.key)
+            if report is not None and is_another(report, success.iot_id):
+                self._versions.forget(success.key)
 
     def explain(
         self,

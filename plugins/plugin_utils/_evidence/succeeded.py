@@ -35,10 +35,11 @@ RETRIED_AFTER = 10
 
 
 class Success(NamedTuple):
-    """A device whose task has succeeded, and when that last changed, as the service writes it."""
+    """A device whose task has succeeded, when that last changed, as the service writes it, and which device it is."""
 
     key: DeviceKey
     modified: str | None
+    iot_id: str | None = None
 
 
 @dataclass
@@ -132,6 +133,8 @@ class SucceededTasks:
             LIST_OTA_TASK_BY_JOB, cursor.next_page(), PAGE_SIZE, job_id=job.job_id, task_status=SUCCEEDED
         )
         rows = [row for row in (page.rows if page else ()) if row["task_status"] == SUCCEEDED]
-        told = [Success(task_key(cast(TaskFacts, row), job), row.get("utc_modified")) for row in rows]
+        told = [
+            Success(task_key(cast(TaskFacts, row), job), row.get("utc_modified"), row.get("iot_id")) for row in rows
+        ]
         self._found.extend(cursor.take_over([success for success in told if success.key[1]]))
         return True

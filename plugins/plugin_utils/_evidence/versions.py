@@ -61,6 +61,10 @@ class VersionReader:
         reports.update(self.kept)
         self.kept = reports
 
+    def forget(self, key: DeviceKey) -> None:
+        """Let the report of a device prove nothing."""
+        self.kept.pop(key, None)
+
     def read(
         self,
         keys: Sequence[DeviceKey],

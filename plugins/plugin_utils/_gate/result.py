@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
 from ...module_utils._errors import OtaError
-from .._rollout.devices import Device
+from .._rollout.devices import Device, is_another
 from .._rollout.policy import VERSION_FIELDS, ExpectedDevice
 from .._rollout.snapshot import JobSnapshot, Snapshot
 from .._rollout.times import format_time
@@ -64,7 +64,11 @@ def build_result(
     del judged["needs"]
     by_job = judged.pop("by_job")
     if not verdict.final and not judged["history"]["reports"]:  # else no run goes on, or this one took none over
-        judged["history"]["reports"] = pack_reports(snapshot.earlier, snapshot.jobs, options.policy, limits.began)
+        known = ((device, snapshot.earlier.get(device.key)) for device in rollout.devices)
+        replaced = {device.key for device, report in known if report and is_another(report, device.iot_id)}
+        judged["history"]["reports"] = pack_reports(
+            snapshot.earlier, snapshot.jobs, options.policy, limits.began, replaced
+        )
     return {
         **judged,
         "jobs": [_job_result(job, by_job.get(job.job_id)) for job in snapshot.jobs],

@@ -142,7 +142,7 @@ def _with_earlier_proof(
     report = snapshot.earlier.get(device.key)
     if report is None or device.state != "succeeded" or not policy.verify_versions:
         return device
-    if is_outdated(report, device.since) or report.read_at <= memory.proved_since or _is_another(device, report):
+    if is_outdated(report, device.since) or report.read_at <= memory.proved_since or is_another(report, device.iot_id):
         return device
     sources = with_job_sources(sources_of(task, job), job)
     version = reported_version(report, job, sources, policy)
@@ -156,9 +156,9 @@ def is_outdated(report: DeviceReport, since: float | None) -> bool:
     return report.read_at + CLOCK_ERROR < (since or 0.0)
 
 
-def _is_another(device: Device, report: DeviceReport) -> bool:
-    """Whether the report is about another device than the task, which has its name now."""
-    return bool(report.iot_id and device.iot_id and report.iot_id != device.iot_id)
+def is_another(report: DeviceReport, iot_id: str | None) -> bool:
+    """Whether a report is about another device than a task with this ``iot_id``, which has its name now."""
+    return bool(report.iot_id and iot_id and report.iot_id != iot_id)
 
 
 def prove_device(
@@ -173,7 +173,7 @@ def prove_device(
     """A device whose task succeeded, by what it ``report``\\ s now."""
     if not report.found:
         return vanished(device, UNKNOWN_DEVICE)
-    if _is_another(device, report):
+    if is_another(report, device.iot_id):
         return vanished(device, "another device has its name now")
     if device.version is None:
         return unproved(device, report, job, policy)

@@ -14,7 +14,7 @@ import base64
 import hashlib
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -89,9 +89,15 @@ class _Group(NamedTuple):
 
 
 def pack_reports(
-    reports: Mapping[DeviceKey, DeviceReport], jobs: Sequence[JobSnapshot], policy: Policy, began: float
+    reports: Mapping[DeviceKey, DeviceReport],
+    jobs: Sequence[JobSnapshot],
+    policy: Policy,
+    began: float,
+    replaced: Container[DeviceKey] = (),
 ) -> list[dict[str, Any]]:
     """The groups of the devices that have reported the version of a batch, in the run that ``began`` then or before.
+
+    The report of a device that was ``replaced`` is not kept: a later run cannot tell that it is of another one.
 
     Reports of earlier runs keep the time of their group, which would become earlier from run to run. While it is not
     told what a batch brings, that is what they are about.
@@ -101,6 +107,8 @@ def pack_reports(
     named: dict[_Group, list[str]] = {}
     digests: dict[_Group, list[bytes]] = {}
     for (product_key, name), report in reports.items():
+        if (product_key, name) in replaced:
+            continue
         still = {proof for proof in earlier if _is_about(report, *proof)}
         for module_name, version in still | _proofs(report, product_key, jobs, policy):
             read_at = report.read_at - max(0.0, report.read_at - began) % SAME_TIME

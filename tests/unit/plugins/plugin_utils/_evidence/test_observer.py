@@ -111,6 +111,23 @@ def test_a_device_that_cannot_be_read_ahead_is_left_to_the_poll_that_needs_it():
     assert reads_ahead(rollout) == [LARGE, LARGE]
 
 
+def test_what_another_device_reports_that_has_a_name_now_is_not_kept():
+    """The whole list would show it, but a later run may know of the report alone."""
+    rollout = Rollout(batch(fleet(LARGE)))
+    client = rollout.client()
+    rows = client.rows
+
+    def replaced(operation, **arguments):
+        found = rows(operation, **arguments)
+        return [{**row, "iot_id": "another"} for row in found] if arguments.get("device_name") == "d-007" else found
+
+    client.rows = replaced
+    observer = observer_of(rollout, client=client)
+    rollout.clock.elapsed += 3600
+    observer.read_ahead(observer.observe_jobs(), [], math.inf)
+    assert (len(observer.kept_reports), ("k1", "d-007") in observer.kept_reports) == (LARGE - 1, False)
+
+
 @pytest.mark.parametrize("set_by", [0, -300, 300], ids=["goes on", "is set back", "is set forward"])
 def test_a_snapshot_tells_how_far_the_service_is_ahead_of_the_gate_while_the_clock(set_by):
     rollout = Rollout(batch(fleet(1)))

@@ -224,3 +224,13 @@ def test_reports_are_kept_for_the_next_run_as_long_as_the_verdict_is_not_final()
     assert (group["read_at"], unpack_names(group["devices"])) == (NOW + 60, ["d1", "d2"])
     assert reports_in(poll(batch("SS"), earlier=READ), verify_versions=True, confirmations=1) == []
     assert reports_in(poll(batch("SSQ", status="IN_PROGRESS")), verify_versions=True) == []
+
+
+def test_report_of_another_device_that_has_a_name_now_is_not_kept():
+    """The next run does not know from which device it came."""
+    gone = task("d1", iot_id="i1")
+    stranger = {key: known._replace(read_at=NOW + 70) for key, known in report(NEW, "d1", iot_id="i2").items()}
+    snapshot = poll(batch(gone, task("d2", "QUEUED"), status="IN_PROGRESS"), earlier=stranger)
+    assert reports_in(snapshot, verify_versions=True) == []
+    same = {key: known._replace(iot_id="i1") for key, known in stranger.items()}
+    assert len(reports_in(snapshot._replace(earlier=same), verify_versions=True)) == 1
