@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec import PREFLIGHT
 from ansible_collections.iotfleet.ota.plugins.module_utils._api import operations
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.version_sources import DETAILS_SOURCE
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,5 +90,5 @@ def test_operations_that_the_gate_calls():
     assert failing.gate("1")["verdict"] == "failed"
     assert passing.gate("1", min_devices=1)["verdict"] == "passed"
     assert not {*failing.actions, *passing.actions} & OPTIONAL
-    assert late.gate("1", source="details")["verdict"] == "timed_out"
+    assert late.gate("1", source=DETAILS_SOURCE)["verdict"] == "timed_out"
     assert {*failing.actions, *passing.actions, *late.actions} == table()["ota_rollout_gate"]
