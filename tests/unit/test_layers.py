@@ -21,6 +21,7 @@ PLUGINS = ROOT / "plugins"
 # Which folders each folder of the plugins may import from; modules cannot reach plugin_utils.
 FOLDERS = {
     "module_utils/_errors": "",
+    "module_utils/_text": "",
     "module_utils/_validation": "module_utils/_errors",
     "module_utils/_api": "module_utils/_errors module_utils/_validation",
     "module_utils/_http": "module_utils/_errors",
