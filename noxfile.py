@@ -321,8 +321,11 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def release_check(session: nox.Session) -> None:
-    """Check what a release needs beyond a good commit: nothing uncommitted, a whole changelog, a new version."""
-    install(session, "lint")
+    """Check what a release needs beyond a good commit: nothing uncommitted, a whole changelog, a new version.
+
+    Write the bill of materials of the artifact that the session "build" has inspected.
+    """
+    install(session, "release")
     version = re.search(r"^version: (\S+)$", (ROOT / "galaxy.yml").read_text(), re.MULTILINE)[1]
     for path in ROOT.glob("docs/examples/**/requirements.yml"):
         pinned = set(re.findall(r"(?:version: |iotfleet-ota-)(\d+\.\d+\.\d+)", path.read_text()))
@@ -343,7 +346,11 @@ def release_check(session: nox.Session) -> None:
     written = (tree / "CHANGELOG.rst").read_text()
     if written != (ROOT / "CHANGELOG.rst").read_text() or f"\nv{version}\n" not in written:
         session.error(f'CHANGELOG.rst does not say what {version} brings; run "make changelog"')
-    session.log(f"{version} can be released")
+    artifact = WORK / "artifacts" / "build" / f"iotfleet-ota-{version}.tar.gz"
+    if not artifact.exists():
+        session.error('there is no artifact; run "make release-check", which builds and inspects it')
+    session.run("python", str(TOOLING / "sbom.py"), str(artifact))
+    session.log(f"{version} can be released: the artifact and its bill of materials are in {artifact.parent}")
 
 
 @nox.session
