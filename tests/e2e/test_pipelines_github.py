@@ -221,10 +221,10 @@ def test_actions_are_named_by_commit():
 
 
 def test_each_job_has_the_permissions_it_needs():
-    assert {name: content["permissions"] for name, content in FILES.items()} == dict.fromkeys(FILES, {})
+    assert [content["permissions"] for content in FILES.values()] == [{}] * len(FILES)
     jobs = {name: job.get("permissions") for content in FILES.values() for name, job in content["jobs"].items()}
-    reading = dict.fromkeys(("canary", "fleet", "gate", "poll"), {"contents": "read"})
-    assert jobs == {"approve": None, "release": None, **reading}
+    assert {name for name, permissions in jobs.items() if permissions} == {"canary", "fleet", "gate", "poll"}
+    assert all(permissions in (None, {"contents": "read"}) for permissions in jobs.values())
 
 
 def test_a_fleet_that_is_blocked(tmp_path, moving):
