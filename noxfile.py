@@ -510,11 +510,12 @@ def sets_apart() -> Iterator[tuple[str, str, Sequence[str]]]:
 
 def pin(session: nox.Session, target: Path, python: str, *sources: str) -> None:
     """Write the newest versions that fit together on each Python since this one, with the hashes of PyPI's files."""
-    header = "".join(re.findall(r"^(?:#.*)?\n", target.read_text(), re.MULTILINE))
+    header = re.match(r"(?:#.*\n|\n)*", target.read_text())[0]
     # A release that somebody has hijacked is usually found within a week.
     origin = ("--no-config", "--default-index=https://pypi.org/simple", "--exclude-newer=7 days")
-    form = ("--universal", f"--python-version={python}", "--generate-hashes", "--no-header", "--no-annotate")
-    target.write_text(header + session.run("uv", "pip", "compile", "--quiet", *origin, *form, *sources, silent=True))
+    form = ("--universal", f"--python-version={python}", "--generate-hashes", "--emit-build-options")
+    bare = ("--no-header", "--no-annotate", "--quiet")
+    target.write_text(header + session.run("uv", "pip", "compile", *origin, *form, *bare, *sources, silent=True))
 
 
 @nox.session
