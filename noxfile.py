@@ -43,6 +43,7 @@ WORK = ROOT / ".nox"
 TOOLING = ROOT / "tests" / "tooling"
 CONSTRAINTS = ROOT / "constraints.txt"
 APART = ROOT / "tests" / "pins"
+LIBRARIES = ROOT / "tests" / "integration" / "requirements.txt"
 EXAMPLES = ROOT / "docs" / "examples"
 COLLECTION = Path("ansible_collections", "iotfleet", "ota")
 GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
@@ -437,7 +438,7 @@ def matrix(session: nox.Session, core: str, modules: str) -> None:
         folder = WORK / "modules" / modules
         session.run(str(PYTHONS[modules]), "-m", "venv", str(folder), external=True)
         interpreter = folder / "bin" / "python"
-        libraries = ("--require-hashes", "--requirement", str(APART / "modules.txt"))
+        libraries = ("--require-hashes", "--requirement", str(LIBRARIES))
         session.run(str(interpreter), "-m", "pip", "install", "-q", *libraries, external=True)
     variables = {"ansible_python_interpreter": str(interpreter), "core_wanted": core, "python_wanted": modules}
     play = ("ansible-playbook", "-i", "localhost,", "-e", json.dumps(variables))
@@ -497,20 +498,22 @@ def format_code(session: nox.Session) -> None:
     session.run("ruff", "format", ".")
 
 
-def sets_apart() -> Iterator[tuple[str, str, Sequence[str]]]:
-    """Yield what does not fit together with the constraints: a name, the oldest Python for it, and the packages."""
+def sets_apart() -> Iterator[tuple[Path, str, Sequence[str]]]:
+    """Yield what does not fit together with the constraints: its file, the oldest Python for it, and the packages."""
     bounds = re.findall(r"^\w+>=\S+$", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
     oldest = [bound.replace(">=", "==") for bound in bounds]
-    yield "modules", OLDEST_MODULE_PYTHON, packages("modules")
-    yield "oldest", OLDEST_CORE_PYTHONS[0], (*packages("testing"), OLDEST_CORE, *oldest)
-    yield "importer", OLDEST_CORE_PYTHONS[0], (*packages("runtime"), GALAXY_IMPORTER)
+    yield LIBRARIES, OLDEST_MODULE_PYTHON, packages("modules")
+    # ansible-test reads this file, as it reads that of the integration tests.
+    yield ROOT / "tests" / "unit" / "requirements.txt", OLDEST_MODULE_PYTHON, packages("ansible_units")
+    yield APART / "oldest.txt", OLDEST_CORE_PYTHONS[0], (*packages("testing"), OLDEST_CORE, *oldest)
+    yield APART / "importer.txt", OLDEST_CORE_PYTHONS[0], (*packages("runtime"), GALAXY_IMPORTER)
     for core, (first, _last) in CORES.items():
-        yield f"core-{core}", f"3.{first}", (*packages("modules"), f"ansible-core~={core}.0")
+        yield APART / f"core-{core}.txt", f"3.{first}", (*packages("modules"), f"ansible-core~={core}.0")
 
 
 def pin(session: nox.Session, target: Path, python: str, *sources: str) -> None:
     """Write the newest versions that fit together on each Python since this one, with the hashes of PyPI's files."""
-    header = re.match(r"(?:#.*\n|\n)*", target.read_text())[0]
+    header = re.match(r"(?:#.*\n|\n)*", (target if target.exists() else CONSTRAINTS).read_text())[0]
     # A release that somebody has hijacked is usually found within a week.
     origin = ("--no-config", "--default-index=https://pypi.org/simple", "--exclude-newer=7 days")
     form = ("--universal", f"--python-version={python}", "--generate-hashes", "--emit-build-options")
@@ -524,9 +527,9 @@ def pins(session: nox.Session) -> None:
     install(session, "pins")
     oldest = OLDEST_CORE_PYTHONS[0]
     pin(session, CONSTRAINTS, oldest, *(f"--group={name}" for name in GROUPS["dependency-groups"]))
-    for name, python, wanted in sets_apart():
-        source = Path(session.create_tmp()) / f"{name}.in"
+    for target, python, wanted in sets_apart():
+        source = Path(session.create_tmp()) / "requirements.in"
         source.write_text("\n".join(wanted))
-        pin(session, APART / f"{name}.txt", python, str(source))
+        pin(session, target, python, str(source))
     for source in EXAMPLES.rglob("requirements.in"):
         pin(session, source.with_suffix(".txt"), oldest, str(source), f"--constraint={CONSTRAINTS}")

@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CONSTRAINTS = ROOT / "constraints.txt"
 APART = ROOT / "tests" / "pins"
 EXAMPLES = sorted((ROOT / "docs" / "examples").rglob("requirements.txt"))
-PINNED = [CONSTRAINTS, *sorted(APART.iterdir()), *EXAMPLES]
+ANSIBLE_TEST = [ROOT / "tests" / kind / "requirements.txt" for kind in ("integration", "unit")]
+PINNED = [CONSTRAINTS, *sorted(APART.iterdir()), *ANSIBLE_TEST, *EXAMPLES]
 BLOCK = re.compile(r"^([a-z\d-]+==\S+)(?: ; [^\\\n]+)?((?: \\\n    --hash=sha256:[\da-f]{64})+)\n", re.MULTILINE)
 COMMENT = re.compile(r"^(?:#.*)?\n", re.MULTILINE)
 WHEELS_ONLY = "--only-binary :all:\n"
