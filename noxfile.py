@@ -138,7 +138,7 @@ def isolate(pythons: dict[str, Path]) -> None:
     config.touch()
     os.environ["ANSIBLE_CONFIG"] = str(config)
     os.environ["ANSIBLE_HOME"] = str(config.parent)
-    # virtualenv has a pip of its own, which is a part of its hash, and must not replace it by a newer one.
+    # virtualenv brings a pip along, which its own hash covers, and must not look for a newer one.
     os.environ["VIRTUALENV_NO_PERIODIC_UPDATE"] = "1"
     os.environ["RUFF_CACHE_DIR"] = str(WORK / "ruff")
     os.environ["PYTHONPYCACHEPREFIX"] = str(WORK / "bytecode")
@@ -525,6 +525,7 @@ def pin(session: nox.Session, target: Path, python: str, *sources: str) -> None:
 def pins(session: nox.Session) -> None:
     """Renew the versions and hashes of everything that the sessions and the examples install."""
     install(session, "pins")
+    session.env.update(dict.fromkeys(("UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INDEX")))
     oldest = OLDEST_CORE_PYTHONS[0]
     pin(session, CONSTRAINTS, oldest, *(f"--group={name}" for name in GROUPS["dependency-groups"]))
     for target, python, wanted in sets_apart():
