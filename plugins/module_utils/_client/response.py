@@ -19,6 +19,10 @@ from .._api.platforms import Argument
 from .._api.redaction import mask_links, mask_text
 from .._errors import OtaError, Retry
 from .._http.transport import Response
+from .._text import printable_facts
+
+#: Fewer characters of a secret may happen to stand in an identifier.
+_MIN_SECRET = 16
 
 
 def parse_response(
@@ -92,8 +96,10 @@ def _service_error(envelope: Envelope, response: Response, confidential: tuple[s
 
 
 def _safe_identifier(text: str, confidential: tuple[str, ...]) -> str:
-    """A code or a request ID as it came if it looks like one, even if its letters happen to contain a key's ID."""
-    return text if re.fullmatch(r"[\w.-]{1,100}", text) else mask_text(text, confidential, 100)
+    """A code or a request ID as it came if it looks like one, even if its letters happen to contain a short secret."""
+    long_secrets = (secret.lower() for secret in confidential if len(secret) >= _MIN_SECRET)
+    is_one = re.fullmatch(r"[\w.-]{1,100}", text) and not any(secret in text.lower() for secret in long_secrets)
+    return text if is_one else mask_text(text, confidential, 100)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -134,7 +140,8 @@ def _redirect_error(response: Response) -> OtaError:
 def check_subject(name: str, facts: Mapping[str, Any], arguments: Mapping[str, Argument]) -> None:
     """:raises OtaError: the fact ``name`` is neither the argument of that name nor in the list of its plural."""
     single, plural = arguments.get(name), f"{name}s"
-    if facts[name] not in ([single] if name in arguments else arguments[plural] or ()):
+    asked = [single] if name in arguments else arguments[plural] or ()
+    if facts[name] not in asked and facts[name] not in printable_facts(asked):
         meant = single if name in arguments else f"one of {plural}"
         raise OtaError(
             f"the response is about {name} {mask_text(str(facts[name]), limit=100)} instead of {meant}",
