@@ -29,7 +29,7 @@ _COMMANDS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], .
     (re.compile(r"(?<!\S)::+"), lambda colons: " ".join(colons[0])),
     (re.compile(r"#(?=#[\w.-]{0,40}\[)"), "# "),
     # A key by which Ansible marks an object of its own; any text may become a key.
-    (re.compile(r"\A_+(?=_ansible)", re.IGNORECASE), ""),
+    (re.compile(r"\A_+(?=ansible_)", re.IGNORECASE), ""),
 )
 
 
@@ -76,7 +76,7 @@ def _is_plain(text: str) -> bool:
         and "{" not in text
         and "#" not in text
         and "::" not in text
-        and not text.startswith("__")
+        and not text.startswith("_")
     )
 
 
