@@ -40,9 +40,9 @@ def printable(text: str, limit: int = MAX_TEXT) -> str:
     opens a template or is a command to a CI system. The result stays the same if this is done again. Two texts that
     differ in such parts only become one, so what is compared with the result must have gone through this as well.
     """
-    text = _cut(text, limit)
-    if _is_plain(text):
+    if len(text) <= limit and _is_plain(text):
         return text
+    text = _cut(text, limit)
     if not text.isprintable() or _INVISIBLE.search(text):
         text = "".join(map(_shown_char, _INVISIBLE.sub("\N{REPLACEMENT CHARACTER}", text)))
     for command, broken in _COMMANDS:

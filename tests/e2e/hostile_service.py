@@ -32,7 +32,7 @@ def hostile_text(canary: pathlib.Path) -> str:
 def hostile_service(
     folder: pathlib.Path, scenario: Mapping[str, Any], text: str, *options: str, names: bool = False
 ) -> Iterator[str]:
-    """Run a simulator, write ``text`` into all that it returns, also into the ``names`` of devices, and yield the URL."""
+    """Run a simulator, write ``text`` into all that it returns, also into the ``names`` of devices; yields the URL."""
 
     def answer(request: BaseHTTPRequestHandler) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(urlsplit(running.url).netloc)
