@@ -16,11 +16,12 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-#: What runs as a template; the command is one that leaves a file.
-TEMPLATE = "{{ lookup('pipe', 'touch CANARY') }}{% set x = lookup('pipe', 'touch CANARY') %}{# no #}"
+#: What runs as a template; the command is one that leaves a file. It is short, because messages cut texts.
+TEMPLATE = "{{ lookup('pipe', 'touch CANARY') }}"
 
 KINDS = {
     "template": TEMPLATE,
+    "statement": "{% set x = lookup('pipe', 'touch CANARY') %}{# no #}{%- raw %}{{{% x",
     "template with other delimiters": "#jinja2: variable_start_string:'[['\n[[ 7 * 7 ]]{{ 7 }}",
     "escape": "\x1b[2J\x1b]0;title\x07\x1b]8;;https://evil.example\x1b\\",
     "C1": "\x9b2J\x9d0;title\x9c",
