@@ -16,13 +16,10 @@ from urllib.parse import urlsplit
 from .._api.envelope import Envelope, decode_body
 from .._api.error_codes import lookup_error_code
 from .._api.platforms import Argument
-from .._api.redaction import mask_links, mask_text
+from .._api.redaction import mask_garbled, mask_links, mask_text
 from .._errors import OtaError, Retry
 from .._http.transport import Response
 from .._text import printable_facts
-
-#: Fewer characters of a secret may happen to stand in an identifier.
-_MIN_SECRET = 16
 
 
 def parse_response(
@@ -80,7 +77,7 @@ def _service_error(envelope: Envelope, response: Response, confidential: tuple[s
         return _no_envelope_error(response)
     meaning = lookup_error_code(envelope.code, response.status)
     code = _safe_identifier(envelope.code, confidential) or "no_code"
-    detail = mask_text(mask_links(envelope.message), confidential) if meaning.quote else ""
+    detail = mask_garbled(mask_text(mask_links(envelope.message), confidential), confidential) if meaning.quote else ""
     return OtaError(
         f"the service refused the request {f'with {code}' if envelope.code else 'without a code'}"
         f" (HTTP {response.status})" + (f' and says "{detail}"' if detail else ""),
@@ -97,9 +94,8 @@ def _service_error(envelope: Envelope, response: Response, confidential: tuple[s
 
 def _safe_identifier(text: str, confidential: tuple[str, ...]) -> str:
     """A code or a request ID as it came if it looks like one, even if its letters happen to contain a short secret."""
-    long_secrets = (secret.lower() for secret in confidential if len(secret) >= _MIN_SECRET)
-    is_one = re.fullmatch(r"[\w.-]{1,100}", text) and not any(secret in text.lower() for secret in long_secrets)
-    return text if is_one else mask_text(text, confidential, 100)
+    is_one = re.fullmatch(r"[\w.-]{1,100}", text)
+    return mask_garbled(text if is_one else mask_text(text, confidential, 100), confidential)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
