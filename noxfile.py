@@ -60,6 +60,9 @@ OLDEST_MODULE_PYTHON = "3.9"
 # The first and the last Python 3 that may run each ansible-core; its modules may run on older ones.
 CORES = {"2.16": (10, 12), "2.17": (10, 12), "2.18": (11, 13), "2.19": (11, 13), "2.20": (12, 14), "2.21": (12, 14)}
 
+# Beside the newest: those before and after templates became something that only trusted text can be.
+OTHER_CORES = ("2.16", "2.19")
+
 # It wants attrs from before 24, which others do not.
 GALAXY_IMPORTER = "galaxy-importer==0.4.44"
 
@@ -233,6 +236,21 @@ def unpack_awx_collection(session: nox.Session) -> Path:
     return folder
 
 
+def install_other_cores(session: nox.Session) -> Iterator[Path]:
+    """Install ansible-cores beside that of the session, each once, and return the folders of their commands."""
+    for core in OTHER_CORES:
+        first, last = CORES[core]
+        pythons = [PYTHONS[f"3.{minor}"] for minor in range(first, last + 1) if f"3.{minor}" in PYTHONS]
+        folder = WORK / "cores" / core / "bin"
+        if pythons and not (folder / "ansible-playbook").exists():
+            session.run(str(pythons[-1]), "-m", "venv", "--clear", str(folder.parent), external=True)
+            options = ("--quiet", "--disable-pip-version-check", "--require-hashes", "--requirement")
+            pins = str(APART / f"core-{core}.txt")
+            session.run(str(folder / "python"), "-m", "pip", "install", *options, pins, external=True)
+        if pythons:
+            yield folder
+
+
 def run_ansible_test(session: nox.Session, command: str, pythons: Sequence[str] = (NEWEST,)) -> None:
     """Run ansible-test in a home of its own, and believe its success only if it did something."""
     install(session, "runtime")
@@ -387,6 +405,7 @@ def e2e(session: nox.Session) -> None:
     keep_zipped_bytecode(session)
     install_collection(session)
     session.env["AWX_COLLECTIONS"] = str(unpack_awx_collection(session))
+    session.env["OTHER_CORES"] = os.pathsep.join(map(str, install_other_cores(session)))
     session.run("pytest", "-p", "no:cacheprovider", "-n", "4", "--dist", "loadfile", "tests/e2e", *session.posargs)
 
 

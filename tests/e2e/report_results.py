@@ -18,8 +18,26 @@ from .conftest import run_play
 
 SUFFIXES = {"json": "json", "markdown": "md", "junit": "xml", "html": "html"}
 
+# What becomes a link, a mention or a reference in Markdown without any markup.
+LINKS = [
+    "www.evil.example/x",
+    "x_www.evil.example",
+    "(www.evil.example)",
+    "a.b-c@d.example",
+    "xmpp:a@b.example/c",
+    "mailto:a@b.example",
+    "https://evil.example/x",
+    "HTTP://evil.example",
+    "ftp://evil.example",
+    "@somebody",
+    "owner/name#1",
+    "[^1]",
+    "~~gone~~",
+]
+
 # Names and texts that mean something in HTML, XML, Markdown or Jinja, or cannot be written at all.
 ODD = [
+    *LINKS,
     "<script>alert(1)</script>",
     "{{ 7*7 }}",
     "{% raw %}",

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import html
 import html.parser
 import json
 import os
@@ -17,13 +18,14 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from typing import Any
 
+import cmarkgfm
 import jsonschema
 import junitparser
 import pytest
 import yaml
 
 from .conftest import ROOT, Run, execute, run_play, simulator
-from .report_results import ODD, SUFFIXES, results, shared_reports
+from .report_results import LINKS, ODD, SUFFIXES, results, shared_reports
 
 ROLE = ROOT / "roles" / "rollout_gate"
 SCHEMA = json.loads((ROLE / "files" / "rollout-report.schema.json").read_text(encoding="utf-8"))
@@ -136,10 +138,34 @@ def test_markdown_keeps_odd_names_in_their_cells(reports):
     assert len(rows) == len(ODD)
     for row, name in zip(rows, ODD):
         cells = re.split(r"(?<!\\)(?:\\\\)*\|", row)
+        cells[1] = cells[1].replace("<!-- -->", "")
         plain = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", cells[1]).strip()
         assert len(cells) == 9
         assert plain == (re.sub(r"[\s\x00-\x1f]+", " ", name).strip() or "(blank)")
         assert not re.search(r"(?<!\\)[<>`*_\[\]]", re.sub(r"\\\\", "", cells[1]))
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_markdown_holds_no_link(reports, name):
+    """As GitHub's parser reads it, with its extensions."""
+    options = cmarkgfm.cmark.Options.CMARK_OPT_UNSAFE
+    page = cmarkgfm.github_flavored_markdown_to_html(read(reports / name, "markdown"), options=options)
+    reader = Reader()
+    reader.feed(page)
+    reader.close()
+    assert (reader.open, reader.links) == ([], [])
+    assert (
+        {"h2", "li", "p"}
+        <= set(reader.tags)
+        <= {"h2", "h3", "li", "p", "table", "tbody", "td", "th", "thead", "tr", "ul"}
+    )
+    shown = [html.unescape(re.sub("<!--.*?-->", "", cell)) for cell in re.findall("<td>(.*?)</td>", page)]
+    assert name != "odd" or set(LINKS) <= set(shown)
+
+
+def test_markdown_parser_sees_links():
+    page = cmarkgfm.github_flavored_markdown_to_html("\n\n".join(LINKS))
+    assert page.count("<a href=") == len([text for text in LINKS if re.search(r"www|[a-z]@|://", text)])
 
 
 @pytest.mark.parametrize("name", RESULTS)

@@ -20,24 +20,26 @@ PLUGINS = ROOT / "plugins"
 
 # Which folders each folder of the plugins may import from; modules cannot reach plugin_utils.
 FOLDERS = {
-    "module_utils/_errors": "",
+    "module_utils/_errors": "module_utils/_text",
     "module_utils/_text": "",
     "module_utils/_validation": "module_utils/_errors",
-    "module_utils/_api": "module_utils/_errors module_utils/_validation",
+    "module_utils/_api": "module_utils/_errors module_utils/_text module_utils/_validation",
     "module_utils/_http": "module_utils/_errors",
     "module_utils/_credentials": "module_utils/_api module_utils/_errors module_utils/_http module_utils/_validation",
-    "module_utils/_client": "module_utils/_api module_utils/_credentials module_utils/_errors module_utils/_http",
-    "module_utils/_queries": "module_utils/_api module_utils/_client module_utils/_errors",
+    "module_utils/_client": "module_utils/_api module_utils/_credentials module_utils/_errors module_utils/_http"
+    " module_utils/_text",
+    "module_utils/_queries": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_text",
     "module_utils/_ansible": "module_utils/_api module_utils/_client module_utils/_credentials module_utils/_errors"
     " module_utils/_http module_utils/_validation",
-    "plugin_utils/_rollout": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_validation",
-    "plugin_utils/_verdict": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_validation"
-    " plugin_utils/_rollout",
+    "plugin_utils/_rollout": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_text"
+    " module_utils/_validation",
+    "plugin_utils/_verdict": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_text"
+    " module_utils/_validation plugin_utils/_rollout",
     "plugin_utils/_evidence": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_queries"
     " plugin_utils/_rollout",
     "plugin_utils/_gate": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_http"
-    " module_utils/_queries module_utils/_validation plugin_utils/_evidence plugin_utils/_rollout"
-    " plugin_utils/_verdict",
+    " module_utils/_queries module_utils/_text module_utils/_validation plugin_utils/_evidence"
+    " plugin_utils/_rollout plugin_utils/_verdict",
     "modules": "module_utils/_ansible module_utils/_api module_utils/_client module_utils/_queries"
     " module_utils/_validation",
     "action": "module_utils/_ansible module_utils/_errors plugin_utils/_gate",

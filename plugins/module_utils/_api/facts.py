@@ -14,21 +14,22 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .._errors import OtaError
+from .._text import printable, printable_facts, printable_name
 from .operations import SPELLINGS, Field, Kind, Operation, snake_case
 from .redaction import mask_signed_links
 
 
 def read_fields(fields: tuple[Field, ...], content: Mapping[str, Any], keeps_others: bool = True) -> dict[str, Any]:
     """Each of ``fields`` as a fact, ``None`` where it is missing, and whatever else ``content`` holds in snake case,
-    unless only ``fields`` are wanted.
+    unless only ``fields`` are wanted. All texts and names are printable.
     """
     found = by_lower_name(content)
     facts = {field.name: read_field(field, found.pop(field.key, None)) for field in fields}
     if found and keeps_others:  # what is not documented
         for wire, value in content.items():
             if wire.lower() in found:
-                facts.setdefault(snake_case(wire), _snake_keys(value))
-    return {name: mask_signed_links(value) for name, value in facts.items()}
+                facts.setdefault(_fact_name(wire), _snake_keys(value))
+    return {name: printable_facts(mask_signed_links(value)) for name, value in facts.items()}
 
 
 def no_facts(operation: Operation) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def count_by(rows: Iterable[Mapping[str, Any]], name: str, documented: tuple[str
     """How often each word is the fact ``name`` in ``rows``; the ``documented`` words are there even at zero."""
     counts = dict.fromkeys(documented, 0)
     for row in rows:
-        word = "null" if row[name] is None else str(row[name])
+        word = "null" if row[name] is None else printable(str(row[name]))
         counts[word] = counts.get(word, 0) + 1
     return counts
 
@@ -83,8 +84,12 @@ def is_blank(value: Any) -> bool:
 
 def _snake_keys(value: Any) -> Any:
     if isinstance(value, dict):
-        return {snake_case(name): _snake_keys(item) for name, item in value.items()}
+        return {_fact_name(name): _snake_keys(item) for name, item in value.items()}
     return [_snake_keys(item) for item in value] if isinstance(value, list) else value
+
+
+def _fact_name(wire: str) -> str:
+    return snake_case(printable_name(wire))
 
 
 # A value that is not of its documented type stays as it is: a cosmetic field must not cost the whole response.

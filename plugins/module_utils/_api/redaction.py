@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 from urllib.parse import quote
@@ -20,6 +21,9 @@ _SIGNED_REQUEST = (
 #: Signatures: HMAC-SHA1 in Base64 and HMAC-SHA256 in hexadecimal digits, also encoded for a URL once or twice.
 _SIGNATURE = r"(?<![0-9A-Za-z+/])(?:(?:[0-9A-Za-z+/]|%(?:25)?2[BF]){27}(?:=|%(?:25)?3D)|[0-9a-f]{64})(?![0-9A-Za-z+/=])"
 
+
+#: Number of letters and digits in a row that give a secret away.
+_PART = 16
 
 #: Name of what a device, or each device of a product, signs in with.
 _DEVICE_SECRET = r"(?:device|product)_?secret"
@@ -38,6 +42,29 @@ def mask_text(text: str, known: tuple[str, ...] = (), limit: int = 300) -> str:
             text = re.sub(re.escape(form), "***", text, flags=re.IGNORECASE)
     text = " ".join(re.sub(_SIGNATURE, "***", text, flags=re.IGNORECASE).split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def mask_garbled(text: str, known: tuple[str, ...]) -> str:
+    """``text`` with ``***`` for each part of a ``known`` secret, as it is or in Base64, that gives it away, whatever
+    stands between its letters and digits, such as a blank, an escape or a character without a shape.
+    """
+    places = [place for place, char in enumerate(text) if char.isascii() and char.isalnum()]
+    letters = "".join(text[place] for place in places).lower()
+    parts = {part for secret in known for form in (secret, _in_base64(secret)) for part in _parts_of(form)}
+    hidden: set[int] = set()
+    for start in range(len(letters) - _PART + 1):
+        if letters[start : start + _PART] in parts:
+            hidden.update(range(places[start], places[start + _PART - 1] + 1))
+    return re.sub("\0+", "***", "".join("\0" if place in hidden else char for place, char in enumerate(text)))
+
+
+def _in_base64(secret: str) -> str:
+    return base64.b64encode(secret.encode(errors="replace")).decode()
+
+
+def _parts_of(secret: str) -> set[str]:
+    letters = "".join(filter(str.isalnum, secret)).lower()
+    return {letters[start : start + _PART] for start in range(len(letters) - _PART + 1)}
 
 
 def drop_secrets(value: Any) -> Any:

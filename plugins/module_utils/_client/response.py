@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 from .._api.envelope import Envelope, decode_body
 from .._api.error_codes import lookup_error_code
 from .._api.platforms import Argument
-from .._api.redaction import mask_links, mask_text
+from .._api.redaction import mask_garbled, mask_links, mask_text
 from .._errors import OtaError, Retry
 from .._http.transport import Response
+from .._text import printable_facts
 
 
 def parse_response(
@@ -76,7 +77,7 @@ def _service_error(envelope: Envelope, response: Response, confidential: tuple[s
         return _no_envelope_error(response)
     meaning = lookup_error_code(envelope.code, response.status)
     code = _safe_identifier(envelope.code, confidential) or "no_code"
-    detail = mask_text(mask_links(envelope.message), confidential) if meaning.quote else ""
+    detail = mask_garbled(mask_text(mask_links(envelope.message), confidential), confidential) if meaning.quote else ""
     return OtaError(
         f"the service refused the request {f'with {code}' if envelope.code else 'without a code'}"
         f" (HTTP {response.status})" + (f' and says "{detail}"' if detail else ""),
@@ -92,8 +93,9 @@ def _service_error(envelope: Envelope, response: Response, confidential: tuple[s
 
 
 def _safe_identifier(text: str, confidential: tuple[str, ...]) -> str:
-    """A code or a request ID as it came if it looks like one, even if its letters happen to contain a key's ID."""
-    return text if re.fullmatch(r"[\w.-]{1,100}", text) else mask_text(text, confidential, 100)
+    """A code or a request ID as it came if it looks like one, even if its letters happen to contain a short secret."""
+    is_one = re.fullmatch(r"[\w.-]{1,100}", text)
+    return mask_garbled(text if is_one else mask_text(text, confidential, 100), confidential)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -134,7 +136,8 @@ def _redirect_error(response: Response) -> OtaError:
 def check_subject(name: str, facts: Mapping[str, Any], arguments: Mapping[str, Argument]) -> None:
     """:raises OtaError: the fact ``name`` is neither the argument of that name nor in the list of its plural."""
     single, plural = arguments.get(name), f"{name}s"
-    if facts[name] not in ([single] if name in arguments else arguments[plural] or ()):
+    asked = [single] if name in arguments else arguments[plural] or ()
+    if facts[name] not in asked and facts[name] not in printable_facts(asked):
         meant = single if name in arguments else f"one of {plural}"
         raise OtaError(
             f"the response is about {name} {mask_text(str(facts[name]), limit=100)} instead of {meant}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...module_utils._errors import OtaError
+from ...module_utils._text import MAX_TEXT, printable
 from .._evidence.clock import Clock
 from .._evidence.jobs import PAGE_SIZE
 from .._evidence.versions import Reading
@@ -19,7 +20,7 @@ from .._rollout.state import JobCounts, RolloutState
 from .._rollout.times import format_time
 from .._verdict.case import PASSED, TIMED_OUT
 from .._verdict.verdict import Verdict
-from .._verdict.wording import class_counts, count_things, device_names, format_duration, printable, without_braces
+from .._verdict.wording import class_counts, count_things, device_names, format_duration
 from .options import GateOptions
 from .schedule import estimate_schedule
 
@@ -29,6 +30,8 @@ HEARTBEAT = 60.0
 MAX_CLOCK_OFFSET = 60.0
 #: Shortest wait for a heartbeat, in seconds.
 MIN_WAIT = 0.01
+#: Maximum length of a line in characters; it may name many batches.
+MAX_LINE = 4 * MAX_TEXT
 #: Announce reading that takes at least this long, in seconds.
 MIN_ANNOUNCED = 10.0
 
@@ -177,7 +180,7 @@ class Reporter:
 
     def message(self, parts: Sequence[str]) -> str:
         """A summary as one sentence."""
-        return printable(without_braces(f"{self._subject}: {'; '.join(parts)}."))
+        return printable(f"{self._subject}: {'; '.join(parts)}.", MAX_LINE)
 
     def _elapsed_text(self) -> str:
         return f"{format_duration(self._clock.now() - self.started)} of {format_duration(self._policy.wait_timeout)}"
@@ -187,7 +190,7 @@ class Reporter:
         self._last_line, self._last_shown = line, self._clock.now()
 
     def _show_line(self, line: str) -> None:
-        self._show(printable(f"{self._subject}: {line}"))
+        self._show(printable(f"{self._subject}: {line}", MAX_LINE))
 
 
 def progress_line(verdict: Verdict) -> str:

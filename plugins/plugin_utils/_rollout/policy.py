@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from ...module_utils._api.operations import SPELLINGS
 from ...module_utils._queries.jobs import EXPECTATIONS
+from ...module_utils._text import printable, printable_facts
 from ...module_utils._validation import check_number, invalid_option, text_option
 
 #: Maximum number of devices in a batch.
@@ -173,7 +174,7 @@ def _check_value(name: str, value: Any) -> None:
 
 
 def _read_devices(given: Any) -> tuple[ExpectedDevice, ...]:
-    """The devices, each once."""
+    """The devices, each once, with their names as facts have them."""
     if not isinstance(given, Sequence) or isinstance(given, str):
         raise invalid_option("expected_devices is not a list", "give a list of names")
     if not given:
@@ -184,7 +185,8 @@ def _read_devices(given: Any) -> tuple[ExpectedDevice, ...]:
 
 def _read_device(place: str, entry: Any) -> ExpectedDevice:
     if not isinstance(entry, Mapping):
-        return ExpectedDevice(None, text_option(place, entry))
+        return ExpectedDevice(None, printable(text_option(place, entry)))
     if set(entry) != set(ExpectedDevice._fields):
         raise invalid_option(f"{place} is not a device", "give a name, or product_key and device_name")
-    return ExpectedDevice(*(text_option(f"{name} of {place}", entry[name]) for name in ExpectedDevice._fields))
+    texts = {name: text_option(f"{name} of {place}", entry[name]) for name in ExpectedDevice._fields}
+    return ExpectedDevice(**printable_facts(texts))

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ...module_utils._api.operations import MAX_ROWS
+from ...module_utils._text import printable
 from .._rollout.devices import task_changes
 from .._rollout.policy import Policy, needs_modules
 from .._rollout.snapshot import Snapshot, snapshot_problems
@@ -26,7 +27,7 @@ from .history import (
 )
 from .resuming import service_start_of, service_time_at
 from .rules import RULES
-from .wording import Reason, count_things, failure_texts, printable, without_braces
+from .wording import Reason, count_things, failure_texts
 
 
 class Verdict(NamedTuple):
@@ -53,7 +54,7 @@ class Verdict(NamedTuple):
             "reasons": [
                 {
                     "code": reason.code,
-                    "message": printable(without_braces(reason.message)),
+                    "message": printable(reason.message),
                     "count": reason.number,
                     "devices": list(reason.devices),
                 }

@@ -32,6 +32,9 @@ description:
     soak and idle times start anew.
   - It ends after the event whose verdict is RV(verdict.final). ansible-rulebook shuts down with the first source that
     ends, see O(stay).
+  - The texts of an event are untrusted, because they come from the service and from devices. ansible-rulebook makes
+    them extra variables of playbooks, which Ansible runs as templates. So none of them is a template, a control
+    character or a command to a CI system any more, for example because a blank separates two opening braces.
   - The lines that a gate shows are in the log of ansible-rulebook, including those that are
     RV(iotfleet.ota.ota_rollout_gate#module:notes) of the module. Events do not have these notes.
   - An invalid option ends it at once with one sentence, and ends ansible-rulebook with an error. What goes wrong later
@@ -276,6 +279,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.connection i
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import CanceledError, OtaError
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.workers import WorkerPool
+from ansible_collections.iotfleet.ota.plugins.module_utils._text import printable_facts
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock import Clock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.events import ChangeDetector, Event
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Gate
@@ -370,7 +374,8 @@ class _Watcher:
             stack.push(put_end)
             for poll in self._gate.polls():
                 for event in changes.events(poll):
-                    put(remove_values(event, frozenset(self._secrets)))
+                    # ansible-rulebook makes events extra variables, whose texts ansible-playbook runs as templates.
+                    put(printable_facts(remove_values(event, frozenset(self._secrets))))
 
     def _sleep(self, seconds: float) -> None:
         """Wait between two polls.

@@ -129,5 +129,31 @@ def test_copy_is_another_error_without_the_traceback():
     assert (copy.__traceback__, copy.__cause__, copy.__context__) == (None, None, None)
 
 
+def test_no_word_of_an_error_is_more_than_text():
+    """Whoever chose it: the service, a proxy, a certificate or a file."""
+    words = ("cause", "code", "hint", "detail", "request_id", "action", "credentials_source")
+    hostile = {name: f"{{{{ {name} }}}}\n::error::\x1b[2J\u202e##[x]" for name in words}
+    shown = {name: f"{{ {{ {name} }}}} : :error::\ufffd[2J\ufffd# #[x]" for name in words}
+    changed = {name: hostile[name] for name in ("cause", "hint")}
+    context = {name: hostile[name] for name in ("action", "credentials_source")}
+    for error in (OtaError(**hostile), ERROR.but(**changed).with_context(**context)):
+        assert {name: getattr(error, name) for name in context | changed} == {
+            name: shown[name] for name in context | changed
+        }
+        assert str(error).startswith(f"{shown['action']} failed: {shown['cause']}; {shown['hint']}")
+    error = OtaError(**hostile)
+    assert error.args == (shown["cause"],)
+    assert error.failure() == {
+        "code": shown["code"],
+        "message": shown["detail"],
+        "request_id": shown["request_id"],
+        "http_status": None,
+        "action": shown["action"],
+        "attempts": 0,
+        "hint": shown["hint"],
+        "credentials_source": shown["credentials_source"],
+    }
+
+
 def test_canceled_is_no_failure():
     assert not issubclass(CanceledError, OtaError)

@@ -8,9 +8,10 @@ import json
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.envelope import decode_body, read_object, read_rows
-from ansible_collections.iotfleet.ota.plugins.module_utils._api.facts import count_by, no_facts
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.facts import count_by, no_facts, read_fields
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import (
     LIST_OTA_JOB_BY_DEVICE,
+    LIST_OTA_TASK_BY_JOB,
     LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
     QUERY_OTA_JOB,
 )
@@ -215,6 +216,22 @@ def test_fields_in_xml(data, name, fact):
     assert job(data, "xml")[name] == fact
 
 
+def test_no_text_and_no_name_is_more_than_that():
+    hostile = {"__ansible_type": "{{ a }}", "{{ b }}": ["\x1b[2J", {"##[x]": "##[y]", "n": 1}], "::C::": None}
+    facts = job(
+        {"JobDesc": "::x::\n\u202e", "Tags": {"OtaTagDTO": [{"Key": "{% k", "Odd__": {"__x": "#jinja2:"}}]}, **hostile}
+    )
+    assert facts["job_desc"] == ": :x:: \ufffd"
+    assert facts["tags"] == [{"key": "{ % k", "value": None, "odd__": {"x": "# jinja2:"}}]
+    assert facts.keys() - JOB_EN.keys() == {"ansible_type", "{ { b }}", ": :c::"}
+    assert facts["ansible_type"] == "{ { a }}"
+    assert facts["{ { b }}"] == ["\ufffd[2J", {"# #[x]": "# #[y]", "n": 1}]
+
+
+def test_an_undocumented_name_hides_no_fact():
+    assert job({"__job_id": "2", "JobId": "1", "x" * 200: 1}).items() >= {"job_id": "1", "x" * 99 + "…": 1}.items()
+
+
 def test_spelling_that_has_a_value_counts():
     assert job({"JobID": None, "JobId": "1"})["job_id"] == "1"
     assert job({"JobID": "1", "JobId": None})["job_id"] == "1"
@@ -229,3 +246,17 @@ def test_no_facts_has_all_keys():
 def test_rows_are_counted_by_word():
     words = [{"s": "A"}, {"s": "A"}, {"s": "SURPRISE"}, {"s": None}]
     assert count_by(words, "s", ("A", "B")) == {"A": 2, "B": 0, "SURPRISE": 1, "null": 1}
+
+
+def test_what_is_counted_is_no_more_than_a_word():
+    rows = read_rows_of({"TaskStatus": status} for status in ("__ansible_type", "{{ x }}", {"a": "::b"}, "\x1b"))
+    assert count_by(rows, "task_status", ()) == {
+        "ANSIBLE_TYPE": 1,
+        "{ { X }}": 1,
+        "{'a': ': :b'}": 1,
+        "\ufffd": 1,
+    }
+
+
+def read_rows_of(rows):
+    return [read_fields(LIST_OTA_TASK_BY_JOB.fields, row) for row in rows]

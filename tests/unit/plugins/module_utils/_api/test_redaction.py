@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api import redaction
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.facts import read_fields
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import LIST_OTA_UNFINISHED_TASK_BY_DEVICE
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.redaction import (
     drop_secrets,
+    mask_garbled,
     mask_signed_links,
     mask_text,
 )
@@ -52,6 +55,28 @@ def test_text_is_shortened():
     assert mask_text("x" * 400) == "x" * 299 + "…"
     assert mask_text("x" * 400, limit=10) == "x" * 9 + "…"
     assert mask_text("x" * 300) == "x" * 300
+
+
+SECRET = "Tq7+Lw2mZx9/Rk4sVb8nYc1p"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        (f"got {SECRET}.", "got ***."),
+        (f"got {SECRET[:20]}…", "got ***…"),
+        (f"got {SECRET[:12]} {SECRET[12:]}", "got ***"),
+        (f"got {SECRET[:5]}\u200b{SECRET[5:]}", "got ***"),
+        ("got " + SECRET.replace("/", "\\/"), "got ***"),
+        (f"got {base64.b64encode(SECRET.encode()).decode()}", "got ***"),
+        (f"twice {SECRET} and {SECRET.lower()}", "twice *** and ***"),
+        (f"got {SECRET[:15]}", f"got {SECRET[:15]}"),
+        ("nothing at all", "nothing at all"),
+        ("", ""),
+    ],
+)
+def test_secrets_that_are_cut_or_garbled_are_masked(text, masked):
+    assert mask_garbled(text, ("short", SECRET)) == masked
 
 
 # --- Fields ----------------------------------------------------------------------------------------------------------

@@ -6,8 +6,13 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import LIST_OTA_MODULE_VERSIONS_BY_DEVICE
-from ansible_collections.iotfleet.ota.plugins.module_utils._client.response import parse_response, retry_after
+from ansible_collections.iotfleet.ota.plugins.module_utils._client.response import (
+    check_subject,
+    parse_response,
+    retry_after,
+)
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
+from ansible_collections.iotfleet.ota.plugins.module_utils._text import printable
 from ansible_collections.iotfleet.ota.tests.unit.fakes import refused, response, success
 
 from .conversations import JOB, SECRET, TOKEN, World
@@ -46,6 +51,42 @@ def test_confidential_values_are_masked():
     with pytest.raises(OtaError) as error:
         parse_response(refused("Odd", "no secret for key-id"), "json", ("secret", "key-id"))
     assert error.value.detail == "no *** for ***"
+
+
+@pytest.mark.parametrize(
+    ("identifier", "shown"),
+    [
+        ("InvalidAccessKeyId.NotFound", "InvalidAccessKeyId.NotFound"),
+        ("1C6C4D0C-7E54-5C8B-B8F2-0B5F1D8A3E6F", "1C6C4D0C-7E54-5C8B-B8F2-0B5F1D8A3E6F"),
+        ("a" * 64, "***"),  # the signature
+        (f"X.{'A' * 64}", "X.***"),
+        ("{{ x }}::error::", "{ { x }}::error::"),
+        ("::error::\x1b[2J", ": :error::\ufffd[2J"),
+    ],
+)
+def test_identifiers_are_no_secrets_and_no_commands(identifier, shown):
+    body = {"RequestId": identifier, "Success": False, "Code": identifier, "ErrorMessage": "no"}
+    with pytest.raises(OtaError) as error:
+        parse_response(response(body, 400), "json", ("a" * 64, "key"))
+    assert (error.value.code, error.value.request_id) == (shown, shown)
+
+
+@pytest.mark.parametrize("place", ["https://{{x}}.example/", "https://a\u202eb.example/", "::error://x/"])
+def test_the_place_of_a_redirect_is_no_command(place):
+    with pytest.raises(OtaError) as error:
+        parse_response(response("", 302, location=place), "json", ())
+    assert error.value.code == "redirect"
+    assert str(error.value) == printable(str(error.value))
+
+
+@pytest.mark.parametrize(("asked", "said"), [("::lamp", ": :lamp"), ("a\u00a0b", "a b"), ("客厅", "客厅")])
+def test_a_name_is_compared_as_facts_have_it(asked, said):
+    check_subject("device_name", {"device_name": said}, {"device_name": asked})
+    check_subject("device_name", {"device_name": said}, {"device_names": ["other", asked]})
+    for arguments in ({"device_name": "other"}, {"device_names": ["other"]}, {"device_names": None}):
+        with pytest.raises(OtaError) as error:
+            check_subject("device_name", {"device_name": said}, arguments)
+        assert error.value.code == "wrong_response"
 
 
 def test_links_are_masked():

@@ -177,6 +177,16 @@ def test_expected_devices_count_once_and_without_blanks():
     )
 
 
+def test_expected_devices_have_names_as_facts_do():
+    given = ["::lamp", "a\u00a0b", "客厅", {"product_key": "p\u200b", "device_name": "{{ x }}"}]
+    assert read_policy({"expected_devices": given}).expected_devices == (
+        ExpectedDevice(None, ": :lamp"),
+        ExpectedDevice(None, "a b"),
+        ExpectedDevice(None, "客厅"),
+        ExpectedDevice("p\ufffd", "{ { x }}"),
+    )
+
+
 def test_what_a_batch_is_expected_to_be_is_read_without_blanks():
     policy = read_policy(
         {
