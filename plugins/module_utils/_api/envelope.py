@@ -125,9 +125,9 @@ def _read_int(text: str) -> int | str:
     return int(text) if len(text) <= MAX_DIGITS else text
 
 
-#: Keeps numbers as text that lose digits as numbers. NaN and Infinity are no numbers, and none is known that is too
-#: large for one.
-_JSON = json.JSONDecoder(parse_float=str, parse_int=_read_int, parse_constant=lambda name: None, strict=False)
+#: Keeps numbers as text that lose digits as numbers, so that only NaN and Infinity are of the type float. A text may
+#: hold any character.
+_JSON = json.JSONDecoder(parse_float=str, parse_int=_read_int, strict=False)
 
 
 # Both raise their errors outside the except clauses, because the exceptions there may hold the whole body.

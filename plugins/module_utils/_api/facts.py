@@ -112,7 +112,9 @@ def is_missing(value: Any) -> bool:
 def _snake_keys(value: Any) -> Any:
     if isinstance(value, dict):
         return {snake_case(name): _snake_keys(item) for name, item in value.items()}
-    return [_snake_keys(item) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list):
+        return [_snake_keys(item) for item in value]
+    return None if isinstance(value, float) else value  # only what is no number was not kept as text
 
 
 # --- Types -----------------------------------------------------------------------------------------------------------
@@ -125,9 +127,7 @@ def to_text(value: Any) -> str | None:
     """A text, also one that came as a number; ``None`` if it is none, or too long for two to be told apart."""
     if isinstance(value, str):
         return value if len(value) <= MAX_TEXT else None
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int) else None
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def to_prose(value: Any) -> str | None:
@@ -136,9 +136,9 @@ def to_prose(value: Any) -> str | None:
 
 
 def to_word(value: Any) -> str | None:
-    """A word of an enumeration, in upper case."""
+    """A word of an enumeration, in upper case; no number is one."""
     text = to_text(value)
-    if text is None:
+    if text is None or not isinstance(value, str):
         return None
     word = text.strip().upper()
     return SPELLINGS.get(word, word)
