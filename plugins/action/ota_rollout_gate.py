@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible import constants
+from ansible.errors import AnsibleError
 from ansible.module_utils.basic import missing_required_lib
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
@@ -22,7 +23,7 @@ from ansible.utils.display import Display
 
 from ..module_utils._ansible.argspec import validate_options
 from ..module_utils._ansible.connection import create_client, read_service
-from ..module_utils._errors import MissingLibraryError, OtaError
+from ..module_utils._errors import MissingLibraryError, OtaError, as_ota_error
 from ..plugin_utils._gate.gate import Gate
 from ..plugin_utils._gate.options import GATE, read_gate_options
 
@@ -44,8 +45,10 @@ class ActionModule(ActionBase):
             with self._task_environment():
                 options = validate_options(GATE, self._task.args, secrets.update)
                 result = self._run_gate(options, secrets)
-        except OtaError as error:
-            failure = error
+        except AnsibleError:  # of the task itself, such as a variable in its environment
+            raise
+        except Exception as error:  # also one that nobody foresaw, whose text nobody may see
+            failure = as_ota_error(error)
         # Outside the except clause, so that Ansible finds no exception whose traceback it could show.
         if failure is not None:
             result = _failed_result(failure)

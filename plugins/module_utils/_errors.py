@@ -14,6 +14,9 @@ from ._text import printable
 
 E = TypeVar("E", bound="OtaError")
 
+#: The code of an error that nobody foresaw.
+UNEXPECTED = "unexpected_error"
+
 
 class Retry(enum.Enum):
     """Whether the same request, newly signed, may succeed later; with ``SLOWER``, once the quota allows it."""
@@ -95,7 +98,7 @@ class OtaError(Exception):
         return twin
 
     def __str__(self) -> str:
-        tried = "No request was sent: "
+        tried = "The run failed: " if self.code == UNEXPECTED else "No request was sent: "
         if self.action:
             times = f" after {self.attempts} attempts" if self.attempts > 1 else ""
             tried = f"{self.action} failed{times}: "
@@ -135,3 +138,27 @@ class MissingLibraryError(OtaError):
         )
         self.library = library
         self.reason = reason
+
+
+def as_ota_error(error: Exception) -> OtaError:
+    """``error``, or what may be said of one that nobody foresaw: its type and its place in this collection.
+
+    Its text may hold a URL, a header or a secret.
+    """
+    if isinstance(error, OtaError):
+        return error
+    return OtaError(
+        f"an unexpected {type(error).__name__} occurred in {_place_of(error)}",
+        code=UNEXPECTED,
+        hint="report it with the versions of this collection, of Python and of ansible-core",
+    )
+
+
+def _place_of(error: BaseException) -> str:
+    place, step = "an unknown place", error.__traceback__
+    while step is not None:
+        file = step.tb_frame.f_code.co_filename.rpartition("/iotfleet/ota/")
+        if file[1]:
+            place = f"{file[2]}:{step.tb_lineno}"
+        step = step.tb_next
+    return place

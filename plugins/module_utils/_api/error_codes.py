@@ -300,7 +300,7 @@ _FOREIGN_RESPONSES = r"^(http_\d+|html_response|redirect|no_success|proxy_\w+)$"
 _CREDENTIALS_FAILURES = r"^(credentials_failed|missing_credentials|bad_profile|missing_library)$"
 
 #: Codes of our own for what is wrong although the service responded, or was not called.
-_OTHER_FAILURES = r"^(wrong_response|incomplete_listing|invalid_option)$"
+_OTHER_FAILURES = r"^(wrong_response|incomplete_listing|invalid_option|unexpected_error)$"
 
 
 def failure_topic(code: str, http_status: int | None) -> FailureTopic:

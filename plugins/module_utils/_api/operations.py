@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 
+from .._text import MAX_NAME
 from .error_codes import matches_code
 
 
@@ -24,6 +25,7 @@ class Kind(enum.Enum):
     """How a field is typed. Ids and percentages are text: an id has more digits than a float holds exactly."""
 
     TEXT = "text"
+    PROSE = "prose"  # text that people read, of which the beginning is enough
     INTEGER = "integer"
     BOOLEAN = "boolean"
     WORD = "word"  # one of an enumeration
@@ -33,12 +35,17 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a response: its name on the wire and how to read it."""
+    """A field of a response: its name on the wire and how to read it.
+
+    A value of another type costs the field, or the whole response if the field is ``vital``: left out, it would let the
+    rest prove more than it does.
+    """
 
     wire: str
     kind: Kind
     wrapper: str = ""
     fields: tuple[Field, ...] = ()
+    vital: bool = False
 
     @cached_property
     def name(self) -> str:
@@ -54,13 +61,16 @@ class Field:
 @lru_cache(1024)
 def snake_case(wire: str) -> str:
     """``SimpleOTATaskInfo`` and ``simpleOTATaskInfo`` are ``simple_ota_task_info``."""
-    words = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", wire)
-    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", words).lower()
+    return _WORD_STARTS.sub("_", wire[:MAX_NAME]).lower()
 
 
-def typed_fields(kind: Kind, wires: str) -> tuple[Field, ...]:
+#: Where a word starts: no character is part of a match, so that the work is linear.
+_WORD_STARTS = re.compile(r"(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-z0-9])(?=[A-Z])")
+
+
+def typed_fields(kind: Kind, wires: str, vital: bool = False) -> tuple[Field, ...]:
     """A field of one ``kind`` for each of the names in ``wires``."""
-    return tuple(Field(wire, kind) for wire in wires.split())
+    return tuple(Field(wire, kind, vital=vital) for wire in wires.split())
 
 
 _TAGS = Field("Tags", Kind.RECORDS, "OtaTagDTO", typed_fields(Kind.TEXT, "Key Value"))
@@ -148,11 +158,12 @@ QUERY_OTA_JOB = Operation(
     identity="job_id",
     not_found=_NO_JOB,
     fields=(
-        *typed_fields(Kind.TEXT, "JobId"),
-        *typed_fields(Kind.WORD, "JobStatus JobType"),
-        *typed_fields(Kind.TEXT, "Name JobDesc ProductKey FirmwareId DestVersion"),
-        Field("SrcVersions", Kind.TEXTS, "SrcVersion"),
-        *typed_fields(Kind.WORD, "SelectionType TargetSelection"),
+        *typed_fields(Kind.TEXT, "JobId ProductKey FirmwareId", vital=True),
+        *typed_fields(Kind.TEXT, "DestVersion"),
+        Field("SrcVersions", Kind.TEXTS, "SrcVersion", vital=True),
+        *typed_fields(Kind.WORD, "SelectionType", vital=True),
+        *typed_fields(Kind.WORD, "JobStatus JobType TargetSelection"),
+        *typed_fields(Kind.PROSE, "Name JobDesc"),
         *typed_fields(Kind.TEXT, "GrayPercent GroupId GroupName DownloadProtocol"),
         *typed_fields(
             Kind.INTEGER, "DynamicMode OverwriteMode MaximumPerMinute TimeoutInMinutes RetryCount RetryInterval"
@@ -171,7 +182,10 @@ QUERY_OTA_FIRMWARE = Operation(
     quota=20,
     data="FirmwareInfo",
     keeps_others=False,  # FirmwareUrl, MultiFiles.Url: whoever has such a link can download the package
-    fields=typed_fields(Kind.TEXT, "FirmwareId ModuleName ProductKey SrcVersion DestVersion"),
+    fields=(
+        *typed_fields(Kind.TEXT, "FirmwareId ModuleName", vital=True),
+        *typed_fields(Kind.TEXT, "ProductKey SrcVersion DestVersion"),
+    ),
 )
 
 LIST_OTA_JOB_BY_DEVICE = Operation(
@@ -189,7 +203,7 @@ LIST_OTA_JOB_BY_DEVICE = Operation(
     wrapper="SimpleOTAJobInfo",
     page_size=100,
     fields=(
-        *typed_fields(Kind.TEXT, "JobId"),
+        *typed_fields(Kind.TEXT, "JobId", vital=True),
         *typed_fields(Kind.WORD, "JobStatus JobType"),
         *typed_fields(Kind.TEXT, "ProductKey FirmwareId"),
         *typed_fields(Kind.WORD, "SelectionType TargetSelection"),
@@ -211,11 +225,9 @@ LIST_OTA_UNFINISHED_TASK_BY_DEVICE = Operation(
     not_found=_NO_DEVICE,
     wrapper="SimpleOTATaskInfo",
     fields=(
-        *typed_fields(Kind.TEXT, "TaskId"),
+        *typed_fields(Kind.TEXT, "TaskId JobId ProductKey DeviceName ModuleName", vital=True),
         *typed_fields(Kind.WORD, "TaskStatus"),
-        *typed_fields(
-            Kind.TEXT, "JobId FirmwareId ProductKey ProductName DeviceName IotId ModuleName SrcVersion DestVersion"
-        ),
+        *typed_fields(Kind.TEXT, "FirmwareId ProductName IotId SrcVersion DestVersion"),
         *typed_fields(Kind.TEXT, "UtcCreate UtcModified"),
     ),
 )
@@ -236,12 +248,10 @@ LIST_OTA_TASK_BY_JOB = Operation(
     page_size=100,
     must_match=("job_id",),
     fields=(
-        *typed_fields(Kind.TEXT, "TaskId JobId"),
+        *typed_fields(Kind.TEXT, "TaskId JobId ProductKey DeviceName IotId SrcVersion", vital=True),
         *typed_fields(Kind.WORD, "TaskStatus"),
-        *typed_fields(
-            Kind.TEXT, "Progress TaskDesc ProductKey ProductName DeviceName IotId FirmwareId SrcVersion DestVersion"
-        ),
-        *typed_fields(Kind.TEXT, "Timeout UtcCreate UtcModified"),
+        *typed_fields(Kind.PROSE, "TaskDesc"),
+        *typed_fields(Kind.TEXT, "Progress ProductName FirmwareId DestVersion Timeout UtcCreate UtcModified"),
     ),
 )
 
@@ -262,7 +272,7 @@ LIST_OTA_MODULE_VERSIONS_BY_DEVICE = Operation(
     wrapper="SimpleOTAModuleInfo",
     page_size=200,
     must_match=("product_key", "device_name", "iot_id"),
-    fields=typed_fields(Kind.TEXT, "ModuleName ModuleVersion ProductKey DeviceName IotId"),
+    fields=typed_fields(Kind.TEXT, "ModuleName ModuleVersion ProductKey DeviceName IotId", vital=True),
 )
 
 BATCH_QUERY_DEVICE_DETAIL = Operation(
@@ -276,7 +286,10 @@ BATCH_QUERY_DEVICE_DETAIL = Operation(
     must_match=("product_key", "device_name"),
     reports_total=False,
     keeps_others=False,  # every row holds the key by which its device signs in
-    fields=typed_fields(Kind.TEXT, "ProductKey DeviceName IotId FirmwareVersion"),
+    fields=(
+        *typed_fields(Kind.TEXT, "ProductKey DeviceName IotId", vital=True),
+        *typed_fields(Kind.TEXT, "FirmwareVersion"),
+    ),
 )
 
 #: Maximum number of devices whose details one call can query.
@@ -296,7 +309,7 @@ BATCH_GET_DEVICE_STATE = Operation(
     reports_total=False,
     keeps_others=False,  # AsAddress: where a device is in the network
     fields=(
-        *typed_fields(Kind.TEXT, "DeviceName IotId"),
+        *typed_fields(Kind.TEXT, "DeviceName IotId", vital=True),
         *typed_fields(Kind.WORD, "Status"),
         *typed_fields(Kind.INTEGER, "Timestamp"),
         *typed_fields(Kind.TEXT, "LastOnlineTime"),

@@ -11,11 +11,14 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-#: Start of a repeated signed request, however it is encoded: everything from there on is masked.
+from .._text import MAX_TEXT
+
+#: Start of a repeated signed request, however it is encoded: everything from there on is masked. In words with single
+#: blanks between them; nothing of unknown length is part of it, so that the work is linear.
 _SIGNED_REQUEST = (
-    r"(?:GET|POST)(?:(?:&|&amp;|%26)%2F|\s+/\s)"
-    r"|(?:Signature|SecurityToken|AccessKeyId|Credential)[\"']?\s*(?:=|:|%3D|%253D)"
-    r"|(?:Authorization|x-acs-[\w-]+)[\"']?\s*[=:]|ACS3-HMAC-SHA256\s"
+    r"(?:GET|POST)(?:(?:&|&amp;|%26)%2F| / )"
+    r"|(?:Signature|SecurityToken|AccessKeyId|Credential)[\"']? ?(?:=|:|%3D|%253D)"
+    r"|(?:Authorization|x-acs-[\w-]{1,40})[\"']? ?[=:]|ACS3-HMAC-SHA256 "
 )
 
 #: Signatures: HMAC-SHA1 in Base64 and HMAC-SHA256 in hexadecimal digits, also encoded for a URL once or twice.
@@ -33,6 +36,7 @@ def mask_text(text: str, known: tuple[str, ...] = (), limit: int = 300) -> str:
     """``text`` on one line, with ``***`` for the ``known`` secrets, for signatures, and for all that follows the start
     of a signed request or of a device's secret.
     """
+    text = " ".join(cut_text(text).split())
     begin = re.search(f"{_SIGNED_REQUEST}|{_DEVICE_SECRET}", text, re.IGNORECASE)
     if begin:
         text = f"{text[: begin.start()]}***"
@@ -40,7 +44,7 @@ def mask_text(text: str, known: tuple[str, ...] = (), limit: int = 300) -> str:
         once = quote(secret, safe="")
         for form in (quote(once, safe=""), once, secret):
             text = re.sub(re.escape(form), "***", text, flags=re.IGNORECASE)
-    text = " ".join(re.sub(_SIGNATURE, "***", text, flags=re.IGNORECASE).split())
+    text = re.sub(_SIGNATURE, "***", text, flags=re.IGNORECASE).strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -67,6 +71,16 @@ def _parts_of(secret: str) -> set[str]:
     return {letters[start : start + _PART] for start in range(len(letters) - _PART + 1)}
 
 
+def cut_text(text: str) -> str:
+    """``text``, or its first words and ``…`` if it is longer than :data:`MAX_TEXT`.
+
+    Whole words, because nobody would recognise a part of a secret or of a signed link.
+    """
+    if len(text) <= MAX_TEXT:
+        return text
+    return " ".join([*text[: MAX_TEXT - 2].split()[:-1], "…"])
+
+
 def drop_secrets(value: Any) -> Any:
     """``value`` without the fields, at any depth, whose names say that they hold a secret."""
     if isinstance(value, list):
@@ -89,7 +103,9 @@ def mask_signed_links(value: Any) -> Any:
 
 
 def mask_links(text: str) -> str:
-    """``text`` with ``***`` for each link that may be signed."""
+    """``text`` with ``***`` for each link that may be signed; the beginning of a long one."""
+    if len(text) > MAX_TEXT:
+        text = cut_text(text)
     if "=" not in text and "%" not in text and "@" not in text:
         return text
     return "".join(_LINK_MASK if _is_signed_link(part) else part for part in _LINK_ENDS.split(text))

@@ -19,7 +19,7 @@ from .._api.operations import Operation
 from .._api.platforms import Argument
 from .._api.request import ServiceConfig
 from .._credentials.refresh import RefreshableCredentials
-from .._errors import OtaError, Retry
+from .._errors import CanceledError, OtaError, Retry, as_ota_error
 from .._http.transport import MAX_IN_FLIGHT, Transport
 from .clock import ServiceClock
 from .exchange import Exchange
@@ -166,11 +166,13 @@ class Client:
         plan = RetryPlan(self._service.timeout, self._service.retries, sent, self._jitter)
         for attempt in itertools.count(1):
             try:
-                result = read(self._exchange.attempt_call(operation, arguments, plan.time_limit(sent)))
+                result = self._exchange.attempt_call(operation, arguments, plan.time_limit(sent), read)
                 self._last_failure = None
                 return result
-            except OtaError as error:
-                failure = describe_failure(error, operation, attempt, self._credentials)
+            except CanceledError:
+                raise
+            except Exception as error:
+                failure = describe_failure(as_ota_error(error), operation, attempt, self._credentials)
             self._last_failure = failure
             if failure.retry is Retry.SLOWER:
                 self._limiter.slow_down(operation, sent)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, TypeVar
 
 from .._api.credentials import Credentials
 from .._api.envelope import Envelope
@@ -21,6 +21,8 @@ from .._errors import OtaError, Retry
 from .._http.transport import Transport
 from .clock import ServiceClock, Timestamp
 from .response import parse_response
+
+T = TypeVar("T")
 
 
 class Signing(NamedTuple):
@@ -54,9 +56,18 @@ class Exchange:
         self._now = now
         self._nonce = nonce
         self._version_required = threading.Event()
+        # Threads gain no time by reading side by side, and what one hostile response takes is not taken by many.
+        self._reading = threading.Lock()
 
-    def attempt_call(self, operation: Operation, arguments: Mapping[str, Argument], timeout: float) -> Envelope:
-        """Send one request, with a nonce, a timestamp and a signature of its own, within ``timeout`` seconds.
+    def attempt_call(
+        self,
+        operation: Operation,
+        arguments: Mapping[str, Argument],
+        timeout: float,
+        read: Callable[[Envelope], T],
+    ) -> T:
+        """Send one request, with a nonce, a timestamp and a signature of its own, within ``timeout`` seconds; what
+        ``read`` makes of the response.
 
         :raises OtaError: no usable response; ``retry`` says whether another attempt may succeed.
         """
@@ -77,12 +88,13 @@ class Exchange:
         response = self._transport.send(request.method, request.url, left, request.headers)
         confidential = (*signing.credentials.confidential(), request.signature)
         try:
-            envelope = parse_response(response, self._service.response_format, confidential, operation.data)
+            with self._reading:
+                result = read(parse_response(response, self._service.response_format, confidential, operation.data))
         except OtaError as error:
             refusal = error
         else:
             self._clock.measure(response, sent)
-            return envelope
+            return result
         # A proxy has a clock of its own.
         if failure_topic(refusal.code, refusal.http_status) is not FailureTopic.NETWORK:
             self._clock.measure(response, sent)

@@ -39,15 +39,16 @@ def parse_response(
 
 
 def _decode_envelope(response: Response, response_format: str, data: str) -> Envelope:
+    content_type = response.headers.get("content-type", "")
     try:
-        return decode_body(response.body, response_format, data)
+        return decode_body(response.body, response_format, data, content_type)
     except OtaError as error:
         unreadable = error.but(http_status=response.status)
     if response.status < 400:
         raise unreadable
     # A gateway may refuse a request before it has read the requested format.
     try:
-        return decode_body(response.body, "xml" if response_format == "json" else "json")
+        return decode_body(response.body, "xml" if response_format == "json" else "json", data, content_type)
     except OtaError:
         raise _no_envelope_error(response) from None
 

@@ -49,8 +49,8 @@ else:
             return {"Proxy-Authorization": f"Basic {base64.b64encode(both.encode()).decode()}"}
 
 
-#: Maximum size of a response's body in bytes. A full page has about 50 KiB.
-MAX_BODY = 16 * 1024 * 1024
+#: Maximum size of a response's body in bytes. A full page has about 50 KiB, and 500 KiB with the longest texts.
+MAX_BODY = 1024 * 1024
 #: Maximum number of requests in flight, and of idle connections that are kept for later ones.
 MAX_IN_FLIGHT = 16
 #: Seconds to connect by default; an address that is silent for longer hardly ever responds later.

@@ -277,7 +277,7 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec import validate_options
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.connection import create_client, read_service
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import CanceledError, OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import CanceledError, as_ota_error
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.workers import WorkerPool
 from ansible_collections.iotfleet.ota.plugins.module_utils._text import printable_facts
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock import Clock
@@ -296,13 +296,13 @@ THREAD = "ota_rollout"
 
 
 class SourceError(Exception):
-    """The source cannot start."""
+    """The source cannot start, or not go on."""
 
 
 async def main(queue: asyncio.Queue[Event], args: dict[str, Any]) -> None:
     """Put the events of a rollout into ``queue``, until it is settled.
 
-    :raises SourceError: an option is invalid.
+    :raises SourceError: an option is invalid, or something unexpected has occurred.
     """
     secrets: set[str] = set()
     failure = ""
@@ -311,8 +311,8 @@ async def main(queue: asyncio.Queue[Event], args: dict[str, Any]) -> None:
         service = read_service(options)
         gate_options = read_gate_options({**options, "wait": True, "previous": None}, service)
         client = create_client(service, options, secrets.update, _logger(logging.WARNING, secrets))
-    except OtaError as error:
-        failure = remove_values(str(error), frozenset(secrets))
+    except Exception as error:  # also one that nobody foresaw, whose text nobody may see
+        failure = remove_values(str(as_ota_error(error)), frozenset(secrets))
     # Outside the except clause, so that nothing but the sentence is shown.
     if failure:
         raise SourceError(failure)
@@ -345,7 +345,7 @@ class _Watcher:
 
     @contextlib.contextmanager
     def started(self, loop: asyncio.AbstractEventLoop) -> Iterator[asyncio.Queue[Any]]:
-        """A queue of the events as they come, and at the end ``None`` or an unexpected exception.
+        """A queue of the events as they come, and at the end ``None`` or an exception.
 
         The queue is never full, so that the gate does not wait for whoever listens.
         """
@@ -366,6 +366,8 @@ class _Watcher:
 
     def _put_events(self, put: Callable[[Any], None]) -> None:
         def put_end(kind: object, error: BaseException | None, traceback: object) -> bool:
+            if isinstance(error, Exception) and not isinstance(error, CanceledError):
+                error = SourceError(remove_values(str(as_ota_error(error)), frozenset(self._secrets)))
             put(error)
             return True  # handed over, not swallowed
 

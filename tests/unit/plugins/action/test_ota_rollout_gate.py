@@ -10,6 +10,7 @@ import os
 from unittest import mock
 
 import pytest
+from ansible.errors import AnsibleError
 from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible_collections.iotfleet.ota.plugins.action import ota_rollout_gate as action
@@ -203,3 +204,42 @@ def test_the_environment_is_put_back_after_a_failure(play):
     before = dict(os.environ)
     assert play(FIVE).run([{"OTA_REGION": "of the task"}], max_failed=-1)["failed"]
     assert dict(os.environ) == before
+
+
+# --- What nobody foresaw ---------------------------------------------------------------------------------------------
+
+
+def mistake(*arguments, **options):
+    """What nobody foresaw."""
+    raise RuntimeError("https://iot.example.com/?Signature=canary canary-secret", arguments, options)
+
+
+def test_a_mistake_in_an_attempt_is_a_failed_poll(play, monkeypatch, capfd):
+    scene = play(FIVE)
+    monkeypatch.setattr(scene.rollout, "send", mistake)
+    result = scene.run(max_consecutive_errors=2)
+    assert (result["verdict"], result["failure"]["code"]) == ("inconclusive", "unexpected_error")
+    assert "canary" not in str(result) + str(scene.shown) + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("name", ["create_client", "read_gate_options", "Gate.run"])
+def test_a_mistake_of_ours_is_one_sentence(play, monkeypatch, capfd, name):
+    scene = play(FIVE)
+    if name == "Gate.run":
+        monkeypatch.setattr(Gate, "run", mistake)
+    else:
+        monkeypatch.setattr(action, name, mistake)
+    result = scene.run()
+    assert result["failed"] is True
+    assert result["msg"].startswith("The run failed: an unexpected RuntimeError occurred in ")
+    assert result["failure"]["code"] == "unexpected_error"
+    assert "canary" not in str(result) + str(scene.shown) + "".join(capfd.readouterr())
+
+
+def test_an_error_of_the_task_itself_is_ansibles(play, monkeypatch):
+    def undefined(*arguments):
+        raise AnsibleError("'zone' is undefined")
+
+    monkeypatch.setattr(action.ActionModule, "_compute_environment_string", undefined)
+    with pytest.raises(AnsibleError, match="'zone' is undefined"):
+        play(FIVE).run()

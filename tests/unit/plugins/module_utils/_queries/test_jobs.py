@@ -307,7 +307,6 @@ def package_in_xml(fields):
         (package(), "json", None),
         (package(ModuleName=""), "json", None),
         (package(ModuleName=None), "json", None),
-        (package(ModuleName=["ble"]), "json", None),
         (success(firmwareInfo={"firmwareId": "f1", "moduleName": "ble"}), "json", "ble"),
         (success(), "json", None),
         (success(FirmwareInfo={}), "json", None),
@@ -325,6 +324,12 @@ def test_module_of_a_package(platform, answer, response_format, module):
     assert read_module(world.client, "f1") == module
     (request,) = world.conversation.finish()
     assert (request.params["Action"], request.params["FirmwareId"]) == ("QueryOTAFirmware", "f1")
+
+
+def test_module_of_another_type_is_no_answer():
+    world = World(package(ModuleName=["ble"]))
+    error = world.error(lambda: read_module(world.client, "f1"))
+    assert error.cause == "the response cannot be read: its module_name is not text"
 
 
 def test_module_of_another_package_is_no_answer():

@@ -122,7 +122,6 @@ def test_rows_without_an_id_are_queried_one_by_one():
             DeviceState("ONLINE", device_name="d-0", iot_id="i0"),
             id="no address",
         ),
-        pytest.param([row("d-0", IotId={"x": "i0"})], DeviceState("ONLINE", device_name="d-0"), id="an odd ID"),
     ],
 )
 def test_what_the_rows_about_a_device_say(rows, expected):

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
@@ -689,3 +691,19 @@ def test_history_is_cut_in_a_result_only():
     assert (len(verdict.history["tasks"]["j1"]), sizes(verdict.history)["task_changes"]) == (1001, 1001)
     assert verdict.to_result()["history"] == shorten_history(verdict.history)
     assert verdict.to_result()["history"]["tasks"] == {"j1": {}}
+
+
+DEEP = json.loads("[" * 900 + "]" * 900)
+ODD = [None, True, -1, 10**400, 1e308, math.nan, math.inf, "", "x", [], [1], {}, {"a": 1}, DEEP, {"a": DEEP}, b"x"]
+
+
+@pytest.mark.parametrize("name", History._fields)
+@pytest.mark.parametrize("value", ODD, ids=lambda value: str(value)[:12])
+def test_an_odd_value_in_a_history_is_refused_or_harmless(name, value):
+    """No other exception than the one that says so, neither at once nor when it is judged with."""
+    for history in ({**new_history(NOW), name: value}, {**new_history(NOW), name: {"a": value}}):
+        read = None
+        with contextlib.suppress(OtaError):
+            read = read_history({"history": history}, ["j1"])
+        verdict = judge(poll(batch("S"), now=NOW + 60), plain(), read)
+        json.dumps(verdict.to_result(), allow_nan=False)
