@@ -79,14 +79,17 @@ def check_connection(options: Mapping[str, Any]) -> None:
 def find_region(options: Mapping[str, Any]) -> str | None:
     """The region that is given, or that of the profile the credentials come from, or the platform's first.
 
-    :raises OtaError: there are no credentials, or the service is not offered in the profile's region.
+    :raises OtaError: the service is not offered in the profile's region.
     """
     given, regions = (options["region"] or "").strip(), PLATFORMS[options["platform"]].regions
     if given or not regions:
         return given or None
     if (options["endpoint"] or "").strip():
         return regions[0]
-    provider = resolve_provider(options, os.environ)
+    try:
+        provider = resolve_provider(options, os.environ)
+    except OtaError:
+        return regions[0]  # why there are no credentials is the error of whoever needs them
     if provider.region and provider.region not in regions:
         named = f'"{provider.region}", which is that of {provider.origin}'
         raise _unknown_region_error(named, regions, " in the option region")

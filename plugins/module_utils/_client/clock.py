@@ -57,9 +57,7 @@ class ServiceClock:
         """Take the offset from the response to a request that was ``sent`` at that wall time."""
         date = parse_date(response.headers.get("date"))
         if date is not None:  # cut to whole seconds, and written somewhere between request and response
-            offset = date + 0.5 - (sent + self.wall()) / 2
-            if abs(offset) <= MAX_CORRECTION:  # the service itself accepts no request for another day
-                self._offset = offset
+            self._offset = date + 0.5 - (sent + self.wall()) / 2
 
     def correct(self, refusal: OtaError, response: Response, timestamp: Timestamp) -> OtaError:
         """The ``refusal`` of a request because of its ``timestamp``; it says whether another attempt may succeed.

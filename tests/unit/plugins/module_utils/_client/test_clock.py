@@ -139,15 +139,6 @@ def test_no_request_is_signed_for_another_day(seconds, text):
     assert warnings == []
 
 
-@pytest.mark.parametrize(
-    ("seconds", "offset"), [(86_399, 86_399.5), (86_400, None), (-86_400, -86_399.5), (-86_401, None)]
-)
-def test_offset_of_more_than_a_day_is_not_believed(seconds, offset):
-    _clock, _warnings, service = service_clock()
-    service.measure(dated(seconds), NOW)
-    assert service.offset == offset
-
-
 def test_refusal_without_a_date_is_final():
     _clock, warnings, service = service_clock()
     final = service.correct(REFUSAL, response(""), service.timestamp())
