@@ -90,7 +90,7 @@ def _service_error(envelope: Envelope, response: Response, confidential: tuple[s
         f"the service refused the request {f'with {code}' if envelope.code else 'without a code'}"
         f" (HTTP {response.status})"
         + (f' and says "{detail}"' if detail else "")
-        + (f" (denied by {denial})" if denial else ""),
+        + (f" (denied: {denial})" if denial else ""),
         code=code,
         hint=meaning.hint,
         detail=detail or None,

@@ -186,13 +186,19 @@ def test_http_status_joins_the_error_of_a_body():
             ),
             "Forbidden.RAM",
             'the service refused the request with Forbidden.RAM (HTTP 403) and says "no"'
-            " (denied by AccountLevelIdentityBasedPolicy, ImplicitDeny, iot:QueryOTAJob);"
+            " (denied: AccountLevelIdentityBasedPolicy, ImplicitDeny, iot:QueryOTAJob);"
             " ask the account's administrator to allow this action for the user or role of the access key.",
         ),
         (
             response({"Code": "NoPermission", "Message": "no", "AccessDeniedDetail": {"PolicyType": SECRET}}, 403),
             "NoPermission",
-            'the service refused the request with NoPermission (HTTP 403) and says "no" (denied by ***);'
+            'the service refused the request with NoPermission (HTTP 403) and says "no" (denied: ***);'
+            " ask the account's administrator to allow this action for the user or role of the access key.",
+        ),
+        (
+            response({"Code": "NoPermission", "Message": "no", "AccessDeniedDetail": {"AuthAction": "iot:X"}}, 403),
+            "NoPermission",
+            'the service refused the request with NoPermission (HTTP 403) and says "no" (denied: iot:X);'
             " ask the account's administrator to allow this action for the user or role of the access key.",
         ),
         (
