@@ -55,6 +55,13 @@ def text_option(name: str, value: object) -> str:
     return non_blank_text(name, value)
 
 
+def clean_text(text: str) -> str:
+    """``text`` from a file or variable, without blanks and one pair of quotes around it, which are of its notation."""
+    plain = text.strip()
+    quoted = len(plain) > 1 and plain[0] == plain[-1] and plain[0] in "\"'"
+    return plain[1:-1].strip() if quoted else plain
+
+
 def is_local(url: str, proxy: str | None) -> bool:
     """Whether requests for ``url`` do not leave this machine, by the ``proxy`` or by that of the environment."""
     hosts = [urlsplit(place).hostname or "" for place in (url, proxy_url(proxy or _environment_proxy(url))) if place]

@@ -86,6 +86,9 @@ class Rollout:
     def cancel(self) -> None:
         """Nobody waits here."""
 
+    def renew_connections(self) -> None:
+        """There are none."""
+
     def fault(self, name: str, **keys: Any) -> None:
         """Let the service misbehave from now on; without a name no more."""
         rules = [{"fault": name, **keys}] if name else []

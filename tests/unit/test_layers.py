@@ -61,7 +61,8 @@ NEIGHBOURS = {
     "module_utils/_credentials": {
         "sts": "provider",
         "metadata": "provider",
-        "profiles": "metadata provider sts",
+        "profiles": "metadata provider signin sts",
+        "signin": "provider sts",
         "chain": "metadata profiles provider sts",
         "refresh": "provider",
     },

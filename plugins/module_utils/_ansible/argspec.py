@@ -20,12 +20,12 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.module_utils.errors import AnsibleFallbackNotFound, UnsupportedError
 
 from .._api.platforms import ACS3_METHOD, PLATFORMS, RPC_METHOD
-from .._validation import check_quoted, invalid_option
+from .._validation import check_quoted, clean_text, invalid_option
 
 CONNECTION: dict[str, dict[str, Any]] = {
     "platform": {"type": "str", "choices": list(PLATFORMS), "default": "alibaba"},
     "endpoint": {"type": "str"},
-    "region": {"type": "str", "default": "cn-shanghai"},
+    "region": {"type": "str"},
     "iot_instance_id": {"type": "str"},
     "response_format": {"type": "str", "choices": ["json", "xml"], "default": "json"},
     "signature_method": {"type": "str", "choices": ["auto", ACS3_METHOD, RPC_METHOD], "default": "auto"},
@@ -160,8 +160,9 @@ def proxy_passwords(proxy: str | None) -> set[str]:
 
 
 def _first_set(*names: str) -> str:
-    """The first environment variable that is not empty; Ansible's own fallback takes an empty one too."""
+    """The first environment variable that is not blank; Ansible's own fallback takes an empty one too."""
     for name in names:
-        if os.environ.get(name):
-            return os.environ[name]
+        value = clean_text(os.environ.get(name, ""))
+        if value:
+            return value
     raise AnsibleFallbackNotFound

@@ -27,14 +27,18 @@ from .facts import (
 from .operations import Kind, Operation, typed_fields
 from .redaction import drop_secrets
 
-#: Fields around the data of a response. A gateway writes ``Message`` where the service writes ``ErrorMessage``.
+#: Fields around the data of a response. A gateway writes ``Message`` where the service writes ``ErrorMessage``, and
+#: another API that responds in its place writes ``msg``.
 ENVELOPE = (
     *typed_fields(Kind.BOOLEAN, "Success"),
     *typed_fields(Kind.TEXT, "Code", vital=True),
-    *typed_fields(Kind.PROSE, "ErrorMessage Message"),
+    *typed_fields(Kind.PROSE, "ErrorMessage Message Msg"),
     *typed_fields(Kind.TEXT, "RequestId"),
     *typed_fields(Kind.INTEGER, "Total CurrentPage PageCount", vital=True),
 )
+
+#: What a gateway says about the policy that denies a request.
+_DENIAL = typed_fields(Kind.TEXT, "PolicyType NoPermissionType AuthAction")
 
 #: Deepest nesting that is read; no documented response comes near it.
 _MAX_DEPTH = 50
@@ -54,7 +58,11 @@ _XML_ENDED_EARLY = {
 
 
 class Envelope(NamedTuple):
-    """What surrounds the data of every response. ``success`` is ``None`` where the response does not say."""
+    """What surrounds the data of every response. ``success`` is ``None`` where the response does not say.
+
+    ``denial`` is the kind of policy that denies the request, how it does so, and for which action, as far as that is
+    said.
+    """
 
     success: bool | None
     code: str
@@ -64,6 +72,7 @@ class Envelope(NamedTuple):
     total: int | None
     page: int | None
     page_count: int | None
+    denial: str = ""
 
 
 def decode_body(body: bytes, response_format: str, data: str = "Data", content_type: str = "") -> Envelope:
@@ -199,22 +208,25 @@ def _read_envelope(content: Mapping[str, Any], data: str) -> Envelope:
     facts = {field.name: read_field(field, found.get(field.key)) for field in ENVELOPE}
     for field in ENVELOPE:
         fact = facts[field.name]
-        if (
-            field.vital
-            and (fact is None or (isinstance(fact, int) and fact < 0))
-            and not is_missing(found.get(field.key))
-        ):
+        unusable = fact is None or (isinstance(fact, int) and fact < 0)
+        if field.vital and unusable and not is_missing(found.get(field.key)):
             raise unreadable_error(f"its {field.name} is not {'text' if field.kind is Kind.TEXT else 'a number'}")
     return Envelope(
         success=facts["success"],
         code=facts["code"] or "",
-        message=facts["error_message"] or facts["message"] or "",
+        message=facts["error_message"] or facts["message"] or facts["msg"] or "",
         request_id=facts["request_id"] or None,
         data=found.get(data.lower()),
         total=facts["total"],
         page=facts["current_page"],
         page_count=facts["page_count"],
+        denial=_read_denial(found.get("accessdenieddetail")),
     )
+
+
+def _read_denial(detail: Any) -> str:
+    facts = read_fields(_DENIAL, detail, keeps_others=False) if isinstance(detail, dict) else {}
+    return ", ".join(fact for fact in facts.values() if fact and isinstance(fact, str))
 
 
 def read_object(operation: Operation, envelope: Envelope) -> dict[str, Any] | None:

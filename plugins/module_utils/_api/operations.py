@@ -101,11 +101,10 @@ class Operation:
     where the data may also be that list itself. ``page_size`` is the largest page that can be requested, 0 where the
     operation does not page. ``identity`` is the fact that identifies an object or a row. ``not_found`` matches the
     codes of objects that do not exist; it is a pattern, because the vendors do not document which code an unknown job
-    has, and leaves out a wrong package, product, instance or account. ``must_match`` are the facts of each row that
-    must equal the argument of the same name, or be in the list of its plural, where both are there. ``reports_total``
-    is off where it is not documented what the announced number of rows counts. ``data`` is the field of a response that
-    holds the data. ``keeps_others`` is off where no other fields than ``fields`` may become facts. ``quota`` is
-    how many requests a second the vendor documents for an account.
+    has, and leaves out a wrong package, product, instance or account. ``reports_total`` is off where it is not
+    documented what the announced number of rows counts. ``data`` is the field of a response that holds the data.
+    ``keeps_others`` is off where no other fields than ``fields`` may become facts. ``quota`` is how many requests a
+    second the vendor documents for an account.
     """
 
     action: str
@@ -116,11 +115,20 @@ class Operation:
     wrapper: str = ""
     bare_rows: bool = False
     page_size: int = 0
-    must_match: tuple[str, ...] = ()
     reports_total: bool = True
     data: str = "Data"
     keeps_others: bool = True
     quota: int = USUAL_QUOTA
+
+    @cached_property
+    def subjects(self) -> Mapping[str, str]:
+        """The facts that name what a request is about, each with the parameter that names it, or a list of them.
+
+        They are the texts that a request and its response share; a word such as a state is a filter, and no subject.
+        """
+        texts = [field.name for field in self.fields if field.kind is Kind.TEXT]
+        pairs = ((name, parameter) for name in texts for parameter in (name, f"{name}s"))
+        return MappingProxyType({name: parameter for name, parameter in pairs if parameter in self.parameters})
 
     @property
     def permission(self) -> str:
@@ -246,7 +254,6 @@ LIST_OTA_TASK_BY_JOB = Operation(
     not_found=_NO_JOB,
     wrapper="SimpleOTATaskInfo",
     page_size=100,
-    must_match=("job_id",),
     fields=(
         *typed_fields(Kind.TEXT, "TaskId JobId ProductKey DeviceName IotId SrcVersion", vital=True),
         *typed_fields(Kind.WORD, "TaskStatus"),
@@ -271,7 +278,6 @@ LIST_OTA_MODULE_VERSIONS_BY_DEVICE = Operation(
     not_found=_NO_DEVICE,
     wrapper="SimpleOTAModuleInfo",
     page_size=200,
-    must_match=("product_key", "device_name", "iot_id"),
     fields=typed_fields(Kind.TEXT, "ModuleName ModuleVersion ProductKey DeviceName IotId", vital=True),
 )
 
@@ -283,7 +289,6 @@ BATCH_QUERY_DEVICE_DETAIL = Operation(
     quota=5,
     wrapper="Data",
     bare_rows=True,  # the vendor's samples have no wrapper, its models do
-    must_match=("product_key", "device_name"),
     reports_total=False,
     keeps_others=False,  # every row holds the key by which its device signs in
     fields=(
@@ -305,7 +310,6 @@ BATCH_GET_DEVICE_STATE = Operation(
     quota=50,
     data="DeviceStatusList",
     wrapper="DeviceStatus",
-    must_match=("device_name", "iot_id"),
     reports_total=False,
     keeps_others=False,  # AsAddress: where a device is in the network
     fields=(

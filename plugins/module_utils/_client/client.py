@@ -26,7 +26,7 @@ from .exchange import Exchange
 from .paging import LISTING_ATTEMPTS, Listing, incomplete_listing_error, read_listing, read_page_rows
 from .parallel import query_all
 from .rate_limiter import DeadlineExceededError, RateLimiter
-from .response import check_subject
+from .response import WRONG_SUBJECT, check_subjects
 from .retries import MAX_BACKOFF, RetryPlan, backoff, requested_pause
 
 Q = TypeVar("Q")
@@ -83,7 +83,7 @@ class Client:
         def read_facts(envelope: Envelope) -> dict[str, Any] | None:
             facts = read_object(operation, envelope)
             if facts is not None:
-                check_subject(operation.identity, facts, arguments)
+                check_subjects(operation, facts, arguments)
             return facts
 
         return self._call_or_none(operation, arguments, read_facts)
@@ -144,9 +144,8 @@ class Client:
         self, operation: Operation, arguments: Mapping[str, Argument], number: int, size: int
     ) -> Listing | None:
         paging = {"page": str(number), "page_size": str(size)} if operation.page_size else {}
-        return self._call_or_none(
-            operation, {**arguments, **paging}, lambda envelope: read_page_rows(operation, arguments, envelope)
-        )
+        sent = {**arguments, **paging}
+        return self._call_or_none(operation, sent, lambda envelope: read_page_rows(operation, sent, envelope))
 
     def _call_or_none(
         self, operation: Operation, arguments: Mapping[str, Argument], read: Callable[[Envelope], T | None]
@@ -174,6 +173,8 @@ class Client:
             except Exception as error:
                 failure = describe_failure(as_ota_error(error), operation, attempt, self._credentials)
             self._last_failure = failure
+            if failure.code == WRONG_SUBJECT:
+                self._transport.renew_connections()
             if failure.retry is Retry.SLOWER:
                 self._limiter.slow_down(operation, sent)
             pause = plan.pause_after(failure, attempt)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Roles to assume: the one user of the vendor's package ``alibabacloud_credentials``, which need not be installed.
+"""Roles to assume, and the one user of the vendor's package ``alibabacloud_credentials``, which need not be installed.
 
 The package reads the environment when it is imported, so everything that it could find there is passed to it. It also
 caches and renews credentials by rules of its own; a new object for each call leaves that to us.
@@ -11,7 +11,10 @@ caches and renews credentials by rules of its own; a new object for each call le
 from __future__ import annotations
 
 import logging
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -20,6 +23,8 @@ from .._errors import MissingLibraryError, OtaError
 from .provider import FetchContext, Fetcher, credentials_error, validate_credentials
 
 LIBRARY = "alibabacloud_credentials"
+#: Maximum length of a token in a file. The vendor documents 20,000 characters.
+MAX_TOKEN = 20_000
 #: Host of STS, in place of the one that the vendor's package chooses.
 STS_ENDPOINT: str | None = None
 
@@ -53,7 +58,7 @@ class AssumedRole:
 
     def require_library(self, origin: str) -> None:
         """:raises MissingLibraryError: the vendor's package is not installed."""
-        _import_providers(origin)
+        vendor_provider("RamRoleArnCredentialsProvider", origin)
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class OidcRole:
 
     def require_library(self, origin: str) -> None:
         """:raises MissingLibraryError: the vendor's package is not installed."""
-        _import_providers(origin)
+        vendor_provider("OIDCRoleArnCredentialsProvider", origin)
 
 
 def assume_role(base: Credentials, session: RoleSession, external_id: str, context: FetchContext) -> Credentials:
@@ -81,10 +86,10 @@ def assume_role(base: Credentials, session: RoleSession, external_id: str, conte
 
     :raises OtaError: there are none.
     """
-    vendor = _import_providers(context.origin)
+    provider = vendor_provider("RamRoleArnCredentialsProvider", context.origin)
 
     def make_provider() -> Any:
-        return vendor.RamRoleArnCredentialsProvider(
+        return provider(
             access_key_id=base.access_key_id,
             access_key_secret=base.access_key_secret,
             security_token=base.security_token,
@@ -92,7 +97,7 @@ def assume_role(base: Credentials, session: RoleSession, external_id: str, conte
             **_role_arguments(session, context.proxy),
         )
 
-    return _get_credentials(make_provider, context.origin)
+    return issued_credentials(make_provider, context.origin)
 
 
 def assume_role_with_oidc(
@@ -102,33 +107,67 @@ def assume_role_with_oidc(
 
     :raises OtaError: there are none.
     """
-    vendor = _import_providers(context.origin)
+    provider = vendor_provider("OIDCRoleArnCredentialsProvider", context.origin)
 
-    def make_provider() -> Any:
-        return vendor.OIDCRoleArnCredentialsProvider(
-            oidc_token_file_path=token_file,
-            oidc_provider_arn=provider_arn,
-            **_role_arguments(session, context.proxy),
+    with _as_file(_read_token(token_file, context.origin)) as path:
+        return issued_credentials(
+            lambda: provider(
+                oidc_token_file_path=path,
+                oidc_provider_arn=provider_arn,
+                **_role_arguments(session, context.proxy),
+            ),
+            context.origin,
         )
 
-    return _get_credentials(make_provider, context.origin)
+
+def _read_token(token_file: str, origin: str) -> str:
+    """The token in a file, without a newline at its end, which the vendor's package would send as a part of it."""
+    try:
+        with open(os.path.expanduser(token_file), encoding="utf-8-sig") as file:
+            token = file.read(MAX_TOKEN + 1).strip()
+    except (OSError, ValueError):
+        raise credentials_error(
+            f"the token file of {origin} cannot be read", "check its path and permissions", transient=False
+        ) from None
+    if not token or len(token) > MAX_TOKEN or not token.isascii():
+        raise credentials_error(f"the token file of {origin} holds no token", "check its path", transient=False)
+    return token
 
 
-def _import_providers(origin: str) -> Any:
-    """The vendor's providers. Importing them takes half a second, which only those spend who need them.
+@contextmanager
+def _as_file(text: str) -> Iterator[str]:
+    """The path of a file that is on no disk and holds ``text`` for one reader."""
+    reading, writing = os.pipe()
+    try:
+        with open(writing, "w", encoding="utf-8") as file:
+            file.write(text)
+        yield f"/dev/fd/{reading}"
+    finally:
+        os.close(reading)
 
-    :raises MissingLibraryError: the package is not installed.
+
+def vendor_provider(name: str, origin: str) -> Any:
+    """One of the vendor's providers. Importing them takes half a second, which only those spend who need them.
+
+    :raises MissingLibraryError: the package is not installed, or does not have this one yet.
     """
     try:
         from alibabacloud_credentials import provider
     except ImportError:
         raise MissingLibraryError(LIBRARY, f"for the credentials of {origin}") from None
-    return provider
+    if not hasattr(provider, name):
+        raise MissingLibraryError(LIBRARY, f"in a newer version, for the credentials of {origin}")
+    return getattr(provider, name)
+
+
+def http_options(proxy: str | None) -> Any:
+    """How the vendor's package connects."""
+    from alibabacloud_credentials.http import HttpOptions
+
+    return HttpOptions(proxy=proxy or "")
 
 
 def _role_arguments(session: RoleSession, proxy: str | None) -> dict[str, Any]:
-    from alibabacloud_credentials.http import HttpOptions
-
     return {
         "role_arn": session.role_arn,
         "role_session_name": session.name or "iotfleet.ota",
@@ -137,11 +176,20 @@ def _role_arguments(session: RoleSession, proxy: str | None) -> dict[str, Any]:
         "sts_region_id": session.sts_region,
         "enable_vpc": session.vpc,
         "sts_endpoint": STS_ENDPOINT,
-        "http_options": HttpOptions(proxy=proxy or ""),
+        "http_options": http_options(proxy),
     }
 
 
-def _get_credentials(make_provider: Callable[[], Any], origin: str) -> Credentials:
+def issued_credentials(
+    make_provider: Callable[[], Any],
+    origin: str,
+    if_unusable: str = "check the role, the duration and the token",
+    if_refused: str = "check the role, and that its trust policy allows the caller to assume it",
+) -> Credentials:
+    """The credentials that one of the vendor's providers gets; the hints say what helps if it gets none.
+
+    :raises OtaError: there are none.
+    """
     from alibabacloud_credentials.exceptions import CredentialException
     from Tea.exceptions import RetryError, TeaException
 
@@ -150,11 +198,7 @@ def _get_credentials(make_provider: Callable[[], Any], origin: str) -> Credentia
         logging.getLogger(name).addFilter(_log_nothing)
     try:
         found = make_provider().get_credentials()
-    except OSError:
-        raise credentials_error(
-            f"the token file of {origin} cannot be read", "check its path and permissions", transient=False
-        ) from None
-    except RetryError:
+    except (RetryError, OSError):
         raise credentials_error(
             f"the service that issues the credentials of {origin} cannot be reached",
             "check the network and the proxy",
@@ -170,27 +214,29 @@ def _get_credentials(make_provider: Callable[[], Any], origin: str) -> Credentia
         RecursionError,
     ) as error:
         # Its text may repeat the service's response, or a token.
-        raise _refused_error(str(error), origin) from None
+        raise _refused_error(str(error), origin, if_unusable, if_refused) from None
     names = tuple(f"the {part} issued for {origin}" for part in ("key id", "secret", "token"))
     parts = (found.get_access_key_id(), found.get_access_key_secret(), found.get_security_token())
-    return validate_credentials((names[0], names[1], names[2]), Credentials(*parts, found.get_expiration()))
+    # A command need not say when its credentials expire.
+    return validate_credentials((names[0], names[1], names[2]), Credentials(*parts, found.get_expiration() or None))
 
 
 def _log_nothing(record: logging.LogRecord) -> bool:
     return False
 
 
-def _refused_error(text: str, origin: str) -> OtaError:
+def _refused_error(text: str, origin: str, if_unusable: str, if_refused: str) -> OtaError:
     """Why the service refused: its code and status, which hold nothing secret, and no more."""
     status = re.search(r"http_code: ?(\d{3})", text)
     code = re.search(r"\"Code\"\s*:\s*\"([A-Za-z][\w.]{2,80})\"", text)
     if not status:
+        return credentials_error(f"no usable credentials were issued for {origin}", if_unusable, transient=False)
+    if code and code.group(1) == "AuthenticationFail.OIDCToken.Expired":
         return credentials_error(
-            f"no usable credentials were issued for {origin}",
-            "check the role, the duration and the token",
+            f"the token in the token file of {origin} has expired",
+            "renew it, or check what renews it and the clock of this machine",
             transient=False,
         )
     word = f"{code.group(1)} (HTTP {status.group(1)})" if code else f"HTTP {status.group(1)}"
     transient = status.group(1) >= "500" or status.group(1) == "429" or word.startswith("Throttling")
-    hint = "check the role, and that its trust policy allows the caller to assume it"
-    return credentials_error(f"the service refused to issue the credentials of {origin}: {word}", hint, transient)
+    return credentials_error(f"the service refused to issue the credentials of {origin}: {word}", if_refused, transient)

@@ -120,6 +120,15 @@ class Transport:
         """End all sending at once, with a :class:`CanceledError` for each caller that waits."""
         self._workers.cancel()
 
+    def renew_connections(self) -> None:
+        """Send later requests over new connections, because the kept ones may hold responses to earlier requests.
+
+        Requests in flight end on theirs.
+        """
+        with self._guard:
+            self._adapter = _Adapter(pool_maxsize=MAX_IN_FLIGHT)
+            self._routes = {}
+
     def _send_request(self, method: str, url: str, timeout: float, headers: Mapping[str, str]) -> Response:
         base, separator, query = url.partition("?")
         try:

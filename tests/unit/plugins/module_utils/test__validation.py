@@ -10,6 +10,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._validation import (
     check_number,
     check_quoted,
     check_unicode,
+    clean_text,
     invalid_option,
     is_http_url,
     is_local,
@@ -121,6 +122,26 @@ def test_entries_lose_surrounding_blanks():
 )
 def test_missing_and_blank_entries_are_refused(entries, sentence):
     assert refusal(non_blank, "job_ids", entries) == sentence
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("x", "x"),
+        (" x\r\n", "x"),
+        ('"x"', "x"),
+        ("' x '", "x"),
+        ("\"'x'\"", "'x'"),
+        ("\"x'", "\"x'"),
+        ('x"', 'x"'),
+        ('"', '"'),
+        ('""', ""),
+        ("", ""),
+        (" ", ""),
+    ],
+)
+def test_notation_of_a_value_is_removed(written, text):
+    assert clean_text(written) == text
 
 
 def test_text_loses_surrounding_blanks():

@@ -176,7 +176,7 @@ class Sender:
 
     def __init__(self, transport, faults):
         self.transport, self.faults = transport, faults
-        self.cancel = transport.cancel
+        self.cancel, self.renew_connections = transport.cancel, transport.renew_connections
 
     def send(self, method, url, timeout, headers):
         silent = any(rule.name in ("hang", "trickle") and rule.left > 0 for rule in self.faults.rules)

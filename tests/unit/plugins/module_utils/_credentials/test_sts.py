@@ -64,9 +64,10 @@ def test_role_of_a_role(sts):
     assert asked[1].query["SecurityToken"] == "canary-new-token"
 
 
-def test_assume_role_with_oidc_request(sts, tmp_path):
+@pytest.mark.parametrize("written", ["canary-oidc", "canary-oidc\n", "\ufeff canary-oidc\r\n"])
+def test_assume_role_with_oidc_request(sts, tmp_path, written):
     asked, _answers = sts
-    (tmp_path / "token").write_text("canary-oidc")
+    (tmp_path / "token").write_text(written)
     role = OidcRole(RoleSession("acs:ram::1:role/ota"), "acs:ram::1:oidc-provider/ack", str(tmp_path / "token"))
     assert role.fetch(CONTEXT) == NEW
     expected = {
@@ -152,6 +153,40 @@ def test_token_file_does_not_exist(sts, tmp_path):
     assert sts[0] == []
 
 
+@pytest.mark.parametrize("content", [b"", b" \n", b"x" * 20_001, "客".encode()])
+def test_token_file_holds_no_token(sts, tmp_path, content):
+    (tmp_path / "token").write_bytes(content)
+    error = failure(OidcRole(RoleSession("r"), "o", str(tmp_path / "token")))
+    assert (error.cause, error.hint) == ("the token file of the place holds no token", "check its path")
+    assert sts[0] == []
+
+
+def test_token_file_is_not_text(sts, tmp_path):
+    (tmp_path / "token").write_bytes(b"\xff\xfe")
+    assert failure(OidcRole(RoleSession("r"), "o", str(tmp_path / "token"))).cause.endswith("cannot be read")
+
+
+def test_long_token_is_sent_whole(sts, tmp_path):
+    (tmp_path / "token").write_text("x" * 20_000 + "\n")
+    OidcRole(RoleSession("r"), "o", str(tmp_path / "token")).fetch(CONTEXT)
+    assert sts[0][0].query["OIDCToken"] == "x" * 20_000
+
+
+def test_token_file_may_be_in_the_home(sts, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "token").write_text("canary-oidc")
+    assert OidcRole(RoleSession("r"), "o", "~/token").fetch(CONTEXT) == NEW
+
+
+def test_stale_token_is_named(sts, tmp_path):
+    (tmp_path / "token").write_text("canary-oidc")
+    sts[1].append((400, {"Code": "AuthenticationFail.OIDCToken.Expired", "Message": "canary-oidc has expired"}))
+    assert str(failure(OidcRole(RoleSession("r"), "o", str(tmp_path / "token")))) == (
+        "No request was sent: the token in the token file of the place has expired;"
+        " renew it, or check what renews it and the clock of this machine."
+    )
+
+
 def test_proxy_is_passed_on(monkeypatch):
     pytest.importorskip("alibabacloud_credentials")
     assert sts_module._role_arguments(RoleSession("r"), "http://proxy:1")["http_options"].proxy == "http://proxy:1"
@@ -168,6 +203,16 @@ def test_missing_package_is_named(monkeypatch, fetcher):
         "alibabacloud_credentials",
         "for the credentials of the place",
     )
+
+
+@pytest.mark.parametrize("fetcher", [ROLE, OidcRole(RoleSession("r"), "o", "/t")])
+def test_package_that_is_too_old_is_named(monkeypatch, fetcher):
+    provider = pytest.importorskip("alibabacloud_credentials.provider")
+    for name in ("RamRoleArnCredentialsProvider", "OIDCRoleArnCredentialsProvider"):
+        monkeypatch.delattr(provider, name)
+    with pytest.raises(MissingLibraryError) as error:
+        fetcher.require_library("the place")
+    assert error.value.reason == "in a newer version, for the credentials of the place"
 
 
 @pytest.mark.parametrize("fetcher", [ROLE, OidcRole(RoleSession("r"), "o", "/t")])

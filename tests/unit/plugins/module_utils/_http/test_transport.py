@@ -130,6 +130,27 @@ def test_connection_is_kept_for_more_requests():
     assert len(serve.requests) == 3
 
 
+def test_renewed_connections_are_new_ones():
+    connections = []
+
+    def serve(connection):
+        connections.append(0)
+        while connection.recv(65536):
+            connections[-1] += 1
+            connection.sendall(OK)
+
+    with server(serve) as port:
+        transport = Transport()
+        for number in range(4):
+            if number == 3:
+                transport.renew_connections()
+                gc.collect()
+            transport.send("GET", f"http://127.0.0.1:{port}/", WATCHDOG, {})
+        transport.renew_connections()
+        gc.collect()
+    assert connections == [3, 1]
+
+
 def test_netrc_is_not_read(tmp_path, monkeypatch):
     netrc = tmp_path / "netrc"
     netrc.write_text("default login canary password canary\n")
