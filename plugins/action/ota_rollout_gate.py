@@ -42,7 +42,7 @@ class ActionModule(ActionBase):
         failure: OtaError | None = None
         try:
             with self._task_environment():
-                options = validate_options(GATE, self._task.args, secrets.update)
+                options = validate_options(GATE, self._given_options(), secrets.update)
                 result = self._run_gate(options, secrets)
         except OtaError as error:
             failure = error
@@ -50,6 +50,14 @@ class ActionModule(ActionBase):
         if failure is not None:
             result = _failed_result(failure)
         return remove_values({"changed": False, **result}, frozenset(secrets))
+
+    def _given_options(self) -> dict[str, Any]:
+        """The options of the task. The role rollout_gate gives its own as one dictionary, because an option that it
+        passes and then omits would hide what ``module_defaults`` say of it.
+        """
+        options = dict(self._task.args)
+        given = options.pop("_given", {})
+        return {**options, **given}
 
     def _run_gate(self, options: Mapping[str, Any], secrets: set[str]) -> dict[str, Any]:
         def show_line(line: str, color: str | None = None) -> None:
