@@ -218,6 +218,15 @@ def unpack_awx_collection(session: nox.Session) -> Path:
     return folder
 
 
+def install_oldest_ansible(session: nox.Session) -> Path:
+    """Install the oldest ansible-core in a virtual environment of its own, for the tests that run plays on it too."""
+    folder = WORK / "oldest-ansible"
+    session.run(str(PYTHONS[OLDEST_PYTHON]), "-m", "venv", str(folder), external=True)
+    packages = (OLDEST_CORE, "-r", str(ROOT / "requirements.txt"))
+    session.run(str(folder / "bin" / "python"), "-m", "pip", "install", "-q", *packages, external=True)
+    return folder
+
+
 def run_ansible_test(session: nox.Session, command: str, pythons: Sequence[str] = (NEWEST,)) -> None:
     """Run ansible-test in a home of its own, and believe its success only if it did something."""
     install(session, "runtime")
@@ -367,6 +376,8 @@ def e2e(session: nox.Session) -> None:
     keep_zipped_bytecode(session)
     install_collection(session)
     session.env["AWX_COLLECTIONS"] = str(unpack_awx_collection(session))
+    if OLDEST_PYTHON:
+        session.env["OLDEST_ANSIBLE"] = str(install_oldest_ansible(session))
     session.run("pytest", "-p", "no:cacheprovider", "-n", "4", "--dist", "loadfile", "tests/e2e", *session.posargs)
 
 
