@@ -185,7 +185,7 @@ def test_a_network_cut_while_it_waits_is_survived_or_reported(folder, place, tmp
 def playbook(
     folder: pathlib.Path, place: Simulator, options: Mapping[str, Any], inherited: int | None = None
 ) -> Iterator[subprocess.Popen[str]]:
-    """A running ansible-playbook with the gate, in a process group of its own; its workers keep the file ``inherited``."""
+    """A running ansible-playbook with the gate, in a process group of its own; workers keep ``inherited`` open."""
     play = {
         "hosts": "localhost",
         "connection": "local",

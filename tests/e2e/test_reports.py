@@ -299,7 +299,9 @@ def test_known_variables_are_those_that_there_are():
     playbook = (ROOT / "playbooks" / "rollout_gate.yml").read_text()
     connection = set(re.findall(r"{{ (rollout_gate_\w+) if", playbook))
     published = set(re.findall(r"'(rollout_gate_\w+)':", (ROLE / "vars" / "main.yml").read_text()))
-    fragments = [(ROOT / "plugins" / "doc_fragments" / f"{name}.py").read_text() for name in ("connection", "credentials")]
+    fragments = [
+        (ROOT / "plugins" / "doc_fragments" / f"{name}.py").read_text() for name in ("connection", "credentials")
+    ]
     options = [yaml.safe_load(re.search(r'r"""(.*?)"""', text, re.DOTALL).group(1))["options"] for text in fragments]
     secret = {"access_key_id", "access_key_secret", "security_token"}
     assert connection == {f"rollout_gate_{name}" for fragment in options for name in {*fragment} - secret}
@@ -447,8 +449,8 @@ def test_role_rejects_given_tasks_that_end_the_play(tmp_path, url, end):
     run = run_role(tmp_path, url, job_ids="1001", on_verdict="ends.yml")
     word = end.split()[-1].strip("'")
     assert last(run) == (
-        f'rollout_gate_on_verdict names the file ends.yml, which contains "meta: {word}"; it would end the play before the'
-        ' gate can fail. Use "when", or "meta: end_role".'
+        f'rollout_gate_on_verdict names the file ends.yml, which contains "meta: {word}"; it would end the play before'
+        ' the gate can fail. Use "when", or "meta: end_role".'
     )
     assert stats(run)["rollout_gate_reasons"] == ["not_judged"]
 
