@@ -23,7 +23,8 @@ from ansible.utils.display import Display
 
 from ..module_utils._ansible.argspec import validate_options
 from ..module_utils._ansible.connection import create_client, read_service
-from ..module_utils._errors import MissingLibraryError, OtaError, as_ota_error
+from ..module_utils._errors import CanceledError, MissingLibraryError, OtaError, as_ota_error
+from ..plugin_utils._evidence.clock import Clock
 from ..plugin_utils._gate.gate import Gate
 from ..plugin_utils._gate.options import GATE, read_gate_options
 
@@ -31,6 +32,8 @@ display = Display()
 
 #: Maximum number of devices of each kind that a failing task returns.
 MAX_SHOWN = 100
+#: The stdout callbacks that write for people. Others may write for programs, such as JSON.
+FOR_PEOPLE = ("default", "ansible.builtin.default", "awx_display")
 
 
 class ActionModule(ActionBase):
@@ -43,7 +46,7 @@ class ActionModule(ActionBase):
         failure: OtaError | None = None
         try:
             with self._task_environment():
-                options = validate_options(GATE, self._task.args, secrets.update)
+                options = validate_options(GATE, self._given_options(), secrets.update)
                 result = self._run_gate(options, secrets)
         except AnsibleError:  # of the task itself, such as a variable in its environment
             raise
@@ -54,11 +57,21 @@ class ActionModule(ActionBase):
             result = _failed_result(failure)
         return remove_values({"changed": False, **result}, frozenset(secrets))
 
+    def _given_options(self) -> dict[str, Any]:
+        """The options of the task. The role rollout_gate gives its own as one dictionary, because an option that it
+        passes and then omits would hide what ``module_defaults`` say of it.
+        """
+        options = dict(self._task.args)
+        given = options.pop("_given", {})
+        return {**options, **given}
+
     def _run_gate(self, options: Mapping[str, Any], secrets: set[str]) -> dict[str, Any]:
+        stderr = constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK") not in FOR_PEOPLE
+
         def show_line(line: str, color: str | None = None) -> None:
             if not self._task.no_log:
                 # A copy, because threads that renew credentials add secrets meanwhile.
-                display.display(remove_values(line, frozenset(secrets)), color=color)
+                display.display(remove_values(line, frozenset(secrets)), color=color, stderr=stderr)
 
         def show_warning(line: str) -> None:
             show_line(f"[WARNING]: {line}", constants.config.get_config_value("COLOR_WARN"))
@@ -66,7 +79,7 @@ class ActionModule(ActionBase):
         service = read_service(options)
         gate_options = read_gate_options(options, service)
         client = create_client(service, options, secrets.update, show_warning)
-        result = Gate(client, gate_options, show_line, show_warning).run()
+        result = Gate(client, gate_options, show_line, show_warning, _attended(Clock())).run()
         fails = result["verdict"] != "passed" and (gate_options.wait or result["final"])
         if not fails or options["mode"] == "report":
             return result
@@ -86,6 +99,22 @@ class ActionModule(ActionBase):
         finally:
             os.environ.clear()
             os.environ.update(before)
+
+
+def _attended(clock: Clock) -> Clock:
+    """The clock, but its pauses raise :class:`CanceledError` once the process that waits for the result is gone.
+
+    Its workers may survive it, in a session of their own.
+    """
+    parent, pause = os.getppid(), clock.sleep
+
+    def sleep(seconds: float) -> None:
+        pause(seconds)
+        if os.getppid() != parent:
+            raise CanceledError
+
+    clock.sleep = sleep
+    return clock
 
 
 def _failed_result(failure: OtaError) -> dict[str, Any]:

@@ -18,7 +18,9 @@ description:
     C(SUCCEEDED) and, with O(versions.verify), the new version as the device itself reports it for the module of the
     batch.
   - It always ends by its deadline, whatever the network does.
-  - While it waits, it shows a line for each change, and at least one line a minute.
+  - While it waits, it shows a line for each change, and at least one line a minute. With a stdout callback other than
+    C(default), which may write something for programs, such as JSON, the lines go to standard error.
+  - It ends if the Ansible that runs it is gone, such as after a kill.
   - This is an action plugin. It runs on the controller, so its libraries must be installed on the controller; the
     target host is never contacted. The keyword C(environment) of task, block and play is honored.
   - B(Which rollout) is judged is set by O(job_ids), O(expected_devices) and O(min_devices).
@@ -56,6 +58,12 @@ extends_documentation_fragment:
   - iotfleet.ota.credentials
   - iotfleet.ota.connection
   - iotfleet.ota.attributes
+attributes:
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: none
+    details:
+      - To gate several batches with verdicts of their own side by side, use a host for each.
 options:
   job_ids:
     description:

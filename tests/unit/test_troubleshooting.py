@@ -171,4 +171,4 @@ def refusals():
 
 def handed_on(name):
     """The codes that the roles hand on in place of a gate's or a preflight's."""
-    return set(re.findall(rf"'rollout_\w+_{name}': \['(\w+)'\]", "".join(CONTENT.values())))
+    return set(re.findall(rf"\brollout_\w+_{name}'?: \['?(\w+)'?\]", "".join(CONTENT.values())))

@@ -14,7 +14,7 @@ from ansible.errors import AnsibleError
 from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible_collections.iotfleet.ota.plugins.action import ota_rollout_gate as action
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import MissingLibraryError
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import CanceledError, MissingLibraryError
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock import Clock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Gate
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
@@ -32,25 +32,27 @@ ARGS = {
 
 
 class Play:
-    """Runs the action on a rollout; ``shown`` are the lines that it shows, ``colors`` how."""
+    """Runs the action on a rollout; ``shown`` are the lines that it shows, ``colors`` how and ``stderr`` where."""
 
     def __init__(self, monkeypatch, *devices, **fields):
         self.rollout = Rollout(batch(*devices, **fields))
-        self.shown, self.colors, self.environments = [], [], []
+        self.shown, self.colors, self.stderr, self.environments = [], [], [], []
         clock = Clock(self.rollout.wall, self.rollout.clock.monotonic, self.rollout.clock.sleep, lambda: 0.5)
 
-        def gate(client, options, show, warn):
+        def gate(client, options, show, warn, clock):
             return Gate(client, options, show, warn, clock, lambda work, timeout, meanwhile: work())
 
         def create_client(*arguments):
             self.environments.append(dict(os.environ))
             return self.rollout.client()
 
-        def display(line, color=None):
+        def display(line, color=None, stderr=False):
             self.shown.append(line)
+            self.stderr.append(stderr)
             self.colors.append(color)
 
         monkeypatch.setattr(action, "Gate", gate)
+        monkeypatch.setattr(action, "Clock", lambda: clock)
         monkeypatch.setattr(action, "create_client", create_client)
         monkeypatch.setattr(action.display, "display", display)
 
@@ -135,6 +137,24 @@ def test_a_warning_is_marked_and_coloured(play):
     assert scene.colors[scene.shown.index(warning)] == action.constants.config.get_config_value("COLOR_WARN")
 
 
+@pytest.mark.parametrize(
+    ("callback", "stderr"),
+    [
+        ("default", False),
+        ("ansible.builtin.default", False),
+        ("awx_display", False),
+        ("ansible.posix.json", True),
+        ("json", True),
+        ("minimal", True),
+    ],
+)
+def test_lines_stay_out_of_what_a_callback_writes_for_programs(play, monkeypatch, callback, stderr):
+    monkeypatch.setattr(action.constants.config, "get_config_value", {"DEFAULT_STDOUT_CALLBACK": callback}.get)
+    scene = play(FIVE, maximum_per_minute=1)
+    scene.run(wait_timeout=60)
+    assert (len(scene.shown) > 2, set(scene.stderr)) == (True, {stderr})
+
+
 def test_nothing_is_shown_of_a_task_whose_output_is_hidden(play):
     scene = play(FIVE, maximum_per_minute=1)
     assert scene.run(no_log=True, wait_timeout=60)["verdict"] == "timed_out"
@@ -185,6 +205,38 @@ def test_a_run_continues_the_previous_one(play):
     third = scene.run(wait=False, start_grace=0, previous=second)
     assert [result["verdict"] for result in (first, second, third)] == ["pending", "pending", "failed"]
     assert third["polls"] == 3
+
+
+def test_options_of_the_role_leave_the_others_of_the_task(play):
+    """Those of the task are what module_defaults say, where the role gives nothing."""
+    given = {"job_ids": ["1"], "expected_version": "3.0", "versions": {"verify": False}}
+    result = play(FIVE).run(job_ids=["2"], min_devices=4, expected_version="4.0", _given=given)
+    policy = result["policy"]
+    assert (policy["min_devices"], policy["expected_version"], policy["versions"]["verify"]) == (4, "3.0", False)
+    assert result["msg"].startswith("batch 1: failed: ")
+
+
+@pytest.mark.parametrize("option", ["max_faild", "_given"])
+def test_an_option_that_the_role_misspells_is_rejected(play, option):
+    result = play(FIVE).run(_given={option: 1})
+    assert (result["failed"], result["msg"]) == (
+        True,
+        f"No request was sent: unsupported options: {option}. Supported parameters include: "
+        + result["msg"].partition("include: ")[2],
+    )
+
+
+# --- Who waits for it ------------------------------------------------------------------------------------------------
+
+
+def test_a_gate_ends_when_the_process_that_waits_for_it_is_gone(play, monkeypatch):
+    """After the pause in which that happens, nothing more is requested."""
+    scene = play(OFFLINE)
+    parents = iter([7, 7, 7, 1])
+    monkeypatch.setattr(action.os, "getppid", lambda: next(parents))
+    with pytest.raises(CanceledError):
+        scene.run(wait_timeout=60)
+    assert scene.rollout.actions.count("QueryOTAJob") == 3
 
 
 # --- Environment -----------------------------------------------------------------------------------------------------
