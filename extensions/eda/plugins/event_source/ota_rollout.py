@@ -270,9 +270,9 @@ def _find_collection() -> None:
 
 _find_collection()
 
-from ansible.module_utils.common.parameters import remove_values
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec import validate_options
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.connection import create_client, read_service
+from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.masking import mask_secrets
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import CanceledError, OtaError
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.workers import WorkerPool
@@ -308,7 +308,7 @@ async def main(queue: asyncio.Queue[Event], args: dict[str, Any]) -> None:
         gate_options = read_gate_options({**options, "wait": True, "previous": None}, service)
         client = create_client(service, options, secrets.update, _logger(logging.WARNING, secrets))
     except OtaError as error:
-        failure = remove_values(str(error), frozenset(secrets))
+        failure = mask_secrets(str(error), secrets)
     # Outside the except clause, so that nothing but the sentence is shown.
     if failure:
         raise SourceError(failure)
@@ -323,8 +323,7 @@ async def main(queue: asyncio.Queue[Event], args: dict[str, Any]) -> None:
 
 
 def _logger(level: int, secrets: set[str]) -> Callable[[str], None]:
-    # A copy, because threads that renew credentials add secrets meanwhile.
-    return lambda line: logger.log(level, "%s", remove_values(line, frozenset(secrets)))
+    return lambda line: logger.log(level, "%s", mask_secrets(line, secrets))
 
 
 class _Watcher:
@@ -370,7 +369,7 @@ class _Watcher:
             stack.push(put_end)
             for poll in self._gate.polls():
                 for event in changes.events(poll):
-                    put(remove_values(event, frozenset(self._secrets)))
+                    put(mask_secrets(event, self._secrets))
 
     def _sleep(self, seconds: float) -> None:
         """Wait between two polls.

@@ -48,13 +48,13 @@ def test_proxy_passwords_are_masked_encoded_and_decoded(monkeypatch):
 
 
 def test_proxy_password_is_masked_where_an_option_is_refused():
-    options = {**OPTIONS, "proxy": "http://user:word@proxy:1", "region": "word", "endpoint": ""}
+    options = {**OPTIONS, "proxy": "http://user:proxy-password@proxy:1", "region": "proxy-password", "endpoint": ""}
     result = run_module(ota_job_info.main, options)
     assert result["msg"].startswith('No request was sent: the service is not offered in region "********"; ')
     secrets = set()
     with pytest.raises(OtaError):
-        argspec.validate_options({}, {"proxy": "http://user:word@proxy:1", "retries": "some"}, secrets.update)
-    assert secrets == {"http://user:word@proxy:1", "word"}
+        argspec.validate_options({}, {"proxy": "http://user:proxy-password@proxy:1", "retries": "some"}, secrets.update)
+    assert secrets == {"http://user:proxy-password@proxy:1", "proxy-password"}
 
 
 # --- Options of plugins that are no modules --------------------------------------------------------------------------
