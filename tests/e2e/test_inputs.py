@@ -10,6 +10,7 @@ import json
 import pathlib
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import pytest
@@ -186,16 +187,16 @@ def test_typed_options_of_the_simulator_take_text(tmp_path, url):
     assert run.code == 0, run.output
 
 
-DATE = "{{ '2024-01-01' | to_datetime('%Y-%m-%d') }}"
+DATE = date(2024, 1, 1)
 NOT_TEXT = [
     ("rollout_gate_expected_devices", 5349, "number 5349"),  # 0012345, an octal number in YAML
     ("rollout_gate_expected_devices", True, "boolean true"),  # a device named on
-    ("rollout_gate_expected_devices", DATE, "date 2024-01-01 00:00:00"),
-    ("rollout_gate_expected_version", DATE, "date 2024-01-01 00:00:00"),
+    ("rollout_gate_expected_devices", DATE, "date 2024-01-01"),
+    ("rollout_gate_expected_version", DATE, "date 2024-01-01"),
     ("rollout_gate_expected_version", 2.10, "number 2.1"),
     ("rollout_gate_module_name", False, "boolean false"),
     ("rollout_preflight_device_names", 5349, "number 5349"),
-    ("rollout_preflight_expected_version", DATE, "date 2024-01-01 00:00:00"),
+    ("rollout_preflight_expected_version", DATE, "date 2024-01-01"),
     ("rollout_preflight_job_id", True, "boolean true"),
 ]
 

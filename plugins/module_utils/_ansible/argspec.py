@@ -154,7 +154,7 @@ def validate_options(
     mask(proxy_passwords(options.get("proxy")))
     check_texts(spec, given)
     if all(isinstance(error, (ArgumentTypeError, SubParameterTypeError)) for error in validated.errors):
-        _check_numbers(spec, given)
+        _check_numbers(spec, mask_secrets(given, validated._no_log_values))
     if validated.error_messages:
         words = "; ".join(
             f"unsupported options: {error.msg}" if isinstance(error, UnsupportedError) else error.msg

@@ -21,7 +21,7 @@ HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 #: Words of results, of so many characters, on which playbooks and pipelines act.
 OWN_WORDS = (
     "inconclusive timed_out succeeded verified executed canceled vanished"
-    " COMPLETED CANCELED SUCCEEDED NOTIFIED IN_PROGRESS UPGRADE_FIRMWARE VERIFY_FIRMWARE"
+    " disabled notified starting COMPLETED CANCELED SUCCEEDED NOTIFIED IN_PROGRESS UPGRADE_FIRMWARE VERIFY_FIRMWARE"
     " ambiguous_device api_error awaiting_confirmation awaiting_version already_on_target batch_canceled confirming"
     " conflicting_batches deadline download dynamic_batch empty_batch fell_back incomplete in_progress never_activated"
     " not_judged not_started nothing_to_judge online_not_pushed rate_limited retrying still_open success_out_of_reach"

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible import argspec
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
@@ -82,6 +84,50 @@ def test_options_that_ansible_refuses_are_reported_in_one_sentence():
     assert secrets == {"canary-secret"}
 
 
+@pytest.mark.parametrize("name", [*argspec.CONNECTION, *argspec.CREDENTIALS])
+def test_empty_text_is_not_given(name, monkeypatch):
+    monkeypatch.setenv("OTA_PLATFORM", "tuya")
+    plain = argspec.validate_options(GATE, {"job_ids": ["1"]}, lambda secrets: None)
+    assert argspec.validate_options(GATE, {"job_ids": ["1"], name: ""}, lambda secrets: None) == plain
+    result = run_module(ota_job_info.main, {**OPTIONS, "job_id": " ", name: ""})
+    assert "entry 1 of job_ids is blank" in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"max_failed": "2%"}, "max_failed is 2%; give a number."),
+        ({"max_failed": "1.5"}, "max_failed is 1.5; give a whole number."),
+        ({"max_failed": ""}, 'max_failed is ""; give a number.'),
+        ({"soak": "1h"}, "soak is 1h; give a number."),
+        ({"soak": ["1"]}, "soak is ['1']; give a number."),
+        ({"timeout": "soon"}, "timeout is soon; give a number."),
+        ({"versions": {"grace": "x"}}, "versions.grace is x; give a number."),
+        ({"max_failed": "{{ 7*7 }}"}, "max_failed is { { 7*7 }}; give a number."),
+    ],
+)
+def test_text_that_is_no_number_is_quoted(given, sentence):
+    with pytest.raises(OtaError) as caught:
+        argspec.validate_options(GATE, {"job_ids": ["1"], **given}, lambda secrets: None)
+    assert str(caught.value) == f"No request was sent: {sentence}"
+
+
+def test_types_of_ansible_are_not_named():
+    class TaggedText(str):
+        pass
+
+    with pytest.raises(OtaError) as caught:
+        argspec.validate_options(GATE, {"job_ids": ["1"], "allow_empty": TaggedText("x")}, lambda secrets: None)
+    assert "Tagged" not in str(caught.value)
+
+
+def test_secret_that_is_given_as_a_number_too_is_not_shown():
+    given = {"job_ids": ["1"], "max_failed": "canary-secret", "access_key_secret": "canary-secret"}
+    with pytest.raises(OtaError) as caught:
+        argspec.validate_options(GATE, given, lambda secrets: None)
+    assert "canary" not in str(caught.value)
+
+
 # --- Numbers in place of text ----------------------------------------------------------------------------------------
 
 QUOTES = "and YAML may have changed what was written; write it in quotes."
@@ -119,6 +165,8 @@ def test_modules_refuse_a_number_in_place_of_text(module, given, sentence):
     ("given", "sentence"),
     [
         ({"job_id": 7}, "job_id is the number 7"),
+        ({"job_id": [date(2024, 1, 1)]}, "entry 1 of job_id is the date 2024-01-01"),
+        ({"job_ids": ["1"], "expected_version": date(2024, 1, 1)}, "expected_version is the date 2024-01-01"),
         ({"job_ids": [183415776190000002]}, "entry 1 of job_ids is the number 183415776190000002"),
         ({"job_ids": ["1"], "expected_version": 2.10}, "expected_version is the number 2.1"),
         ({"job_ids": ["1"], "expected_firmware_id": 145}, "expected_firmware_id is the number 145"),

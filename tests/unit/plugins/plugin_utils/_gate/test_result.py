@@ -265,7 +265,7 @@ def test_few_long_texts_are_cut_to_what_a_thousand_devices_may_say():
 
 @pytest.mark.parametrize(("text", "limit"), HOSTILE.values(), ids=HOSTILE)
 def test_result_is_readable_whatever_devices_say(text, limit):
-    long = {name: text * 4096 for name in ("task_desc", "product_key")}
+    long = dict.fromkeys(("task_desc", "product_key"), text * 4096)
     failed = [task(f"{number:04}{text * 4096}", "FAILED", **long) for number in range(MAX_ENTRIES)]
     pending = [task(f"p{number:04}{text * 4096}", "QUEUED", **long) for number in range(MAX_ENTRIES)]
     result = result_of(poll(batch(*failed, *pending, status="IN_PROGRESS")))
