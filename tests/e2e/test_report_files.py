@@ -234,7 +234,9 @@ def test_report_that_cannot_be_removed_is_refused_before_the_wait(tmp_path, url,
 def test_reports_are_usable_whatever_devices_say(tmp_path, url):
     expected = [f"lamp-{number:05}" for number in range(100_000)]
     inputs = {"job_ids": "1004", "formats": ALL, "verify_versions": False, "mode": "report"}
-    large = gate(**inputs, report_name="fleet", expected_devices="{{ expected }}", max_failed=100_000, wait=False)
+    large = gate(
+        **inputs, report_name="fleet", expected_devices="{{ expected }}", max_failed=100_000, wait=False, look_timeout=1
+    )
     assert run_gates(tmp_path, url, gate(**inputs), large, expected=expected) == []
     for name in ("rollout-gate", "fleet"):
         sizes = {end: (tmp_path / "reports" / f"{name}.{end}").stat().st_size for end in ENDS}
