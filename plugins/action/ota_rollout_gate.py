@@ -17,12 +17,12 @@ from typing import Any
 from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.module_utils.basic import missing_required_lib
-from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._ansible.argspec import validate_options
 from ..module_utils._ansible.connection import create_client, read_service
+from ..module_utils._ansible.masking import mask_secrets
 from ..module_utils._errors import CanceledError, MissingLibraryError, OtaError, as_ota_error
 from ..plugin_utils._evidence.clock import Clock
 from ..plugin_utils._gate.gate import Gate
@@ -55,7 +55,7 @@ class ActionModule(ActionBase):
         # Outside the except clause, so that Ansible finds no exception whose traceback it could show.
         if failure is not None:
             result = _failed_result(failure)
-        return remove_values({"changed": False, **result}, frozenset(secrets))
+        return mask_secrets({"changed": False, **result}, secrets)
 
     def _given_options(self) -> dict[str, Any]:
         """The options of the task. The role rollout_gate gives its own as one dictionary, because an option that it
@@ -70,8 +70,7 @@ class ActionModule(ActionBase):
 
         def show_line(line: str, color: str | None = None) -> None:
             if not self._task.no_log:
-                # A copy, because threads that renew credentials add secrets meanwhile.
-                display.display(remove_values(line, frozenset(secrets)), color=color, stderr=stderr)
+                display.display(mask_secrets(line, secrets), color=color, stderr=stderr)
 
         def show_warning(line: str) -> None:
             show_line(f"[WARNING]: {line}", constants.config.get_config_value("COLOR_WARN"))

@@ -7,7 +7,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import date
 from urllib.parse import urlsplit
 from urllib.request import (  # type: ignore[attr-defined]
     getproxies_environment,
@@ -15,6 +18,7 @@ from urllib.request import (  # type: ignore[attr-defined]
 )
 
 from ._errors import OtaError
+from ._text import printable
 
 #: Schemes of proxies; SOCKS needs a library that requests does not install.
 PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
@@ -34,10 +38,50 @@ def check_number(name: str, number: float, least: float, most: float) -> None:
         raise invalid_option(f"{name} is {str(number)[:20]}", f"it must be between {least} and {most}")
 
 
+def number_option(name: str, value: object, whole: bool = False) -> float | int:
+    """The number ``value`` of the option ``name``, also where it is written as text, and a ``whole`` one as an integer.
+
+    :raises OtaError: it is none. It may be infinite, or no number by its bounds.
+    """
+    number: float | int | None = None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        number = value
+    elif isinstance(value, str):
+        with suppress(ValueError):
+            number = int(value) if re.fullmatch(r"\s*[-+]?\d{1,30}\s*", value) else float(value)
+    if number is None:
+        raise invalid_option(f"{name} is {_shown(value)}", "give a number")
+    if not whole or isinstance(number, int):
+        return number
+    if not number.is_integer():
+        raise invalid_option(f"{name} is {_shown(value)}", "give a whole number")
+    return int(number)
+
+
+def switch_option(name: str, value: object) -> bool:
+    """The boolean ``value`` of the option ``name``, also where it is written as text, in the words that Ansible takes.
+
+    :raises OtaError: it is none.
+    """
+    if isinstance(value, bool):
+        return value
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if word in ("true", "yes", "on", "y", "t", "1"):
+        return True
+    if word in ("false", "no", "off", "n", "f", "0"):
+        return False
+    raise invalid_option(f"{name} is {_shown(value)}", "give true or false")
+
+
+def _shown(value: object) -> str:
+    """A ``value`` as an error shows it."""
+    return printable(str(value)[:20]) or '""'
+
+
 def check_quoted(name: str, value: object) -> None:
-    """:raises OtaError: ``value``, that of the option ``name``, should be text and is a number or a boolean."""
-    if isinstance(value, (int, float)):
-        kind = "boolean" if isinstance(value, bool) else "number"
+    """:raises OtaError: ``value``, that of the option ``name``, should be text and is a number, a boolean or a date."""
+    if isinstance(value, (int, float, date)):
+        kind = "boolean" if isinstance(value, bool) else "date" if isinstance(value, date) else "number"
         raise invalid_option(
             f"{name} is the {kind} {str(value).lower()[:40]}, and YAML may have changed what was written",
             "write it in quotes",

@@ -491,7 +491,9 @@ counts:
       returned: always
       sample: 0
 by_status:
-  description: Number of tasks of all batches in each state that the service reports.
+  description:
+    - Number of tasks of all batches in each state that the service reports. Of states that are not documented, up to 20
+      are told apart, and the others are counted as C(OTHER).
   type: dict
   returned: always, unless an option is invalid
   sample: {"CONFIRM": 0, "QUEUED": 0, "NOTIFIED": 0, "IN_PROGRESS": 0, "SUCCEEDED": 9, "FAILED": 3, "CANCELED": 0}
@@ -724,6 +726,7 @@ notes:
       clock of this machine is off by more than a minute.
     - After these, what was assumed, such as the module of a batch that is not known, or which of two batches is the
       later stage, and why the states of late devices cannot be read.
+    - In the end, what is cut because it is too long, such as texts of devices.
   type: list
   elements: str
   returned: always, unless an option is invalid

@@ -22,7 +22,7 @@ PLUGINS = ROOT / "plugins"
 FOLDERS = {
     "module_utils/_errors": "module_utils/_text",
     "module_utils/_text": "",
-    "module_utils/_validation": "module_utils/_errors",
+    "module_utils/_validation": "module_utils/_errors module_utils/_text",
     "module_utils/_api": "module_utils/_errors module_utils/_text module_utils/_validation",
     "module_utils/_http": "module_utils/_errors",
     "module_utils/_credentials": "module_utils/_api module_utils/_errors module_utils/_http module_utils/_validation",
@@ -81,7 +81,7 @@ NEIGHBOURS = {
         "checks": "jobs preflight version_sources",
         "states": "devices",
     },
-    "module_utils/_ansible": {"inputs": "argspec", "info_module": "argspec connection"},
+    "module_utils/_ansible": {"argspec": "masking", "inputs": "argspec", "info_module": "argspec connection masking"},
     "plugin_utils/_rollout": {
         "snapshot": "policy times",
         "versions": "policy snapshot",
@@ -121,6 +121,7 @@ PACKAGES = {
     "module_utils/_credentials/sts": "Tea alibabacloud_credentials",
     "module_utils/_ansible/argspec": "ansible",
     "module_utils/_ansible/info_module": "ansible",
+    "module_utils/_ansible/masking": "ansible",
     "action/ota_rollout_gate": "ansible",
     "filter/rollout_verdict": "ansible",
     "test/rollout": "ansible",

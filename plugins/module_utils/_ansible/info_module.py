@@ -17,8 +17,9 @@ from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from .._client.client import Client
 from .._errors import MissingLibraryError, OtaError, as_ota_error
 from .._validation import invalid_option
-from .argspec import check_texts, full_argument_spec, proxy_passwords
+from .argspec import check_texts, full_argument_spec, proxy_passwords, without_blanks
 from .connection import create_client, read_service
+from .masking import hide_secret_options, maskable_secrets
 
 Options = Mapping[str, Any]
 E = TypeVar("E")
@@ -33,7 +34,13 @@ class OtaModule(AnsibleModule):
 
     def _load_params(self) -> None:
         super()._load_params()
+        self.params = without_blanks(self.params)
         self.given: Options = dict(self.params)
+
+    def _return_formatted(self, kwargs: dict[str, Any]) -> None:
+        kwargs["invocation"] = {"module_args": hide_secret_options(self.params, self.argument_spec)}
+        self.no_log_values = set(maskable_secrets(self.no_log_values))
+        super()._return_formatted(kwargs)
 
     def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
         if "failure" not in kwargs:

@@ -71,7 +71,7 @@ class Gate:
         """Take all :meth:`polls`; what the action returns."""
         (last,) = deque(self.polls(), maxlen=1)
         result = build_result(last.snapshot, last.verdict, self._options, self._limits, self._last_error)
-        notes = [*self._reporter.notes, *last.verdict.notes]
+        notes = [*self._reporter.notes, *last.verdict.notes, *result["notes"]]
         return {"msg": last.msg, **result, "timeline": self._timeline.entries, "notes": notes}
 
     def polls(self) -> Iterator[Poll]:

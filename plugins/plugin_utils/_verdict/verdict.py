@@ -20,6 +20,7 @@ from .._rollout.tasks import missing_tasks, proofs
 from .case import PASSED, Case, Evidence, VerdictName
 from .history import (
     History,
+    few_counts,
     load_history,
     no_more_tasks,
     shorten_history,
@@ -70,7 +71,7 @@ class Verdict(NamedTuple):
                 "canceled": rollout.canceled,
                 "ignored": rollout.ignored,
             },
-            "by_status": dict(rollout.by_status),
+            "by_status": few_counts(rollout.by_status),
             "by_class": {state: dict(numbers) for state, numbers in rollout.by_class.items()},
             "by_job": {job_id: counts._asdict() for job_id, counts in rollout.by_job.items()},
             "failure_texts": failure_texts(rollout),

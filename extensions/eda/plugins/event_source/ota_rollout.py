@@ -273,9 +273,9 @@ def _find_collection() -> None:
 
 _find_collection()
 
-from ansible.module_utils.common.parameters import remove_values
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec import validate_options
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.connection import create_client, read_service
+from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.masking import mask_secrets
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import CanceledError, as_ota_error
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.workers import WorkerPool
@@ -312,7 +312,7 @@ async def main(queue: asyncio.Queue[Event], args: dict[str, Any]) -> None:
         gate_options = read_gate_options({**options, "wait": True, "previous": None}, service)
         client = create_client(service, options, secrets.update, _logger(logging.WARNING, secrets))
     except Exception as error:  # also one that nobody foresaw, whose text nobody may see
-        failure = remove_values(str(as_ota_error(error)), frozenset(secrets))
+        failure = mask_secrets(str(as_ota_error(error)), secrets)
     # Outside the except clause, so that nothing but the sentence is shown.
     if failure:
         raise SourceError(failure)
@@ -327,8 +327,7 @@ async def main(queue: asyncio.Queue[Event], args: dict[str, Any]) -> None:
 
 
 def _logger(level: int, secrets: set[str]) -> Callable[[str], None]:
-    # A copy, because threads that renew credentials add secrets meanwhile.
-    return lambda line: logger.log(level, "%s", remove_values(line, frozenset(secrets)))
+    return lambda line: logger.log(level, "%s", mask_secrets(line, secrets))
 
 
 class _Watcher:
@@ -367,7 +366,7 @@ class _Watcher:
     def _put_events(self, put: Callable[[Any], None]) -> None:
         def put_end(kind: object, error: BaseException | None, traceback: object) -> bool:
             if isinstance(error, Exception) and not isinstance(error, CanceledError):
-                error = SourceError(remove_values(str(as_ota_error(error)), frozenset(self._secrets)))
+                error = SourceError(mask_secrets(str(as_ota_error(error)), self._secrets))
             put(error)
             return True  # handed over, not swallowed
 
@@ -377,7 +376,7 @@ class _Watcher:
             for poll in self._gate.polls():
                 for event in changes.events(poll):
                     # ansible-rulebook makes events extra variables, whose texts ansible-playbook runs as templates.
-                    put(printable_facts(remove_values(event, frozenset(self._secrets))))
+                    put(printable_facts(mask_secrets(event, self._secrets)))
 
     def _sleep(self, seconds: float) -> None:
         """Wait between two polls.

@@ -168,6 +168,16 @@ def test_no_secret_is_shown_or_returned(play):
     assert "canary" not in str(result) + str(scene.shown)
 
 
+@pytest.mark.parametrize("password", ["pass", "5", "e", "succeeded"])
+def test_a_short_password_of_a_proxy_changes_no_word_and_no_number(play, monkeypatch, password):
+    plain = play(FIVE)
+    expected = plain.run(min_devices=5)
+    monkeypatch.setenv("HTTP_PROXY", f"http://user:{password}@proxy.lab:3128")
+    scene = play(FIVE)
+    assert scene.run(min_devices=5) == expected
+    assert scene.shown == plain.shown
+
+
 # --- Options ---------------------------------------------------------------------------------------------------------
 
 

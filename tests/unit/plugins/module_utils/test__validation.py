@@ -16,7 +16,9 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._validation import (
     is_local,
     non_blank,
     non_blank_text,
+    number_option,
     proxy_url,
+    switch_option,
     text_option,
 )
 
@@ -55,6 +57,48 @@ def test_bounds_of_a_number_are_inclusive(number):
 )
 def test_number_out_of_its_bounds_is_refused(number, sentence):
     assert refusal(check_number, "max_qps", number, 0.001, 10000) == sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "whole", "number"),
+    [
+        (5, False, 5),
+        (2.5, False, 2.5),
+        (" 5 ", False, 5),
+        ("+5", True, 5),
+        ("2.50", False, 2.5),
+        ("1e1", True, 10),
+        (5.0, True, 5),
+        ("5.0", True, 5),
+        ("1" * 400, False, float("inf")),
+    ],
+)
+def test_number_may_be_text(value, whole, number):
+    read = number_option("x", value, whole)
+    assert (read, type(read)) == (number, type(number))
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize(
+    ("value", "shown"), [("", '""'), ("2%", "2%"), (True, "True"), (None, "None"), ([1], "[1]"), ("x" * 30, "x" * 20)]
+)
+def test_what_is_no_number_is_refused(value, whole, shown):
+    assert refusal(number_option, "x", value, whole) == f"x is {shown}; give a number."
+
+
+@pytest.mark.parametrize("value", [1.5, "1.5", "inf", "nan", float("nan")])
+def test_fraction_is_no_whole_number(value):
+    assert refusal(number_option, "x", value, True) == f"x is {value}; give a whole number."
+
+
+@pytest.mark.parametrize(("value", "on"), [(True, True), (" Yes", True), ("1", True), (False, False), ("OFF", False)])
+def test_switch_may_be_text(value, on):
+    assert switch_option("x", value) is on
+
+
+@pytest.mark.parametrize(("value", "shown"), [("", '""'), ("maybe", "maybe"), (1, "1"), (None, "None"), ([], "[]")])
+def test_what_is_no_switch_is_refused(value, shown):
+    assert refusal(switch_option, "x", value) == f"x is {shown}; give true or false."
 
 
 @pytest.mark.parametrize("value", ["2.10", "", "true", None, [2.1], {"a": 1}])
