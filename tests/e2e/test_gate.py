@@ -24,7 +24,7 @@ from .conftest import Simulator, run_play, simulator
 
 GATE = "iotfleet.ota.ota_rollout_gate"
 KEY = {"access_key_id": "gate-id", "access_key_secret": "canary-secret-+/=", "security_token": "canary-token"}
-ODD = ["客厅", "*", "d 3", "{{ 7 * 7 }}"]
+ODD = ["客厅", "*", "d 3", "{ 7 * 7 }}"]
 WORLD = {
     "access_keys": [{"id": "gate-id", "secret": KEY["access_key_secret"], "security_token": "canary-token"}],
     "firmwares": [{"firmware_id": "f1", "product_key": "k1", "src_version": "1.0", "dest_version": "2.0"}],

@@ -420,7 +420,7 @@ def test_role_with_a_rollout_that_failed(tmp_path, url):
     assert report["verdict"] == stats(run)["rollout_gate_verdict"] == "failed"
     assert report["failed_devices"][0]["device_name"] == "bad-1"
     assert last(run).startswith(f"{report['msg']} The reports are {tmp_path}/reports/rollout-gate.json, ")
-    assert "{{ 7*7 }} <b>|" in report["failed_devices"][0]["detail"]
+    assert "{ { 7*7 }} <b>|" in report["failed_devices"][0]["detail"]
     assert "RAN" not in run.output
 
 

@@ -84,7 +84,7 @@ def text(request):
 
 
 def marks(text):
-    """What is left of a text in any case: its letters."""
+    """What is left of a text in any case: some of its letters."""
     return [word for word in ("lookup", "title", "gnp", "error", "vso", "teamcity", "section_start") if word in text]
 
 
@@ -97,9 +97,11 @@ def test_a_module(monkeypatch, text, how, module):
     service = HostileService(text, how, fails, late)
     monkeypatch.setattr(info_module, "create_client", lambda *arguments: service.client())
     result = run_module(module.main, {**KEY, **MODULES[module]})
-    assert ("failed" in result) == (how != "facts" and module is not ota_preflight_info and "failure" in result)
     assert harmful(result) == []
-    assert all(mark in json.dumps(result).lower() for mark in marks(text)) or how in ("names", "redirects")
+    if how != "names":  # of which it depends on the module whether it takes the device for that it asked about
+        assert ("failed" in result) == (how != "facts" and module is not ota_preflight_info)
+    if how in ("facts", "refusals"):
+        assert all(mark in json.dumps(result).lower() for mark in marks(text))
 
 
 # --- The gate --------------------------------------------------------------------------------------------------------
