@@ -173,6 +173,7 @@ class Client:
                 raise
             except Exception as error:
                 failure = describe_failure(as_ota_error(error), operation, attempt, self._credentials)
+                error.__traceback__ = None  # else its frames, which hold the response, refer to it and stay for long
             self._last_failure = failure
             if failure.retry is Retry.SLOWER:
                 self._limiter.slow_down(operation, sent)
