@@ -139,6 +139,7 @@ class Client:
         self._limiter.stop()
         self._credentials.cancel()
         self._transport.cancel()
+        self._exchange.cancel()
 
     def _read_page(
         self, operation: Operation, arguments: Mapping[str, Argument], number: int, size: int

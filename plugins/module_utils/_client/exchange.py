@@ -103,6 +103,10 @@ class Exchange:
             raise self._clock.correct(refusal, response, signing.timestamp)
         raise self._learn_from(refusal, signing, deadline)
 
+    def cancel(self) -> None:
+        """End the thread that reads."""
+        self._reader.cancel()
+
     def _read(self, work: Callable[[], T]) -> T:
         """What ``work`` makes of a response, in the one thread that reads.
 
