@@ -80,4 +80,4 @@ def test_no_response_takes_many_steps():
                 assert steps_of(found.body(most=most), found.response_format) <= MAX_STEPS, found
 
     search()
-    assert slowest > 1
+    assert slowest > 0
