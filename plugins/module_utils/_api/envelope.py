@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from xml.parsers import expat
@@ -43,8 +44,10 @@ _DENIAL = typed_fields(Kind.TEXT, "PolicyType NoPermissionType AuthAction")
 #: Deepest nesting that is read; no documented response comes near it.
 _MAX_DEPTH = 50
 #: Most values and objects, and most rows, that are read: several times those of a full page.
-_MAX_VALUES = 30_000
+_MAX_VALUES = 20_000
 _MAX_ROWS = 1000
+#: Most bytes that its texts take in memory, where a character may take four.
+_MAX_TEXTS = 1_500_000
 
 _XML_ENDED_EARLY = {
     expat.errors.codes[reason]
@@ -104,6 +107,8 @@ def decode_body(body: bytes, response_format: str, data: str = "Data", content_t
         raise unreadable_error("it is not an object")
     if _is_deeper(content, _MAX_DEPTH):
         raise unreadable_error("it is nested too deep")
+    if 4 * len(text) > _MAX_TEXTS and _text_size(content) > _MAX_TEXTS:
+        raise unreadable_error("it holds too much text")
     return _read_envelope(drop_secrets(content), data)
 
 
@@ -147,7 +152,7 @@ def _parse_json(text: str) -> Any:
         content, end = _JSON.raw_decode(text)
         if end < len(text):
             raise ValueError
-        if "\\ud" in text.lower():  # half of a character cannot be written to any output
+        if "\\ud" in text or "\\uD" in text:  # half of a character cannot be written to any output
             content = _JSON.decode(json.dumps(content, ensure_ascii=False).encode(errors="replace").decode())
         return content
     except json.JSONDecodeError as error:
@@ -171,7 +176,7 @@ def _xml_char(odd: re.Match[str]) -> str:
 def _parse_xml(text: str) -> Any:
     if "<!DOCTYPE" in text:  # no documented response has one, and some versions of xmltodict only drop entities
         raise unreadable_error("it declares a document type")
-    if text.count("<") > 2 * _MAX_VALUES:
+    if text.count("<") + text.count("=") > 2 * _MAX_VALUES:  # elements have a begin and an end, attributes are refused
         raise unreadable_error("it holds too many values")
     require_xml_library("xml")
     import xmltodict
@@ -201,6 +206,14 @@ def _without_markup(node: Any) -> Any:
 def _is_deeper(node: Any, levels: int) -> bool:
     inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
     return levels == 0 or any(_is_deeper(item, levels - 1) for item in inner)
+
+
+def _text_size(node: Any) -> int:
+    if isinstance(node, str):
+        return sys.getsizeof(node)
+    return sum(
+        map(_text_size, [*node, *node.values()] if isinstance(node, dict) else node if isinstance(node, list) else ())
+    )
 
 
 def _read_envelope(content: Mapping[str, Any], data: str) -> Envelope:

@@ -139,6 +139,7 @@ class Client:
         self._limiter.stop()
         self._credentials.cancel()
         self._transport.cancel()
+        self._exchange.cancel()
 
     def _read_page(
         self, operation: Operation, arguments: Mapping[str, Argument], number: int, size: int
@@ -172,6 +173,7 @@ class Client:
                 raise
             except Exception as error:
                 failure = describe_failure(as_ota_error(error), operation, attempt, self._credentials)
+                error.__traceback__ = None  # else its frames, which hold the response, refer to it and stay for long
             self._last_failure = failure
             if failure.code == WRONG_SUBJECT:
                 self._transport.renew_connections()

@@ -19,6 +19,7 @@ from .._api.request import ServiceConfig, build_request
 from .._credentials.refresh import RefreshableCredentials
 from .._errors import OtaError, Retry
 from .._http.transport import Transport
+from .._http.workers import WorkerPool
 from .clock import ServiceClock, Timestamp
 from .response import parse_response
 
@@ -56,8 +57,8 @@ class Exchange:
         self._now = now
         self._nonce = nonce
         self._version_required = threading.Event()
-        # Threads gain no time by reading side by side, and what one hostile response takes is not taken by many.
         self._reading = threading.Lock()
+        self._reader = WorkerPool()
 
     def attempt_call(
         self,
@@ -86,10 +87,10 @@ class Exchange:
         # The credentials may have taken a part of the time.
         left = max(0.001, deadline - self._now())
         response = self._transport.send(request.method, request.url, left, request.headers)
+        response_format = self._service.response_format
         confidential = (*signing.credentials.confidential(), request.signature)
         try:
-            with self._reading:
-                result = read(parse_response(response, self._service.response_format, confidential, operation.data))
+            result = self._read(lambda: read(parse_response(response, response_format, confidential, operation.data)))
         except OtaError as error:
             refusal = error
         else:
@@ -101,6 +102,18 @@ class Exchange:
         if is_clock_code(refusal.code):
             raise self._clock.correct(refusal, response, signing.timestamp)
         raise self._learn_from(refusal, signing, deadline)
+
+    def cancel(self) -> None:
+        """End the thread that reads."""
+        self._reader.cancel()
+
+    def _read(self, work: Callable[[], T]) -> T:
+        """What ``work`` makes of a response, in the one thread that reads.
+
+        Several gain no time, and each would hold on to the memory that the largest response took.
+        """
+        with self._reading:
+            return self._reader.run(work, threading.TIMEOUT_MAX)
 
     def _learn_from(self, refusal: OtaError, signing: Signing, deadline: float) -> OtaError:
         """The ``refusal``, to be retried once if the next attempt is signed with something else."""

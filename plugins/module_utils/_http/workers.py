@@ -9,7 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, Callable, TypeVar
 
@@ -57,9 +57,12 @@ class WorkerPool:
         return result
 
     def cancel(self) -> None:
-        """End the waiting of all callers."""
+        """End the waiting of all callers, and the threads that have nothing to do."""
         for worker in tuple(self._busy):
             worker.outcomes.put((None, CanceledError()))
+        with suppress(IndexError):  # another thread may take the last one
+            while True:
+                self._idle.pop().tasks.put(None)
 
 
 def _wait_for_outcome(

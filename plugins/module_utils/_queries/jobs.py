@@ -25,7 +25,7 @@ from .._api.operations import (
 )
 from .._client.client import Client
 from .._client.paging import LISTING_ATTEMPTS, Listing
-from .._text import printable, printable_facts
+from .._text import MAX_TEXT, printable, printable_facts
 
 #: The options that say which batch is meant, and the fact that each is compared with.
 EXPECTATIONS: Mapping[str, str] = MappingProxyType(
@@ -119,7 +119,7 @@ def classify_failure(status: str | None, description: str | None, progress: str 
     """
     if status != "FAILED":
         return None
-    words = description if isinstance(description, str) else ""
+    words = description[:MAX_TEXT] if isinstance(description, str) else ""
     documented = FAILURE_TEXTS.get(words.strip().casefold())
     if documented:
         return documented
