@@ -22,7 +22,7 @@ import jsonschema
 import pytest
 import yaml
 
-from .conftest import ROOT, Run, needs, run_play, simulator
+from .conftest import ROOT, Run, run_play, simulator
 from .report_results import SUFFIXES, results, write_reports
 
 ROLE = ROOT / "roles" / "rollout_gate"
@@ -216,8 +216,9 @@ def test_report_that_cannot_be_removed_is_refused_before_the_wait(tmp_path, url,
     folder.mkdir()
     report = folder / "rollout-gate.json"
     assert run_gates(tmp_path, url, gate(**POLL)) == []
-    lock = subprocess.run(["chattr", "+i", str(report)], check=False, capture_output=True)
-    needs(lock.returncode == 0, "chattr needs root and a file system that knows it")
+    lock = ["chattr", "+i", str(report)]
+    if not shutil.which("chattr") or subprocess.run(lock, check=False, capture_output=True).returncode != 0:
+        pytest.skip("chattr needs root and a file system that knows it")
     try:
         said = run_gates(tmp_path, url, gate(**{**POLL, "previous": POLL["previous"] if resumed else ""}))
     finally:
