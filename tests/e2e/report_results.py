@@ -304,10 +304,12 @@ def write_reports(folder: pathlib.Path, given: Mapping[str, Any], formats: Seque
         (folder / name).mkdir()
         (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
         tasks += [
-            {"given_result": {"path": str(folder / f"{name}.json")}, "register": "rollout_gate_result"},
+            {"given_result": {"path": str(folder / f"{name}.json")}, "register": "given"},
             {
                 "ansible.builtin.include_role": {"name": "iotfleet.ota.rollout_gate", "tasks_from": "report.yml"},
                 "vars": {
+                    # The result that the role begins with.
+                    "rollout_gate_run_not_judged": "{{ given }}",
                     "rollout_gate_report_dir": str(folder / name),
                     "rollout_gate_title": f"Rollout <{name}> & more",
                     "rollout_gate_formats": [*formats],
