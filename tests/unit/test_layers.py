@@ -24,7 +24,7 @@ FOLDERS = {
     "module_utils/_text": "",
     "module_utils/_validation": "module_utils/_errors",
     "module_utils/_api": "module_utils/_errors module_utils/_validation",
-    "module_utils/_http": "module_utils/_errors",
+    "module_utils/_http": "module_utils/_errors module_utils/_validation",
     "module_utils/_credentials": "module_utils/_api module_utils/_errors module_utils/_http module_utils/_validation",
     "module_utils/_client": "module_utils/_api module_utils/_credentials module_utils/_errors module_utils/_http",
     "module_utils/_queries": "module_utils/_api module_utils/_client module_utils/_errors",
@@ -55,7 +55,10 @@ NEIGHBOURS = {
         "envelope": "facts operations redaction",
         "request": "credentials operations platforms signature",
     },
-    "module_utils/_http": {"transport": "network_errors workers"},
+    "module_utils/_http": {
+        "network_errors": "connections",
+        "transport": "bodies connections network_errors workers",
+    },
     "module_utils/_credentials": {
         "sts": "provider",
         "metadata": "provider",
