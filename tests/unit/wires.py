@@ -20,14 +20,17 @@ PAGE = b"<html><title>Sign in</title></html>\r\n"
 def server(serve, tls=None, host="127.0.0.1"):
     """A server on a free port that hands each connection to ``serve``; yields the port."""
     listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    live = []
 
     def accept():
         with contextlib.suppress(OSError):
             while True:
                 connection, _address = listener.accept()
+                live.append(connection)
                 with contextlib.suppress(OSError), connection:
                     if tls:
                         with tls.wrap_socket(connection, server_side=True) as secured:
+                            live.append(secured)
                             serve(secured)
                     else:
                         serve(connection)
@@ -37,6 +40,9 @@ def server(serve, tls=None, host="127.0.0.1"):
     try:
         yield listener.getsockname()[1]
     finally:
+        for connection in live:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join(WATCHDOG)

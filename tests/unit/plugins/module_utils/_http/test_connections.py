@@ -144,12 +144,6 @@ def trickle(head):
     return serve
 
 
-def chatter(connection):
-    connection.recv(65536)
-    while True:
-        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-
 SLOW = {
     "headers": trickle(b"HTTP/1.1 200 OK\r\nX-Slow: "),
     "body": trickle(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"),
@@ -177,8 +171,11 @@ class Ended:
             self.count.release()
 
 
-def assert_freed(threads, files):
-    """No thread and no file is left of those that were started since."""
+@contextlib.contextmanager
+def nothing_left():
+    """No thread and no file is left of those that the block has started or opened."""
+    threads, files = set(threading.enumerate()), open_files()
+    yield
     for thread in set(threading.enumerate()) - threads:
         thread.join(WATCHDOG)
     assert set(threading.enumerate()) <= threads
@@ -189,52 +186,43 @@ def assert_freed(threads, files):
 def test_attempt_that_is_given_up_frees_thread_and_socket(kind, scheme, tls):
     ended = Ended(SLOW[kind])
     transport = Transport(validate_certs=False)
-    with server(ended, tls if scheme == "https" else None) as port:
-        threads, files = set(threading.enumerate()), open_files()
+    with nothing_left(), server(ended, tls if scheme == "https" else None) as port:
         for _number in range(3):
             with pytest.raises(OtaError) as error:
                 transport.send("GET", f"{scheme}://127.0.0.1:{port}/", 0.2, {})
             assert error.value.code == "timeout"
             assert ended.count.acquire(timeout=WATCHDOG)  # the server would go on for ever
-        assert_freed(threads, files)
 
 
 @pytest.mark.parametrize("way", ["handshake", "tunnel"])
 def test_attempt_that_is_given_up_while_it_connects_frees_thread_and_socket(way):
     ended = Ended(hang)
-    with server(ended) as port:
-        proxy = f"http://127.0.0.1:{port}" if way == "tunnel" else None
-        transport = Transport(validate_certs=False, proxy=proxy)
-        threads, files = set(threading.enumerate()), open_files()
+    with nothing_left(), server(ended) as port:
+        transport = Transport(proxy=f"http://127.0.0.1:{port}" if way == "tunnel" else None)
         with pytest.raises(OtaError):
             transport.send("GET", f"https://127.0.0.1:{port}/", 0.2, {})
         assert ended.count.acquire(timeout=WATCHDOG)
-        assert_freed(threads, files)
 
 
 def test_canceled_attempt_frees_thread_and_socket():
-    arrived = threading.Event()
+    arrived, transport, seen = threading.Event(), Transport(), []
 
     def serve(connection):
         connection.recv(65536)
         arrived.set()
         hang(connection)
 
-    ended, transport, seen = Ended(serve), Transport(), []
-
     def send():
         with pytest.raises(CanceledError):
             transport.send("GET", f"http://127.0.0.1:{port}/", WATCHDOG, {})
         seen.append(True)
 
-    with server(ended) as port:
-        threads, files = set(threading.enumerate()), open_files()
-        sender = threading.Thread(target=send)
-        sender.start()
+    ended = Ended(serve)
+    with nothing_left(), server(ended) as port:
+        threading.Thread(target=send).start()
         assert arrived.wait(WATCHDOG)
         transport.cancel()
         assert ended.count.acquire(timeout=WATCHDOG)
-        assert_freed(threads, files)
     assert seen
 
 
