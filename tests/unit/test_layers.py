@@ -118,7 +118,6 @@ PACKAGES = {
     "module_utils/_api/envelope": "xmltodict",
     "module_utils/_http/transport": "requests urllib3",
     "module_utils/_http/network_errors": "urllib3",
-    "module_utils/_credentials/sts": "Tea alibabacloud_credentials",
     "module_utils/_ansible/argspec": "ansible",
     "module_utils/_ansible/info_module": "ansible",
     "action/ota_rollout_gate": "ansible",
