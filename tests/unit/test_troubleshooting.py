@@ -70,7 +70,14 @@ def test_codes_of_the_services():
 
 @pytest.mark.parametrize(
     ("words", "status"),
-    [("any other", 400), ("any other with HTTP 429", 429), ("any other with HTTP 500 or more", 500)],
+    [
+        ("any other", 400),
+        ("any other with HTTP 408 or 425", 408),
+        ("any other with HTTP 408 or 425", 425),
+        ("any other with HTTP 429", 429),
+        ("any other with HTTP 500 or more", 500),
+        ("any other with HTTP 511", 511),
+    ],
 )
 def test_codes_that_nobody_knows(words, status):
     _sentences, rows = tables("Errors of the service")

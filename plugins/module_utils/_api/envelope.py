@@ -38,6 +38,16 @@ _XML_ENDED_EARLY = {
 }
 
 
+#: What may stand before the first tag: a mark of the encoding, blanks, comments and instructions such as <?xml …?>.
+_BEFORE_ANY_TAG = re.compile(rb"(?:\xef\xbb\xbf|\s|<!--.*?-->|<\?.*?\?>)*", re.DOTALL)
+
+#: Elements with which a web page may begin, and no response of the service.
+_TAG_OF_HTML = re.compile(
+    rb"<(?:!doctype\s+html|html|head|body|title|meta|script|style|link|base|div|center|h[1-6]|p|iframe|noscript)\b",
+    re.IGNORECASE,
+)
+
+
 class Envelope(NamedTuple):
     """What surrounds the data of every response. ``success`` is ``None`` where the response does not say."""
 
@@ -82,10 +92,10 @@ def decode_body(body: bytes, response_format: str, data: str = "Data") -> Envelo
 
 
 def _sniff_format(text: bytes) -> str:
-    start = text[:200].lower()
-    if not start.startswith((b"<", b"\xef\xbb\xbf<")):
+    start = _BEFORE_ANY_TAG.sub(b"", text[:20_000], count=1)
+    if not start.startswith(b"<"):
         return "json"
-    return "html" if re.search(rb"<(?:!doctype )?(?:html|head|body|title)\b", start) else "xml"
+    return "html" if _TAG_OF_HTML.match(start) else "xml"
 
 
 # Both raise their errors outside the except clauses, because the exceptions there may hold the whole body.

@@ -256,14 +256,23 @@ _SERVER_FAULT = ErrorCode("", "try again later, or check the service's status pa
 
 _TOO_MANY = ErrorCode("", "lower max_qps or try again later", Retry.SLOWER)
 
+_TOO_SLOW = ErrorCode("", "try again, or check the network and proxy", Retry.LATER)
+
+_LOGIN_REQUIRED = ErrorCode(
+    "", "log in to the network from this machine, mostly on a page that a browser shows", affects_all=True
+)
+
+#: What an HTTP status says where the code says nothing.
+_STATUSES = {408: _TOO_SLOW, 425: _TOO_SLOW, 429: _TOO_MANY, 511: _LOGIN_REQUIRED}
+
 
 def lookup_error_code(code: str, http_status: int | None = None) -> ErrorCode:
     """What ``code`` means; the meaning of an unknown one is that of the HTTP status."""
     for meaning in ERROR_CODES:
         if matches_code(meaning.pattern, code):
             return meaning
-    if http_status == 429:
-        return _TOO_MANY
+    if http_status in _STATUSES:
+        return _STATUSES[http_status]
     return _SERVER_FAULT if http_status is not None and http_status >= 500 else _UNKNOWN_CODE
 
 

@@ -165,24 +165,25 @@ class Client:
         sent = self._limiter.wait_for_slot(operation)
         plan = RetryPlan(self._service.timeout, self._service.retries, sent, self._jitter)
         for attempt in itertools.count(1):
+            limit = plan.time_limit(sent)
             try:
-                result = read(self._exchange.attempt_call(operation, arguments, plan.time_limit(sent)))
+                result = read(self._exchange.attempt_call(operation, arguments, limit))
                 self._last_failure = None
                 return result
             except OtaError as error:
                 failure = describe_failure(error, operation, attempt, self._credentials)
-            self._last_failure = failure
+            self._last_failure = told = plan.telling_failure(failure, limit)
             if failure.retry is Retry.SLOWER:
                 self._limiter.slow_down(operation, sent)
             pause = plan.pause_after(failure, attempt)
             if self._limiter.now() + pause >= plan.last_start:
-                raise failure
+                raise told
             self._limiter.hold_back(operation, requested_pause(failure))
             self._limiter.sleep(pause)
             try:
                 sent = self._limiter.wait_for_retry(operation, plan.last_start)
             except DeadlineExceededError:
-                raise failure from None
+                raise told from None
         raise AssertionError("not reached")
 
 

@@ -20,6 +20,9 @@ from .._api.redaction import mask_links, mask_text
 from .._errors import OtaError, Retry
 from .._http.transport import Response
 
+#: HTTP status of what is in nobody's cache; it looks like a redirect.
+NOT_MODIFIED = 304
+
 
 def parse_response(
     response: Response, response_format: str, confidential: tuple[str, ...], data: str = "Data"
@@ -30,7 +33,8 @@ def parse_response(
     :raises OtaError: the response is not from the service, or refuses the request.
     """
     if 300 <= response.status < 400:
-        raise _redirect_error(response)
+        is_redirect = response.status != NOT_MODIFIED and "location" in response.headers
+        raise _redirect_error(response) if is_redirect else _no_envelope_error(response)
     envelope = _decode_envelope(response, response_format, data)
     if envelope.success is True and response.status < 400:
         return envelope
@@ -56,9 +60,10 @@ def _no_envelope_error(response: Response) -> OtaError:
     return OtaError(
         f"the response is HTTP {response.status} without an error code of the service",
         code=f"http_{response.status}",
-        hint="check endpoint and proxy" if meaning.retry is Retry.NEVER else meaning.hint,
+        hint=meaning.hint if meaning.retry is not Retry.NEVER or meaning.affects_all else "check endpoint and proxy",
         http_status=response.status,
         retry=meaning.retry,
+        affects_all=meaning.affects_all,
         retry_after=retry_after(response.headers),
     )
 

@@ -171,7 +171,8 @@ def _refused_error(response: Response, origin: str) -> OtaError:
         )
     if word.startswith("AuthenticationFail.OIDCToken.Expired"):
         return credentials_error(
-            f"the service refused to issue the credentials of {origin}: {word}",
+            f"the service refused to issue the credentials of {origin}: AuthenticationFail.OIDCToken.Expired"
+            f" (HTTP {status})",
             "let whoever writes the token file renew the token in it",
             transient=False,
         )

@@ -29,6 +29,9 @@ NETWORK_AUTHENTICATION_REQUIRED = 511
 #: OpenSSL's numbers for a certificate whose time has not come yet, and for one whose time is over.
 _NOT_YET_VALID, _EXPIRED = 9, 10
 
+#: How a connection ends when the other side leaves, in TLS and without.
+_CLOSED = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+
 
 def host_and_port(url: str) -> str:
     """The only part of ``url`` that anybody may see."""
@@ -62,14 +65,14 @@ def network_error(error: BaseException, url: str, proxy: str | None) -> OtaError
         return _proxy_error(causes, host_and_port(url), proxy)
     for kinds, explain in (
         ((ssl.SSLCertVerificationError, urllib3.connection.CertificateError), certificate_error),  # type: ignore[attr-defined]
-        ((ssl.SSLEOFError, ssl.SSLZeroReturnError), broken_error),
+        (_CLOSED, broken_error),
         (ssl.SSLError, tls_error),
         (urllib3.exceptions.SSLError, tls_error),
         (socket.gaierror, unknown_host_error),
         (ConnectionRefusedError, refused_error),
         (urllib3.exceptions.ConnectTimeoutError, connect_timeout_error),
         ((urllib3.exceptions.TimeoutError, socket.timeout), timeout_error),
-        ((ConnectionError, http.client.IncompleteRead), broken_error),
+        (http.client.IncompleteRead, broken_error),
         (http.client.HTTPException, not_http_error),
     ):
         for cause in causes:
@@ -83,12 +86,11 @@ def proxy_problems() -> tuple[tuple[Any, str, bool], ...]:
     """What is wrong with a proxy, from the most to the least specific exception, and whether it is transient."""
     return (
         (ssl.SSLCertVerificationError, "has an untrusted certificate", False),
-        ((ssl.SSLEOFError, ssl.SSLZeroReturnError), "closed the connection", True),
+        (_CLOSED, "closed the connection", True),
         ((urllib3.exceptions.SSLError, ssl.SSLError), "failed the TLS handshake", False),
         (socket.gaierror, "is an unknown host", True),
         (ConnectionRefusedError, "refused the connection", True),
         ((urllib3.exceptions.TimeoutError, socket.timeout), "did not respond in time", True),
-        (ConnectionError, "closed the connection", True),
         (http.client.HTTPException, "sent no valid HTTP response", True),
         (BaseException, "cannot be used", True),
     )
@@ -167,9 +169,9 @@ def _name_proxy(place: str, proxy: str | None) -> str:
 def certificate_error(place: str, cause: BaseException) -> OtaError:
     number = getattr(cause, "verify_code", None)
     if number in (_NOT_YET_VALID, _EXPIRED):
-        problem = "has expired" if number == _EXPIRED else "is not valid yet"
+        state = "has expired" if number == _EXPIRED else "is not valid yet"
         return OtaError(
-            f"the certificate of {place}, or that of its authority, {problem}",
+            f"the certificate of {place}, or that of its authority, {state}",
             code="certificate_not_trusted",
             hint="check the clock of the machine that runs the module, and have the certificate renewed if it is right",
             affects_all=True,
@@ -184,7 +186,7 @@ def certificate_error(place: str, cause: BaseException) -> OtaError:
 
 def tls_error(place: str, cause: BaseException) -> OtaError:
     reason = str(getattr(cause, "reason", None) or "")  # one of OpenSSL's own names
-    if re.search("PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|VERSION_TOO_LOW", reason):
+    if re.search("PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|VERSION_TOO_LOW|LEGACY_SIGALG", reason):
         return _tls_failed(
             f"{place} and this machine have no version of TLS in common", "let the service speak TLS 1.2 or newer"
         )

@@ -130,6 +130,27 @@ def test_http_status_joins_the_error_of_a_body():
             " set endpoint to the final URL, or check proxy.",
         ),
         (
+            response("", 304, location="https://other.example.com/"),
+            "http_304",
+            "the response is HTTP 304 without an error code of the service; check endpoint and proxy.",
+        ),
+        (
+            response("", 300),
+            "http_300",
+            "the response is HTTP 300 without an error code of the service; check endpoint and proxy.",
+        ),
+        (
+            response("<html>Log in</html>", 511),
+            "http_511",
+            "the response is HTTP 511 without an error code of the service; log in to the network from this machine,"
+            " mostly on a page that a browser shows.",
+        ),
+        (
+            response("", 408),
+            "http_408",
+            "the response is HTTP 408 without an error code of the service; try again, or check the network and proxy.",
+        ),
+        (
             response({"message": "no Route matched"}, 401),
             "http_401",
             "the response is HTTP 401 without an error code of the service; check endpoint and proxy.",
