@@ -9,8 +9,6 @@ class ModuleDocFragment:
     """Authentication options."""
 
     DOCUMENTATION = r"""
-requirements:
-  - alibabacloud_credentials (only for credentials that assume a role)
 options:
   credentials_source:
     description:
@@ -48,8 +46,7 @@ options:
         C(~/.alibabacloud/credentials.ini), in the home directory of the user that runs the module.
       - In the first file, the modes C(AK), C(StsToken), C(RamRoleArn), C(ChainableRamRoleArn), C(EcsRamRole), C(OIDC)
         and C(CredentialsURI) are supported; in the second one, the types C(access_key), C(sts), C(ram_role_arn),
-        C(ecs_ram_role), C(oidc_role_arn) and C(credentials_uri). Those that assume a role need the Python library
-        C(alibabacloud_credentials).
+        C(ecs_ram_role), C(oidc_role_arn) and C(credentials_uri).
       - By default, the current profile of the first file, or else C(default) in the second one.
       - With O(credentials_source=auto), an access key in the options or in the environment takes precedence, with a
         warning if this option is given too.

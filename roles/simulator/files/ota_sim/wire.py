@@ -95,7 +95,7 @@ def cut_off(body: bytes) -> bytes:
 
 # How a body can be packed; the last is more than this program knows, so its bytes are nobody's.
 CODINGS = ("gzip", "deflate", "br")
-BOMB = 64 << 20
+BOMB = 32 << 20
 
 
 def packed(body: bytes, coding: str) -> bytes:
