@@ -13,7 +13,7 @@ import threading
 import pytest
 import trustme
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import CanceledError, OtaError, Retry
-from ansible_collections.iotfleet.ota.plugins.module_utils._http import connections
+from ansible_collections.iotfleet.ota.plugins.module_utils._http import connections, workers
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.connections import MAX_IDLE, MAX_INTERIM, Attempt
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport import Transport
 from ansible_collections.iotfleet.ota.tests.unit.fakes import Clock
@@ -157,25 +157,19 @@ def open_files():
     return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
 
 
-class Ended:
-    """A server's way to serve, and when each connection ended from the client's side."""
-
-    def __init__(self, serve):
-        self.serve = serve
-        self.count = threading.Semaphore(0)
-
-    def __call__(self, connection):
-        try:
-            self.serve(connection)
-        finally:
-            self.count.release()
+def assert_workers_end(before):
+    """No thread that sends is left beside those from ``before``, although the server goes on."""
+    for thread in set(threading.enumerate()) - before:
+        if isinstance(thread, workers._Worker):
+            thread.join(WATCHDOG)
+            assert not thread.is_alive()
 
 
 @contextlib.contextmanager
 def nothing_left():
     """No thread and no file is left of those that the block has started or opened."""
     threads, files = set(threading.enumerate()), open_files()
-    yield
+    yield threads
     for thread in set(threading.enumerate()) - threads:
         thread.join(WATCHDOG)
     assert set(threading.enumerate()) <= threads
@@ -184,24 +178,22 @@ def nothing_left():
 
 @pytest.mark.parametrize("kind", SLOW)
 def test_attempt_that_is_given_up_frees_thread_and_socket(kind, scheme, tls):
-    ended = Ended(SLOW[kind])
     transport = Transport(validate_certs=False)
-    with nothing_left(), server(ended, tls if scheme == "https" else None) as port:
+    with nothing_left() as before, server(SLOW[kind], tls if scheme == "https" else None) as port:
         for _number in range(3):
             with pytest.raises(OtaError) as error:
                 transport.send("GET", f"{scheme}://127.0.0.1:{port}/", 0.2, {})
             assert error.value.code == "timeout"
-            assert ended.count.acquire(timeout=WATCHDOG)  # the server would go on for ever
+            assert_workers_end(before)
 
 
 @pytest.mark.parametrize("way", ["handshake", "tunnel"])
 def test_attempt_that_is_given_up_while_it_connects_frees_thread_and_socket(way):
-    ended = Ended(hang)
-    with nothing_left(), server(ended) as port:
+    with nothing_left() as before, server(hang) as port:
         transport = Transport(proxy=f"http://127.0.0.1:{port}" if way == "tunnel" else None)
         with pytest.raises(OtaError):
             transport.send("GET", f"https://127.0.0.1:{port}/", 0.2, {})
-        assert ended.count.acquire(timeout=WATCHDOG)
+        assert_workers_end(before)
 
 
 def test_canceled_attempt_frees_thread_and_socket():
@@ -217,12 +209,11 @@ def test_canceled_attempt_frees_thread_and_socket():
             transport.send("GET", f"http://127.0.0.1:{port}/", WATCHDOG, {})
         seen.append(True)
 
-    ended = Ended(serve)
-    with nothing_left(), server(ended) as port:
+    with nothing_left() as before, server(serve) as port:
         threading.Thread(target=send).start()
         assert arrived.wait(WATCHDOG)
         transport.cancel()
-        assert ended.count.acquire(timeout=WATCHDOG)
+        assert_workers_end(before)
     assert seen
 
 
