@@ -10,7 +10,7 @@ class ModuleDocFragment:
 
     DOCUMENTATION = r"""
 requirements:
-  - alibabacloud_credentials (only for credentials that assume a role, or that a command or a sign-in provides)
+  - alibabacloud_credentials (only for credentials that a command or a sign-in provides)
 options:
   credentials_source:
     description:
@@ -49,7 +49,7 @@ options:
       - In the first file, the modes C(AK), C(StsToken), C(RamRoleArn), C(ChainableRamRoleArn), C(EcsRamRole), C(OIDC),
         C(CredentialsURI), C(External), C(CloudSSO) and C(OAuth) are supported; in the second one, the types
         C(access_key), C(sts), C(ram_role_arn), C(ecs_ram_role), C(oidc_role_arn) and C(credentials_uri). Those that
-        assume a role, run a command or use a sign-in need the Python library C(alibabacloud_credentials).
+        run a command or use a sign-in need the Python library C(alibabacloud_credentials).
       - By default, the current profile of the first file, or else C(default) in the second one.
       - With O(credentials_source=auto), an access key in the options or in the environment takes precedence, with a
         warning if this option is given too.

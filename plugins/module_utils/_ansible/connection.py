@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 from urllib.parse import urlsplit
@@ -19,7 +20,7 @@ from .._credentials.chain import resolve_provider
 from .._credentials.refresh import RefreshableCredentials
 from .._errors import OtaError
 from .._http.transport import Transport
-from .._validation import check_number, invalid_option, is_local, proxy_url
+from .._validation import check_number, invalid_option, is_local, proxy_url, split_url
 
 
 def read_service(options: Mapping[str, Any]) -> ServiceConfig:
@@ -134,16 +135,17 @@ def endpoint_url(options: Mapping[str, Any]) -> str:
 
 def _service_url(given: str) -> str:
     url = given if "://" in given else f"https://{given}"
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if usable and not parts.netloc.isascii():
+    place = re.match(r"https?://([^/?#]*)", url, re.IGNORECASE)
+    if place and not place[1].isascii():
         raise invalid_option(
             "the host of endpoint is not written in ASCII", "write its non-ASCII parts as xn--…, as browsers do"
         )
-    if not usable or "@" in parts.netloc or parts.query or parts.fragment or any(char.isspace() for char in url):
+    try:
+        parts = split_url(url)
+        usable = parts.scheme in ("http", "https") and "@" not in parts.netloc
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment:
         raise invalid_option(
             "endpoint is not the URL of a service",
             "write it like https://host:port, without user name, query and fragment, and an IPv6 address in brackets",

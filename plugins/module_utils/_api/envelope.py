@@ -60,6 +60,18 @@ _XML_ENDED_EARLY = {
 }
 
 
+#: Look for the first tag in this many characters.
+_MAX_START = 20_000
+#: What may stand before the first tag: blanks, comments and instructions such as <?xml …?>.
+_BEFORE_ANY_TAG = re.compile(r"(?:\s|<!--.*?-->|<\?.*?\?>)*", re.DOTALL)
+
+#: Elements with which a web page may begin, and no response of the service.
+_TAG_OF_HTML = re.compile(
+    r"<(?:!doctype\s+html|html|head|body|title|meta|script|style|link|base|div|center|h[1-6]|p|iframe|noscript)\b",
+    re.IGNORECASE,
+)
+
+
 class Envelope(NamedTuple):
     """What surrounds the data of every response. ``success`` is ``None`` where the response does not say.
 
@@ -129,10 +141,12 @@ _CHINESE = re.compile(r"(?:charset|encoding)=[\"']?gb", re.IGNORECASE)
 
 
 def _sniff_format(text: str) -> str:
-    if not text.startswith("<"):
+    start = text[:_MAX_START]
+    lead = _BEFORE_ANY_TAG.match(start)
+    start = start[lead.end() :] if lead else start
+    if not start.startswith("<"):
         return "json"
-    is_page = re.search(r"<(?:!doctype )?(?:html|head|body|title|script|meta)\b", text[:500], re.IGNORECASE)
-    return "html" if is_page else "xml"
+    return "html" if _TAG_OF_HTML.match(start) else "xml"
 
 
 def _read_int(text: str) -> int | str:

@@ -165,8 +165,9 @@ class Client:
         sent = self._limiter.wait_for_slot(operation)
         plan = RetryPlan(self._service.timeout, self._service.retries, sent, self._jitter)
         for attempt in itertools.count(1):
+            limit = plan.time_limit(sent)
             try:
-                result = self._exchange.attempt_call(operation, arguments, plan.time_limit(sent), read)
+                result = self._exchange.attempt_call(operation, arguments, limit, read)
                 self._last_failure = None
                 return result
             except CanceledError:
@@ -174,20 +175,20 @@ class Client:
             except Exception as error:
                 failure = describe_failure(as_ota_error(error), operation, attempt, self._credentials)
                 error.__traceback__ = None  # else its frames, which hold the response, refer to it and stay for long
-            self._last_failure = failure
+            self._last_failure = told = plan.telling_failure(failure, limit)
             if failure.code == WRONG_SUBJECT:
                 self._transport.renew_connections()
             if failure.retry is Retry.SLOWER:
                 self._limiter.slow_down(operation, sent)
             pause = plan.pause_after(failure, attempt)
             if self._limiter.now() + pause >= plan.last_start:
-                raise failure
+                raise told
             self._limiter.hold_back(operation, requested_pause(failure))
             self._limiter.sleep(pause)
             try:
                 sent = self._limiter.wait_for_retry(operation, plan.last_start)
             except DeadlineExceededError:
-                raise failure from None
+                raise told from None
         raise AssertionError("not reached")
 
 

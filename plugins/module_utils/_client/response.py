@@ -26,6 +26,9 @@ from .._text import printable
 #: The code of :func:`wrong_subject_error`.
 WRONG_SUBJECT = "wrong_response"
 
+#: HTTP status of what is in nobody's cache; it looks like a redirect.
+NOT_MODIFIED = 304
+
 
 def parse_response(
     response: Response, response_format: str, confidential: tuple[str, ...], data: str = "Data"
@@ -36,7 +39,8 @@ def parse_response(
     :raises OtaError: the response is not from the service, or refuses the request.
     """
     if 300 <= response.status < 400:
-        raise _redirect_error(response)
+        is_redirect = response.status != NOT_MODIFIED and "location" in response.headers
+        raise _redirect_error(response) if is_redirect else _no_envelope_error(response)
     envelope = _decode_envelope(response, response_format, data)
     if envelope.success is True and response.status < 400:
         return envelope

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from .._api.credentials import Credentials
 from .provider import FETCH_TIMEOUT, FetchContext, credentials_error
-from .sts import http_options, issued_credentials, vendor_provider
+from .vendor_package import http_options, issued_credentials, vendor_provider
 
 #: The vendor's sites for people who sign in, each with the ID under which its command line tool is known there.
 OAUTH_SITES = {
@@ -68,10 +68,9 @@ class CloudSso:
                 access_config=self.access_config,
                 access_token=self.access_token,
                 access_token_expire=self.token_expires,
-                http_options=http_options(context.proxy),
+                http_options=http_options(self.sign_in_url, context.proxy),
             ),
             context.origin,
-            _sign_in_sentence("CloudSSO"),
             _sign_in_sentence("CloudSSO"),
         )
 
@@ -107,10 +106,9 @@ class OAuth:
                 access_key_secret=self.issued.access_key_secret,
                 security_token=self.issued.security_token,
                 sts_expiration=self.issued.expires,
-                http_options=http_options(context.proxy),
+                http_options=http_options(url, context.proxy),
             ),
             context.origin,
-            _sign_in_sentence("OAuth"),
             _sign_in_sentence("OAuth"),
         )
 

@@ -11,16 +11,22 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._validation import (
     check_quoted,
     check_unicode,
     clean_text,
+    host_header,
     invalid_option,
     is_http_url,
     is_local,
     non_blank,
     non_blank_text,
     number_option,
+    proxy_of,
     proxy_url,
+    split_url,
     switch_option,
     text_option,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+from urllib3.util import parse_url
 
 
 def refusal(function, *arguments):
@@ -224,6 +230,11 @@ def test_proxy_url(given, url):
         "http://user:hunter#2@proxy:1",
         "http://user:hunter?2@proxy:1",
         "http://user:hunter 2@proxy:1",
+        "http://user:1234#5678@proxy:1",
+        "http://proxy:1/proxy.pac",
+        "http://proxy:1#",
+        "http://proxy\\@localhost",
+        "http://user:hunter[2@proxy:1",
         "http://proxy:port",
         "http://[::1",
     ],
@@ -261,6 +272,62 @@ def test_proxy_of_the_environment_leaves_this_machine(monkeypatch):
     assert is_local("http://127.0.0.1:80", None)
 
 
+@pytest.mark.parametrize(
+    ("no_proxy", "url", "exempt"),
+    [
+        ("127.0.0.0/8", "http://127.0.0.1:8080", True),
+        ("127.0.0.1:8080", "http://127.0.0.1:8080", True),
+        ("127.0.0.1:8081", "http://127.0.0.1:8080", False),
+        ("127.0.0.1:80", "http://127.0.0.1", True),
+        ("10.0.0.0/255.0.0.0", "https://10.1.2.3", True),
+        ("10.0.0.0/8", "https://11.1.2.3", False),
+        ("10.0.0.0/8", "https://[::1]", False),
+        ("fd00::/8", "https://[fd12::1]:8686", True),
+        ("::/0", "https://10.1.2.3", False),
+        ("::1", "http://[::1]:80", True),
+        ("[::1]", "http://[::1]:80", True),
+        ("[::1]:80", "http://[::1]", True),
+        ("[::1]:81", "http://[::1]", False),
+        ("2001:db8:0::1", "https://[2001:db8::1]", True),
+        (".1", "http://127.0.0.1", True),
+        ("*", "https://iot.example.com", True),
+        ("a, *", "https://iot.example.com", True),
+        ("IOT.Example.Com", "https://iot.example.com", True),
+        ("iot.example.com", "https://IOT.example.com.", True),
+        (".example.com", "https://iot.example.com", True),
+        ("*.example.com", "https://iot.example.com", True),
+        ("example.com a.test", "https://iot.example.com", True),
+        ("example.com:443", "https://iot.example.com", True),
+        ("ample.com", "https://example.com", False),
+        ("example.com", "https://example.com.evil.test", False),
+        (",, ", "https://iot.example.com", False),
+        (".", "https://iot.example.com", False),
+    ],
+)
+@pytest.mark.parametrize("variable", ["no_proxy", "NO_PROXY"])
+def test_hosts_that_need_no_proxy(monkeypatch, variable, no_proxy, url, exempt):
+    monkeypatch.setenv("ALL_PROXY", "http://proxy.example.com:3128")
+    monkeypatch.setenv(variable, no_proxy)
+    assert proxy_of(url) == (None if exempt else "http://proxy.example.com:3128")
+    assert proxy_of(url, "localhost:1") == "http://localhost:1"
+
+
+def test_proxy_by_the_scheme_of_the_url(monkeypatch):
+    assert proxy_of("https://iot.example.com") is None
+    monkeypatch.setenv("https_proxy", " secure:1\n")
+    monkeypatch.setenv("ALL_PROXY", "http://all:2")
+    assert proxy_of("https://iot.example.com") == "http://secure:1"
+    assert proxy_of("http://iot.example.com") == "http://all:2"
+
+
+@pytest.mark.parametrize(
+    ("variable", "url"), [("HTTPS_PROXY", "https://a.test"), ("HTTP_PROXY", "http://a.test"), ("ALL_PROXY", "http://a")]
+)
+def test_variable_that_holds_no_proxy_is_named(monkeypatch, variable, url):
+    monkeypatch.setenv(variable, "http://fleet:1234#5678@proxy.example.com:3128")
+    assert refusal(proxy_of, url).startswith(f"the environment variable {variable} is not the URL of a proxy; write it")
+
+
 def test_proxy_of_the_environment_for_all_schemes_leaves_this_machine(monkeypatch):
     monkeypatch.setenv("all_proxy", "http://proxy.example.com:3128")
     assert not is_local("http://127.0.0.1:80", None)
@@ -277,7 +344,43 @@ def test_proxy_of_the_environment_for_all_schemes_leaves_this_machine(monkeypatc
         ("https://x:0/", False),
         ("https://x:port/", False),
         ("https://[::1", False),
+        ("http://evil.example\\@localhost/", False),
+        ("http://local\thost/", False),
+        ("http://localhost /", False),
+        ("http://local%68ost/", False),
+        ("http://user:p@ss@localhost/", True),
+        ("http://[fe80::1%25eth0]:80/", True),
+        ("HTTP://LOCALHOST/", True),
     ],
 )
 def test_http_urls(uri, usable):
     assert is_http_url(uri) is usable
+
+
+@given(
+    st.lists(
+        st.sampled_from(["http://", "a", "b.c", "localhost", "127.0.0.1", "[::1]", *"\\@:/?#[]%2 8\t.é;&"]), max_size=9
+    )
+)
+def test_url_is_read_as_those_read_it_who_connect(pieces):
+    url = f"http://{''.join(pieces)}"
+    try:
+        parts = split_url(url)
+    except ValueError:
+        return
+    read = parse_url(url)
+    assert (read.scheme, (read.host or "").strip("[]"), read.port) == (parts.scheme, parts.hostname, parts.port)
+
+
+@pytest.mark.parametrize(
+    ("url", "header"),
+    [
+        ("https://iot.example.com/", "iot.example.com"),
+        ("https://user:canary@iot.example.com:8686/?a=%20]", "iot.example.com:8686"),
+        ("https://[fe80::1%25eth0]:8686/", "[fe80::1]:8686"),
+        ("https://[fe80::1%eth0]", "[fe80::1]"),
+        ("https://[::1]:1/", "[::1]:1"),
+    ],
+)
+def test_host_header(url, header):
+    assert host_header(url) == header

@@ -24,6 +24,9 @@ from ansible_collections.iotfleet.ota.tests.unit.fakes import DATA
 @pytest.mark.parametrize(
     ("code", "status", "retry", "hint"),
     [
+        ("", 408, Retry.LATER, "try again, or check the network and proxy"),
+        ("", 425, Retry.LATER, "try again, or check the network and proxy"),
+        ("", 511, Retry.NEVER, "log in to the network"),
         ("Throttling", 400, Retry.SLOWER, "lower max_qps"),
         ("Throttling.User", 400, Retry.SLOWER, "lower max_qps"),
         ("Throttling.Api", 429, Retry.SLOWER, "lower max_qps"),

@@ -183,6 +183,16 @@ def test_http_status_joins_the_error_of_a_body():
             " set endpoint to the final URL, or check proxy.",
         ),
         (
+            response("", 304, location="https://other.example.com/"),
+            "http_304",
+            "the response is HTTP 304 without an error code of the service; check endpoint and proxy.",
+        ),
+        (
+            response("", 300),
+            "http_300",
+            "the response is HTTP 300 without an error code of the service; check endpoint and proxy.",
+        ),
+        (
             response({"message": f"no Route matched for {SECRET}"}, 401),
             "http_401",
             'the response is HTTP 401 without an error code of the service and says "no Route matched for ***";'
