@@ -114,12 +114,13 @@ class Play:
         self.shown = []
         clock = Clock(service.wall, service.clock.monotonic, service.clock.sleep, lambda: 0.5)
 
-        def gate(client, options, show, warn):
+        def gate(client, options, show, warn, clock):
             return Gate(client, options, show, warn, clock, lambda work, timeout, meanwhile: work())
 
         monkeypatch.setattr(action, "Gate", gate)
+        monkeypatch.setattr(action, "Clock", lambda: clock)
         monkeypatch.setattr(action, "create_client", lambda *arguments: service.client())
-        monkeypatch.setattr(action.display, "display", lambda line, color=None: self.shown.append(line))
+        monkeypatch.setattr(action.display, "display", lambda line, color=None, stderr=False: self.shown.append(line))
 
     def run(self, **options):
         task = Task()
