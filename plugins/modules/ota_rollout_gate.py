@@ -771,7 +771,7 @@ history:
   type: dict
   returned: always, unless an option is invalid
 msg:
-  description: The verdict in one sentence, with parentheses in place of braces, so that it is never a template.
+  description: The verdict in one sentence, which is never a template.
   type: str
   returned: always
   sample: "batch 18: failed: 2 of 5 finished devices failed (2 download); none may fail (max_failed); 7 min of 60 min."

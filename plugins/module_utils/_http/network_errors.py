@@ -138,7 +138,7 @@ def proxy_status_error(place: str, proxy: str | None, status: int, schemes: tupl
         return OtaError(
             f"{name} requires a login to the network (HTTP {status})",
             code="proxy_authentication",
-            hint="log in to the network from this machine, mostly on a page that a browser shows",
+            hint="log in to the network of this machine, because its portal responds there",
             http_status=status,
             affects_all=True,
         )

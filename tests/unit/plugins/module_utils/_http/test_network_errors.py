@@ -367,8 +367,8 @@ def test_proxy_without_a_name():
         (
             511,
             "proxy_authentication",
-            "requires a login to the network (HTTP 511); log in to the network from this machine, mostly on a page"
-            " that a browser shows",
+            "requires a login to the network (HTTP 511); log in to the network of this machine, because its portal"
+            " responds there",
             Retry.NEVER,
         ),
         (
