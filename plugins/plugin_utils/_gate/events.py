@@ -13,6 +13,7 @@ from ...module_utils._api.operations import TASK_STATUSES
 from .._rollout.snapshot import JobSnapshot
 from .._rollout.times import format_time
 from .._verdict.case import VerdictName
+from .._verdict.history import few_counts
 from .gate import Poll
 
 
@@ -104,7 +105,7 @@ def _batch_event(job: JobSnapshot) -> BatchEvent:
         "firmware_id": facts.get("firmware_id"),
         "dest_version": facts.get("dest_version"),
         "total": job.total,
-        "by_status": {**dict.fromkeys(TASK_STATUSES, 0), **job.counts},
+        "by_status": few_counts({**dict.fromkeys(TASK_STATUSES, 0), **job.counts}),
     }
 
 
