@@ -28,6 +28,7 @@ from .fake_awx import TOKEN, FakeAwx, checked_survey, fake_awx
 
 TYPES = ("alibaba_cloud_ota", "tuya_ota")
 SURVEYS = {"gate": "rollout_gate", "preflight": "rollout_preflight"}
+CHOICES = {"rollout_gate_verify_versions": ["true", "false"], "rollout_gate_mode": ["enforce", "report"]}
 SECRET, SECURITY_TOKEN = "canary-secret-+/=", "canary-token-+/="
 CANARY = "183415776190000002"
 TUYA = {
