@@ -491,7 +491,8 @@ def test_the_guide_shows_what_the_files_hold():
     assert len(shown) == 2
     (command,) = re.findall(r"code-block:: console\n\n    \$ (.*)\n\n", guide)
     assert f"#   {command}\n" in (KIT / "setup.yml").read_text(encoding="utf-8")
-    assert [any(block in text for text in files) for block in shown] == [True, False]  # the last is for users' playbooks
+    # The last one is for playbooks of users.
+    assert [any(block in text for text in files) for block in shown] == [True, False]
     named = re.findall(r"``((?:credential_types/|surveys/|project/|collections/)?\w+(?:/|\.yml))``", guide)
     own = {name for name in named if name not in ("credential.yml", "meta/execution-environment.yml")}
     assert not [name for name in own if not any((folder / name).exists() for folder in (KIT, KIT / "project"))]
