@@ -150,10 +150,10 @@ OTHERS = {
     "look_timeout": "9",
     "mode": "enforce",
     "title": "2.10",
-    "report_dir": "reports",
-    "report_name": "2.10",
+    "report_dir": " reports\r\n",
+    "report_name": " 2.10 ",
     "formats": "json\nmarkdown",
-    "previous": "reports/2.10.json",
+    "previous": " reports/2.10.json ",
 }
 LISTS = ("job_ids", "expected_devices", "on_verdict")
 
@@ -222,6 +222,26 @@ def test_answers_of_a_survey_are_read_as_awx_sends_them(tmp_path, url):
     (said,) = values(run)
     read_as_text = "0012345" in said
     assert read_as_text or said.startswith("rollout_gate_expected_devices is the number 5349, and YAML may")
+
+
+#: The same names as text: a list in JSON, which escapes some characters, and one that a person has written.
+NAMES = ["客厅 1", "good-1"]
+LISTS_AS_TEXT = (f" {json.dumps(NAMES, indent=1)}\r\n", '["客厅 1", good-1,]')
+
+
+def test_lists_of_names_are_read_as_json_too(tmp_path, url):
+    tasks = []
+    for text in LISTS_AS_TEXT:
+        gate = {**NEEDED["rollout_gate"], "rollout_gate_expected_devices": text, "rollout_gate_wait": False}
+        devices = {"rollout_preflight_product_key": "a1lamp", "rollout_preflight_device_names": text}
+        tasks += [
+            include("rollout_gate", gate),
+            shown("rollout_gate_result.policy.expected_devices"),
+            caught("rollout_preflight", devices),
+        ]
+    said = values(run_tasks(tmp_path, url, *tasks))
+    assert said[::2] == [NAMES] * len(LISTS_AS_TEXT)
+    assert ["客厅 1" in message and "good-1" not in message for message in said[1::2]] == [True] * len(LISTS_AS_TEXT)
 
 
 NO_NUMBERS = [

@@ -128,7 +128,8 @@ def parse_date(text: str | None) -> float | None:
     """A date as HTTP writes it, in seconds since 1970; ``None`` where there is none."""
     try:
         date = parsedate_to_datetime(text or "")
-        return (date.replace(tzinfo=timezone.utc) if date.tzinfo is None else date).timestamp()
+        date = date.replace(tzinfo=timezone.utc) if date.tzinfo is None else date
+        return date.astimezone(timezone.utc).timestamp()  # one that has no year in UTC cannot be shown
     except (TypeError, ValueError, OverflowError):
         return None
 

@@ -114,8 +114,8 @@ def _parse_expiration(text: Any, origin: str) -> float:
     :raises OtaError: that is not said, or not as the vendor's services do.
     """
     try:
-        # Some services write a fraction, or another zone than UTC.
-        moment = datetime.fromisoformat(re.sub("Z$", "+00:00", text))
+        # Some services write a fraction, of as many digits as their language has, or another zone than UTC.
+        moment = datetime.fromisoformat(re.sub("Z$", "+00:00", re.sub(r"\.\d+", "", text), flags=re.IGNORECASE))
         if moment.tzinfo is not None:
             return moment.timestamp()
     except (ValueError, TypeError, OverflowError):

@@ -68,8 +68,9 @@ def test_bad_clock_bodies(caller, body):
     assert caller.control("POST", "clock", body) == (400, {"error": 'Send {"advance": seconds} or {"set": seconds}.'})
 
 
-def test_a_body_that_is_not_json(caller):
-    reply = caller.ctl.handle("POST", "/_sim/faults", b"{")
+@pytest.mark.parametrize("body", [b"{", b"[" * 100_000])
+def test_a_body_that_is_not_json(caller, body):
+    reply = caller.ctl.handle("POST", "/_sim/faults", body)
     assert (reply.status, b"not valid JSON" in reply.body) == (400, True)
 
 

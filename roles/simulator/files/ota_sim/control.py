@@ -130,5 +130,5 @@ def _parsed(body: bytes) -> Any:
         return {}
     try:
         return json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter if it is nested deep
         raise InputError("The body is not valid JSON; correct it and send it again.") from error

@@ -202,7 +202,15 @@ def test_second_refusal_of_the_timestamp_is_an_error():
     assert len(world.warnings) == 1
 
 
-@pytest.mark.parametrize("headers", [{}, {"date": "yesterday"}, {"date": "Tue, 19 Nov 2024 10:47:43 +99999999999999"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"date": "yesterday"},
+        {"date": "Tue, 19 Nov 2024 10:47:43 +99999999999999"},
+        {"date": "Fri, 31 Dec 9999 23:59:59 -1200"},  # the year 10000 in UTC
+    ],
+)
 def test_refusal_without_a_date_is_not_retried(headers):
     error = World(refused("InvalidTimeStamp.Expired", status=400, **headers)).error()
     assert error.attempts == 1

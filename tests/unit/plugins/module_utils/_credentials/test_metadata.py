@@ -143,7 +143,16 @@ def test_credentials_within_an_object_are_missing(monkeypatch):
 
 @pytest.mark.parametrize(
     "written",
-    ["2099-01-01T00:00:00Z", "2099-01-01T00:00:00.000Z", "2099-01-01T00:00:00+00:00", "2099-01-01T08:00:00+08:00"],
+    [
+        "2099-01-01T00:00:00Z",
+        "2099-01-01T00:00:00z",
+        "2099-01-01T00:00:00.000Z",
+        "2099-01-01T00:00:00.5Z",
+        "2099-01-01T00:00:00.1234567Z",
+        "2099-01-01T00:00:00.123456789+00:00",
+        "2099-01-01T00:00:00+00:00",
+        "2099-01-01T08:00:00+08:00",
+    ],
 )
 def test_expiration_may_have_a_fraction_and_a_zone(written):
     assert metadata.parse_credentials(json.dumps({**KEYS, "Expiration": written}), "the place") == NEW
