@@ -60,6 +60,7 @@ class Rollout:
         self.keys: Any = None
         self.actions: list[str] = []
         self.lines: list[str] = []
+        self.moods: list[str] = []
         self.warnings: list[str] = []
         self.ahead = 0.0
         self.dated = True
@@ -119,7 +120,12 @@ class Rollout:
         clock = GateClock(self.wall, self.clock.monotonic, self.clock.sleep, lambda: 0.5)
         request = GateOptions(job_ids, read_policy(options), **{"max_qps": 0.0, **given})
         at_once = run or (lambda work, timeout, meanwhile: work())
-        return Gate(self.client(), request, self.lines.append, self.warnings.append, clock, at_once)
+        return Gate(self.client(), request, self.show, self.warnings.append, clock, at_once)
+
+    def show(self, line: str, mood: str = "", /) -> None:
+        """Remember a line, and how it is meant."""
+        self.lines.append(line)
+        self.moods.append(mood)
 
 
 def batch(*devices: Any, job_id: str = "1", **fields: Any) -> dict[str, Any]:

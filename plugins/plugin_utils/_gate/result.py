@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
 from ...module_utils._errors import OtaError
+from .._report.labels import batch_labels
 from .._rollout.devices import Device, is_another
 from .._rollout.policy import VERSION_FIELDS, ExpectedDevice
 from .._rollout.snapshot import JobSnapshot, Snapshot
@@ -62,7 +63,7 @@ def build_result(
     everything = rollout.devices if rollout.all_listed and len(rollout.devices) <= MAX_ENTRIES else ()
     judged = verdict.to_result()
     del judged["needs"]
-    by_job = judged.pop("by_job")
+    by_job, labels = judged.pop("by_job"), batch_labels(snapshot.jobs)
     if not verdict.final and not judged["history"]["reports"]:  # else no run goes on, or this one took none over
         known = ((device, snapshot.earlier.get(device.key)) for device in rollout.devices)
         replaced = {device.key for device, report in known if report and is_another(report, device.iot_id)}
@@ -71,7 +72,7 @@ def build_result(
         )
     return {
         **judged,
-        "jobs": [_job_result(job, by_job.get(job.job_id)) for job in snapshot.jobs],
+        "jobs": [_job_result(job, by_job.get(job.job_id), labels[job.job_id]) for job in snapshot.jobs],
         "failed_devices": _device_results(rollout.devices_in("failed")),
         "pending_devices": _device_results(pending),
         "devices": _device_results(everything),
@@ -100,9 +101,9 @@ def _expected_result(device: ExpectedDevice) -> str | dict[str, str | None]:
     return device.device_name if device.product_key is None else device._asdict()
 
 
-def _job_result(job: JobSnapshot, counts: Mapping[str, int] | None) -> dict[str, Any]:
+def _job_result(job: JobSnapshot, counts: Mapping[str, int] | None, label: str) -> dict[str, Any]:
     facts = dict(job.facts) if job.facts else {"job_id": job.job_id, "found": False, "finished": False}
-    return {**facts, "module_name": job.module_name, "counts": counts}
+    return {**facts, "label": label, "module_name": job.module_name, "counts": counts}
 
 
 def _device_results(devices: Sequence[Device]) -> list[dict[str, Any]]:

@@ -284,6 +284,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import 
     GateOptions,
     read_gate_options,
 )
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.reporter import Show
 
 logger = logging.getLogger("iotfleet.ota.ota_rollout")
 
@@ -322,9 +323,9 @@ async def main(queue: asyncio.Queue[Event], args: dict[str, Any]) -> None:
             await asyncio.get_running_loop().create_future()
 
 
-def _logger(level: int, secrets: set[str]) -> Callable[[str], None]:
+def _logger(level: int, secrets: set[str]) -> Show:
     # A copy, because threads that renew credentials add secrets meanwhile.
-    return lambda line: logger.log(level, "%s", remove_values(line, frozenset(secrets)))
+    return lambda line, _mood="", /: logger.log(level, "%s", remove_values(line, frozenset(secrets)))
 
 
 class _Watcher:
