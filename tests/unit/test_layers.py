@@ -101,7 +101,7 @@ NEIGHBOURS = {
     },
     "plugin_utils/_report": {
         "schedule": "labels",
-        "lines": "columns",
+        "lines": "columns labels",
         "opening": "columns labels lines schedule",
         "message": "labels remedies",
     },

@@ -14,7 +14,7 @@ from .._evidence.clock import Clock
 from .._evidence.jobs import PAGE_SIZE
 from .._evidence.versions import Reading
 from .._report.columns import GAP, pack, wrap
-from .._report.labels import batch_labels, rollout_title
+from .._report.labels import rollout_title
 from .._report.lines import Progress, batches_line, eta_part, progress_of, status_lines, versions_part
 from .._report.message import verdict_word
 from .._report.opening import clock_note, opening_lines, time_warning
@@ -179,13 +179,13 @@ class Reporter:
         if last is None:
             lines = status_lines(now, self.title, (), [activity or "waiting for the first poll"])
         else:
-            others = [self._eta, self._versions, activity, last.reason, last.waiting]
+            others = [self._eta, self._versions, activity, last.reason, *last.devices]
             lines = status_lines(now, self.title, last.counts, others, last.percent if self._terminal else None)
         self._show_lines(lines, "bad" if last and last.at_limit else "")
         self._last_shown = now
 
     def _show_batches(self, rollout: RolloutState, jobs: Sequence[JobSnapshot]) -> None:
-        line = batches_line(rollout, jobs, batch_labels(jobs))
+        line = batches_line(rollout, self._policy, jobs)
         if line and line != self._batches:
             self._show_lines([line])
         self._batches = line

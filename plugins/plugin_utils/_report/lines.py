@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from .._rollout.devices import State
@@ -18,6 +18,7 @@ from .._verdict.bounds import Limit
 from .._verdict.verdict import Verdict
 from .._verdict.wording import allowed_words, class_parts, share_words
 from .columns import COLUMNS, GAP, INDENT, pack, shorten, width
+from .labels import batch_labels
 
 #: Maximum width of a title beside other parts, and of the label of a batch beside others.
 MAX_TITLE = 32
@@ -34,7 +35,7 @@ class Progress(NamedTuple):
     percent: int
     counts: tuple[str, ...]
     reason: str
-    waiting: str
+    devices: tuple[str, ...]
     at_limit: bool
 
 
@@ -49,7 +50,7 @@ def progress_of(verdict: Verdict) -> Progress:
         percent,
         (f"{percent} %", done, _failed_part(rollout, limit)),
         "" if verdict.final else says,
-        _waiting_part(rollout),
+        _devices_parts(rollout),
         limit is not None and not limit.kept,
     )
 
@@ -66,11 +67,11 @@ def _failed_part(rollout: RolloutState, limit: Limit | None) -> str:
     return f"{failed} (limit {allowed_words(limit)})" if limit else failed
 
 
-def _waiting_part(rollout: RolloutState) -> str:
+def _devices_parts(rollout: RolloutState) -> tuple[str, ...]:
     """What unfinished devices wait for, and why others failed."""
     words: tuple[tuple[str, State], ...] = (("waiting", "pending"), ("failed", "failed"))
     reasons = {word: class_parts(rollout, state) for word, state in words}
-    return GAP.join(f"{word}: {', '.join(parts)}" for word, parts in reasons.items() if parts)
+    return tuple(f"{word}: {', '.join(parts)}" for word, parts in reasons.items() if parts)
 
 
 def versions_part(rollout: RolloutState, policy: Policy, reports: int) -> str:
@@ -117,19 +118,19 @@ def _bar(percent: int) -> str:
 # --- Batches ---------------------------------------------------------------------------------------------------------
 
 
-def batches_line(rollout: RolloutState, jobs: Sequence[JobSnapshot], labels: Mapping[str, str]) -> str:
-    """How far each of several batches is, on one line: those in which most failed first, with a mark."""
+def batches_line(rollout: RolloutState, policy: Policy, jobs: Sequence[JobSnapshot]) -> str:
+    """How far each of several batches is, on one line: first those in which more failed than may, with a mark."""
     if len(jobs) < 2:
         return ""
+    labels = batch_labels(jobs)
     counted = [(job, rollout.by_job[job.job_id]) for job in jobs if job.job_id in rollout.by_job]
-    ranked = sorted(counted, key=lambda one: -failed_share(one[1]))
-    parts = [_batch_part(shorten(labels[job.job_id], MAX_BATCH), job, counts) for job, counts in ranked]
-    room = COLUMNS - len(INDENT)
+    ranked = sorted(counted, key=lambda one: (not _fails(one[1], policy), -failed_share(one[1])))
+    parts = [_batch_part(shorten(labels[job.job_id], MAX_BATCH), job, counts, policy) for job, counts in ranked]
     for shown in range(len(parts), 0, -1):
         more = [f"+ {len(parts) - shown} more"] if shown < len(parts) else []
-        line = DOT.join([*parts[:shown], *more])
-        if width(line) <= room:
-            return INDENT + line
+        line = f"{INDENT}{DOT.join([*parts[:shown], *more])}"
+        if width(line) <= COLUMNS:
+            return line
     return ""
 
 
@@ -138,9 +139,15 @@ def failed_share(counts: JobCounts) -> float:
     return counts.failed / counts.devices if counts.devices else 0.0
 
 
-def _batch_part(label: str, job: JobSnapshot, counts: JobCounts) -> str:
+def _fails(counts: JobCounts, policy: Policy) -> bool:
+    """Whether the batch would be blocked alone."""
+    return counts.failed > (policy.failed_allowed(counts.succeeded + counts.failed) or 0)
+
+
+def _batch_part(label: str, job: JobSnapshot, counts: JobCounts, policy: Policy) -> str:
     if not counts.devices:
-        state = "unknown" if job.facts is None else "canceled" if job.canceled else "no task"
-        return f"{label} {state}"
+        return f"{label} {'unknown' if job.facts is None else 'canceled' if job.canceled else 'no task'}"
     part = f"{label} {100 * (counts.succeeded + counts.failed) // counts.devices} %"
-    return f"! {part}, {counts.failed:,} failed" if counts.failed else part
+    if counts.failed:
+        part += f", {counts.failed:,} failed"
+    return f"! {part}" if _fails(counts, policy) else part

@@ -102,11 +102,12 @@ def _worst_batch(verdict: Verdict, state: State, jobs: Sequence[JobSnapshot]) ->
     def share(counts: JobCounts) -> float:
         return getattr(counts, state) / counts.devices if counts.devices else 0.0
 
-    worst = max((job for job in jobs if job.job_id in by_job), key=lambda job: share(by_job[job.job_id]), default=None)
-    if worst is None or len(jobs) < 2 or not share(by_job[worst.job_id]):
+    shares = {job.job_id: share(by_job[job.job_id]) for job in jobs if job.job_id in by_job}
+    if len(set(shares.values())) < 2:  # none is worse than the others
         return
-    counts, label = by_job[worst.job_id], labels[worst.job_id]
-    name = label if label.endswith(worst.job_id) else f"{label} ({worst.job_id})"
+    worst = max(shares, key=lambda job_id: shares[job_id])
+    counts, label = by_job[worst], labels[worst]
+    name = label if label.endswith(worst) else f"{label} ({worst})"
     number = getattr(counts, state)
     yield f"Worst batch: {name}, {number:,} of {counts.devices:,} {'failed' if state == 'failed' else 'unfinished'}"
 

@@ -142,8 +142,12 @@ def class_counts(rollout: RolloutState, state: State) -> str:
 
 
 def class_parts(rollout: RolloutState, state: State) -> list[str]:
-    """How many devices in a state are in each class."""
-    return [f"{number:,} {class_words(name)}" for name, number in rollout.by_class[state].items()]
+    """How many devices in a state are in each class. One is called offline only if the service says so."""
+    numbers = dict(rollout.by_class[state])
+    if "offline" in numbers:
+        known = sum(device.class_name == "offline" and bool(device.detail) for device in rollout.devices)
+        numbers = {**numbers, "offline": known, "queued": numbers["offline"] - known}
+    return [f"{number:,} {class_words(name)}" for name, number in numbers.items() if number]
 
 
 #: What a class means for people, where its name does not say it.
