@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ...module_utils._api.operations import QUERY_OTA_FIRMWARE
 from .._verdict.bounds import Limit
 
 #: How to stop what the gate cannot stop, after the name of the batch.
@@ -43,7 +44,7 @@ REMEDIES: Mapping[str, str] = {
     "nothing_to_judge": "check which devices the batch selects; set allow_empty if there need not be any",
     "conflicting_batches": "gate them one after the other",
     "empty_batch": "correct job_ids or the batch",
-    "unknown_module": "set versions.module_name, or allow QueryOTAFirmware",
+    "unknown_module": f"set versions.module_name, or allow {QUERY_OTA_FIRMWARE.action}",
     # pending; a last poll may end so, and some of them are inconclusive in the end
     "not_started": "start the batch, or correct job_ids",
     "vanished": "ask who deleted or replaced the devices; set ignore_vanished if they do not count",

@@ -51,8 +51,8 @@ from .wording import (
     format_duration,
     out_of_reach_sentence,
     proof_sentence,
-    share_of,
     too_few_sentence,
+    unfinished_words,
 )
 
 
@@ -311,8 +311,7 @@ def rule_pending(case: Case) -> Outcome:
             message = f"{count_things(len(waiting), 'device')} {what}{why[:300]}"
             return pending_outcome(case, Reason(_WAITING_CODES[name], message, len(waiting), device_names(waiting)))
     if rollout.pending:
-        verb = "is" if rollout.total == 1 else "are"
-        late = f"{share_of(rollout.pending, rollout)} {verb} unfinished{class_counts(rollout, 'pending')}"
+        late = f"{unfinished_words(rollout)}{class_counts(rollout, 'pending')}"
         return pending_outcome(case, Reason("unfinished", late, rollout.pending, device_names(unfinished)))
     if case.finished:
         quiet = format_duration(case.policy.start_grace)

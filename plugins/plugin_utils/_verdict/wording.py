@@ -50,10 +50,9 @@ def failed_sentence(rollout: RolloutState, policy: Policy) -> str:
     """How many of the finished devices failed, and how many may."""
     limits = failed_limits(rollout, policy)
     limit = next((limit for limit in limits if not limit.kept), limits[0])
-    failed = "were canceled" if set(rollout.by_class["failed"]) == {"canceled"} else "failed"
     finished = count_things(rollout.executed, "finished device")
     allowed = f"the limit is {allowed_words(limit)}" if limit.allowed else "none may fail"
-    return f"{rollout.failed:,} of {finished} {failed}, {share_words(limit)}; {allowed} ({limit.name})"
+    return f"{rollout.failed:,} of {finished} {_failed_words(rollout)}, {share_words(limit)}; {allowed} ({limit.name})"
 
 
 def unfinished_sentence(rollout: RolloutState, policy: Policy) -> str:
@@ -61,8 +60,7 @@ def unfinished_sentence(rollout: RolloutState, policy: Policy) -> str:
     limits = pending_limits(rollout, policy)
     limit = next((limit for limit in limits if not limit.kept), limits[0])
     allowed = f"the limit is {allowed_words(limit)}" if limit.allowed else "none may be"
-    unfinished = "is unfinished" if rollout.total == 1 else "are unfinished"
-    return f"{share_of(rollout.pending, rollout)} {unfinished}, {share_words(limit)}; {allowed} ({limit.name})"
+    return f"{unfinished_words(rollout)}, {share_words(limit)}; {allowed} ({limit.name})"
 
 
 def needed_sentence(rollout: RolloutState, policy: Policy) -> str:
@@ -96,8 +94,20 @@ def out_of_reach_sentence(rollout: RolloutState, policy: Policy) -> str:
     limit = deciding_limit(device_limits(rollout, policy), "success_out_of_reach")
     option = limit.name if limit else "min_succeeded_percent"
     most, needed = rollout.succeeded + rollout.pending, policy.succeeded_needed(rollout.total)
-    failed = "were canceled" if set(rollout.by_class["failed"]) == {"canceled"} else "failed"
-    return f"{share_of(rollout.failed, rollout)} {failed}, so at most {most:,} can succeed; {needed:,} must ({option})"
+    can = f"at most {most:,} can" if most else "none can"
+    return f"{share_of(rollout.failed, rollout)} {_failed_words(rollout)}, so {can} succeed; {needed:,} must ({option})"
+
+
+def unfinished_words(rollout: RolloutState) -> str:
+    """How many of the devices are unfinished."""
+    return f"{share_of(rollout.pending, rollout)} {'is' if rollout.pending == 1 else 'are'} unfinished"
+
+
+def _failed_words(rollout: RolloutState) -> str:
+    """What became of failed devices: nothing of their own doing if all were canceled."""
+    if set(rollout.by_class["failed"]) != {"canceled"}:
+        return "failed"
+    return "was canceled" if rollout.failed == 1 else "were canceled"
 
 
 def allowed_words(limit: Limit) -> str:
