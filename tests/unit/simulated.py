@@ -106,9 +106,9 @@ class Rollout:
         keys = self.keys or bare
         return Client(connection, keys, self, pacer, self.warnings.append, wall=self.wall)
 
-    def gate(self, *job_ids: str, run: Any = None, **options: Any) -> dict[str, Any]:
+    def gate(self, *job_ids: str, run: Any = None, listen: Any = None, **options: Any) -> dict[str, Any]:
         """Run a gate to its end."""
-        return self._gate(job_ids, run, options).run()
+        return self._gate(job_ids, run, options).run(listen)
 
     def polls(self, *job_ids: str, **options: Any) -> Iterator[Poll]:
         """The polls of a gate, each taken when its turn comes."""

@@ -31,16 +31,16 @@ def batch_label(job: JobSnapshot) -> str:
 def batch_labels(jobs: Sequence[JobSnapshot]) -> dict[str, str]:
     """The label of each batch by its ID. Those that share one have the end of the ID as well."""
     labels = {job.job_id: batch_label(job) for job in jobs}
-    often = Counter(labels.values())
+    shared = {label for label, number in Counter(labels.values()).items() if number > 1}
     tails = Counter((label, job_id[-TAIL:]) for job_id, label in labels.items())
-    return {
-        job_id: label
-        if often[label] == 1
-        else f"{label} …{job_id[-TAIL:]}"
-        if tails[label, job_id[-TAIL:]] == 1
-        else f"{label} {job_id}"
-        for job_id, label in labels.items()
-    }
+
+    def unique(job_id: str, label: str) -> str:
+        if label not in shared:
+            return label
+        is_enough = len(job_id) > TAIL and tails[label, job_id[-TAIL:]] == 1
+        return f"{label} …{job_id[-TAIL:]}" if is_enough else f"{label} {job_id}"
+
+    return {job_id: unique(job_id, label) for job_id, label in labels.items()}
 
 
 def rollout_title(given: str, job_ids: Sequence[str], jobs: Sequence[JobSnapshot]) -> str:

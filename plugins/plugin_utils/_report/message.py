@@ -22,8 +22,8 @@ from .._verdict.wording import (
     MAX_NAMES,
     allowed_words,
     class_parts,
-    class_words,
     device_names,
+    device_words,
     failure_texts,
     format_duration,
     quote_short,
@@ -153,6 +153,7 @@ def _names(verdict: Verdict, state: State) -> Iterator[str]:
 
 def _named(devices: Sequence[Device]) -> list[str]:
     """The names of devices by class."""
-    classes = list(dict.fromkeys(str(device.class_name) for device in devices))
-    groups = {name: [device for device in devices if str(device.class_name) == name] for name in classes}
-    return [f"{', '.join(device_names(group))} ({class_words(name)})" for name, group in groups.items()]
+    groups: dict[str, list[Device]] = {}
+    for device in devices:
+        groups.setdefault(device_words(device), []).append(device)
+    return [f"{', '.join(device_names(group))} ({words})" for words, group in groups.items()]

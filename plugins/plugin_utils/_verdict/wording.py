@@ -155,7 +155,7 @@ def class_parts(rollout: RolloutState, state: State) -> list[str]:
     """How many devices in a state are in each class. One is called offline only if the service says so."""
     numbers = dict(rollout.by_class[state])
     if "offline" in numbers:
-        known = sum(device.class_name == "offline" and bool(device.detail) for device in rollout.devices)
+        known = sum(device_words(device) == "offline" for device in rollout.devices)
         numbers = {**numbers, "offline": known, "queued": numbers["offline"] - known}
     return [f"{number:,} {class_words(name)}" for name, number in numbers.items() if number]
 
@@ -178,6 +178,12 @@ _CLASS_WORDS = {
 def class_words(name: str) -> str:
     """The class of a device, as people read it."""
     return _CLASS_WORDS.get(name, name.replace("_", " "))
+
+
+def device_words(device: Device) -> str:
+    """The class of one device, as people read it."""
+    is_guess = device.class_name == "offline" and not device.detail
+    return "queued" if is_guess else class_words(str(device.class_name))
 
 
 def count_things(number: int, thing: str) -> str:

@@ -41,6 +41,8 @@ def test_batches_with_one_label_are_told_apart_by_their_ids():
     assert batch_labels(jobs) == {"180001": "Köln …0001", "180002": "Köln …0002", "3": "Bonn"}
     alike = [batch("S", job_id=f"{number}0001", job_desc="Köln") for number in (1, 2)]
     assert batch_labels(alike) == {"10001": "Köln 10001", "20001": "Köln 20001"}
+    short = [batch("S", job_id=job_id, job_desc="Köln") for job_id in "12"]
+    assert batch_labels(short) == {"1": "Köln 1", "2": "Köln 2"}
 
 
 def test_a_rollout_is_called_by_its_title_its_batch_or_their_number():

@@ -57,7 +57,7 @@ def test_what_blocked_comes_before_what_was_tolerated():
         "Lamp 2.4.1 TIMED OUT after 1 min: 2 of 100 devices are unfinished, 2 %; none may be (max_pending)."
         " Why: 2 queued. 3 failed, 3.1 %, within the limit of 5 % (max_failed_percent)."
         f" Still running: 2 queued; the gate does not stop them. To do: {REMEDIES['deadline']}."
-        " Unfinished: q1, q2 (offline)."
+        " Unfinished: q1, q2 (queued)."
     )
 
 
