@@ -94,8 +94,8 @@ def out_of_reach_sentence(rollout: RolloutState, policy: Policy) -> str:
     limit = deciding_limit(device_limits(rollout, policy), "success_out_of_reach")
     option = limit.name if limit else "min_succeeded_percent"
     most, needed = rollout.succeeded + rollout.pending, policy.succeeded_needed(rollout.total)
-    can = f"at most {most:,} can" if most else "none can"
-    return f"{share_of(rollout.failed, rollout)} {_failed_words(rollout)}, so {can} succeed; {needed:,} must ({option})"
+    failed = f"{share_of(rollout.failed, rollout)} {_failed_words(rollout)}"
+    return f"{failed}, which leaves {most:,}; {needed:,} must succeed ({option})"
 
 
 def unfinished_words(rollout: RolloutState) -> str:

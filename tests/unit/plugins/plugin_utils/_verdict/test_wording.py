@@ -93,7 +93,7 @@ def test_canceled_devices_did_not_fail_by_themselves():
         "2 of 3 finished devices were canceled, 66.7 %; none may fail (max_failed)"
     )
     assert out_of_reach_sentence(rollout, plain()) == (
-        "2 of 3 devices were canceled, so at most 1 can succeed; 3 must (max_failed)"
+        "2 of 3 devices were canceled, which leaves 1; 3 must succeed (max_failed)"
     )
     mixed = assess(poll(batch("SCF")), plain(), Memory(), True)
     assert failed_sentence(mixed, plain()).startswith("2 of 3 finished devices failed, ")
@@ -155,13 +155,13 @@ def test_deadline_says_what_was_in_the_way(letters, options, expected):
 def test_failures_and_what_was_needed():
     rollout = rollout_of("SFQ")
     assert out_of_reach_sentence(rollout, plain(max_pending=1)) == (
-        "1 of 3 devices failed, so at most 2 can succeed; 2 must (max_failed)"
+        "1 of 3 devices failed, which leaves 2; 2 must succeed (max_failed)"
     )
     assert out_of_reach_sentence(rollout, plain(min_succeeded_percent=100, max_pending=1)) == (
-        "1 of 3 devices failed, so at most 2 can succeed; 3 must (min_succeeded_percent)"
+        "1 of 3 devices failed, which leaves 2; 3 must succeed (min_succeeded_percent)"
     )
     assert out_of_reach_sentence(rollout_of("FF"), plain(max_failed=2)) == (
-        "2 of 2 devices failed, so none can succeed; 1 must (min_succeeded_percent)"
+        "2 of 2 devices failed, which leaves 0; 1 must succeed (min_succeeded_percent)"
     )
 
 
