@@ -330,10 +330,10 @@ options:
     description:
       - A file on the controller into which each change is written as it happens, for programs that follow the rollout.
         It is emptied at the start, also in check mode.
-      - Each line is one JSON object, an event of P(iotfleet.ota.ota_rollout#event_source), which documents the fields.
-        The guide on events has a schema.
-      - If it cannot be opened, the task fails before it calls the service. If it cannot be written later, RV(notes) says
-        so, and the gate continues.
+      - Each line is one JSON object, an event as the event source C(iotfleet.ota.ota_rollout) emits it, which documents
+        the fields. The collection has a JSON schema of them.
+      - If it cannot be opened, the task fails before it calls the service. If it cannot be written later, RV(notes)
+        says so, and the gate continues.
     type: path
 seealso:
   - plugin: iotfleet.ota.rollout_verdict
@@ -454,7 +454,7 @@ limits:
     - What was measured against what is allowed, for each bound that is given, and for those that apply by default. If
       no bound for failures is given, O(max_failed) is V(0), and if none for pending devices is given, O(max_pending) is
       V(0).
-    - The bound that decided the verdict comes first. Of two bounds for the same, the tighter one comes before the other.
+    - The bound that decided the verdict comes first. Of two bounds for the same, the tighter one comes first.
   type: list
   elements: dict
   returned: always, unless an option is invalid
@@ -463,8 +463,8 @@ limits:
       description:
         - The option, O(max_failed), O(max_failed_percent), O(max_pending), O(max_pending_percent),
           O(min_succeeded_percent), O(min_devices), O(wait_timeout) or O(max_consecutive_errors).
-        - O(min_succeeded_percent) is also there if it is not given, and the other bounds would let all devices fail. One
-          must succeed.
+        - O(min_succeeded_percent) is also there if it is not given, and the other bounds would let all devices fail.
+          One must succeed.
       type: str
       returned: always
       sample: max_failed_percent
@@ -846,7 +846,7 @@ msg:
   returned: always
   sample: >-
     Lamp 2.4.1 FAILED after 7 min: 60 of 1,700 finished devices failed, 3.5 %; the limit is 2 % (max_failed_percent).
-    Why: 32 "sha256 mismatch", 28 "battery low". Still running: 231 being updated, 69 queued; the gate does not stop them.
+    Why: 32 "sha256 mismatch", 28 "battery low". Still running: 231 being updated; the gate does not stop them.
 title:
   description: What people call the rollout, as O(title) says.
   type: str
