@@ -74,7 +74,7 @@ def gate(folder: pathlib.Path, place: Simulator, options: Mapping[str, Any], *ar
 
 
 def test_a_rollout_with_odd_names_passes(folder, place):
-    run, result = gate(folder, place, {"job_id": "good", "min_devices": 4}, "-vvvv")
+    _run, result = gate(folder, place, {"job_id": "good", "min_devices": 4}, "-vvvv")
     assert (result["verdict"], result["counts"]["verified"]) == ("passed", 4)
     assert sorted(device["device_name"] for device in result["devices"]) == sorted(ODD)
     assert result["msg"].endswith("4 of 4 devices succeeded and reported the new version.")
