@@ -86,15 +86,9 @@ def eta_part(end: float | None, now: float, deadline: float) -> str:
     """When the rollout may end; empty if nobody knows."""
     if end is None:
         return ""
-    late = f", after the deadline {_moment(deadline, now)}" if end > deadline else ""
-    return f"ETA {_moment(end, now)}{late}"
-
-
-def _moment(seconds: float, now: float) -> str:
-    """The time of a day; of another day with its date."""
-    clock = format_clock(seconds)[:5]
-    day = format_time(seconds)[:10]
-    return clock if day == format_time(now)[:10] else f"{day} {clock}"
+    day, clock = format_time(end)[:10], format_clock(end)[:5]
+    moment = clock if day == format_time(now)[:10] else f"{day} {clock}"
+    return f"ETA {moment}, after the deadline" if end > deadline else f"ETA {moment}"
 
 
 def status_lines(
