@@ -152,12 +152,13 @@ def class_counts(rollout: RolloutState, state: State) -> str:
 
 
 def class_parts(rollout: RolloutState, state: State) -> list[str]:
-    """How many devices in a state are in each class. One is called offline only if the service says so."""
+    """How many devices in a state are in each class, most first. One is offline only if the service says so."""
     numbers = dict(rollout.by_class[state])
     if "offline" in numbers:
         known = sum(device_words(device) == "offline" for device in rollout.devices)
         numbers = {**numbers, "offline": known, "queued": numbers["offline"] - known}
-    return [f"{number:,} {class_words(name)}" for name, number in numbers.items() if number]
+    ranked = sorted(numbers.items(), key=lambda one: -one[1])
+    return [f"{number:,} {class_words(name)}" for name, number in ranked if number]
 
 
 #: What a class means for people, where its name does not say it.
