@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.version_sources import DETAILS_SOURCE, DEVICE_SOURCE
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock import Clock
@@ -49,8 +51,8 @@ class Stage:
         self.slept.append(seconds)
         self.seconds += seconds
 
-    def start(self, content=OPEN, **facts):
-        snapshot = poll(content, **facts)
+    def start(self, *contents, **facts):
+        snapshot = poll(*(contents or (OPEN,)), **facts)
         self.reporter.name(snapshot.jobs)
         self.reporter.start(snapshot, judge(snapshot, self.policy))
 
@@ -286,6 +288,48 @@ def test_reading_tasks_is_announced():
     stage.reporter.announce_tasks([numbers(SUCCEEDED=20_000)])
     stage.reporter.announce_tasks([numbers(SUCCEEDED=9_000)])
     assert stage.lines == ["10:00:00  batch 1  reading all 20,000 tasks before deciding, about 20 s"]
+
+
+# --- What the guides show ---------------------------------------------------------------------------------------------
+
+SHOWN = pathlib.Path(__file__).parents[5] / "docs" / "examples" / "output" / "lines.txt"
+#: Devices of each batch that succeeded, failed, and are being updated.
+CITIES = {
+    "Berlin": (237, 7, 80),
+    "Hamburg": (260, 4, 90),
+    "München": (248, 4, 85),
+    "Köln": (253, 31, 60),
+    "Frankfurt": (222, 3, 116),
+}
+
+
+def city(number, name, succeeded, failed, updating):
+    counts = {"SUCCEEDED": succeeded, "FAILED": failed, "IN_PROGRESS": updating}
+    counts["QUEUED"] = 400 - sum(counts.values())
+    limit = {"maximum_per_minute": 150, "utc_start_time": format_time(NOW)}
+    return numbers(**counts)._replace(job_id=f"18341577619000020{number}"), {"job_desc": name, **limit}
+
+
+def fleet(cities):
+    found = [city(number, name, *counts) for number, (name, counts) in enumerate(cities.items())]
+    return [job._replace(facts={**job.facts, "job_id": job.job_id, **facts}) for job, facts in found]
+
+
+def test_the_guides_show_what_is_shown():
+    stage = Stage(
+        *(job.job_id for job in fleet(CITIES)),
+        title="Lamp Pro 2.4.1",
+        max_failed_percent=5,
+        min_executed=100,
+        verify_versions=True,
+    )
+    stage.reporter.reports = 1200
+    stage.start(*fleet(dict.fromkeys(CITIES, (0, 0, 0))))
+    stage.progress(*fleet(dict.fromkeys(CITIES, (0, 0, 0))))
+    del stage.lines[7:]
+    stage.seconds = 120
+    stage.progress(*fleet(CITIES))
+    assert stage.lines == SHOWN.read_text(encoding="utf-8").splitlines()
 
 
 # --- Pauses ----------------------------------------------------------------------------------------------------------

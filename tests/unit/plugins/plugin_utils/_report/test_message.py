@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import pathlib
+
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._report.message import Subject, verdict_message
@@ -81,6 +83,24 @@ def test_a_canceled_batch_says_so_first():
         " 2 of 3 finished devices were canceled, 66.7 %; none may fail (max_failed). "
     )
     assert f"To do: {REMEDIES['batch_canceled']}." in message
+
+
+SHOWN = pathlib.Path(__file__).parents[5] / "docs" / "examples" / "output" / "message.txt"
+CITIES = {"Berlin": 8, "Hamburg": 7, "München": 7, "Köln": 31, "Frankfurt": 7}
+TEXTS = ("sha256 mismatch", "write error", "battery low", "no space left")
+
+
+def test_the_guide_shows_what_is_said():
+    jobs, number = [], 0
+    for place, (name, failed) in enumerate(CITIES.items()):
+        tasks = [task(f"{name}-{n}", "FAILED", task_desc=TEXTS[(number + n) % 4]) for n in range(failed)]
+        tasks += [task(f"{name}-{n}", "QUEUED" if n < 354 else "IN_PROGRESS") for n in range(340, 400)]
+        tasks += [task(f"{name}-{n}") for n in range(failed, 340)]
+        number += failed
+        jobs.append(batch(*tasks, job_id=f"18341577619000020{place}", job_desc=name, status="IN_PROGRESS"))
+    verdict = settled(poll(*jobs), plain(max_failed_percent=2))
+    message = say(verdict, *jobs, title="Lamp Pro 2.4.1", elapsed=1440.0)
+    assert message == " ".join(SHOWN.read_text(encoding="utf-8").split())
 
 
 @pytest.mark.parametrize(
