@@ -24,9 +24,6 @@ STALLED_AFTER = 600.0
 #: How far the times of the service may seem to lie ahead of this machine's, in seconds: it tells its own in whole ones.
 CLOCK_ERROR = 1.0
 
-#: What comes before the time when a device that fell back was last seen on the new version.
-_AFTER = " after "
-
 #: Why a device has vanished that was deleted.
 UNKNOWN_DEVICE = "the service does not know the device"
 
@@ -68,11 +65,6 @@ class Device(NamedTuple):
     def key(self) -> DeviceKey:
         """What identifies the device."""
         return self.product_key or "", self.device_name or ""
-
-    @property
-    def cause(self) -> str | None:
-        """The detail without what only this device has, so that equal ones can be counted."""
-        return self.detail.partition(_AFTER)[0] if self.detail and self.class_name == "fell_back" else self.detail
 
     @property
     def may_be_busy(self) -> bool:
@@ -220,7 +212,7 @@ def vanished(device: Device, why: str) -> Device:
 
 def fallen_back(device: Device, target: str | None, proved: float) -> Device:
     """A device that was on the ``target`` and no longer is."""
-    detail = f"fell back from {target} to {device.version}{_AFTER}{format_time(proved)}"
+    detail = f"fell back from {target} to {device.version} after {format_time(proved)}"
     return device._replace(state="failed", class_name="fell_back", detail=detail)
 
 

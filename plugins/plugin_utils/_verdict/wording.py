@@ -127,13 +127,19 @@ def failure_texts(rollout: RolloutState) -> list[dict[str, Any]]:
     """The texts of failed devices, most frequent first, with their classes, numbers and some names of devices."""
     groups: dict[tuple[str, str], list[Device]] = {}
     for device in rollout.devices_in("failed"):
-        text = printable(str(device.cause or ""))[:MAX_TEXT]
+        text = printable(_cause(device))[:MAX_TEXT]
         groups.setdefault((str(device.class_name), text), []).append(device)
     ranked = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
     return [
         {"class": name, "text": text, "count": len(devices), "devices": list(device_names(devices))}
         for (name, text), devices in ranked[:MAX_TEXTS]
     ]
+
+
+def _cause(device: Device) -> str:
+    """The detail of a device without the time of its own, so that equal ones can be counted."""
+    detail = str(device.detail or "")
+    return detail.partition(" after ")[0] if device.class_name == "fell_back" else detail
 
 
 def without_braces(text: str) -> str:
