@@ -42,7 +42,7 @@ format: $(NOX) ## Format the Python code and apply the linter's safe fixes
 changelog: $(NOX) ## Turn the changelog's fragments into the entry of the version in galaxy.yml
 	@$(NOX) --session changelog
 
-pins: $(NOX) ## Renew the versions in constraints.txt
+pins: $(NOX) ## Renew the versions and hashes of everything that is installed, here and in the examples
 	@$(NOX) --session pins
 
 clean: ## Remove everything that these targets made
@@ -50,5 +50,7 @@ clean: ## Remove everything that these targets made
 
 $(NOX): constraints.txt
 	@python=$$(tests/tooling/pythons newest) && rm -rf .venv && "$$python" -m venv .venv
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt nox
+	@sed -n '/^pip==/,/[^\]$$/p' constraints.txt > .venv/pip.txt # other versions of pip do not read hashes in constraints
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/pip.txt
+	@.venv/bin/python -m pip install --quiet --require-hashes --constraint constraints.txt nox
 	@touch $@

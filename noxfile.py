@@ -42,24 +42,31 @@ ROOT = Path(__file__).resolve().parent
 WORK = ROOT / ".nox"
 TOOLING = ROOT / "tests" / "tooling"
 CONSTRAINTS = ROOT / "constraints.txt"
+APART = ROOT / "tests" / "pins"
+LIBRARIES = ROOT / "tests" / "integration" / "requirements.txt"
+EXAMPLES = ROOT / "docs" / "examples"
 COLLECTION = Path("ansible_collections", "iotfleet", "ota")
 GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 
 # Sessions without a Python of their own use nox's, which is the newest one that make has found.
 NEWEST = f"3.{sys.version_info.minor}"
 OLDEST_CORE = "ansible-core==2.16.19"
-# A version of the package on PyPI that brings the collection awx.awx along.
+# The last version of the package on PyPI that brings the collection awx.awx along, and the hash of its wheel.
 ANSIBLE_WITH_AWX = "ansible==13.8.0"
-LOOSE_WITH_OLDEST = ("ansible-core", "idna", "requests", "resolvelib", "urllib3", "xmltodict")
+ANSIBLE_WITH_AWX_HASH = "sha256:daf9c9a2850bbc6c098ba3368aeba99d4ae37c90bca47f974dc19342c0571361"
 OLDEST_CORE_PYTHONS = ("3.10", "3.11", "3.12")
 OLDEST_MODULE_PYTHON = "3.9"
 
 # The first and the last Python 3 that may run each ansible-core; its modules may run on older ones.
 CORES = {"2.16": (10, 12), "2.17": (10, 12), "2.18": (11, 13), "2.19": (11, 13), "2.20": (12, 14), "2.21": (12, 14)}
 
+# Beside the newest: those before and after templates became something that only trusted text can be.
+OTHER_CORES = ("2.16", "2.19")
+
 # It wants attrs from before 24, which others do not.
 GALAXY_IMPORTER = "galaxy-importer==0.4.44"
 
+WORKFLOWS = sorted(str(path.relative_to(ROOT)) for path in EXAMPLES.glob("pipelines/github/*.yml"))
 LINTERS = (
     ("ruff", "format", "--check", "."),
     ("ruff", "check", "."),
@@ -70,6 +77,7 @@ LINTERS = (
     ("antsibull-changelog", "lint"),
     ("antsibull-docs", "lint-collection-docs", "--plugin-docs", "."),
     ("ansible-lint", "--offline", "--profile", "production"),
+    ("zizmor", "--offline", "--pedantic", "--quiet", "--no-progress", *WORKFLOWS),
 )
 
 # What ansible-test must say it did, because it exits with 0 as well when it found nothing to do.
@@ -89,7 +97,9 @@ SHIPPED = (
     "docs/examples/accounts/merge.yml",
     "docs/examples/awx/setup.yml",
     "docs/examples/execution-environment/execution-environment.yml",
+    "docs/examples/execution-environment/requirements.txt",
     "docs/examples/pipelines/jenkins/Jenkinsfile",
+    "docs/examples/pipelines/rollout/requirements.in",
     "extensions/eda/plugins/event_source/ota_rollout.py",
     "extensions/eda/rulebooks/rollout.yml",
     "meta/execution-environment.yml",
@@ -110,6 +120,10 @@ NOT_SHIPPED = re.compile(
 )
 
 
+def packages(group: str) -> tuple[str, ...]:
+    return nox.project.dependency_groups(GROUPS, group)
+
+
 def find_pythons() -> dict[str, Path]:
     """Return the real interpreters of this machine by version, oldest first."""
     lines = subprocess.check_output([TOOLING / "pythons"], text=True).splitlines()
@@ -127,6 +141,8 @@ def isolate(pythons: dict[str, Path]) -> None:
     config.touch()
     os.environ["ANSIBLE_CONFIG"] = str(config)
     os.environ["ANSIBLE_HOME"] = str(config.parent)
+    # virtualenv brings a pip along, which its own hash covers, and must not look for a newer one.
+    os.environ["VIRTUALENV_NO_PERIODIC_UPDATE"] = "1"
     os.environ["RUFF_CACHE_DIR"] = str(WORK / "ruff")
     os.environ["PYTHONPYCACHEPREFIX"] = str(WORK / "bytecode")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -140,16 +156,16 @@ isolate(PYTHONS)
 OLDEST_PYTHON = next((version for version in OLDEST_CORE_PYTHONS if version in PYTHONS), None)
 
 
-def loosen(session: nox.Session, *names: str) -> Path:
-    """Return constraints that say nothing of these packages."""
-    loose = Path(session.create_tmp()) / "constraints.txt"
-    lines = CONSTRAINTS.read_text().splitlines(keepends=True)
-    loose.write_text("".join(line for line in lines if line.split("==")[0] not in names))
-    return loose
+def install(session: nox.Session, group: str) -> None:
+    """Install the packages of a group: only files whose hashes are in the constraints, built only with such files."""
+    options = ("--require-hashes", "--build-constraint", str(CONSTRAINTS), "--constraint", str(CONSTRAINTS))
+    session.install(*options, *packages(group))
 
 
-def install(session: nox.Session, group: str, *packages: str, constraints: Path = CONSTRAINTS) -> None:
-    session.install("--constraint", str(constraints), *nox.project.dependency_groups(GROUPS, group), *packages)
+def install_apart(session: nox.Session, name: str) -> None:
+    """Install a set of packages that does not fit together with the constraints, by hashes of its own."""
+    options = ("--require-hashes", "--build-constraint", str(CONSTRAINTS))
+    session.install(*options, "--requirement", str(APART / f"{name}.txt"))
 
 
 def keep_zipped_bytecode(session: nox.Session) -> None:
@@ -206,8 +222,10 @@ def unpack_awx_collection(session: nox.Session) -> Path:
     folder = WORK / "collections" / ANSIBLE_WITH_AWX
     if not folder.exists():
         tmp = Path(session.create_tmp())
+        wanted_file = tmp / "requirements.txt"
+        wanted_file.write_text(f"{ANSIBLE_WITH_AWX} --hash={ANSIBLE_WITH_AWX_HASH}\n")
         options = ("--quiet", "--no-deps", "--ignore-requires-python", "--dest", str(tmp))
-        session.run("python", "-m", "pip", "download", *options, ANSIBLE_WITH_AWX)
+        session.run("python", "-m", "pip", "download", *options, "--requirement", str(wanted_file))
         wheel = next(tmp.glob("ansible-*.whl"))
         with zipfile.ZipFile(wheel) as archive:
             wanted = [name for name in archive.namelist() if name.startswith("ansible_collections/awx/awx/")]
@@ -216,6 +234,21 @@ def unpack_awx_collection(session: nox.Session) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         (tmp / "unpacked").rename(folder)
     return folder
+
+
+def install_other_cores(session: nox.Session) -> Iterator[Path]:
+    """Install ansible-cores beside that of the session, each once, and return the folders of their commands."""
+    for core in OTHER_CORES:
+        first, last = CORES[core]
+        pythons = [PYTHONS[f"3.{minor}"] for minor in range(first, last + 1) if f"3.{minor}" in PYTHONS]
+        folder = WORK / "cores" / core / "bin"
+        if pythons and not (folder / "ansible-playbook").exists():
+            session.run(str(pythons[-1]), "-m", "venv", "--clear", str(folder.parent), external=True)
+            options = ("--quiet", "--disable-pip-version-check", "--require-hashes", "--requirement")
+            pins = str(APART / f"core-{core}.txt")
+            session.run(str(folder / "python"), "-m", "pip", "install", *options, pins, external=True)
+        if pythons:
+            yield folder
 
 
 def run_ansible_test(session: nox.Session, command: str, pythons: Sequence[str] = (NEWEST,)) -> None:
@@ -270,9 +303,7 @@ def units_oldest(session: nox.Session) -> None:
     """Run the unit tests on the oldest Python, ansible-core and libraries that are supported."""
     if not OLDEST_PYTHON:
         session.skip(f"{OLDEST_CORE} needs one of Python {', '.join(OLDEST_CORE_PYTHONS)}")
-    bounds = re.findall(r"^\w+>=\S+$", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
-    oldest = [bound.replace(">=", "==") for bound in bounds]
-    install(session, "units", OLDEST_CORE, *oldest, constraints=loosen(session, *LOOSE_WITH_OLDEST))
+    install_apart(session, "oldest")
     copy_tree(session)
     session.run("pytest", "-n", "2", "tests/unit", *session.posargs)
 
@@ -290,7 +321,7 @@ def proof(session: nox.Session) -> None:
 @nox.session
 def build(session: nox.Session) -> None:
     """Build the collection, inspect it, let Galaxy's importer judge it, install it offline and read its docs."""
-    install(session, "runtime", GALAXY_IMPORTER, constraints=loosen(session, "attrs"))
+    install_apart(session, "importer")
     install_collection(session)
     artifact = next((WORK / "artifacts" / session.name).glob("*.tar.gz"))
     with tarfile.open(artifact) as opened:
@@ -311,8 +342,11 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def release_check(session: nox.Session) -> None:
-    """Check what a release needs beyond a good commit: nothing uncommitted, a whole changelog, a new version."""
-    install(session, "lint")
+    """Check what a release needs beyond a good commit: nothing uncommitted, a whole changelog, a new version.
+
+    Write the bill of materials of the artifact that the session "build" has inspected.
+    """
+    install(session, "release")
     version = re.search(r"^version: (\S+)$", (ROOT / "galaxy.yml").read_text(), re.MULTILINE)[1]
     for path in ROOT.glob("docs/examples/**/requirements.yml"):
         pinned = set(re.findall(r"(?:version: |iotfleet-ota-)(\d+\.\d+\.\d+)", path.read_text()))
@@ -333,7 +367,11 @@ def release_check(session: nox.Session) -> None:
     written = (tree / "CHANGELOG.rst").read_text()
     if written != (ROOT / "CHANGELOG.rst").read_text() or f"\nv{version}\n" not in written:
         session.error(f'CHANGELOG.rst does not say what {version} brings; run "make changelog"')
-    session.log(f"{version} can be released")
+    artifact = WORK / "artifacts" / "build" / f"iotfleet-ota-{version}.tar.gz"
+    if not artifact.exists():
+        session.error('there is no artifact; run "make release-check", which builds and inspects it')
+    session.run("python", str(TOOLING / "sbom.py"), str(artifact))
+    session.log(f"{version} can be released: the artifact and its bill of materials are in {artifact.parent}")
 
 
 @nox.session
@@ -367,6 +405,7 @@ def e2e(session: nox.Session) -> None:
     keep_zipped_bytecode(session)
     install_collection(session)
     session.env["AWX_COLLECTIONS"] = str(unpack_awx_collection(session))
+    session.env["OTHER_CORES"] = os.pathsep.join(map(str, install_other_cores(session)))
     session.run("pytest", "-p", "no:cacheprovider", "-n", "4", "--dist", "loadfile", "tests/e2e", *session.posargs)
 
 
@@ -407,8 +446,7 @@ def matrix(session: nox.Session, core: str, modules: str) -> None:
     first, last = CORES[core]
     if modules not in PYTHONS or not first <= int(str(session.python).removeprefix("3.")) <= last:
         session.skip(f"there is no Python for ansible-core {core} with modules on {modules}")
-    loose = loosen(session, "ansible-core", "resolvelib")
-    install(session, "runtime", f"ansible-core~={core}.0", constraints=loose)
+    install_apart(session, f"core-{core}")
     asked = "from ansible_test._util.target.common.constants import CONTROLLER_PYTHON_VERSIONS as known; print(*known)"
     known = session.run("python", "-c", asked, silent=True).split()
     if (known[0], known[-1]) != (f"3.{first}", f"3.{last}"):
@@ -419,7 +457,7 @@ def matrix(session: nox.Session, core: str, modules: str) -> None:
         folder = WORK / "modules" / modules
         session.run(str(PYTHONS[modules]), "-m", "venv", str(folder), external=True)
         interpreter = folder / "bin" / "python"
-        libraries = ("-r", str(ROOT / "requirements.txt"))
+        libraries = ("--require-hashes", "--requirement", str(LIBRARIES))
         session.run(str(interpreter), "-m", "pip", "install", "-q", *libraries, external=True)
     variables = {"ansible_python_interpreter": str(interpreter), "core_wanted": core, "python_wanted": modules}
     play = ("ansible-playbook", "-i", "localhost,", "-e", json.dumps(variables))
@@ -479,12 +517,39 @@ def format_code(session: nox.Session) -> None:
     session.run("ruff", "format", ".")
 
 
+def sets_apart() -> Iterator[tuple[Path, str, Sequence[str]]]:
+    """Yield what does not fit together with the constraints: its file, the oldest Python for it, and the packages."""
+    bounds = re.findall(r"^\w+>=\S+$", (ROOT / "requirements.txt").read_text(), re.MULTILINE)
+    oldest = [bound.replace(">=", "==") for bound in bounds]
+    yield LIBRARIES, OLDEST_MODULE_PYTHON, packages("modules")
+    # ansible-test reads this file, as it reads that of the integration tests.
+    yield ROOT / "tests" / "unit" / "requirements.txt", OLDEST_MODULE_PYTHON, packages("ansible_units")
+    yield APART / "oldest.txt", OLDEST_CORE_PYTHONS[0], (*packages("testing"), OLDEST_CORE, *oldest)
+    yield APART / "importer.txt", OLDEST_CORE_PYTHONS[0], (*packages("runtime"), GALAXY_IMPORTER)
+    for core, (first, _last) in CORES.items():
+        yield APART / f"core-{core}.txt", f"3.{first}", (*packages("modules"), f"ansible-core~={core}.0")
+
+
+def pin(session: nox.Session, target: Path, python: str, *sources: str) -> None:
+    """Write the newest versions that fit together on each Python since this one, with the hashes of PyPI's files."""
+    header = re.match(r"(?:#.*\n|\n)*", (target if target.exists() else CONSTRAINTS).read_text())[0]
+    # A release that somebody has hijacked is usually found within a week.
+    origin = ("--no-config", "--default-index=https://pypi.org/simple", "--exclude-newer=7 days")
+    form = ("--universal", f"--python-version={python}", "--generate-hashes", "--emit-build-options")
+    bare = ("--no-header", "--no-annotate", "--quiet")
+    target.write_text(header + session.run("uv", "pip", "compile", *origin, *form, *bare, *sources, silent=True))
+
+
 @nox.session
 def pins(session: nox.Session) -> None:
-    """Renew constraints.txt: the newest versions that fit together on each Python."""
-    session.install("uv")
-    groups = [f"--group={name}" for name in GROUPS["dependency-groups"]]
-    header = "".join(CONSTRAINTS.read_text().splitlines(keepends=True)[:5])
-    options = ("--universal", "--python-version=3.10", "--no-header", "--no-annotate", "--quiet", "--upgrade")
-    versions = session.run("uv", "pip", "compile", *options, *groups, silent=True)
-    CONSTRAINTS.write_text(header + versions)
+    """Renew the versions and hashes of everything that the sessions and the examples install."""
+    install(session, "pins")
+    session.env.update(dict.fromkeys(("UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INDEX")))
+    oldest = OLDEST_CORE_PYTHONS[0]
+    pin(session, CONSTRAINTS, oldest, *(f"--group={name}" for name in GROUPS["dependency-groups"]))
+    for target, python, wanted in sets_apart():
+        source = Path(session.create_tmp()) / "requirements.in"
+        source.write_text("\n".join(wanted))
+        pin(session, target, python, str(source))
+    for source in EXAMPLES.rglob("requirements.in"):
+        pin(session, source.with_suffix(".txt"), oldest, str(source), f"--constraint={CONSTRAINTS}")

@@ -16,14 +16,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible import constants
+from ansible.errors import AnsibleError
 from ansible.module_utils.basic import missing_required_lib
-from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ..module_utils._ansible.argspec import validate_options
 from ..module_utils._ansible.connection import create_client, read_service
-from ..module_utils._errors import MissingLibraryError, OtaError
+from ..module_utils._ansible.masking import mask_secrets
+from ..module_utils._errors import CanceledError, MissingLibraryError, OtaError, as_ota_error
+from ..plugin_utils._evidence.clock import Clock
 from ..plugin_utils._gate.event_file import EventFile
 from ..plugin_utils._gate.gate import Gate
 from ..plugin_utils._gate.options import GATE, read_gate_options
@@ -38,6 +40,8 @@ COLORS: Mapping[Mood, str] = {"good": "COLOR_OK", "bad": "COLOR_ERROR", "unclear
 
 #: Maximum number of devices of each kind that a failing task returns.
 MAX_SHOWN = 100
+#: The stdout callbacks that write for people. Others may write for programs, such as JSON.
+FOR_PEOPLE = ("default", "ansible.builtin.default", "awx_display")
 
 
 class ActionModule(ActionBase):
@@ -50,24 +54,35 @@ class ActionModule(ActionBase):
         failure: OtaError | None = None
         try:
             with self._task_environment():
-                options = validate_options(GATE, self._task.args, secrets.update)
+                options = validate_options(GATE, self._given_options(), secrets.update)
                 result = self._run_gate(options, secrets)
-        except OtaError as error:
-            failure = error
+        except AnsibleError:  # of the task itself, such as a variable in its environment
+            raise
+        except Exception as error:  # also one that nobody foresaw, whose text nobody may see
+            failure = as_ota_error(error)
         # Outside the except clause, so that Ansible finds no exception whose traceback it could show.
         if failure is not None:
             result = _failed_result(failure)
-        return remove_values({"changed": False, **result}, frozenset(secrets))
+        return mask_secrets({"changed": False, **result}, secrets)
+
+    def _given_options(self) -> dict[str, Any]:
+        """The options of the task. The role rollout_gate gives its own as one dictionary, because an option that it
+        passes and then omits would hide what ``module_defaults`` say of it.
+        """
+        options = dict(self._task.args)
+        given = options.pop("_given", {})
+        return {**options, **given}
 
     def _run_gate(self, options: Mapping[str, Any], secrets: set[str]) -> dict[str, Any]:
+        stderr = constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK") not in FOR_PEOPLE
+
         def hidden(value: Any) -> Any:
-            # A copy, because threads that renew credentials add secrets meanwhile.
-            return remove_values(value, frozenset(secrets))
+            return mask_secrets(value, secrets)
 
         def show_line(line: str, mood: Mood = "", /) -> None:
             if not self._task.no_log:
                 color = constants.config.get_config_value(COLORS[mood]) if mood else None
-                display.display(hidden(line), color=color)
+                display.display(hidden(line), color=color, stderr=stderr)
 
         def show_warning(line: str) -> None:
             show_line(f"[WARNING]: {line}", "unclear")
@@ -78,7 +93,7 @@ class ActionModule(ActionBase):
             path = options["events_file"]
             events = stack.enter_context(EventFile(path, gate_options.job_ids, hidden)) if path else None
             client = create_client(service, options, secrets.update, show_warning)
-            gate = Gate(client, gate_options, show_line, show_warning, terminal=ON_TERMINAL)
+            gate = Gate(client, gate_options, show_line, show_warning, _attended(Clock()), terminal=ON_TERMINAL)
             result = gate.run(events.write if events else None)
         if events and events.note:
             show_warning(events.note)
@@ -102,6 +117,22 @@ class ActionModule(ActionBase):
         finally:
             os.environ.clear()
             os.environ.update(before)
+
+
+def _attended(clock: Clock) -> Clock:
+    """The clock, but its pauses raise :class:`CanceledError` once the process that waits for the result is gone.
+
+    Its workers may survive it, in a session of their own.
+    """
+    parent, pause = os.getppid(), clock.sleep
+
+    def sleep(seconds: float) -> None:
+        pause(seconds)
+        if os.getppid() != parent:
+            raise CanceledError
+
+    clock.sleep = sleep
+    return clock
 
 
 def _failed_result(failure: OtaError) -> dict[str, Any]:

@@ -37,10 +37,11 @@ options:
   region:
     description:
       - The region of the service, which decides the endpoint if O(endpoint) is not given.
-      - Not used with O(platform=tuya).
       - Can be set by the environment variables E(ALIBABA_CLOUD_REGION_ID) and E(ALICLOUD_REGION).
+      - By default, the C(region_id) of the profile in C(~/.aliyun/config.json) if the credentials come from one and
+        O(endpoint) is not given, or else V(cn-shanghai).
+      - Not used with O(platform=tuya).
     type: str
-    default: cn-shanghai
   iot_instance_id:
     description:
       - The ID of the IoT Platform instance. Leave it out for a public instance that has none.

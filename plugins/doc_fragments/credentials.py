@@ -10,7 +10,7 @@ class ModuleDocFragment:
 
     DOCUMENTATION = r"""
 requirements:
-  - alibabacloud_credentials (only for credentials that assume a role)
+  - alibabacloud_credentials (only for credentials that a command or a sign-in provides)
 options:
   credentials_source:
     description:
@@ -46,16 +46,16 @@ options:
     description:
       - The name of a profile in C(~/.aliyun/config.json), the file of the vendor's command line tool, or else in
         C(~/.alibabacloud/credentials.ini), in the home directory of the user that runs the module.
-      - In the first file, the modes C(AK), C(StsToken), C(RamRoleArn), C(ChainableRamRoleArn), C(EcsRamRole), C(OIDC)
-        and C(CredentialsURI) are supported; in the second one, the types C(access_key), C(sts), C(ram_role_arn),
-        C(ecs_ram_role), C(oidc_role_arn) and C(credentials_uri). Those that assume a role need the Python library
-        C(alibabacloud_credentials).
+      - In the first file, the modes C(AK), C(StsToken), C(RamRoleArn), C(ChainableRamRoleArn), C(EcsRamRole), C(OIDC),
+        C(CredentialsURI), C(External), C(CloudSSO) and C(OAuth) are supported; in the second one, the types
+        C(access_key), C(sts), C(ram_role_arn), C(ecs_ram_role), C(oidc_role_arn) and C(credentials_uri). Those that
+        run a command or use a sign-in need the Python library C(alibabacloud_credentials).
       - By default, the current profile of the first file, or else C(default) in the second one.
       - With O(credentials_source=auto), an access key in the options or in the environment takes precedence, with a
         warning if this option is given too.
       - Can be set by the environment variables E(ALIBABA_CLOUD_PROFILE) and E(ALICLOUD_PROFILE). The first file is
         ignored if E(ALIBABA_CLOUD_CLI_PROFILE_DISABLED) is V(true). E(ALIBABA_CLOUD_CREDENTIALS_FILE) sets another path
-        for the second one.
+        for the second one, which has to exist.
       - Not used with O(platform=tuya).
     type: str
   access_key_id:

@@ -10,7 +10,12 @@ import enum
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from ._text import printable
+
 E = TypeVar("E", bound="OtaError")
+
+#: The code of an error that nobody foresaw.
+UNEXPECTED = "unexpected_error"
 
 
 class Retry(enum.Enum):
@@ -27,7 +32,8 @@ class CanceledError(Exception):
 
 
 class OtaError(Exception):
-    """A request without a usable response, or an option that cannot be used. It never changes.
+    """A request without a usable response, or an option that cannot be used. It never changes, and all its words are
+    printable, whoever chose them: the service, a proxy, a certificate or a file.
 
     ``cause`` says what happened and ``hint`` what to do about it; both are parts of one sentence, without a full stop.
     ``code`` is the service's code, or one of ours in lower case. ``detail`` is the service's own text, masked.
@@ -52,19 +58,19 @@ class OtaError(Exception):
         attempts: int = 0,
         credentials_source: str | None = None,
     ) -> None:
-        super().__init__(cause)
-        self.cause = cause
-        self.code = code
-        self.hint = hint
-        self.detail = detail
-        self.request_id = request_id
+        super().__init__(printable(cause))
+        self.cause = printable(cause)
+        self.code = printable(code)
+        self.hint = printable(hint)
+        self.detail = _printable_or_none(detail)
+        self.request_id = _printable_or_none(request_id)
         self.http_status = http_status
         self.retry = retry
         self.retry_after = retry_after
         self.affects_all = affects_all
-        self.action = action
+        self.action = _printable_or_none(action)
         self.attempts = attempts
-        self.credentials_source = credentials_source
+        self.credentials_source = _printable_or_none(credentials_source)
 
     def with_context(
         self: E, *, action: str | None = None, attempts: int | None = None, credentials_source: str | None = None
@@ -86,11 +92,13 @@ class OtaError(Exception):
     def _copy_with(self: E, changes: Mapping[str, Any]) -> E:
         twin = type(self).__new__(type(self), *self.args)
         twin.__dict__.update(self.__dict__)
-        twin.__dict__.update({name: value for name, value in changes.items() if value is not None})
+        for name, value in changes.items():
+            if value is not None:
+                setattr(twin, name, printable(value) if isinstance(value, str) else value)
         return twin
 
     def __str__(self) -> str:
-        tried = "No request was sent: "
+        tried = "The run failed: " if self.code == UNEXPECTED else "No request was sent: "
         if self.action:
             times = f" after {self.attempts} attempts" if self.attempts > 1 else ""
             tried = f"{self.action} failed{times}: "
@@ -111,6 +119,10 @@ class OtaError(Exception):
         }
 
 
+def _printable_or_none(text: str | None) -> str | None:
+    return None if text is None else printable(text)
+
+
 class MissingLibraryError(OtaError):
     """A Python library is missing; a type of its own, because Ansible words this failure itself.
 
@@ -126,3 +138,27 @@ class MissingLibraryError(OtaError):
         )
         self.library = library
         self.reason = reason
+
+
+def as_ota_error(error: Exception) -> OtaError:
+    """``error``, or what may be said of one that nobody foresaw: its type and its place in this collection.
+
+    Its text may hold a URL, a header or a secret.
+    """
+    if isinstance(error, OtaError):
+        return error
+    return OtaError(
+        f"an unexpected {type(error).__name__} occurred in {_place_of(error)}",
+        code=UNEXPECTED,
+        hint="report it with the versions of this collection, of Python and of ansible-core",
+    )
+
+
+def _place_of(error: BaseException) -> str:
+    place, step = "an unknown place", error.__traceback__
+    while step is not None:
+        file = step.tb_frame.f_code.co_filename.rpartition("/iotfleet/ota/")
+        if file[1]:
+            place = f"{file[2]}:{step.tb_lineno}"
+        step = step.tb_next
+    return place

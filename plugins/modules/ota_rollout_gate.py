@@ -20,6 +20,9 @@ description:
   - It always ends by its deadline, whatever the network does.
   - While it waits, it shows a line for each change, and at least one line a minute. A line has at most 100 columns and
     says how far the rollout is, what failed against what may fail, and when it may end.
+  - With a stdout callback other than C(default), which may write something for programs, such as JSON, the lines go to
+    standard error.
+  - It ends if the Ansible that runs it is gone, such as after a kill.
   - This is an action plugin. It runs on the controller, so its libraries must be installed on the controller; the
     target host is never contacted. The keyword C(environment) of task, block and play is honored.
   - B(Which rollout) is judged is set by O(job_ids), O(expected_devices) and O(min_devices).
@@ -58,6 +61,12 @@ extends_documentation_fragment:
   - iotfleet.ota.credentials
   - iotfleet.ota.connection
   - iotfleet.ota.attributes
+attributes:
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: none
+    details:
+      - To gate several batches with verdicts of their own side by side, use a host for each.
 options:
   job_ids:
     description:
@@ -553,7 +562,9 @@ counts:
       returned: always
       sample: 0
 by_status:
-  description: Number of tasks of all batches in each state that the service reports.
+  description:
+    - Number of tasks of all batches in each state that the service reports. Of states that are not documented, up to 20
+      are told apart, and the others are counted as C(OTHER).
   type: dict
   returned: always, unless an option is invalid
   sample: {"CONFIRM": 0, "QUEUED": 0, "NOTIFIED": 0, "IN_PROGRESS": 0, "SUCCEEDED": 9, "FAILED": 3, "CANCELED": 0}
@@ -793,7 +804,8 @@ notes:
     - The lines shown at the start, with the deadlines that apply, and a warning if the time may be too short or the
       clock of this machine is off by more than a minute.
     - After these, what was assumed, such as the module of a batch that is not known, or which of two batches is the
-      later stage, why the states of unfinished devices cannot be read, and that O(events_file) is incomplete.
+      later stage, why the states of unfinished devices cannot be read, and what is cut
+      because it is too long, such as texts of devices, and that O(events_file) is incomplete.
   type: list
   elements: str
   returned: always, unless an option is invalid

@@ -18,8 +18,26 @@ from .conftest import run_play
 
 SUFFIXES = {"json": "json", "markdown": "md", "junit": "xml", "html": "html"}
 
+# What becomes a link, a mention or a reference in Markdown without any markup.
+LINKS = [
+    "www.evil.example/x",
+    "x_www.evil.example",
+    "(www.evil.example)",
+    "a.b-c@d.example",
+    "xmpp:a@b.example/c",
+    "mailto:a@b.example",
+    "https://evil.example/x",
+    "HTTP://evil.example",
+    "ftp://evil.example",
+    "@somebody",
+    "owner/name#1",
+    "[^1]",
+    "~~gone~~",
+]
+
 # Names and texts that mean something in HTML, XML, Markdown or Jinja, or cannot be written at all.
 ODD = [
+    *LINKS,
     "<script>alert(1)</script>",
     "{{ 7*7 }}",
     "{% raw %}",
@@ -287,10 +305,12 @@ def write_reports(folder: pathlib.Path, given: Mapping[str, Any], formats: Seque
         (folder / name).mkdir()
         (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
         tasks += [
-            {"given_result": {"path": str(folder / f"{name}.json")}, "register": "rollout_gate_result"},
+            {"given_result": {"path": str(folder / f"{name}.json")}, "register": "given"},
             {
                 "ansible.builtin.include_role": {"name": "iotfleet.ota.rollout_gate", "tasks_from": "report.yml"},
                 "vars": {
+                    # The result that the role begins with.
+                    "rollout_gate_run_not_judged": "{{ given }}",
                     "rollout_gate_report_dir": str(folder / name),
                     "rollout_gate_title": f"Rollout <{name}> & more",
                     "rollout_gate_formats": [*formats],

@@ -198,7 +198,7 @@ def test_failure_in_one_account_fails_the_rollout(accounts):
         "failed in europe; inconclusive in china; passed in asia, bulbs; 9 of 10 devices succeeded"
     )
     assert f"\n    {merged['msg']}\n" in GUIDE
-    assert merged["accounts"]["europe"]["reasons"][0]["devices"] == ["{{ 7 * 7 }} | *b*"]
+    assert merged["accounts"]["europe"]["reasons"][0]["devices"] == ["{ { 7 * 7 }} | *b*"]
     assert job.artifacts["rollout_gate_verdict"] == "failed"
     assert job.artifacts["rollout_gate_message"] == merged["msg"]
     assert accounts.markdown("failed").startswith("## OTA rollout: failed\n")

@@ -442,6 +442,8 @@ def test_set_up(tmp_path, collections):
         for name, template in templates.items():
             secrets = [] if name == "OTA rollout stopped" else [credential["id"]]
             assert awx.links(template, "credentials") == secrets
+            # Nothing leaves tasks out.
+            assert not [template[key] for key in template if re.search("limit|_tags|ask_tags", key) and template[key]]
             assert template["execution_environment"] == awx.named("execution_environments", "OTA")["id"]
             # A gate always ends by itself, before AWX ends it.
             (play,) = read_kit(f"project/{template['playbook']}")

@@ -301,14 +301,15 @@ def test_artifacts_of_an_earlier_gate_change_no_verdict(tmp_path, credential):
 def variables_read(*paths: str) -> set[str]:
     """All variables with the prefix of a role that files name, except those that they publish."""
     text = "".join((ROOT / path).read_text(encoding="utf-8") for path in paths)
-    return set(re.findall(r"\brollout_(?:gate|preflight)_\w+", re.sub(r"'rollout_\w+':", "", text)))
+    return set(re.findall(r"\brollout_(?:gate|preflight)_\w+", re.sub(r"'?\brollout_\w+'?:", "", text)))
 
 
 def test_artifacts_are_never_read():
     """By either role, the playbook or the credential, whatever AWX puts between two gates."""
     roles = ("rollout_gate", "rollout_preflight")
-    tasks = {role: (ROOT / "roles" / role / "tasks" / "main.yml").read_text(encoding="utf-8") for role in roles}
-    published = {name for text in tasks.values() for name in re.findall(r"'(rollout_\w+)':", text)}
+    places = ("rollout_gate/vars/main.yml", "rollout_preflight/tasks/main.yml")
+    texts = [(ROOT / "roles" / place).read_text(encoding="utf-8") for place in places]
+    published = {name for text in texts for name in re.findall(r"'(rollout_\w+)':", text)}
     assert published >= ARTIFACTS
     read = {path for role in roles for kind in ("tasks", "defaults", "vars", "meta") for path in files(role, kind)}
     playbooks = ["playbooks/rollout_gate.yml", *(f"docs/examples/awx/project/{name}.yml" for name in ("gate", "fleet"))]

@@ -11,6 +11,7 @@ import http.server
 import json
 import pathlib
 import re
+import socket
 import threading
 from typing import Any
 
@@ -45,9 +46,9 @@ def run(tmp_path_factory):
     (folder / ".aliyun" / "config.json").write_text(json.dumps({"current": "token", "profiles": PROFILES}))
     keys = {"AccessKeyId": KEY["id"], "AccessKeySecret": KEY["secret"], "SecurityToken": KEY["security_token"]}
     (folder / "keys.json").write_text(json.dumps({"Code": "Success", "Expiration": "2099-01-01T00:00:00Z", **keys}))
-    # Without the vendor's package, which the interpreter of the tests may have.
-    (folder / "hidden" / "alibabacloud_credentials").mkdir(parents=True)
-    (folder / "hidden" / "alibabacloud_credentials" / "__init__.py").write_text("raise ImportError")
+    (folder / "empty").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        closed = listener.getsockname()[1]
     home = {"HOME": str(folder), "ALIBABA_CLOUD_REGION_ID": "cn-shanghai"}
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
     with (
@@ -57,7 +58,7 @@ def run(tmp_path_factory):
         threading.Thread(target=service.serve_forever, daemon=True).start()
         uri = {
             "ALIBABA_CLOUD_CREDENTIALS_URI": f"http://127.0.0.1:{service.server_port}/keys.json",
-            "HOME": str(folder / "hidden"),
+            "HOME": str(folder / "empty"),
             "NO_PROXY": "127.0.0.1",
         }
         tasks = [
@@ -70,7 +71,11 @@ def run(tmp_path_factory):
             {
                 **ASK,
                 "register": "role",
-                "environment": {**home, "ALIBABA_CLOUD_PROFILE": "role", "PYTHONPATH": str(folder / "hidden")},
+                "environment": {
+                    **home,
+                    "ALIBABA_CLOUD_PROFILE": "role",
+                    "HTTPS_PROXY": f"http://127.0.0.1:{closed}",
+                },
             },
         ]
         defaults = {"endpoint": plain.url, "max_qps": 0, "retries": 0}
@@ -101,7 +106,7 @@ def test_the_gate_finds_the_same(run, name):
             'the key comes from the profile "wrong" in {home}/.aliyun/config.json',
         ),
         ("half", "missing_credentials", 'access_key_secret is missing in the profile "half" in {home}/.aliyun/'),
-        ("role", "missing_library", "Failed to import the required Python library (alibabacloud_credentials)"),
+        ("role", "credentials_failed", "on the way to sts.aliyuncs.com refused the connection"),
     ],
 )
 def test_a_failure_says_which_source_it_was(run, name, code, words):

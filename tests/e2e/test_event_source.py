@@ -28,7 +28,9 @@ from typing import Any
 import pytest
 import yaml
 
+from ..unit.hostile import harmful
 from .conftest import ROOT, Simulator, execute, needs, simulator
+from .hostile_service import hostile_service, hostile_text, refusing_service
 
 SECRET, TOKEN = "canary-secret-+/=", "canary-token"
 WORLD = {
@@ -64,6 +66,24 @@ def place(folder) -> Iterator[Simulator]:
     (folder / "source").mkdir()
     with simulator(folder / "source", WORLD, "--time-scale", "10") as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def canary(folder) -> pathlib.Path:
+    """A file that only a text of the service would make, if it ran as a template."""
+    return folder / "canary"
+
+
+@pytest.fixture(scope="module")
+def hostile(folder, canary) -> Iterator[dict[str, Simulator]]:
+    """Services that write a template wherever they can: one with a rollout, and one that refuses all requests."""
+    (folder / "behind").mkdir()
+    text = hostile_text(canary)
+    with (
+        hostile_service(folder / "behind", WORLD, text, "--time-scale", "10", names=True) as url,
+        refusing_service(text) as refusing,
+    ):
+        yield {"hostile": Simulator(url), "refusing": Simulator(refusing)}
 
 
 def environment(place: Simulator, **settings: str) -> dict[str, str]:
@@ -193,7 +213,7 @@ def examples(lexer: str = "yaml+jinja") -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def runs(folder, place) -> dict[str, Run]:
+def runs(folder, place, hostile) -> dict[str, Run]:
     """The runs of all rulebooks, two at a time."""
     needs(shutil.which("java"), "ansible-rulebook needs Java")
     (variables,) = examples("yaml")
@@ -206,14 +226,17 @@ def runs(folder, place) -> dict[str, Run]:
     both = {"ota_europe_jobs": [GOOD], "ota_asia_jobs": [BAD]}
     wrong = {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "canary-wrong"}
     shipped = "iotfleet.ota.rollout"
+    soon = {**variables, "ota_jobs": [BAD], "ota_wait_timeout": 5}
     with ThreadPoolExecutor(2) as pool:
         begun = {
-            name: pool.submit(run_rulebook, folder / name, place, *arguments, **settings)
+            name: pool.submit(run_rulebook, folder / name, hostile.get(name, place), *arguments, **settings)
             for name, arguments, settings in (
                 ("continents", (str(folder / "continents.yml"), both, "--print-events"), {}),
                 ("shipped", (shipped, variables, "-vv"), {}),
                 ("wrong key", (shipped, variables, "-vv"), wrong),
                 ("wrong option", (shipped, {**variables, "ota_jobs": []}), {}),
+                ("hostile", (shipped, soon, "-vv"), {}),
+                ("refusing", (shipped, soon, "-vv"), {}),
             )
         }
     return {name: run.result() for name, run in begun.items()}
@@ -261,6 +284,20 @@ def test_a_wrong_option_ends_ansible_rulebook_with_one_message(runs):
     )
     assert "Traceback" not in run.output
     assert run.found == {"release_fleet": [], "notify": []}
+
+
+@pytest.mark.parametrize("name", ["hostile", "refusing"])
+def test_no_text_of_a_service_runs_as_a_template(runs, canary, name):
+    run = runs[name]
+    assert run.code == 0, run.output
+    (event,) = run.found["notify"]
+    assert event == received(run)[-1]
+    assert "lookup" in event["msg"]
+    named = re.search(r"failed \([\w ]+\): \{ \{ lookup", event["msg"])
+    assert (bool(named), event["failure"] is None) == (name == "hostile", name == "hostile"), event
+    assert harmful(received(run)) == []
+    assert not re.search(r"\x1b\[2J|[\x9b\u202e]", run.output)
+    assert not canary.exists()
 
 
 def test_the_rule_with_a_job_template_is_one():

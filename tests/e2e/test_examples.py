@@ -83,6 +83,9 @@ VARIABLES = {
     "ota_fleet_job": FLEET,
     "ota_fleet_devices": len(LAMPS),
     "ota_version": "2.0.0",
+    # What an earlier job has published.
+    "canary_verdict": "passed",
+    "rollout_gate_verdict": "passed",
     "ota_moving_devices": ["light1", "light2"],
     "ota_tuya_endpoint": "https://si-0123456789.tuyacloud.com:8686",
     "ota_tuya_key_id": KEY["id"],

@@ -95,7 +95,7 @@ def test_optional_parts(tmp_path):
     text, uncommented = re.subn(
         r"^( *)# ?(?= *(- |\w+:))", r"\1", definition.read_text(encoding="utf-8"), flags=re.MULTILINE
     )
-    assert uncommented == 9
+    assert uncommented == 5
     definition.write_text(text, encoding="utf-8")
     (tmp_path / "example" / f"iotfleet-ota-{VERSION}.tar.gz").touch()
     (tmp_path / "example" / "company-ca.pem").write_text("a certificate", encoding="utf-8")
@@ -105,7 +105,6 @@ def test_optional_parts(tmp_path):
     copied = lines.index("COPY _build/certificates/company-ca.pem /etc/pki/ca-trust/source/anchors/")
     assert copied < next(number for number, line in enumerate(lines) if " install " in line)
     assert (context / "_build" / "certificates" / "company-ca.pem").read_text(encoding="utf-8") == "a certificate"
-    assert (context / "_build" / "requirements.txt").read_text(encoding="utf-8") == "alibabacloud-credentials>=1.0.0"
 
 
 def test_what_is_installed_runs_the_gate(context, collections, tmp_path):
@@ -118,12 +117,15 @@ def test_what_is_installed_runs_the_gate(context, collections, tmp_path):
     assert not files["bindep"].exists()
 
     containerfile = (context / "Containerfile").read_text(encoding="utf-8")
-    ansible = shlex.split(re.search('ARG ANSIBLE_INSTALL_REFS="(.*)"', containerfile).group(1))
+    (target,) = re.findall("^COPY _build/pins/requirements.txt (.*)", containerfile, re.MULTILINE)
+    pinned = str(context / "_build" / "pins" / "requirements.txt")
+    ansible = re.search('ARG ANSIBLE_INSTALL_REFS="(.*)"', containerfile).group(1).replace(target, pinned)
     place = tmp_path / "image"
     python = place / "bin" / "python"
     run(sys.executable, "-m", "venv", place, folder=tmp_path)
-    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", ROOT / "constraints.txt")
-    run(*pip, *ansible, "-r", files["pip"], folder=tmp_path)
+    pip = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    run(*pip, *shlex.split(ansible), folder=tmp_path)
+    run(*pip, "--no-index", "-r", files["pip"], folder=tmp_path)  # all of it is there already
 
     image = {
         "PATH": f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}",

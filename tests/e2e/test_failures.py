@@ -239,6 +239,38 @@ FAILURES: dict[str, tuple[dict[str, Any] | None, dict[str, Any], str, list[str]]
     ),
 }
 
+# Failures on the wire, which a unit test shows for all modules and here one does: the same columns.
+WIRE_MODULE = "ota_job_info"
+WIRE_FAILURES: dict[str, tuple[dict[str, Any] | None, dict[str, Any], str, list[str]]] = {
+    "cut_chunks": (
+        {"fault": "cut_chunks"},
+        {"retries": 1},
+        "connection_broken",
+        ["after 2 attempts: ", "broke before the response was complete", "check the network"],
+    ),
+    "endless_continue": (
+        {"fault": "endless_continue"},
+        {},
+        "connection_broken",
+        ["sent no valid HTTP response", "check host, port and scheme of endpoint"],
+    ),
+    "odd_status": ({"fault": "bad_status_line"}, {}, "connection_broken", ["sent no valid HTTP response"]),
+    "odd_header": ({"fault": "bad_header"}, {}, "connection_broken", ["sent no valid HTTP response"]),
+    "brotli": (
+        {"fault": "packed", "coding": "br"},
+        {},
+        "unreadable_response",
+        ["cannot be unpacked: it is packed in a way that was not requested", "something on the way packs responses"],
+    ),
+    "gzip_without_a_word": (
+        {"fault": "packed", "unnamed": True},
+        {},
+        "unreadable_response",
+        ["it is packed with gzip, and no header says so"],
+    ),
+    "bomb": ({"fault": "packed_bomb"}, {}, "endless_response", ["the response is longer than"]),
+}
+
 # Failures that only one module knows: the module, all its options, and words of the sentence.
 OWN_FAILURES: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "no_jobs": ("ota_job_info", {"job_ids": []}, ["job_ids is empty", "name at least one"]),
@@ -269,7 +301,8 @@ OWN_FAILURES: dict[str, tuple[str, dict[str, Any], list[str]]] = {
 
 def failing_tasks(url: str, module: str):
     """The task that fails for each failure, between tasks that set its fault."""
-    for name, (fault, options, _code, _words) in FAILURES.items():
+    failures = {**FAILURES, **(WIRE_FAILURES if module == WIRE_MODULE else {})}
+    for name, (fault, options, _code, _words) in failures.items():
         asked = {**QUESTIONS[module], **options}
         task: dict[str, Any] = {"name": name, "register": name}
         if "interpreter" in asked:
@@ -377,6 +410,12 @@ def test_what_a_failure_says(run, name):
     assert_says(result, code, words)
     assert result["failure"]["action"] in (None, ACTIONS[module])
     assert result["summary"]["total"] == 0 if "summary" in result else result["complete"] is False
+
+
+@pytest.mark.parametrize("name", WIRE_FAILURES)
+def test_what_a_failure_on_the_wire_says(runs, name):
+    _fault, _options, code, words = WIRE_FAILURES[name]
+    assert_says(runs[WIRE_MODULE].results[name], code, words)
 
 
 @pytest.mark.parametrize("name", OWN_FAILURES)

@@ -29,7 +29,7 @@ GATE = "iotfleet.ota.ota_rollout_gate"
 SCHEMA = ROOT / "docs" / "docsite" / "extra" / "rollout-event.schema.json"
 EVENT = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 KEY = {"access_key_id": "gate-id", "access_key_secret": "canary-secret-+/=", "security_token": "canary-token"}
-ODD = ["客厅", "*", "d 3", "{{ 7 * 7 }}"]
+ODD = ["客厅", "*", "d 3", "{ 7 * 7 }}"]
 WORLD = {
     "access_keys": [{"id": "gate-id", "secret": KEY["access_key_secret"], "security_token": "canary-token"}],
     "firmwares": [{"firmware_id": "f1", "product_key": "k1", "src_version": "1.0", "dest_version": "2.0"}],
@@ -213,8 +213,10 @@ def test_a_network_cut_while_it_waits_is_survived_or_reported(folder, place, tmp
 
 
 @contextlib.contextmanager
-def playbook(folder: pathlib.Path, place: Simulator, options: Mapping[str, Any]) -> Iterator[subprocess.Popen[str]]:
-    """A running ansible-playbook with the gate, in a process group of its own."""
+def playbook(
+    folder: pathlib.Path, place: Simulator, options: Mapping[str, Any], inherited: int | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A running ansible-playbook with the gate, in a process group of its own; workers keep ``inherited`` open."""
     play = {
         "hosts": "localhost",
         "connection": "local",
@@ -224,6 +226,7 @@ def playbook(folder: pathlib.Path, place: Simulator, options: Mapping[str, Any])
     (folder / "live.yml").write_text(yaml.safe_dump([play]))
     command = ["ansible-playbook", "-i", "localhost,", "live.yml"]
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    pipes["pass_fds"] = [inherited] if inherited else []
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True, **pipes) as process:
         try:
@@ -264,6 +267,21 @@ def test_ctrl_c_ends_it_at_once(place, tmp_path):
         place.control("faults", {"faults": []})
     assert "Traceback" not in output
     assert "canary" not in output
+
+
+def test_nothing_more_is_requested_once_ansible_is_killed(tmp_path):
+    """The gate's own process survives that, because it has a session of its own."""
+    reader, writer = os.pipe()
+    options = {"job_id": "late", "wait_timeout": 60, "wait_interval": 0.5}
+    with simulator(tmp_path, WORLD) as still, os.fdopen(reader) as left:
+        with playbook(tmp_path, still, options, writer) as process:
+            os.close(writer)
+            next(line for line in process.stdout if "1 pending" in line)
+            process.kill()
+            process.wait()
+            polls = still.stats()["requests"]["QueryOTAJob"]
+            assert left.read() == ""  # which comes when all processes have ended
+        assert still.stats()["requests"]["QueryOTAJob"] <= polls + 1
 
 
 def test_lines_are_live_events_of_ansible_runner(tmp_path):

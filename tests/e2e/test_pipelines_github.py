@@ -170,7 +170,8 @@ class GitHub:
 
     # --- Actions -----------------------------------------------------------------------------------------------------
 
-    def actions_checkout(self, place: pathlib.Path, _given: Mapping[str, str]) -> None:
+    def actions_checkout(self, place: pathlib.Path, given: Mapping[str, Any]) -> None:
+        assert given == {"persist-credentials": False}
         self.site.check_out(place)
 
     def actions_setup_python(self, _place: pathlib.Path, given: Mapping[str, str]) -> None:
@@ -208,8 +209,22 @@ def test_jobs_outlast_the_gates():
 def test_no_script_is_made_of_what_people_enter():
     """They would be run as a part of it: all reaches the scripts by the environment."""
     steps = [step for content in FILES.values() for job in content["jobs"].values() for step in job.get("steps", [])]
-    used = [used for step in steps for used in re.findall(r"\$\{\{ (.*?) \}\}", step.get("run", ""))]
-    assert used == ["inputs.once && '--extra-vars @rollout/once.yml' || ''"]
+    assert not [step["run"] for step in steps if "${{" in step.get("run", "")]
+
+
+def test_actions_are_named_by_commit():
+    """With the version as a comment, as tools that renew both expect it."""
+    uses = [line for path in (EXAMPLES / "github").iterdir() for line in re.findall(r"uses: (.*)", path.read_text())]
+    pinned = [line for line in uses if re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)]
+    assert len(pinned) == 5
+    assert {*uses} - {*pinned} == {"$/.github/workflows/rollout-gate.yml"}
+
+
+def test_each_job_has_the_permissions_it_needs():
+    assert [content["permissions"] for content in FILES.values()] == [{}] * len(FILES)
+    jobs = {name: job.get("permissions") for content in FILES.values() for name, job in content["jobs"].items()}
+    assert {name for name, permissions in jobs.items() if permissions} == {"canary", "fleet", "gate", "poll"}
+    assert all(permissions in (None, {"contents": "read"}) for permissions in jobs.values())
 
 
 def test_a_fleet_that_is_blocked(tmp_path, moving):

@@ -68,7 +68,8 @@ def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 def jobs() -> dict[str, dict[str, Any]]:
     """The jobs of the example, in the order of their stages."""
-    own = {name: content for name, content in CONTENT.items() if name != "stages" and not name.startswith(".")}
+    globally = ("stages", "variables")
+    own = {name: content for name, content in CONTENT.items() if name not in globally and not name.startswith(".")}
     found = {name: merge(CONTENT[job["extends"]], job) if "extends" in job else job for name, job in own.items()}
     assert {keyword for job in found.values() for keyword in job} <= KEYWORDS
     return dict(sorted(found.items(), key=lambda item: CONTENT["stages"].index(item[1]["stage"])))
@@ -148,6 +149,11 @@ def keep(place: pathlib.Path, path: str, target: pathlib.Path) -> None:
 
 def test_schema():
     check_schema("vendor.gitlab-ci", FILE)
+
+
+def test_one_digest_pins_the_image_of_each_job():
+    assert {job["image"] for job in jobs().values()} == {"$OTA_IMAGE"}
+    assert set(CONTENT["variables"]) == {"OTA_IMAGE"}
 
 
 def test_jobs_outlast_the_gates():

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import html
 import html.parser
 import json
 import os
@@ -17,13 +18,14 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from typing import Any
 
+import cmarkgfm
 import jsonschema
 import junitparser
 import pytest
 import yaml
 
 from .conftest import ROOT, Run, execute, run_play, simulator
-from .report_results import ODD, SUFFIXES, results, shared_reports
+from .report_results import LINKS, ODD, SUFFIXES, results, shared_reports
 
 ROLE = ROOT / "roles" / "rollout_gate"
 SCHEMA = json.loads((ROLE / "files" / "rollout-report.schema.json").read_text(encoding="utf-8"))
@@ -136,10 +138,34 @@ def test_markdown_keeps_odd_names_in_their_cells(reports):
     assert len(rows) == len(ODD)
     for row, name in zip(rows, ODD):
         cells = re.split(r"(?<!\\)(?:\\\\)*\|", row)
+        cells[1] = cells[1].replace("<!-- -->", "")
         plain = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", cells[1]).strip()
         assert len(cells) == 9
         assert plain == (re.sub(r"[\s\x00-\x1f]+", " ", name).strip() or "(blank)")
         assert not re.search(r"(?<!\\)[<>`*_\[\]]", re.sub(r"\\\\", "", cells[1]))
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_markdown_holds_no_link(reports, name):
+    """As GitHub's parser reads it, with its extensions."""
+    options = cmarkgfm.cmark.Options.CMARK_OPT_UNSAFE
+    page = cmarkgfm.github_flavored_markdown_to_html(read(reports / name, "markdown"), options=options)
+    reader = Reader()
+    reader.feed(page)
+    reader.close()
+    assert (reader.open, reader.links) == ([], [])
+    assert (
+        {"h2", "li", "p"}
+        <= set(reader.tags)
+        <= {"h2", "h3", "li", "p", "table", "tbody", "td", "th", "thead", "tr", "ul"}
+    )
+    shown = [html.unescape(re.sub("<!--.*?-->", "", cell)) for cell in re.findall("<td>(.*?)</td>", page)]
+    assert name != "odd" or set(LINKS) <= set(shown)
+
+
+def test_markdown_parser_sees_links():
+    page = cmarkgfm.github_flavored_markdown_to_html("\n\n".join(LINKS))
+    assert page.count("<a href=") == len([text for text in LINKS if re.search(r"www|[a-z]@|://", text)])
 
 
 @pytest.mark.parametrize("name", RESULTS)
@@ -274,18 +300,23 @@ def test_inputs_are_the_options_of_the_gate():
     source = (ROOT / "plugins" / "modules" / "ota_rollout_gate.py").read_text(encoding="utf-8")
     options = yaml.safe_load(re.search(r'DOCUMENTATION = r"""(.*?)"""', source, re.DOTALL).group(1))["options"]
     inputs = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
-    tasks = yaml.safe_load((ROLE / "tasks" / "main.yml").read_text())
-    passed = next(task for task in tasks[0]["block"] if "register" in task)["iotfleet.ota.ota_rollout_gate"]
+    own = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
+    passed = {*own["rollout_gate_run_options"], "versions", "previous", "mode"}
     readme = (ROLE / "README.md").read_text(encoding="utf-8")
-    assert set(passed) == set(options)
-    suboptions = options.pop("versions")["suboptions"]
+    suboptions = options["versions"]["suboptions"]
+    assert own["rollout_gate_run_suboptions"].keys() == suboptions.keys()
+    assert passed - set(own["rollout_gate_run_suboptions"].values()) == set(options)
+    options.pop("versions")
     options.update(verify_versions=suboptions["verify"], module_name=suboptions["module_name"])
     options.update({f"versions_{name}": suboptions[name] for name in ("match", "grace", "source")})
     for name, option in options.items():
         given = inputs[f"rollout_gate_{name}"]
         assert f"| `rollout_gate_{name}` |" in readme
         if name != "previous":
-            for key in ("type", "elements", "required", "default", "choices"):
+            # Ansible would refuse the empty text or the null of an answer that is not given.
+            assert given["type"] == ("str" if option["type"] == "str" and "default" not in option else "raw"), name
+            assert "choices" not in given, name
+            for key in ("required", "default"):
                 assert given.get(key) == option.get(key), (name, key)
 
 
@@ -296,7 +327,13 @@ def test_known_variables_are_those_that_there_are():
     }
     playbook = (ROOT / "playbooks" / "rollout_gate.yml").read_text()
     connection = set(re.findall(r"{{ (rollout_gate_\w+) if", playbook))
-    published = set(re.findall(r"'(rollout_gate_\w+)':", (ROLE / "tasks" / "main.yml").read_text()))
+    published = set(re.findall(r"'(rollout_gate_\w+)':", (ROLE / "vars" / "main.yml").read_text()))
+    fragments = [
+        (ROOT / "plugins" / "doc_fragments" / f"{name}.py").read_text() for name in ("connection", "credentials")
+    ]
+    options = [yaml.safe_load(re.search(r'r"""(.*?)"""', text, re.DOTALL).group(1))["options"] for text in fragments]
+    secret = {"access_key_id", "access_key_secret", "security_token"}
+    assert connection == {f"rollout_gate_{name}" for fragment in options for name in {*fragment} - secret}
     assert known == connection | published | {"rollout_gate_result", "rollout_gate_report_files"}
 
 
@@ -304,8 +341,7 @@ def test_artifacts_are_no_inputs():
     """AWX passes them to later jobs as extra variables, and those jobs may be gates too."""
     spec = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
     own = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
-    main = (ROLE / "tasks" / "main.yml").read_text()
-    published = set(re.findall(r"'(rollout_gate_\w+)':", main))
+    published = set(re.findall(r"'(rollout_gate_\w+)':", (ROLE / "vars" / "main.yml").read_text()))
     assert len(published) == 6
     assert not published & (set(spec) | set(own) | {"rollout_gate_result"})
 
@@ -384,7 +420,7 @@ def test_role_with_a_rollout_that_failed(tmp_path, url):
     assert report["verdict"] == stats(run)["rollout_gate_verdict"] == "failed"
     assert report["failed_devices"][0]["device_name"] == "bad-1"
     assert last(run).startswith(f"{report['msg']} The reports are {tmp_path}/reports/rollout-gate.json, ")
-    assert "{{ 7*7 }} <b>|" in report["failed_devices"][0]["detail"]
+    assert "{ { 7*7 }} <b>|" in report["failed_devices"][0]["detail"]
     assert "RAN" not in run.output
 
 
@@ -426,6 +462,26 @@ def test_role_whose_given_tasks_fail(tmp_path, url, job_id, verdict):
     assert "the given tasks failed" in run.output
     assert ("the given tasks failed" in last(run)) == (verdict == "passed")
     assert ("failed: 1 of 2 " in last(run)) == (verdict == "failed")
+
+
+def test_role_whose_given_tasks_end_their_role(tmp_path, url):
+    """Which is no end of the gate. It is known since ansible-core 2.18."""
+    (tmp_path / "ends.yml").write_text("- ansible.builtin.meta: end_role\n")
+    run = run_role(tmp_path, url, job_ids="1002", on_verdict="ends.yml")
+    assert "failed: 1 of 2 " in last(run)
+    assert stats(run)["rollout_gate_verdict"] == "failed"
+
+
+@pytest.mark.parametrize("end", ["meta: end_play", "ansible.builtin.meta: 'end_host'", "meta : end_batch"])
+def test_role_rejects_given_tasks_that_end_the_play(tmp_path, url, end):
+    (tmp_path / "ends.yml").write_text(f"- name: Continue only after a verdict\n  {end}\n")
+    run = run_role(tmp_path, url, job_ids="1001", on_verdict="ends.yml")
+    word = end.split()[-1].strip("'")
+    assert last(run) == (
+        f'rollout_gate_on_verdict names the file ends.yml, which contains "meta: {word}"; it would end the play before'
+        ' the gate can fail. Use "when", or "meta: end_role".'
+    )
+    assert stats(run)["rollout_gate_reasons"] == ["not_judged"]
 
 
 def test_role_that_polls_once_resumes_from_its_report(tmp_path, url):
@@ -473,7 +529,7 @@ def test_role_that_polls_once_resumes_from_its_report(tmp_path, url):
 def test_role_with_an_input_that_cannot_be_used(tmp_path, url, inputs, message):
     run = run_role(tmp_path, url, **{"job_ids": "1001", **inputs})
     assert message in last(run)
-    if "job_ids" not in inputs and "formats" not in inputs:  # which Ansible refuses before the role begins
+    if inputs.get("job_ids", "given"):  # without, Ansible fails before the role begins
         assert stats(run)["rollout_gate_verdict"] == "inconclusive"
         assert stats(run)["rollout_gate_message"] == last(run)
     assert not list((tmp_path / "reports").glob("*"))
@@ -530,6 +586,15 @@ def test_playbook_with_the_answers_of_a_survey(tmp_path, url):
         ({"rollout_gate_job_ids": "1001", "rollout_gate_max_failed": "some"}, "max_failed"),
         ({"rollout_gate_job_ids": "1001", "rollout_gate_formats": "pdf"}, "rollout_gate_formats contains pdf"),
         ({"rollout_gate_job_ids": "1001", "rollout_gate_max_qps": -1}, "max_qps is -1.0; it must be between"),
+        ({"rollout_gate_job_ids": "1001", "rollout_gate_signature_method": "MD5"}, "value of signature_method must be"),
+        (
+            {
+                "rollout_gate_job_ids": "1001",
+                "rollout_gate_credentials_source": "profile",
+                "rollout_gate_profile": "nobody",
+            },
+            'profile \\"nobody\\"',
+        ),
     ],
 )
 def test_playbook_that_fails(tmp_path, url, variables, message):

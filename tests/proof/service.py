@@ -185,6 +185,9 @@ class Wire:
     def cancel(self) -> None:
         """Nobody waits here."""
 
+    def renew_connections(self) -> None:
+        """There are none."""
+
     def _content(self, operation: Operation, query: Mapping[str, str]) -> dict[str, Any]:
         """What an answer holds, by its names on the wire."""
         arguments = {ours: query[wire] for ours, wire in operation.parameters.items() if wire in query}

@@ -70,6 +70,7 @@ class Conversation:
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
         self.requests: list[Request] = []
+        self.renewals: list[int] = []  # after how many requests each
 
     def send(self, method: str, url: str, timeout: float, headers: Mapping[str, str]) -> Response:
         request = Request(method, url, timeout, headers)
@@ -82,6 +83,9 @@ class Conversation:
 
     def cancel(self) -> None:
         """Nobody waits here."""
+
+    def renew_connections(self) -> None:
+        self.renewals.append(len(self.requests))
 
     def finish(self) -> list[Request]:
         assert not self.answers, f"{len(self.answers)} requests are missing"

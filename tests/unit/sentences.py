@@ -137,11 +137,11 @@ def _bind(call: ast.Call, function: Function, scope: Scope) -> dict[str, tuple[a
 
 def _scopes(source: Source, function: Function, depth: int = MAX_DEPTH) -> Iterator[Scope]:
     """One scope for each way in which ``function`` is called."""
-    callers = CALLS.get((_dotted(source.path), function.name), []) if depth else []
+    calls = CALLS.get((_dotted(source.path), function.name), []) if depth else []
+    callers = [call for call in calls if call[2] is not function]
     for call, calling, caller in callers:
-        if caller is not function:
-            for scope in _scopes(calling, caller, depth - 1):
-                yield Scope(source, function, _bind(call, function, scope))
+        for scope in _scopes(calling, caller, depth - 1):
+            yield Scope(source, function, _bind(call, function, scope))
     if not callers:
         yield Scope(source, function)
 

@@ -34,7 +34,17 @@ if str(FILES) not in sys.path:
 from ota_sim import checks, faults, scenario, service  # noqa: E402
 
 #: What the network does instead of an answer.
-NO_ANSWER = ("reset_before", "reset_middle", "hang", "endless_body", "trickle")
+NO_ANSWER = (
+    "reset_before",
+    "reset_middle",
+    "hang",
+    "endless_body",
+    "trickle",
+    "endless_continue",
+    "cut_chunks",
+    "bad_status_line",
+    "bad_header",
+)
 
 
 class Rollout:
@@ -86,6 +96,9 @@ class Rollout:
 
     def cancel(self) -> None:
         """Nobody waits here."""
+
+    def renew_connections(self) -> None:
+        """There are none."""
 
     def fault(self, name: str, **keys: Any) -> None:
         """Let the service misbehave from now on; without a name no more."""

@@ -118,7 +118,7 @@ def test_malformed_response(form, read, garbage):
 
 
 def test_response_that_is_not_utf8(form, read):
-    assert read(garbled(body(form))).code == "unreadable_response"
+    assert set(read(garbled(body(form)))) == {"d-1"}
 
 
 def test_response_in_the_other_format(form, read):
@@ -138,7 +138,7 @@ def test_data_of_another_shape(form, read, data):
         ({**ROW, "DeviceName": "d-9"}, "wrong_response"),
         ({**ROW, "ProductKey": "k9"}, "wrong_response"),
         ({**ROW, "DeviceName": {"DeviceSecret": CANARY, "x": "y"}}, "unreadable_response"),
-        ({**ROW, "ProductKey": {"DeviceSecret": CANARY, "x": "y"}}, "wrong_response"),
+        ({**ROW, "ProductKey": {"DeviceSecret": CANARY, "x": "y"}}, "unreadable_response"),
     ],
 )
 def test_row_about_another_device(form, read, row, code):

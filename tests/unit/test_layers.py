@@ -20,19 +20,21 @@ PLUGINS = ROOT / "plugins"
 
 # Which folders each folder of the plugins may import from; modules cannot reach plugin_utils.
 FOLDERS = {
-    "module_utils/_errors": "",
+    "module_utils/_errors": "module_utils/_text",
     "module_utils/_text": "",
-    "module_utils/_validation": "module_utils/_errors",
-    "module_utils/_api": "module_utils/_errors module_utils/_validation",
-    "module_utils/_http": "module_utils/_errors",
+    "module_utils/_validation": "module_utils/_errors module_utils/_text",
+    "module_utils/_api": "module_utils/_errors module_utils/_text module_utils/_validation",
+    "module_utils/_http": "module_utils/_errors module_utils/_validation",
     "module_utils/_credentials": "module_utils/_api module_utils/_errors module_utils/_http module_utils/_validation",
-    "module_utils/_client": "module_utils/_api module_utils/_credentials module_utils/_errors module_utils/_http",
-    "module_utils/_queries": "module_utils/_api module_utils/_client module_utils/_errors",
+    "module_utils/_client": "module_utils/_api module_utils/_credentials module_utils/_errors module_utils/_http"
+    " module_utils/_text",
+    "module_utils/_queries": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_text",
     "module_utils/_ansible": "module_utils/_api module_utils/_client module_utils/_credentials module_utils/_errors"
     " module_utils/_http module_utils/_validation",
-    "plugin_utils/_rollout": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_validation",
-    "plugin_utils/_verdict": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_validation"
-    " plugin_utils/_rollout",
+    "plugin_utils/_rollout": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_text"
+    " module_utils/_validation",
+    "plugin_utils/_verdict": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_text"
+    " module_utils/_validation plugin_utils/_rollout",
     "plugin_utils/_report": "module_utils/_api module_utils/_errors module_utils/_text plugin_utils/_rollout"
     " plugin_utils/_verdict",
     "plugin_utils/_evidence": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_queries"
@@ -42,7 +44,7 @@ FOLDERS = {
     " plugin_utils/_rollout plugin_utils/_verdict",
     "modules": "module_utils/_ansible module_utils/_api module_utils/_client module_utils/_queries"
     " module_utils/_validation",
-    "action": "module_utils/_ansible module_utils/_errors plugin_utils/_gate",
+    "action": "module_utils/_ansible module_utils/_errors plugin_utils/_evidence plugin_utils/_gate",
     "filter": "module_utils/_errors module_utils/_validation plugin_utils/_rollout plugin_utils/_verdict",
     "test": "",
     "doc_fragments": "",
@@ -57,11 +59,16 @@ NEIGHBOURS = {
         "envelope": "facts operations redaction",
         "request": "credentials operations platforms signature",
     },
-    "module_utils/_http": {"transport": "network_errors workers"},
+    "module_utils/_http": {
+        "network_errors": "connections",
+        "transport": "bodies connections network_errors workers",
+    },
     "module_utils/_credentials": {
         "sts": "provider",
         "metadata": "provider",
-        "profiles": "metadata provider sts",
+        "profiles": "metadata provider signin sts",
+        "vendor_package": "provider",
+        "signin": "provider vendor_package",
         "chain": "metadata profiles provider sts",
         "refresh": "provider",
     },
@@ -80,7 +87,7 @@ NEIGHBOURS = {
         "checks": "jobs preflight version_sources",
         "states": "devices",
     },
-    "module_utils/_ansible": {"inputs": "argspec", "info_module": "argspec connection"},
+    "module_utils/_ansible": {"argspec": "masking", "inputs": "argspec", "info_module": "argspec connection masking"},
     "plugin_utils/_rollout": {
         "snapshot": "policy times",
         "versions": "policy snapshot",
@@ -125,9 +132,10 @@ PACKAGES = {
     "module_utils/_api/envelope": "xmltodict",
     "module_utils/_http/transport": "requests urllib3",
     "module_utils/_http/network_errors": "urllib3",
-    "module_utils/_credentials/sts": "Tea alibabacloud_credentials",
+    "module_utils/_credentials/vendor_package": "Tea alibabacloud_credentials",
     "module_utils/_ansible/argspec": "ansible",
     "module_utils/_ansible/info_module": "ansible",
+    "module_utils/_ansible/masking": "ansible",
     "action/ota_rollout_gate": "ansible",
     "filter/rollout_verdict": "ansible",
     "test/rollout": "ansible",

@@ -17,6 +17,11 @@ from ansible_collections.iotfleet.ota.tests.unit import sentences
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "docsite" / "rst" / "troubleshooting.rst").read_text(encoding="utf-8")
+PLUGINS = ROOT / "plugins"
+CLOCK_HINTS = (
+    "try again, or give the request ID to the vendor's support",
+    "set the clock of the machine that runs the module, or check endpoint and proxy if it is right",
+)
 ERRORS = ("Options", "Credentials", "The network", "Unusable responses", "Errors of the service")
 
 
@@ -57,7 +62,7 @@ def test_what_may_be_wrong_with_a_proxy():
 
 
 def test_codes_of_the_services():
-    _sentences, rows = tables("Errors of the service")
+    _sentences, rows, _clock = tables("Errors of the service")
     told = {frozenset(codes.split(", ")): hint for codes, hint in rows if not codes.startswith("any other")}
     known = {frozenset(sentences.codes_of(meaning.pattern)): meaning.hint for meaning in error_codes.ERROR_CODES}
     assert told == known
@@ -70,11 +75,33 @@ def test_codes_of_the_services():
 
 @pytest.mark.parametrize(
     ("words", "status"),
-    [("any other", 400), ("any other with HTTP 429", 429), ("any other with HTTP 500 or more", 500)],
+    [
+        ("any other", 400),
+        ("any other with HTTP 408 or 425", 408),
+        ("any other with HTTP 408 or 425", 425),
+        ("any other with HTTP 429", 429),
+        ("any other with HTTP 500 or more", 500),
+        ("any other with HTTP 511", 511),
+    ],
 )
 def test_codes_that_nobody_knows(words, status):
-    _sentences, rows = tables("Errors of the service")
+    _sentences, rows, _clock = tables("Errors of the service")
     assert [hint for codes, hint in rows if codes == words] == [error_codes.lookup_error_code("Unheard", status).hint]
+
+
+def test_codes_of_another_api():
+    _sentences, rows, _clock = tables("Errors of the service")
+    hint = error_codes.lookup_error_code("1013", 200).hint
+    assert [codes for codes, remedy in rows if remedy == hint] == ["any other that is a number"]
+
+
+def test_what_follows_the_refusal_of_a_clock():
+    _sentences, _codes, rows = tables("Errors of the service")
+    remedies = {*error_codes.lookup_error_code("IllegalTimestamp").hint.split("; "), *CLOCK_HINTS}
+    said = (PLUGINS / "module_utils" / "_client" / "clock.py").read_text(encoding="utf-8")
+    assert {remedy.partition(";")[0] for _sentence, remedy in rows} == remedies
+    assert all(part in said for sentence, _remedy in rows for part in re.split("…|<time>", sentence) if part)
+    assert all(hint in said for hint in CLOCK_HINTS)
 
 
 def test_what_is_not_believed():
@@ -144,4 +171,4 @@ def refusals():
 
 def handed_on(name):
     """The codes that the roles hand on in place of a gate's or a preflight's."""
-    return set(re.findall(rf"'rollout_\w+_{name}': \['(\w+)'\]", "".join(CONTENT.values())))
+    return set(re.findall(rf"\brollout_\w+_{name}'?: \['?(\w+)'?\]", "".join(CONTENT.values())))

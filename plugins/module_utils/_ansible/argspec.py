@@ -16,16 +16,21 @@ from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies_environment
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.common.parameters import remove_values
-from ansible.module_utils.errors import AnsibleFallbackNotFound, UnsupportedError
+from ansible.module_utils.errors import (
+    AnsibleFallbackNotFound,
+    ArgumentTypeError,
+    SubParameterTypeError,
+    UnsupportedError,
+)
 
 from .._api.platforms import ACS3_METHOD, PLATFORMS, RPC_METHOD
-from .._validation import check_quoted, invalid_option
+from .._validation import check_quoted, clean_text, invalid_option, number_option
+from .masking import mask_secrets
 
 CONNECTION: dict[str, dict[str, Any]] = {
     "platform": {"type": "str", "choices": list(PLATFORMS), "default": "alibaba"},
     "endpoint": {"type": "str"},
-    "region": {"type": "str", "default": "cn-shanghai"},
+    "region": {"type": "str"},
     "iot_instance_id": {"type": "str"},
     "response_format": {"type": "str", "choices": ["json", "xml"], "default": "json"},
     "signature_method": {"type": "str", "choices": ["auto", ACS3_METHOD, RPC_METHOD], "default": "auto"},
@@ -99,6 +104,15 @@ def full_argument_spec(argument_spec: Mapping[str, Any]) -> dict[str, Any]:
     return spec
 
 
+def without_blanks(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options ``given`` without shared ones that are empty text: nobody answered that question of a survey."""
+    return {
+        name: value
+        for name, value in given.items()
+        if not (isinstance(value, str) and value == "" and name in {**CONNECTION, **CREDENTIALS})
+    }
+
+
 def check_texts(argument_spec: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> None:
     """Reject numbers and booleans in place of text, which Ansible would convert: 2.10 and 2.1 are one number in YAML.
 
@@ -133,19 +147,43 @@ def validate_options(
 
     :raises OtaError: Ansible rejects an option.
     """
-    validated = ArgumentSpecValidator(full_argument_spec(argument_spec)).validate(given)
+    spec, given = full_argument_spec(argument_spec), _plain(without_blanks(given))
+    validated = ArgumentSpecValidator(spec).validate(given)
     options: dict[str, Any] = validated.validated_parameters
     mask(validated._no_log_values)
     mask(proxy_passwords(options.get("proxy")))
-    check_texts(full_argument_spec(argument_spec), given)
+    check_texts(spec, given)
+    if all(isinstance(error, (ArgumentTypeError, SubParameterTypeError)) for error in validated.errors):
+        _check_numbers(spec, mask_secrets(given, validated._no_log_values))
     if validated.error_messages:
         words = "; ".join(
             f"unsupported options: {error.msg}" if isinstance(error, UnsupportedError) else error.msg
             for error in validated.errors
         )
         hint = "see the documentation of the options"
-        raise invalid_option(remove_values(words.rstrip("."), validated._no_log_values), hint)
+        raise invalid_option(mask_secrets(words.rstrip("."), validated._no_log_values), hint)
     return options
+
+
+def _plain(value: Any) -> Any:
+    """``value`` without what Ansible adds to the types of texts and containers, which its errors would show."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {_plain(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _check_numbers(argument_spec: Mapping[str, Any], given: Mapping[str, Any], prefix: str = "") -> None:
+    """:raises OtaError: an option is a text and should be a number; Ansible's own error does not quote it."""
+    for name in set(argument_spec) & set(given):
+        spec, value = argument_spec[name], given[name]
+        if isinstance(value, Mapping):
+            _check_numbers(spec.get("options", {}), value, f"{name}.")
+        elif spec["type"] in ("int", "float") and value is not None:
+            number_option(f"{prefix}{name}", value, whole=spec["type"] == "int")
 
 
 def proxy_passwords(proxy: str | None) -> set[str]:
@@ -160,8 +198,9 @@ def proxy_passwords(proxy: str | None) -> set[str]:
 
 
 def _first_set(*names: str) -> str:
-    """The first environment variable that is not empty; Ansible's own fallback takes an empty one too."""
+    """The first environment variable that is not blank; Ansible's own fallback takes an empty one too."""
     for name in names:
-        if os.environ.get(name):
-            return os.environ[name]
+        value = clean_text(os.environ.get(name, ""))
+        if value:
+            return value
     raise AnsibleFallbackNotFound

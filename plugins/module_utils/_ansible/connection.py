@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 from urllib.parse import urlsplit
 
@@ -17,8 +18,9 @@ from .._client.client import Client
 from .._client.rate_limiter import RateLimiter
 from .._credentials.chain import resolve_provider
 from .._credentials.refresh import RefreshableCredentials
+from .._errors import OtaError
 from .._http.transport import Transport
-from .._validation import check_number, invalid_option, is_local, proxy_url
+from .._validation import check_number, invalid_option, is_local, proxy_url, split_url
 
 
 def read_service(options: Mapping[str, Any]) -> ServiceConfig:
@@ -27,11 +29,12 @@ def read_service(options: Mapping[str, Any]) -> ServiceConfig:
     :raises OtaError: an option cannot be used.
     """
     check_connection(options)
+    region = find_region(options)
     return ServiceConfig(
         platform=PLATFORMS[options["platform"]],
-        endpoint=endpoint_url(options),
-        region=options["region"],
-        iot_instance_id=options["iot_instance_id"],
+        endpoint=endpoint_url({**options, "region": region}),
+        region=region,
+        iot_instance_id=(options["iot_instance_id"] or "").strip() or None,
         response_format=options["response_format"],
         timeout=options["timeout"],
         retries=options["retries"],
@@ -74,6 +77,34 @@ def check_connection(options: Mapping[str, Any]) -> None:
             check_number(name, options[name], least, most)
 
 
+def find_region(options: Mapping[str, Any]) -> str | None:
+    """The region that is given, or that of the profile the credentials come from, or the platform's first.
+
+    :raises OtaError: the service is not offered in the profile's region.
+    """
+    given, regions = (options["region"] or "").strip(), PLATFORMS[options["platform"]].regions
+    if given or not regions:
+        return given or None
+    if (options["endpoint"] or "").strip():
+        return regions[0]
+    try:
+        provider = resolve_provider(options, os.environ)
+    except OtaError:
+        return regions[0]  # why there are no credentials is the error of whoever needs them
+    if provider.region and provider.region not in regions:
+        named = f'"{provider.region}", which is that of {provider.origin}'
+        raise _unknown_region_error(named, regions, " in the option region")
+    return provider.region or regions[0]
+
+
+def _unknown_region_error(region: str, regions: Sequence[str], place: str = "") -> OtaError:
+    return invalid_option(
+        f"the service is not offered in region {region}",
+        f"choose one of {', '.join(regions)}{place}, or give endpoint",
+        code="unknown_region",
+    )
+
+
 def endpoint_url(options: Mapping[str, Any]) -> str:
     """The URL of the service, which ends with its path.
 
@@ -90,11 +121,7 @@ def endpoint_url(options: Mapping[str, Any]) -> str:
             code="missing_endpoint",
         )
     if not given and options["region"] not in platform.regions:
-        raise invalid_option(
-            f'the service is not offered in region "{options["region"]}"',
-            f"choose one of {', '.join(platform.regions)}, or give endpoint",
-            code="unknown_region",
-        )
+        raise _unknown_region_error(f'"{options["region"]}"', platform.regions)
     url = _service_url(given or f"https://{platform.host.format(region=options['region'])}")
     if url.startswith("http:") and not options.get("allow_http") and not is_local(url, options.get("proxy")):
         raise invalid_option(
@@ -108,16 +135,17 @@ def endpoint_url(options: Mapping[str, Any]) -> str:
 
 def _service_url(given: str) -> str:
     url = given if "://" in given else f"https://{given}"
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if usable and not parts.netloc.isascii():
+    place = re.match(r"https?://([^/?#]*)", url, re.IGNORECASE)
+    if place and not place[1].isascii():
         raise invalid_option(
             "the host of endpoint is not written in ASCII", "write its non-ASCII parts as xn--…, as browsers do"
         )
-    if not usable or "@" in parts.netloc or parts.query or parts.fragment or any(char.isspace() for char in url):
+    try:
+        parts = split_url(url)
+        usable = parts.scheme in ("http", "https") and "@" not in parts.netloc
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment:
         raise invalid_option(
             "endpoint is not the URL of a service",
             "write it like https://host:port, without user name, query and fragment, and an IPv6 address in brackets",

@@ -15,10 +15,11 @@ from typing import Any, Callable, NoReturn, TypeVar
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from .._client.client import Client
-from .._errors import MissingLibraryError, OtaError
+from .._errors import MissingLibraryError, OtaError, as_ota_error
 from .._validation import invalid_option
-from .argspec import check_texts, full_argument_spec, proxy_passwords
+from .argspec import check_texts, full_argument_spec, proxy_passwords, without_blanks
 from .connection import create_client, read_service
+from .masking import hide_secret_options, maskable_secrets
 
 Options = Mapping[str, Any]
 E = TypeVar("E")
@@ -33,7 +34,13 @@ class OtaModule(AnsibleModule):
 
     def _load_params(self) -> None:
         super()._load_params()
+        self.params = without_blanks(self.params)
         self.given: Options = dict(self.params)
+
+    def _return_formatted(self, kwargs: dict[str, Any]) -> None:
+        kwargs["invocation"] = {"module_args": hide_secret_options(self.params, self.argument_spec)}
+        self.no_log_values = set(maskable_secrets(self.no_log_values))
+        super()._return_formatted(kwargs)
 
     def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
         if "failure" not in kwargs:
@@ -57,19 +64,20 @@ def run_info_module(
     """
     module = OtaModule(argument_spec=full_argument_spec(argument_spec), supports_check_mode=True)
     options, mask = module.params, module.no_log_values.update
-    mask(proxy_passwords(options["proxy"]))
     items: Sequence[T] = ()
     entries: list[E] = []
     failure: OtaError | None = None
     try:
+        mask(proxy_passwords(options["proxy"]))
         check_texts(module.argument_spec, module.given)
         items = inputs(options)
         client = create_client(read_service(options), options, mask, module.warn)
         entries, failure = client.map(lambda item: query(client, options, item), items, sequential(options))
-    except OtaError as error:
-        failure = error
+        returned = result(entries)
+    except Exception as error:  # also one that nobody foresaw, whose text nobody may see
+        failure, entries = as_ota_error(error), []
+        returned = result(entries)
     # Outside the except clause, so that Ansible finds no exception whose traceback it could show.
-    returned = result(entries)
     if options.get("only_summary"):
         returned = {"summary": returned["summary"]}
     if failure is None:

@@ -32,18 +32,20 @@ class ErrorCode(NamedTuple):
     affects_all: bool = False
 
 
-_CLOCK_CODES = r"^InvalidTimeStamp\."
+#: An old gateway says ``IllegalTimestamp`` where others say ``InvalidTimeStamp.Expired``.
+_CLOCK_CODES = r"^InvalidTimeStamp\.|^IllegalTimestamp$"
 
 _PERMISSION_CODES = r"^(Forbidden|NoPermission)(\.|$)|\.RamActionPermissionDeny$"
 
 _INSTANCE_CODES = r"\.(IotInstanceNotFound|InstanceNotFound)$"
 
-_EXPIRY_CODES = r"^InvalidSecurityToken\.Expired$"
+_EXPIRY_CODES = r"^(InvalidSecurityToken\.Expired|SecurityTokenExpired)$"
 
 _VERSION_CODES = r"^Missing(Format|Version|SignatureVersion)$"
 
 _KEY_CODES = (
-    r"^(SignatureDoesNotMatch|IncompleteSignature|InvalidAccessKeyId|MissingSecurityToken|InvalidSecurityToken)(\.|$)"
+    r"^(SignatureDoesNotMatch|IncompleteSignature|InvalidAccessKeyId|MissingSecurityToken|InvalidSecurityToken"
+    r"|SecurityTokenExpired)(\.|$)"
 )
 
 #: What only operations that change something return. No operation of this collection does, but a code that a service
@@ -121,7 +123,8 @@ ERROR_CODES = (
         Retry.SLOWER,
     ),
     ErrorCode(
-        r"^(ServiceUnavailable|InternalError|UnknownError|iot\.system\.SystemException)(\.|$)"
+        r"^(ServiceUnavailable|InternalError|UnknownError|SystemBusy|ServiceBusy|LastTokenProcessing"
+        r"|iot\.system\.SystemException)(\.|$)"
         r"|^iot\.\w+\.(List|Query)\w+(Failed|Failure|ActionError)$",
         "try again later, or give the request ID to the vendor's support",
         Retry.LATER,
@@ -174,22 +177,16 @@ ERROR_CODES = (
         "ask the account's administrator to allow this action for the user or role of the access key",
         affects_all=True,
     ),
-    ErrorCode(
-        _INSTANCE_CODES,
-        "check iot_instance_id, and that the instance is in this region",
-        affects_all=True,
-    ),
+    ErrorCode(_INSTANCE_CODES, "check iot_instance_id, and that the instance is in this region", affects_all=True),
     ErrorCode(
         r"\.APINotSupportedInInstance$",
         "use an Enterprise instance that offers this operation, because public instances and MQTT instances lack some",
         affects_all=True,
     ),
     ErrorCode(
-        r"\.(UidNotFound|InvalidTenant)$",
-        "check that the account uses this service in this region",
-        affects_all=True,
+        r"\.(UidNotFound|InvalidTenant)$", "check that the account uses this service in this region", affects_all=True
     ),
-    ErrorCode(r"\.BillIsOverDue$", "settle the account's bill", affects_all=True),
+    ErrorCode(r"\.BillIsOverDue$|^Account\.Arrearage$", "settle the account's bill", affects_all=True),
     ErrorCode(
         r"\.AuthActionPermissionDeny$",
         "check that the product and its devices belong to the account of the access key",
@@ -223,10 +220,17 @@ ERROR_CODES = (
     ErrorCode(r"^iot\.group\.(NotExistedGroup|NullGroupId)$", "check the ID of the group"),
     ErrorCode(r"^iot\.ota\.OTAModuleNotExist$", "check module_name, because the product has no such module"),
     ErrorCode(
-        r"^(InvalidApi\.NotFound|UnsupportedOperation|InvalidVersion)(\.|$)",
+        r"^(InvalidApi\.NotFound|InvalidAction\.NotFound|InvalidProduct\.NotFound|UnsupportedOperation"
+        r"|UnsupportedHTTPMethod|InvalidVersion)(\.|$)",
         "check platform and endpoint, because this service does not offer the operation",
         affects_all=True,
     ),
+    ErrorCode(
+        r"^(InvalidOperation\.NotSupportedEndpoint|RegionId\.ApiNotSupported)$",
+        "check region and endpoint, because the operation is not offered there",
+        affects_all=True,
+    ),
+    ErrorCode(r"^InvalidProtocol\.NeedSsl$", "write https:// in endpoint", affects_all=True),
     ErrorCode(
         _VERSION_CODES,
         "check platform and endpoint, or set signature_method to HMAC-SHA1, because this service cannot see the"
@@ -250,21 +254,36 @@ ERROR_CODES = (
     *_CODES_OF_CHANGES,
 )
 
-_UNKNOWN_CODE = ErrorCode("", "look the code up in the vendor's list of error codes")
+#: What a code means that nothing is known about.
+UNKNOWN_CODE = ErrorCode("", "look the code up in the vendor's list of error codes")
+
+#: Codes that are numbers. This service has none, but the API of Tuya's other cloud has.
+_FOREIGN_CODE = ErrorCode(
+    r"^\d+$",
+    "check platform and endpoint, because another API responds there, such as that of Tuya's cloud at openapi.tuya…",
+    affects_all=True,
+)
 
 _SERVER_FAULT = ErrorCode("", "try again later, or check the service's status page", Retry.LATER)
 
-_TOO_MANY = ErrorCode("", "lower max_qps or try again later", Retry.SLOWER)
+_TOO_EARLY_OR_LATE = ErrorCode("", "try again, or check the network and proxy", Retry.LATER)
+
+#: What an HTTP status means if the code does not say more.
+_STATUSES = {
+    408: _TOO_EARLY_OR_LATE,
+    425: _TOO_EARLY_OR_LATE,
+    429: ErrorCode("", "lower max_qps or try again later", Retry.SLOWER),
+    511: ErrorCode("", "log in to the network of this machine, because its portal responds there", affects_all=True),
+}
 
 
 def lookup_error_code(code: str, http_status: int | None = None) -> ErrorCode:
     """What ``code`` means; the meaning of an unknown one is that of the HTTP status."""
-    for meaning in ERROR_CODES:
+    for meaning in (*ERROR_CODES, _FOREIGN_CODE):
         if matches_code(meaning.pattern, code):
             return meaning
-    if http_status == 429:
-        return _TOO_MANY
-    return _SERVER_FAULT if http_status is not None and http_status >= 500 else _UNKNOWN_CODE
+    status = http_status or 0
+    return _STATUSES.get(status, _SERVER_FAULT if status >= 500 else UNKNOWN_CODE)
 
 
 def is_clock_code(code: str) -> bool:
@@ -294,13 +313,13 @@ _TOPICS = (
 )
 
 #: Codes of our own for responses that are not the service's.
-_FOREIGN_RESPONSES = r"^(http_\d+|html_response|redirect|no_success|proxy_\w+)$"
+_FOREIGN_RESPONSES = r"^(http_\d+|\d+|html_response|redirect|no_success|proxy_\w+)$"
 
 #: Codes of our own for credentials that cannot be had.
 _CREDENTIALS_FAILURES = r"^(credentials_failed|missing_credentials|bad_profile|missing_library)$"
 
 #: Codes of our own for what is wrong although the service responded, or was not called.
-_OTHER_FAILURES = r"^(wrong_response|incomplete_listing|invalid_option)$"
+_OTHER_FAILURES = r"^(wrong_response|incomplete_listing|invalid_option|unexpected_error)$"
 
 
 def failure_topic(code: str, http_status: int | None) -> FailureTopic:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 
+from .._text import MAX_NAME
 from .error_codes import matches_code
 
 
@@ -24,6 +25,7 @@ class Kind(enum.Enum):
     """How a field is typed. Ids and percentages are text: an id has more digits than a float holds exactly."""
 
     TEXT = "text"
+    PROSE = "prose"  # text that people read, of which the beginning is enough
     INTEGER = "integer"
     BOOLEAN = "boolean"
     WORD = "word"  # one of an enumeration
@@ -33,12 +35,17 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a response: its name on the wire and how to read it."""
+    """A field of a response: its name on the wire and how to read it.
+
+    A value of another type costs the field, or the whole response if the field is ``vital``: left out, it would let the
+    rest prove more than it does.
+    """
 
     wire: str
     kind: Kind
     wrapper: str = ""
     fields: tuple[Field, ...] = ()
+    vital: bool = False
 
     @cached_property
     def name(self) -> str:
@@ -54,13 +61,16 @@ class Field:
 @lru_cache(1024)
 def snake_case(wire: str) -> str:
     """``SimpleOTATaskInfo`` and ``simpleOTATaskInfo`` are ``simple_ota_task_info``."""
-    words = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", wire)
-    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", words).lower()
+    return _WORD_STARTS.sub("_", wire[:MAX_NAME]).lower()
 
 
-def typed_fields(kind: Kind, wires: str) -> tuple[Field, ...]:
+#: Where a word starts: no character is part of a match, so that the work is linear.
+_WORD_STARTS = re.compile(r"(?<=[A-Z])(?=[A-Z][a-z])|(?<=[a-z0-9])(?=[A-Z])")
+
+
+def typed_fields(kind: Kind, wires: str, vital: bool = False) -> tuple[Field, ...]:
     """A field of one ``kind`` for each of the names in ``wires``."""
-    return tuple(Field(wire, kind) for wire in wires.split())
+    return tuple(Field(wire, kind, vital=vital) for wire in wires.split())
 
 
 _TAGS = Field("Tags", Kind.RECORDS, "OtaTagDTO", typed_fields(Kind.TEXT, "Key Value"))
@@ -91,11 +101,10 @@ class Operation:
     where the data may also be that list itself. ``page_size`` is the largest page that can be requested, 0 where the
     operation does not page. ``identity`` is the fact that identifies an object or a row. ``not_found`` matches the
     codes of objects that do not exist; it is a pattern, because the vendors do not document which code an unknown job
-    has, and leaves out a wrong package, product, instance or account. ``must_match`` are the facts of each row that
-    must equal the argument of the same name, or be in the list of its plural, where both are there. ``reports_total``
-    is off where it is not documented what the announced number of rows counts. ``data`` is the field of a response that
-    holds the data. ``keeps_others`` is off where no other fields than ``fields`` may become facts. ``quota`` is
-    how many requests a second the vendor documents for an account.
+    has, and leaves out a wrong package, product, instance or account. ``reports_total`` is off where it is not
+    documented what the announced number of rows counts. ``data`` is the field of a response that holds the data.
+    ``keeps_others`` is off where no other fields than ``fields`` may become facts. ``quota`` is how many requests a
+    second the vendor documents for an account.
     """
 
     action: str
@@ -106,11 +115,20 @@ class Operation:
     wrapper: str = ""
     bare_rows: bool = False
     page_size: int = 0
-    must_match: tuple[str, ...] = ()
     reports_total: bool = True
     data: str = "Data"
     keeps_others: bool = True
     quota: int = USUAL_QUOTA
+
+    @cached_property
+    def subjects(self) -> Mapping[str, str]:
+        """The facts that name what a request is about, each with the parameter that names it, or a list of them.
+
+        They are the texts that a request and its response share; a word such as a state is a filter, and no subject.
+        """
+        texts = [field.name for field in self.fields if field.kind is Kind.TEXT]
+        pairs = ((name, parameter) for name in texts for parameter in (name, f"{name}s"))
+        return MappingProxyType({name: parameter for name, parameter in pairs if parameter in self.parameters})
 
     @property
     def permission(self) -> str:
@@ -148,11 +166,12 @@ QUERY_OTA_JOB = Operation(
     identity="job_id",
     not_found=_NO_JOB,
     fields=(
-        *typed_fields(Kind.TEXT, "JobId"),
-        *typed_fields(Kind.WORD, "JobStatus JobType"),
-        *typed_fields(Kind.TEXT, "Name JobDesc ProductKey FirmwareId DestVersion"),
-        Field("SrcVersions", Kind.TEXTS, "SrcVersion"),
-        *typed_fields(Kind.WORD, "SelectionType TargetSelection"),
+        *typed_fields(Kind.TEXT, "JobId ProductKey FirmwareId", vital=True),
+        *typed_fields(Kind.TEXT, "DestVersion"),
+        Field("SrcVersions", Kind.TEXTS, "SrcVersion", vital=True),
+        *typed_fields(Kind.WORD, "SelectionType", vital=True),
+        *typed_fields(Kind.WORD, "JobStatus JobType TargetSelection"),
+        *typed_fields(Kind.PROSE, "Name JobDesc"),
         *typed_fields(Kind.TEXT, "GrayPercent GroupId GroupName DownloadProtocol"),
         *typed_fields(
             Kind.INTEGER, "DynamicMode OverwriteMode MaximumPerMinute TimeoutInMinutes RetryCount RetryInterval"
@@ -171,7 +190,10 @@ QUERY_OTA_FIRMWARE = Operation(
     quota=20,
     data="FirmwareInfo",
     keeps_others=False,  # FirmwareUrl, MultiFiles.Url: whoever has such a link can download the package
-    fields=typed_fields(Kind.TEXT, "FirmwareId ModuleName ProductKey SrcVersion DestVersion"),
+    fields=(
+        *typed_fields(Kind.TEXT, "FirmwareId ModuleName", vital=True),
+        *typed_fields(Kind.TEXT, "ProductKey SrcVersion DestVersion"),
+    ),
 )
 
 LIST_OTA_JOB_BY_DEVICE = Operation(
@@ -189,7 +211,7 @@ LIST_OTA_JOB_BY_DEVICE = Operation(
     wrapper="SimpleOTAJobInfo",
     page_size=100,
     fields=(
-        *typed_fields(Kind.TEXT, "JobId"),
+        *typed_fields(Kind.TEXT, "JobId", vital=True),
         *typed_fields(Kind.WORD, "JobStatus JobType"),
         *typed_fields(Kind.TEXT, "ProductKey FirmwareId"),
         *typed_fields(Kind.WORD, "SelectionType TargetSelection"),
@@ -211,11 +233,9 @@ LIST_OTA_UNFINISHED_TASK_BY_DEVICE = Operation(
     not_found=_NO_DEVICE,
     wrapper="SimpleOTATaskInfo",
     fields=(
-        *typed_fields(Kind.TEXT, "TaskId"),
+        *typed_fields(Kind.TEXT, "TaskId JobId ProductKey DeviceName ModuleName", vital=True),
         *typed_fields(Kind.WORD, "TaskStatus"),
-        *typed_fields(
-            Kind.TEXT, "JobId FirmwareId ProductKey ProductName DeviceName IotId ModuleName SrcVersion DestVersion"
-        ),
+        *typed_fields(Kind.TEXT, "FirmwareId ProductName IotId SrcVersion DestVersion"),
         *typed_fields(Kind.TEXT, "UtcCreate UtcModified"),
     ),
 )
@@ -234,14 +254,11 @@ LIST_OTA_TASK_BY_JOB = Operation(
     not_found=_NO_JOB,
     wrapper="SimpleOTATaskInfo",
     page_size=100,
-    must_match=("job_id",),
     fields=(
-        *typed_fields(Kind.TEXT, "TaskId JobId"),
+        *typed_fields(Kind.TEXT, "TaskId JobId ProductKey DeviceName IotId SrcVersion", vital=True),
         *typed_fields(Kind.WORD, "TaskStatus"),
-        *typed_fields(
-            Kind.TEXT, "Progress TaskDesc ProductKey ProductName DeviceName IotId FirmwareId SrcVersion DestVersion"
-        ),
-        *typed_fields(Kind.TEXT, "Timeout UtcCreate UtcModified"),
+        *typed_fields(Kind.PROSE, "TaskDesc"),
+        *typed_fields(Kind.TEXT, "Progress ProductName FirmwareId DestVersion Timeout UtcCreate UtcModified"),
     ),
 )
 
@@ -261,8 +278,7 @@ LIST_OTA_MODULE_VERSIONS_BY_DEVICE = Operation(
     not_found=_NO_DEVICE,
     wrapper="SimpleOTAModuleInfo",
     page_size=200,
-    must_match=("product_key", "device_name", "iot_id"),
-    fields=typed_fields(Kind.TEXT, "ModuleName ModuleVersion ProductKey DeviceName IotId"),
+    fields=typed_fields(Kind.TEXT, "ModuleName ModuleVersion ProductKey DeviceName IotId", vital=True),
 )
 
 BATCH_QUERY_DEVICE_DETAIL = Operation(
@@ -273,10 +289,12 @@ BATCH_QUERY_DEVICE_DETAIL = Operation(
     quota=5,
     wrapper="Data",
     bare_rows=True,  # the vendor's samples have no wrapper, its models do
-    must_match=("product_key", "device_name"),
     reports_total=False,
     keeps_others=False,  # every row holds the key by which its device signs in
-    fields=typed_fields(Kind.TEXT, "ProductKey DeviceName IotId FirmwareVersion"),
+    fields=(
+        *typed_fields(Kind.TEXT, "ProductKey DeviceName IotId", vital=True),
+        *typed_fields(Kind.TEXT, "FirmwareVersion"),
+    ),
 )
 
 #: Maximum number of devices whose details one call can query.
@@ -292,11 +310,10 @@ BATCH_GET_DEVICE_STATE = Operation(
     quota=50,
     data="DeviceStatusList",
     wrapper="DeviceStatus",
-    must_match=("device_name", "iot_id"),
     reports_total=False,
     keeps_others=False,  # AsAddress: where a device is in the network
     fields=(
-        *typed_fields(Kind.TEXT, "DeviceName IotId"),
+        *typed_fields(Kind.TEXT, "DeviceName IotId", vital=True),
         *typed_fields(Kind.WORD, "Status"),
         *typed_fields(Kind.INTEGER, "Timestamp"),
         *typed_fields(Kind.TEXT, "LastOnlineTime"),

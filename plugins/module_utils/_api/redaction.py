@@ -6,20 +6,27 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 from urllib.parse import quote
 
-#: Start of a repeated signed request, however it is encoded: everything from there on is masked.
+from .._text import MAX_TEXT
+
+#: Start of a repeated signed request, however it is encoded: everything from there on is masked. In words with single
+#: blanks between them; nothing of unknown length is part of it, so that the work is linear.
 _SIGNED_REQUEST = (
-    r"(?:GET|POST)(?:(?:&|&amp;|%26)%2F|\s+/\s)"
-    r"|(?:Signature|SecurityToken|AccessKeyId|Credential)[\"']?\s*(?:=|:|%3D|%253D)"
-    r"|(?:Authorization|x-acs-[\w-]+)[\"']?\s*[=:]|ACS3-HMAC-SHA256\s"
+    r"(?:GET|POST)(?:(?:&|&amp;|%26)%2F| / )"
+    r"|(?:Signature|SecurityToken|AccessKeyId|Credential)[\"']? ?(?:=|:|%3D|%253D)"
+    r"|(?:Authorization|x-acs-[\w-]{1,40})[\"']? ?[=:]|ACS3-HMAC-SHA256 "
 )
 
 #: Signatures: HMAC-SHA1 in Base64 and HMAC-SHA256 in hexadecimal digits, also encoded for a URL once or twice.
 _SIGNATURE = r"(?<![0-9A-Za-z+/])(?:(?:[0-9A-Za-z+/]|%(?:25)?2[BF]){27}(?:=|%(?:25)?3D)|[0-9a-f]{64})(?![0-9A-Za-z+/=])"
 
+
+#: Number of letters and digits in a row that give a secret away.
+_PART = 16
 
 #: Name of what a device, or each device of a product, signs in with.
 _DEVICE_SECRET = r"(?:device|product)_?secret"
@@ -29,6 +36,7 @@ def mask_text(text: str, known: tuple[str, ...] = (), limit: int = 300) -> str:
     """``text`` on one line, with ``***`` for the ``known`` secrets, for signatures, and for all that follows the start
     of a signed request or of a device's secret.
     """
+    text = " ".join(cut_text(text).split())
     begin = re.search(f"{_SIGNED_REQUEST}|{_DEVICE_SECRET}", text, re.IGNORECASE)
     if begin:
         text = f"{text[: begin.start()]}***"
@@ -36,8 +44,41 @@ def mask_text(text: str, known: tuple[str, ...] = (), limit: int = 300) -> str:
         once = quote(secret, safe="")
         for form in (quote(once, safe=""), once, secret):
             text = re.sub(re.escape(form), "***", text, flags=re.IGNORECASE)
-    text = " ".join(re.sub(_SIGNATURE, "***", text, flags=re.IGNORECASE).split())
+    text = re.sub(_SIGNATURE, "***", text, flags=re.IGNORECASE).strip()
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def mask_garbled(text: str, known: tuple[str, ...]) -> str:
+    """``text`` with ``***`` for each part of a ``known`` secret, as it is or in Base64, that gives it away, whatever
+    stands between its letters and digits, such as a blank, an escape or a character without a shape.
+    """
+    places = [place for place, char in enumerate(text) if char.isascii() and char.isalnum()]
+    letters = "".join(text[place] for place in places).lower()
+    parts = {part for secret in known for form in (secret, _in_base64(secret)) for part in _parts_of(form)}
+    hidden: set[int] = set()
+    for start in range(len(letters) - _PART + 1):
+        if letters[start : start + _PART] in parts:
+            hidden.update(range(places[start], places[start + _PART - 1] + 1))
+    return re.sub("\0+", "***", "".join("\0" if place in hidden else char for place, char in enumerate(text)))
+
+
+def _in_base64(secret: str) -> str:
+    return base64.b64encode(secret.encode(errors="replace")).decode()
+
+
+def _parts_of(secret: str) -> set[str]:
+    letters = "".join(filter(str.isalnum, secret)).lower()
+    return {letters[start : start + _PART] for start in range(len(letters) - _PART + 1)}
+
+
+def cut_text(text: str) -> str:
+    """``text``, or its first words and ``…`` if it is longer than :data:`MAX_TEXT`.
+
+    Whole words, because nobody would recognise a part of a secret or of a signed link.
+    """
+    if len(text) <= MAX_TEXT:
+        return text
+    return " ".join([*text[: MAX_TEXT - 2].split()[:-1], "…"])
 
 
 def drop_secrets(value: Any) -> Any:
@@ -62,7 +103,9 @@ def mask_signed_links(value: Any) -> Any:
 
 
 def mask_links(text: str) -> str:
-    """``text`` with ``***`` for each link that may be signed."""
+    """``text`` with ``***`` for each link that may be signed; the beginning of a long one."""
+    if len(text) > MAX_TEXT:
+        text = cut_text(text)
     if "=" not in text and "%" not in text and "@" not in text:
         return text
     return "".join(_LINK_MASK if _is_signed_link(part) else part for part in _LINK_ENDS.split(text))

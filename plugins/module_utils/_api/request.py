@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
+from .._validation import host_header
 from .credentials import Credentials
 from .operations import Operation
 from .platforms import (
@@ -129,5 +129,5 @@ def _build_acs3(
 
 def host_of(endpoint: str) -> str:
     """The host and port of ``endpoint`` as in the header that is signed and sent."""
-    netloc = urlsplit(endpoint).netloc
+    netloc = host_header(endpoint)
     return netloc if netloc.isascii() else netloc.encode("idna").decode("ascii")

@@ -19,14 +19,14 @@ from .._api.operations import Operation
 from .._api.platforms import Argument
 from .._api.request import ServiceConfig
 from .._credentials.refresh import RefreshableCredentials
-from .._errors import OtaError, Retry
+from .._errors import CanceledError, OtaError, Retry, as_ota_error
 from .._http.transport import MAX_IN_FLIGHT, Transport
 from .clock import ServiceClock
 from .exchange import Exchange
 from .paging import LISTING_ATTEMPTS, Listing, incomplete_listing_error, read_listing, read_page_rows
 from .parallel import query_all
 from .rate_limiter import DeadlineExceededError, RateLimiter
-from .response import check_subject
+from .response import WRONG_SUBJECT, check_subjects
 from .retries import MAX_BACKOFF, RetryPlan, backoff, requested_pause
 
 Q = TypeVar("Q")
@@ -83,7 +83,7 @@ class Client:
         def read_facts(envelope: Envelope) -> dict[str, Any] | None:
             facts = read_object(operation, envelope)
             if facts is not None:
-                check_subject(operation.identity, facts, arguments)
+                check_subjects(operation, facts, arguments)
             return facts
 
         return self._call_or_none(operation, arguments, read_facts)
@@ -139,14 +139,14 @@ class Client:
         self._limiter.stop()
         self._credentials.cancel()
         self._transport.cancel()
+        self._exchange.cancel()
 
     def _read_page(
         self, operation: Operation, arguments: Mapping[str, Argument], number: int, size: int
     ) -> Listing | None:
         paging = {"page": str(number), "page_size": str(size)} if operation.page_size else {}
-        return self._call_or_none(
-            operation, {**arguments, **paging}, lambda envelope: read_page_rows(operation, arguments, envelope)
-        )
+        sent = {**arguments, **paging}
+        return self._call_or_none(operation, sent, lambda envelope: read_page_rows(operation, sent, envelope))
 
     def _call_or_none(
         self, operation: Operation, arguments: Mapping[str, Argument], read: Callable[[Envelope], T | None]
@@ -165,24 +165,30 @@ class Client:
         sent = self._limiter.wait_for_slot(operation)
         plan = RetryPlan(self._service.timeout, self._service.retries, sent, self._jitter)
         for attempt in itertools.count(1):
+            limit = plan.time_limit(sent)
             try:
-                result = read(self._exchange.attempt_call(operation, arguments, plan.time_limit(sent)))
+                result = self._exchange.attempt_call(operation, arguments, limit, read)
                 self._last_failure = None
                 return result
-            except OtaError as error:
-                failure = describe_failure(error, operation, attempt, self._credentials)
-            self._last_failure = failure
+            except CanceledError:
+                raise
+            except Exception as error:
+                failure = describe_failure(as_ota_error(error), operation, attempt, self._credentials)
+                error.__traceback__ = None  # else its frames, which hold the response, refer to it and stay for long
+            self._last_failure = told = plan.telling_failure(failure, limit)
+            if failure.code == WRONG_SUBJECT:
+                self._transport.renew_connections()
             if failure.retry is Retry.SLOWER:
                 self._limiter.slow_down(operation, sent)
             pause = plan.pause_after(failure, attempt)
             if self._limiter.now() + pause >= plan.last_start:
-                raise failure
+                raise told
             self._limiter.hold_back(operation, requested_pause(failure))
             self._limiter.sleep(pause)
             try:
                 sent = self._limiter.wait_for_retry(operation, plan.last_start)
             except DeadlineExceededError:
-                raise failure from None
+                raise told from None
         raise AssertionError("not reached")
 
 

@@ -15,6 +15,13 @@ from .._errors import OtaError, Retry
 from .._http.transport import Response
 from .response import parse_date
 
+#: Seconds by which this machine's clock has to be off, so that this can be why a request is refused. The vendor
+#: documents 15 minutes.
+MIN_CORRECTION = 60.0
+#: Maximum number of seconds by which a request is signed for another time than this machine's. Whoever reads a request
+#: for a time far ahead could send it again until then.
+MAX_CORRECTION = 86_400.0
+
 
 class Timestamp(NamedTuple):
     """The time that a request carries, and whether it is ``corrected`` to the service's."""
@@ -44,8 +51,7 @@ class ServiceClock:
     def timestamp(self) -> Timestamp:
         """The time for a new request."""
         correction = self._correction
-        moment = datetime.fromtimestamp(self.wall() + (correction or 0.0), timezone.utc)
-        return Timestamp(f"{moment:%Y-%m-%dT%H:%M:%SZ}", correction is not None)
+        return Timestamp(_format_time(self.wall() + (correction or 0.0)), correction is not None)
 
     def measure(self, response: Response, sent: float) -> None:
         """Take the offset from the response to a request that was ``sent`` at that wall time."""
@@ -57,7 +63,7 @@ class ServiceClock:
         """The ``refusal`` of a request because of its ``timestamp``; it says whether another attempt may succeed.
 
         The service's time is taken from the response once, for the rest of the task: of several requests in flight,
-        all others find it there.
+        all others find it there. It is not taken if it is no reason, nor if it is too far away.
         """
         if timestamp.corrected:
             cause = f"{refusal.cause}, although the request carried the service's own time"
@@ -65,11 +71,31 @@ class ServiceClock:
         date = parse_date(response.headers.get("date"))
         if date is None:
             return refusal.but(retry=Retry.NEVER)
+        now = self.wall()
+        offset = date + 0.5 - now  # the date is cut to whole seconds
+        if abs(offset) < MIN_CORRECTION:
+            cause = f"{refusal.cause}, although the clock of this machine matches the service's"
+            return refusal.but(cause=cause, hint="try again, or give the request ID to the vendor's support")
+        if abs(offset) > MAX_CORRECTION:
+            return _refuse_offset(refusal, date, now)
         with self._guard:
             if self._correction is None:
-                self._correction = date + 0.5 - self.wall()  # the date is cut to whole seconds
-                self._warn(_offset_warning(round(self._correction)))
+                self._correction = offset
+                self._warn(_offset_warning(round(offset)))
         return refusal
+
+
+def _refuse_offset(refusal: OtaError, date: float, now: float) -> OtaError:
+    return refusal.but(
+        retry=Retry.NEVER,
+        cause=f"{refusal.cause}: its clock says {_format_time(date)} and this machine's {_format_time(now)}"
+        ", which is more than a day apart",
+        hint="set the clock of the machine that runs the module, or check endpoint and proxy if it is right",
+    )
+
+
+def _format_time(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _offset_warning(seconds: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, TypeVar
 
 from .._api.credentials import Credentials
 from .._api.envelope import Envelope
@@ -19,8 +19,11 @@ from .._api.request import ServiceConfig, build_request
 from .._credentials.refresh import RefreshableCredentials
 from .._errors import OtaError, Retry
 from .._http.transport import Transport
+from .._http.workers import WorkerPool
 from .clock import ServiceClock, Timestamp
 from .response import parse_response
+
+T = TypeVar("T")
 
 
 class Signing(NamedTuple):
@@ -54,9 +57,18 @@ class Exchange:
         self._now = now
         self._nonce = nonce
         self._version_required = threading.Event()
+        self._reading = threading.Lock()
+        self._reader = WorkerPool()
 
-    def attempt_call(self, operation: Operation, arguments: Mapping[str, Argument], timeout: float) -> Envelope:
-        """Send one request, with a nonce, a timestamp and a signature of its own, within ``timeout`` seconds.
+    def attempt_call(
+        self,
+        operation: Operation,
+        arguments: Mapping[str, Argument],
+        timeout: float,
+        read: Callable[[Envelope], T],
+    ) -> T:
+        """Send one request, with a nonce, a timestamp and a signature of its own, within ``timeout`` seconds; what
+        ``read`` makes of the response.
 
         :raises OtaError: no usable response; ``retry`` says whether another attempt may succeed.
         """
@@ -75,20 +87,33 @@ class Exchange:
         # The credentials may have taken a part of the time.
         left = max(0.001, deadline - self._now())
         response = self._transport.send(request.method, request.url, left, request.headers)
+        response_format = self._service.response_format
         confidential = (*signing.credentials.confidential(), request.signature)
         try:
-            envelope = parse_response(response, self._service.response_format, confidential, operation.data)
+            result = self._read(lambda: read(parse_response(response, response_format, confidential, operation.data)))
         except OtaError as error:
             refusal = error
         else:
             self._clock.measure(response, sent)
-            return envelope
+            return result
         # A proxy has a clock of its own.
         if failure_topic(refusal.code, refusal.http_status) is not FailureTopic.NETWORK:
             self._clock.measure(response, sent)
         if is_clock_code(refusal.code):
             raise self._clock.correct(refusal, response, signing.timestamp)
         raise self._learn_from(refusal, signing, deadline)
+
+    def cancel(self) -> None:
+        """End the thread that reads."""
+        self._reader.cancel()
+
+    def _read(self, work: Callable[[], T]) -> T:
+        """What ``work`` makes of a response, in the one thread that reads.
+
+        Several gain no time, and each would hold on to the memory that the largest response took.
+        """
+        with self._reading:
+            return self._reader.run(work, threading.TIMEOUT_MAX)
 
     def _learn_from(self, refusal: OtaError, signing: Signing, deadline: float) -> OtaError:
         """The ``refusal``, to be retried once if the next attempt is signed with something else."""

@@ -14,7 +14,7 @@ from .._api.envelope import Envelope, read_rows
 from .._api.operations import MAX_ROWS, Operation
 from .._api.platforms import Argument
 from .._errors import OtaError
-from .response import check_subject
+from .response import check_subjects, wrong_subject_error
 
 #: Read a list that changes meanwhile from its start, this many times in all.
 LISTING_ATTEMPTS = 3
@@ -64,9 +64,7 @@ def _read_pages(operation: Operation, read_page: ReadPage) -> Listing | None:
         _share_values(page.rows, rows)
         rows += page.rows
         totals.add(page.announced)
-        if operation.page_size and page.number not in (None, number):
-            problem = f"page {number} was requested and page {page.number} was returned"
-        elif len(totals) > 1:
+        if len(totals) > 1:
             problem = "the announced number of rows changed between two pages"
         elif is_last_page(operation, page, number, len(rows)):
             problem = listing_problem(operation, page, number, rows)
@@ -93,9 +91,10 @@ def read_page_rows(operation: Operation, arguments: Mapping[str, Argument], enve
     """
     rows = read_rows(operation, envelope)
     for row in rows:
-        for name in operation.must_match:
-            if row[name] is not None and not arguments.keys().isdisjoint((name, f"{name}s")):
-                check_subject(name, row, arguments)
+        check_subjects(operation, row, arguments)
+    number = arguments.get("page")
+    if number and envelope.page is not None and str(envelope.page) != number:
+        raise wrong_subject_error("page", envelope.page, number)
     if not operation.reports_total:
         return Listing(rows, None, None, None)
     return Listing(rows, envelope.total, envelope.page, envelope.page_count)

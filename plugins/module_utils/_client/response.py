@@ -14,11 +14,20 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .._api.envelope import Envelope, decode_body
-from .._api.error_codes import lookup_error_code
+from .._api.error_codes import UNKNOWN_CODE, lookup_error_code
+from .._api.facts import is_blank
+from .._api.operations import Operation
 from .._api.platforms import Argument
-from .._api.redaction import mask_links, mask_text
+from .._api.redaction import mask_garbled, mask_links, mask_text
 from .._errors import OtaError, Retry
 from .._http.transport import Response
+from .._text import printable
+
+#: The code of :func:`wrong_subject_error`.
+WRONG_SUBJECT = "wrong_response"
+
+#: HTTP status of what is in nobody's cache; it looks like a redirect.
+NOT_MODIFIED = 304
 
 
 def parse_response(
@@ -30,7 +39,8 @@ def parse_response(
     :raises OtaError: the response is not from the service, or refuses the request.
     """
     if 300 <= response.status < 400:
-        raise _redirect_error(response)
+        is_redirect = response.status != NOT_MODIFIED and "location" in response.headers
+        raise _redirect_error(response) if is_redirect else _no_envelope_error(response)
     envelope = _decode_envelope(response, response_format, data)
     if envelope.success is True and response.status < 400:
         return envelope
@@ -38,28 +48,32 @@ def parse_response(
 
 
 def _decode_envelope(response: Response, response_format: str, data: str) -> Envelope:
+    content_type = response.headers.get("content-type", "")
     try:
-        return decode_body(response.body, response_format, data)
+        return decode_body(response.body, response_format, data, content_type)
     except OtaError as error:
         unreadable = error.but(http_status=response.status)
     if response.status < 400:
         raise unreadable
     # A gateway may refuse a request before it has read the requested format.
     try:
-        return decode_body(response.body, "xml" if response_format == "json" else "json")
+        return decode_body(response.body, "xml" if response_format == "json" else "json", data, content_type)
     except OtaError:
         raise _no_envelope_error(response) from None
 
 
-def _no_envelope_error(response: Response) -> OtaError:
+def _no_envelope_error(response: Response, detail: str = "") -> OtaError:
     meaning = lookup_error_code("", response.status)
     return OtaError(
-        f"the response is HTTP {response.status} without an error code of the service",
+        f"the response is HTTP {response.status} without an error code of the service"
+        + (f' and says "{detail}"' if detail else ""),
         code=f"http_{response.status}",
-        hint="check endpoint and proxy" if meaning.retry is Retry.NEVER else meaning.hint,
+        hint="check endpoint and proxy" if meaning is UNKNOWN_CODE else meaning.hint,
+        detail=detail or None,
         http_status=response.status,
         retry=meaning.retry,
         retry_after=retry_after(response.headers),
+        affects_all=meaning.affects_all,
     )
 
 
@@ -72,14 +86,17 @@ def _service_error(envelope: Envelope, response: Response, confidential: tuple[s
             hint="check endpoint, because every documented response does",
             http_status=response.status,
         )
+    said = mask_garbled(mask_text(mask_links(envelope.message), confidential), confidential)
     if not envelope.code and response.status >= 400:
-        return _no_envelope_error(response)
+        return _no_envelope_error(response, said)
     meaning = lookup_error_code(envelope.code, response.status)
     code = _safe_identifier(envelope.code, confidential) or "no_code"
-    detail = mask_text(mask_links(envelope.message), confidential) if meaning.quote else ""
+    detail, denial = said if meaning.quote else "", mask_text(envelope.denial, confidential)
     return OtaError(
         f"the service refused the request {f'with {code}' if envelope.code else 'without a code'}"
-        f" (HTTP {response.status})" + (f' and says "{detail}"' if detail else ""),
+        f" (HTTP {response.status})"
+        + (f' and says "{detail}"' if detail else "")
+        + (f" (denied: {denial})" if denial else ""),
         code=code,
         hint=meaning.hint,
         detail=detail or None,
@@ -92,8 +109,9 @@ def _service_error(envelope: Envelope, response: Response, confidential: tuple[s
 
 
 def _safe_identifier(text: str, confidential: tuple[str, ...]) -> str:
-    """A code or a request ID as it came if it looks like one, even if its letters happen to contain a key's ID."""
-    return text if re.fullmatch(r"[\w.-]{1,100}", text) else mask_text(text, confidential, 100)
+    """A code or a request ID as it came if it looks like one, even if its letters happen to contain a short secret."""
+    is_one = re.fullmatch(r"[\w.-]{1,100}", text)
+    return mask_garbled(text if is_one else mask_text(text, confidential, 100), confidential)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -131,14 +149,41 @@ def _redirect_error(response: Response) -> OtaError:
     )
 
 
-def check_subject(name: str, facts: Mapping[str, Any], arguments: Mapping[str, Argument]) -> None:
-    """:raises OtaError: the fact ``name`` is neither the argument of that name nor in the list of its plural."""
-    single, plural = arguments.get(name), f"{name}s"
-    if facts[name] not in ([single] if name in arguments else arguments[plural] or ()):
-        meant = single if name in arguments else f"one of {plural}"
-        raise OtaError(
-            f"the response is about {name} {mask_text(str(facts[name]), limit=100)} instead of {meant}",
-            code="wrong_response",
-            hint="check endpoint and proxy, because responses are mixed up there",
-            retry=Retry.ONCE,
-        )
+def check_subjects(operation: Operation, facts: dict[str, Any], arguments: Mapping[str, Argument]) -> None:
+    """Check that the ``facts`` about an object or a row are about what the ``arguments`` of the request name.
+
+    A row need not say what it is about; a single object has to. Blanks around a name mean nothing and are removed, but
+    its letter case counts.
+
+    :raises OtaError: they are about something else.
+    """
+    for name, parameter in operation.subjects.items():
+        asked, named = arguments.get(parameter), facts[name]
+        must_say = not operation.wrapper and name == operation.identity
+        if asked and (must_say or not is_blank(named)):
+            facts[name] = _check_subject(name, named, asked, parameter)
+
+
+def _check_subject(name: str, named: Any, asked: Argument, parameter: str) -> str:
+    """The ``asked`` value, or the one in that list, that ``named`` is."""
+    known = [asked] if isinstance(asked, str) else asked or ()
+    text = named.strip() if isinstance(named, str) else None
+    if text is not None and text in known:
+        return text
+    for value in known:
+        if value.strip() == text:
+            return value
+        if text is not None and printable(value.strip()) == text:
+            return text
+    meant = asked if isinstance(asked, str) else f"one of {parameter}"
+    raise wrong_subject_error(name, mask_text(str(named), limit=100), meant)
+
+
+def wrong_subject_error(name: str, named: object, meant: object) -> OtaError:
+    """A response that is about something else than the request, most likely the response to another one."""
+    return OtaError(
+        f"the response is about {name} {named} instead of {meant}",
+        code=WRONG_SUBJECT,
+        hint="check endpoint and proxy, because responses are mixed up there",
+        retry=Retry.ONCE,
+    )

@@ -27,6 +27,13 @@ MAX_RETRY_AFTER = 60.0
 MIN_ATTEMPT = 0.5
 
 
+#: Share of a call's time below which an attempt is so short that its end says nothing about the service.
+SHORT_ATTEMPT = 0.25
+
+#: Codes of attempts that took all their time.
+_TIMEOUT_CODES = ("timeout", "connect_timeout")
+
+
 class RetryPlan:
     """The attempts of one call that started at ``start``.
 
@@ -35,17 +42,29 @@ class RetryPlan:
     """
 
     def __init__(self, timeout: float, retries: int, start: float, jitter: Callable[[], float]) -> None:
+        self._timeout = timeout
         self._retries = retries
         self._jitter = jitter
         self._deadline = start + timeout
         self._failures = 0
         self._repeated: set[str] = set()
+        self._refusal: OtaError | None = None
         #: No attempt starts at this time or later.
         self.last_start = self._deadline - min(MIN_ATTEMPT, timeout / 20)
 
     def time_limit(self, now: float) -> float:
         """Seconds for the attempt that starts ``now``; one that hangs must leave time for another."""
         return (self._deadline - now) / (1 if self._failures == self._retries else 2)
+
+    def telling_failure(self, failure: OtaError, limit: float) -> OtaError:
+        """What the call reports of an attempt with ``limit`` seconds that ended with ``failure``: the service's latest
+        refusal, if the end of the call's time merely cut the attempt short.
+        """
+        if failure.http_status is not None:
+            self._refusal = failure
+        elif self._refusal and failure.code in _TIMEOUT_CODES and limit < SHORT_ATTEMPT * self._timeout:
+            return self._refusal.with_context(attempts=failure.attempts)
+        return failure
 
     def pause_after(self, error: OtaError, attempt: int) -> float:
         """Seconds to pause after the attempt with this number; infinite if there is to be no other."""

@@ -12,9 +12,9 @@ from typing import Any, Callable, NamedTuple
 
 from .._api.credentials import Credentials
 from .._errors import OtaError
-from .._validation import invalid_option, is_http_url
+from .._validation import clean_text, invalid_option, is_http_url
 from .metadata import CredentialsUri, InstanceRole
-from .profiles import DEFAULT, ProfileFile, fetcher_of, read_cli_config, read_ini_file
+from .profiles import DEFAULT, FILE_VARIABLE, ProfileFile, fetcher_of, read_profile_files
 from .provider import CredentialsProvider, FetchContext, Fetcher, StaticKey, validate_credentials
 from .sts import OidcRole, RoleSession
 
@@ -40,11 +40,11 @@ class Settings(NamedTuple):
     home: str
 
     def get_option(self, name: str) -> str:
-        return str(self.options.get(name) or "").strip()
+        return clean_text(str(self.options.get(name) or ""))
 
     def get_variable(self, *names: str) -> str:
         """The first of the environment variables that is not blank, or empty text."""
-        return next((self.environ[name].strip() for name in names if self.environ.get(name, "").strip()), "")
+        return next(filter(None, (clean_text(self.environ.get(name, "")) for name in names)), "")
 
     def is_on(self, name: str) -> bool:
         return self.get_variable(name).lower() == "true"
@@ -77,7 +77,7 @@ class OptionsProvider(_ConfiguredProvider):
 
     @classmethod
     def find_configured(cls, settings: Settings, explicit: bool) -> OptionsProvider | None:
-        return cls(settings, "the options") if any(settings.options.get(name) for name in OPTIONS) else None
+        return cls(settings, "the options") if any(settings.get_option(name) for name in OPTIONS) else None
 
     def build_fetcher(self) -> Fetcher:
         return _static_key(OPTIONS, self._settings.options)
@@ -97,7 +97,7 @@ class EnvironmentProvider(_ConfiguredProvider):
     def find_configured(cls, settings: Settings, explicit: bool) -> EnvironmentProvider | None:
         for variables in VARIABLES:
             # A token alone may be left over from another key.
-            if any(settings.environ.get(name) for name in variables[:2]):
+            if settings.get_variable(*variables[:2]):
                 return cls(settings, variables)
         return None
 
@@ -118,7 +118,7 @@ class ProfileProvider(_ConfiguredProvider):
     @classmethod
     def find_configured(cls, settings: Settings, explicit: bool) -> ProfileProvider | None:
         named = settings.get_option("profile") or settings.get_variable(*PROFILE_VARIABLES)
-        files = _read_profile_files(settings)
+        files = read_profile_files(*_profile_paths(settings))
         for file in files:
             profile = file.profiles.get(named or file.default)
             if profile is None and not named and file.default != DEFAULT:
@@ -126,16 +126,20 @@ class ProfileProvider(_ConfiguredProvider):
                     f'the current profile "{file.default}" does not exist in {file.path}',
                     "choose an existing one with: aliyun configure switch",
                 )
-            if profile is not None and (named or explicit or not profile.is_blank()):
+            if profile is not None and (named or explicit or not (profile.is_blank() or profile.is_disabled())):
                 return cls(settings, profile.origin, file, profile.name)
         if not named and not explicit:
             return None
-        paths = " or ".join(path for path, _read in _profile_files(settings))
+        paths = " or ".join(path for path in _profile_paths(settings)[:2] if path)
         names = sorted({name for file in files for name in file.profiles})
         raise _missing_error(
             f'there is no profile "{named}" in {paths}' if named else f"there is no current profile in {paths}",
             f"choose one of {', '.join(names[:10])}" if names else "create one with: aliyun configure",
         )
+
+    @property
+    def region(self) -> str:
+        return self._file.profiles[self._profile].region
 
     def build_fetcher(self) -> Fetcher:
         return fetcher_of(self._file.profiles[self._profile], self._file)
@@ -265,7 +269,7 @@ def _find_provider(kind: type[_ConfiguredProvider], settings: Settings, explicit
 
 def _static_key(names: tuple[str, str, str], values: Mapping[str, Any]) -> StaticKey:
     """:raises OtaError: a half of the key is missing."""
-    key_id, secret, token = (values.get(name) or None for name in names)
+    key_id, secret, token = (clean_text(str(values.get(name) or "")) or None for name in names)
     if not key_id or not secret:
         missing = names[1] if key_id else names[0]
         given = names[0] if key_id else names[1] if secret else names[2]
@@ -273,17 +277,14 @@ def _static_key(names: tuple[str, str, str], values: Mapping[str, Any]) -> Stati
     return StaticKey(validate_credentials(names, Credentials(key_id, secret, token)))
 
 
-def _profile_files(settings: Settings) -> list[tuple[str, Callable[[str], ProfileFile | None]]]:
-    ini = settings.get_variable("ALIBABA_CLOUD_CREDENTIALS_FILE")
-    files: list[tuple[str, Callable[[str], ProfileFile | None]]] = []
-    if not settings.is_on("ALIBABA_CLOUD_CLI_PROFILE_DISABLED"):
-        files.append((os.path.join(settings.home, ".aliyun", "config.json"), read_cli_config))
-    return [*files, (ini or os.path.join(settings.home, ".alibabacloud", "credentials.ini"), read_ini_file)]
-
-
-def _read_profile_files(settings: Settings) -> list[ProfileFile]:
-    files = [read(path) for path, read in _profile_files(settings)]
-    return [file for file in files if file is not None]
+def _profile_paths(settings: Settings) -> tuple[str, str, bool]:
+    """The files of profiles: the command line tool's, which may be skipped, the INI file, and whether it is named."""
+    skipped = settings.is_on("ALIBABA_CLOUD_CLI_PROFILE_DISABLED")
+    cli = "" if skipped else os.path.join(settings.home, ".aliyun", "config.json")
+    named = settings.get_variable(FILE_VARIABLE)
+    if named.startswith("~/"):
+        named = os.path.join(settings.home, named[2:])
+    return cli, named or os.path.join(settings.home, ".alibabacloud", "credentials.ini"), bool(named)
 
 
 _KEY_VARIABLES = f"environment variables {VARIABLES[0][0]} and {VARIABLES[0][1]}"

@@ -11,9 +11,10 @@ means another machine there.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -100,7 +101,7 @@ def _request_text(
     if response.status != 200:
         transient = response.status == 429 or response.status >= 500
         raise credentials_error(f"{origin} returned HTTP {response.status}", _HINT, transient)
-    return response.body.decode("utf-8", "replace")
+    return response.body.decode("utf-8-sig", "replace")
 
 
 def parse_credentials(text: str, origin: str) -> Credentials:
@@ -110,12 +111,27 @@ def parse_credentials(text: str, origin: str) -> Credentials:
     """
     try:
         given: dict[str, Any] = {name.lower(): value for name, value in json.loads(text).items()}
-        expires = datetime.strptime(given["expiration"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
-        parts = [given[name] for name in ("accesskeyid", "accesskeysecret", "securitytoken")]
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        raise credentials_error(f"{origin} returned no usable credentials", _HINT, transient=False) from None
+    except (ValueError, AttributeError, RecursionError):
+        raise credentials_error(f"{origin} returned no JSON object", _HINT, transient=False) from None
     if given.get("code", "Success") != "Success":
         raise credentials_error(f"{origin} returned a code other than Success", _HINT, transient=False)
     names = [f"the {part} from {origin}" for part in ("key id", "secret", "token")]
-    credentials = Credentials(parts[0], parts[1], parts[2], expires.timestamp())
-    return validate_credentials((names[0], names[1], names[2]), credentials)
+    parts = [given.get(name) or "" for name in ("accesskeyid", "accesskeysecret", "securitytoken")]
+    validate_credentials((names[0], names[1], names[2]), Credentials(parts[0], parts[1], parts[2]))
+    return Credentials(parts[0], parts[1], parts[2], _parse_expiration(given.get("expiration"), origin))
+
+
+def _parse_expiration(text: Any, origin: str) -> float:
+    """When credentials expire, in seconds since 1970.
+
+    :raises OtaError: that is not said, or not as the vendor's services do.
+    """
+    try:
+        # Some services write a fraction, or another zone than UTC.
+        moment = datetime.fromisoformat(re.sub("Z$", "+00:00", text))
+        if moment.tzinfo is not None:
+            return moment.timestamp()
+    except (ValueError, TypeError, OverflowError):
+        pass
+    cause = f"the expiration from {origin} is {'not a time' if text else 'missing'}"
+    raise credentials_error(cause, "let the service write it like 2030-01-31T12:00:00Z", transient=False)

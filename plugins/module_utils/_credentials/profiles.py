@@ -13,9 +13,10 @@ from typing import Any, Callable, NamedTuple
 
 from .._api.credentials import Credentials
 from .._errors import OtaError
-from .._validation import is_http_url
+from .._validation import clean_text, is_http_url
 from .metadata import CredentialsUri, InstanceRole
 from .provider import Fetcher, StaticKey, validate_credentials
+from .signin import OAUTH_SITES, CloudSso, ExternalCommand, OAuth
 from .sts import AssumedRole, OidcRole, RoleSession
 
 #: Names in an INI file of the modes of the command line tool.
@@ -37,6 +38,12 @@ INI_NAMES = {
     "ram_role_name": "role_name",
     "oidc_token_file": "oidc_token_file_path",
 }
+
+#: Modes that an INI file does not have.
+CLI_MODES = ("ChainableRamRoleArn", "CloudSSO", "External", "OAuth")
+
+#: Environment variable that names the INI file.
+FILE_VARIABLE = "ALIBABA_CLOUD_CREDENTIALS_FILE"
 
 DEFAULT = "default"
 #: Maximum length of a chain of roles; no intended one is as long.
@@ -70,7 +77,7 @@ class Profile(NamedTuple):
     def get_value(self, name: str) -> str:
         """The value ``name``, or empty text."""
         value = self.values.get(self.key_of(name))
-        return "" if value is None else str(value).strip()
+        return "" if value is None else clean_text(str(value))
 
     def require_value(self, name: str) -> str:
         """:raises OtaError: the value ``name`` is missing, or blank."""
@@ -90,6 +97,15 @@ class Profile(NamedTuple):
             "AK",
         )
 
+    def is_disabled(self) -> bool:
+        """Whether it is in an INI file, and switched off there."""
+        return bool(self.names) and self.get_value("enable").lower() == "false"
+
+    @property
+    def region(self) -> str:
+        """The region that the command line tool uses it in, or empty text."""
+        return "" if self.names else self.get_value("region_id")
+
     @property
     def cli_mode(self) -> str:
         """The mode in the words of the command line tool, or empty text."""
@@ -98,6 +114,17 @@ class Profile(NamedTuple):
 
 
 _CONFIGURE = "; the vendor's tool adds it with: aliyun configure"
+
+
+def read_profile_files(cli: str, ini: str, ini_is_named: bool) -> list[ProfileFile]:
+    """The files that exist of the command line tool's, if it has a path, and the INI file.
+
+    :raises OtaError: a file cannot be used, or does not exist although it is named.
+    """
+    files = [read_cli_config(cli) if cli else None, read_ini_file(ini)]
+    if ini_is_named and files[1] is None:
+        raise _invalid_file(f"there is no file {ini}, although {FILE_VARIABLE} names it", "correct the variable")
+    return [file for file in files if file is not None]
 
 
 def read_cli_config(path: str) -> ProfileFile | None:
@@ -164,21 +191,59 @@ def fetcher_of(profile: Profile, file: ProfileFile, seen: tuple[str, ...] = ()) 
 
     :raises OtaError: the profile is incomplete, or of a mode that is not supported.
     """
+    if profile.is_disabled():
+        raise _invalid_file(f"{profile.origin} is disabled by enable = false", "set it to true there")
     if profile.cli_mode == "ChainableRamRoleArn":
-        base = _source_fetcher(profile, file, seen)
-        return AssumedRole(base, _role_session(profile), profile.get_value("external_id"))
-    if profile.cli_mode == "RamRoleArn":
-        return AssumedRole(_static_key(profile), _role_session(profile), profile.get_value("external_id"))
-    if profile.cli_mode == "OIDC":
-        session = _role_session(profile)
-        return OidcRole(session, profile.require_value("oidc_provider_arn"), profile.require_value("oidc_token_file"))
-    if profile.cli_mode == "EcsRamRole":
-        return InstanceRole(profile.get_value("ram_role_name"))
-    if profile.cli_mode == "CredentialsURI":
-        return _credentials_uri(profile)
-    if profile.cli_mode in ("AK", "StsToken"):
-        return _static_key(profile, profile.require_value("sts_token") if profile.cli_mode == "StsToken" else None)
-    raise _bad_mode_error(profile)
+        return _assumed_role(profile, _source_fetcher(profile, file, seen))
+    if profile.cli_mode not in _FETCHERS:
+        raise _bad_mode_error(profile)
+    return _FETCHERS[profile.cli_mode](profile)
+
+
+def _assumed_role(profile: Profile, base: Fetcher) -> AssumedRole:
+    return AssumedRole(base, _role_session(profile), profile.get_value("external_id"))
+
+
+def _oidc_role(profile: Profile) -> OidcRole:
+    session = _role_session(profile)
+    return OidcRole(session, profile.require_value("oidc_provider_arn"), profile.require_value("oidc_token_file"))
+
+
+def _cloud_sso(profile: Profile) -> CloudSso:
+    url = profile.require_value("cloud_sso_sign_in_url")
+    if not is_http_url(url) or not url.lower().startswith("https:"):
+        raise _invalid_file(f"cloud_sso_sign_in_url in {profile.origin} is not a URL of https", "correct it")
+    return CloudSso(
+        sign_in_url=url,
+        account_id=profile.require_value("cloud_sso_account_id"),
+        access_config=profile.require_value("cloud_sso_access_config"),
+        access_token=profile.require_value("access_token"),
+        token_expires=_whole_number(profile, "cloud_sso_access_token_expire"),
+    )
+
+
+def _oauth(profile: Profile) -> OAuth:
+    site = (profile.get_value("oauth_site_type") or "CN").upper()
+    if site not in OAUTH_SITES:
+        sites = " or ".join(OAUTH_SITES)
+        raise _invalid_file(f"oauth_site_type in {profile.origin} is none of the vendor's sites", f"write {sites}")
+    return OAuth(
+        site=site,
+        access_token=profile.require_value("oauth_access_token"),
+        token_expires=_whole_number(profile, "oauth_access_token_expire"),
+        issued=Credentials(
+            profile.get_value("access_key_id"),
+            profile.get_value("access_key_secret"),
+            profile.get_value("sts_token"),
+            _whole_number(profile, "sts_expiration"),
+        ),
+    )
+
+
+def _whole_number(profile: Profile, name: str) -> int:
+    """The value ``name`` of a profile; 0 if it is missing or no number."""
+    digits = profile.get_value(name)
+    return int(digits) if digits.isdecimal() and len(digits) < 16 else 0
 
 
 def _static_key(profile: Profile, token: str | None = None) -> StaticKey:
@@ -189,11 +254,10 @@ def _static_key(profile: Profile, token: str | None = None) -> StaticKey:
 
 
 def _role_session(profile: Profile) -> RoleSession:
-    seconds = profile.get_value("expired_seconds")
     return RoleSession(
         role_arn=profile.require_value("ram_role_arn"),
         name=profile.get_value("ram_session_name") or profile.get_value("role_session_name"),
-        seconds=int(seconds) if seconds.isdecimal() and len(seconds) < 10 and int(seconds) else None,
+        seconds=_whole_number(profile, "expired_seconds") or None,
         policy=profile.get_value("policy"),
         sts_region=profile.get_value("sts_region"),
         vpc=profile.get_value("enable_vpc").lower() == "true",
@@ -219,7 +283,21 @@ def _source_fetcher(profile: Profile, file: ProfileFile, seen: tuple[str, ...]) 
 
 
 def _bad_mode_error(profile: Profile) -> OtaError:
-    modes = INI_MODES if profile.names else (*INI_MODES.values(), "ChainableRamRoleArn")
+    modes = INI_MODES if profile.names else (*INI_MODES.values(), *CLI_MODES)
     mode = profile.get_value("mode")[:40]
     given = f'the unsupported {profile.key_of("mode")} "{mode}"' if mode else "no mode"
     return _invalid_file(f"{profile.origin} has {given}", f"use one of {', '.join(sorted(modes))}")
+
+
+#: How the credentials of each mode are fetched that refers to no other profile.
+_FETCHERS: Mapping[str, Callable[[Profile], Fetcher]] = {
+    "AK": _static_key,
+    "StsToken": lambda profile: _static_key(profile, profile.require_value("sts_token")),
+    "RamRoleArn": lambda profile: _assumed_role(profile, _static_key(profile)),
+    "EcsRamRole": lambda profile: InstanceRole(profile.get_value("ram_role_name")),
+    "OIDC": _oidc_role,
+    "CredentialsURI": _credentials_uri,
+    "External": lambda profile: ExternalCommand(profile.require_value("process_command")),
+    "CloudSSO": _cloud_sso,
+    "OAuth": _oauth,
+}

@@ -71,6 +71,11 @@ class CredentialsProvider:
     def origin(self) -> str:
         return self._context.origin
 
+    @property
+    def region(self) -> str:
+        """The region that is configured together with the credentials, or empty text."""
+        return ""
+
     def build_fetcher(self) -> Fetcher:
         """The fetcher that is configured now.
 

@@ -2,31 +2,39 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Roles to assume: the one user of the vendor's package ``alibabacloud_credentials``, which need not be installed.
-
-The package reads the environment when it is imported, so everything that it could find there is passed to it. It also
-caches and renews credentials by rules of its own; a new object for each call leaves that to us.
-"""
+"""Roles to assume, with the credentials that the vendor's Security Token Service (STS) issues for them."""
 
 from __future__ import annotations
 
-import logging
+import json
+import os
 import re
+import time
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Callable
+from datetime import datetime, timezone
 
 from .._api.credentials import Credentials
-from .._errors import MissingLibraryError, OtaError
+from .._api.platforms import COMMON_PARAMETERS, RPC_METHOD
+from .._api.signature import canonical_query, sign_rpc
+from .._errors import OtaError, Retry
+from .._http.transport import Response, Transport
 from .provider import FetchContext, Fetcher, credentials_error, validate_credentials
 
-LIBRARY = "alibabacloud_credentials"
-#: Host of STS, in place of the one that the vendor's package chooses.
+#: URL of STS, in place of the vendor's.
 STS_ENDPOINT: str | None = None
+#: Maximum length of a token in a file. The vendor documents 20,000 characters.
+MAX_TOKEN = 20_000
+#: Seconds for a response of STS.
+STS_TIMEOUT = 10.0
+#: Seconds for which issued credentials are good, unless the session says otherwise.
+SESSION_SECONDS = 3600
 
 
 @dataclass(frozen=True)
 class RoleSession:
-    """The session of a role; ``None`` and empty text mean the package's defaults."""
+    """The session of a role; ``None`` and empty text mean the service's defaults."""
 
     role_arn: str
     name: str = ""
@@ -46,14 +54,25 @@ class AssumedRole:
 
     def fetch(self, context: FetchContext) -> Credentials:
         """:raises OtaError: there are none."""
-        return assume_role(self.base.fetch(context), self.session, self.external_id, context)
+        base = self.base.fetch(context)
+        parameters = {
+            **_session_parameters("AssumeRole", self.session),
+            "ExternalId": self.external_id or None,
+            COMMON_PARAMETERS["access_key_id"]: base.access_key_id,
+            COMMON_PARAMETERS["security_token"]: base.security_token or None,
+            COMMON_PARAMETERS["signature_method"]: RPC_METHOD,
+            COMMON_PARAMETERS["signature_version"]: "1.0",
+            COMMON_PARAMETERS["nonce"]: str(uuid.uuid4()),
+        }
+        parameters[COMMON_PARAMETERS["signature"]] = sign_rpc("GET", parameters, base.access_key_secret)
+        return _request_credentials(parameters, self.session, context)
 
     def secrets(self) -> set[str]:
         return self.base.secrets()
 
     def require_library(self, origin: str) -> None:
-        """:raises MissingLibraryError: the vendor's package is not installed."""
-        _import_providers(origin)
+        """:raises MissingLibraryError: what the base credentials take is not installed."""
+        self.base.require_library(origin)
 
 
 @dataclass(frozen=True)
@@ -66,131 +85,109 @@ class OidcRole:
 
     def fetch(self, context: FetchContext) -> Credentials:
         """:raises OtaError: there are none."""
-        return assume_role_with_oidc(self.token_file, self.provider_arn, self.session, context)
+        parameters = {
+            **_session_parameters("AssumeRoleWithOIDC", self.session),
+            "OIDCProviderArn": self.provider_arn,
+            "OIDCToken": _read_token(self.token_file, context.origin),
+        }
+        return _request_credentials(parameters, self.session, context)
 
     def secrets(self) -> set[str]:
         return set()
 
     def require_library(self, origin: str) -> None:
-        """:raises MissingLibraryError: the vendor's package is not installed."""
-        _import_providers(origin)
+        """It takes none."""
 
 
-def assume_role(base: Credentials, session: RoleSession, external_id: str, context: FetchContext) -> Credentials:
-    """The credentials of a role that the owner of ``base`` assumes.
-
-    :raises OtaError: there are none.
-    """
-    vendor = _import_providers(context.origin)
-
-    def make_provider() -> Any:
-        return vendor.RamRoleArnCredentialsProvider(
-            access_key_id=base.access_key_id,
-            access_key_secret=base.access_key_secret,
-            security_token=base.security_token,
-            external_id=external_id,
-            **_role_arguments(session, context.proxy),
-        )
-
-    return _get_credentials(make_provider, context.origin)
-
-
-def assume_role_with_oidc(
-    token_file: str, provider_arn: str, session: RoleSession, context: FetchContext
-) -> Credentials:
-    """The credentials of a role that the holder of an OIDC token assumes.
-
-    :raises OtaError: there are none.
-    """
-    vendor = _import_providers(context.origin)
-
-    def make_provider() -> Any:
-        return vendor.OIDCRoleArnCredentialsProvider(
-            oidc_token_file_path=token_file,
-            oidc_provider_arn=provider_arn,
-            **_role_arguments(session, context.proxy),
-        )
-
-    return _get_credentials(make_provider, context.origin)
-
-
-def _import_providers(origin: str) -> Any:
-    """The vendor's providers. Importing them takes half a second, which only those spend who need them.
-
-    :raises MissingLibraryError: the package is not installed.
-    """
+def _read_token(token_file: str, origin: str) -> str:
+    """The token in a file, without the newline that many an editor adds."""
     try:
-        from alibabacloud_credentials import provider
-    except ImportError:
-        raise MissingLibraryError(LIBRARY, f"for the credentials of {origin}") from None
-    return provider
-
-
-def _role_arguments(session: RoleSession, proxy: str | None) -> dict[str, Any]:
-    from alibabacloud_credentials.http import HttpOptions
-
-    return {
-        "role_arn": session.role_arn,
-        "role_session_name": session.name or "iotfleet.ota",
-        "duration_seconds": session.seconds,
-        "policy": session.policy,
-        "sts_region_id": session.sts_region,
-        "enable_vpc": session.vpc,
-        "sts_endpoint": STS_ENDPOINT,
-        "http_options": HttpOptions(proxy=proxy or ""),
-    }
-
-
-def _get_credentials(make_provider: Callable[[], Any], origin: str) -> Credentials:
-    from alibabacloud_credentials.exceptions import CredentialException
-    from Tea.exceptions import RetryError, TeaException
-
-    for name in ("credentials", "alibabacloud-tea"):
-        # They write the services' responses to stderr.
-        logging.getLogger(name).addFilter(_log_nothing)
-    try:
-        found = make_provider().get_credentials()
-    except OSError:
+        with open(os.path.expanduser(token_file), encoding="utf-8-sig") as file:
+            token = file.read(MAX_TOKEN + 1).strip()
+    except (OSError, ValueError):
         raise credentials_error(
             f"the token file of {origin} cannot be read", "check its path and permissions", transient=False
         ) from None
-    except RetryError:
+    if not token or len(token) > MAX_TOKEN or not token.isascii():
+        raise credentials_error(f"the token file of {origin} holds no token", "check its path", transient=False)
+    return token
+
+
+def _session_parameters(action: str, session: RoleSession) -> dict[str, str | None]:
+    return {
+        COMMON_PARAMETERS["action"]: action,
+        COMMON_PARAMETERS["version"]: "2015-04-01",
+        COMMON_PARAMETERS["format"]: "JSON",
+        COMMON_PARAMETERS["timestamp"]: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "RoleArn": session.role_arn,
+        "RoleSessionName": session.name or "iotfleet.ota",
+        "DurationSeconds": str(session.seconds or SESSION_SECONDS),
+        "Policy": session.policy or None,
+    }
+
+
+def _sts_url(session: RoleSession) -> str:
+    if STS_ENDPOINT:
+        return STS_ENDPOINT
+    if not session.sts_region:
+        return "https://sts.aliyuncs.com/"
+    return f"https://{'sts-vpc' if session.vpc else 'sts'}.{session.sts_region}.aliyuncs.com/"
+
+
+def _request_credentials(
+    parameters: Mapping[str, str | None], session: RoleSession, context: FetchContext
+) -> Credentials:
+    """:raises OtaError: none are issued."""
+    url = f"{_sts_url(session)}?{canonical_query(parameters)}"
+    try:
+        response = Transport(proxy=context.proxy).send("GET", url, STS_TIMEOUT, {})
+    except OtaError as error:
         raise credentials_error(
-            f"the service that issues the credentials of {origin} cannot be reached",
-            "check the network and the proxy",
-            transient=True,
+            f"the service that issues the credentials of {context.origin} cannot be reached: {error.cause}",
+            "check the network, the proxy, and the authorities that REQUESTS_CA_BUNDLE names",
+            transient=error.retry is Retry.LATER,
         ) from None
-    except (
-        CredentialException,
-        TeaException,
-        ValueError,
-        TypeError,
-        LookupError,
-        AttributeError,
-        RecursionError,
-    ) as error:
-        # Its text may repeat the service's response, or a token.
-        raise _refused_error(str(error), origin) from None
-    names = tuple(f"the {part} issued for {origin}" for part in ("key id", "secret", "token"))
-    parts = (found.get_access_key_id(), found.get_access_key_secret(), found.get_security_token())
-    return validate_credentials((names[0], names[1], names[2]), Credentials(*parts, found.get_expiration()))
+    if response.status != 200:
+        raise _refused_error(response, context.origin)
+    return _read_credentials(response.body, context.origin)
 
 
-def _log_nothing(record: logging.LogRecord) -> bool:
-    return False
-
-
-def _refused_error(text: str, origin: str) -> OtaError:
-    """Why the service refused: its code and status, which hold nothing secret, and no more."""
-    status = re.search(r"http_code: ?(\d{3})", text)
-    code = re.search(r"\"Code\"\s*:\s*\"([A-Za-z][\w.]{2,80})\"", text)
-    if not status:
-        return credentials_error(
+def _read_credentials(body: bytes, origin: str) -> Credentials:
+    try:
+        found = json.loads(body)["Credentials"]
+        expires = datetime.strptime(found["Expiration"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+        key_id, token = (COMMON_PARAMETERS[name] for name in ("access_key_id", "security_token"))
+        parts = [found[name] for name in (key_id, "AccessKeySecret", token)]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        raise credentials_error(
             f"no usable credentials were issued for {origin}",
             "check the role, the duration and the token",
             transient=False,
+        ) from None
+    names = [f"the {part} issued for {origin}" for part in ("key id", "secret", "token")]
+    issued = Credentials(parts[0], parts[1], parts[2], expires.timestamp())
+    return validate_credentials((names[0], names[1], names[2]), issued)
+
+
+def _refused_error(response: Response, origin: str) -> OtaError:
+    """Why the service refused: its code and status, which hold nothing secret, and no more."""
+    status = response.status
+    code = re.search(rb"\"Code\"\s*:\s*\"([A-Za-z][\w.]{2,80})\"", response.body)
+    word = f"{code[1].decode()} (HTTP {status})" if code else f"HTTP {status}"
+    if status >= 500 or status == 429 or word.startswith("Throttling"):
+        return credentials_error(
+            f"the service refused to issue the credentials of {origin}: {word}",
+            "try again later, or check the service's status page",
+            transient=True,
         )
-    word = f"{code.group(1)} (HTTP {status.group(1)})" if code else f"HTTP {status.group(1)}"
-    transient = status.group(1) >= "500" or status.group(1) == "429" or word.startswith("Throttling")
-    hint = "check the role, and that its trust policy allows the caller to assume it"
-    return credentials_error(f"the service refused to issue the credentials of {origin}: {word}", hint, transient)
+    if word.startswith("AuthenticationFail.OIDCToken.Expired"):
+        return credentials_error(
+            f"the token in the token file of {origin} has expired",
+            "renew it, or check what renews it and the clock of this machine",
+            transient=False,
+        )
+    return credentials_error(
+        f"the service refused to issue the credentials of {origin}: {word}",
+        "check the role, and that its trust policy allows the caller to assume it",
+        transient=False,
+    )

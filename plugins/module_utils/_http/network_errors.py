@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import socket
 import ssl
@@ -14,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .._errors import OtaError, Retry
+from .connections import TunnelError
 
 try:
     import urllib3
@@ -22,6 +24,13 @@ except ImportError:  # the transport reports it
 
 #: HTTP status with which a proxy requires authentication.
 PROXY_AUTHENTICATION_REQUIRED = 407
+#: HTTP status with which a network requires a login before anything is let through.
+NETWORK_AUTHENTICATION_REQUIRED = 511
+#: OpenSSL's numbers for a certificate whose time has not come yet, and for one whose time is over.
+_NOT_YET_VALID, _EXPIRED = 9, 10
+
+#: How a connection ends when the other side leaves, in TLS and without.
+_CLOSED = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 
 
 def host_and_port(url: str) -> str:
@@ -41,50 +50,56 @@ def _all_causes(error: BaseException) -> Iterator[BaseException]:
             waiting += [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
 
 
+def place_of(url: str, proxy: str | None) -> str:
+    """Host and port of ``url``, and those of the ``proxy`` on the way, because what went wrong may be its fault."""
+    return f"{host_and_port(url)} (through the proxy {proxy})" if proxy else host_and_port(url)
+
+
 def network_error(error: BaseException, url: str, proxy: str | None) -> OtaError:
     """The first explanation of ``error`` that fits, from the most to the least specific type of exception."""
-    causes, place = list(_all_causes(error)), host_and_port(url)
+    place = place_of(url, proxy)
+    causes = list(_all_causes(error))
     # Not every version of urllib3 names it, but where there is a proxy, it is what the connection is made to.
-    about_proxy = (urllib3.exceptions.ProxyError, *((urllib3.exceptions.ConnectTimeoutError,) if proxy else ()))
-    if any(isinstance(cause, about_proxy) for cause in causes):
-        return _proxy_error(causes, place, proxy)
+    connecting = (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.NewConnectionError) if proxy else ()
+    if any(isinstance(cause, (urllib3.exceptions.ProxyError, TunnelError, *connecting)) for cause in causes):
+        return _proxy_error(causes, host_and_port(url), proxy)
     for kinds, explain in (
         ((ssl.SSLCertVerificationError, urllib3.connection.CertificateError), certificate_error),  # type: ignore[attr-defined]
-        ((urllib3.exceptions.SSLError, ssl.SSLError), tls_error),
+        (_CLOSED, broken_error),
+        (ssl.SSLError, tls_error),
+        (urllib3.exceptions.SSLError, tls_error),
         (socket.gaierror, unknown_host_error),
         (ConnectionRefusedError, refused_error),
         (urllib3.exceptions.ConnectTimeoutError, connect_timeout_error),
         ((urllib3.exceptions.TimeoutError, socket.timeout), timeout_error),
-        (ValueError, bad_url_error),
+        (http.client.IncompleteRead, broken_error),
+        (http.client.HTTPException, not_http_error),
     ):
         for cause in causes:
             if isinstance(cause, kinds):
                 return explain(place, cause)
-    return OtaError(
-        f"the connection to {place} failed, or broke before the response was complete",
-        code="connection_broken",
-        hint="try again, or check the network and proxy",
-        retry=Retry.LATER,
-    )
+    # Only the error itself, because http.client wraps those that it meets in a response.
+    return bad_url_error(place) if isinstance(error, ValueError) else broken_error(place)
 
 
 def proxy_problems() -> tuple[tuple[Any, str, bool], ...]:
     """What is wrong with a proxy, from the most to the least specific exception, and whether it is transient."""
     return (
         (ssl.SSLCertVerificationError, "has an untrusted certificate", False),
+        (_CLOSED, "closed the connection", True),
         ((urllib3.exceptions.SSLError, ssl.SSLError), "failed the TLS handshake", False),
         (socket.gaierror, "is an unknown host", True),
         (ConnectionRefusedError, "refused the connection", True),
         ((urllib3.exceptions.TimeoutError, socket.timeout), "did not respond in time", True),
+        (http.client.HTTPException, "sent no valid HTTP response", True),
         (BaseException, "cannot be used", True),
     )
 
 
 def _proxy_error(causes: list[BaseException], place: str, proxy: str | None) -> OtaError:
-    for cause in causes:  # the one status that has no type of its own
-        refusal = re.match(r"Tunnel connection failed: (\d{3})\b", str(cause)) if isinstance(cause, OSError) else None
-        if refusal:
-            return proxy_status_error(place, proxy, int(refusal[1]))
+    for cause in causes:
+        if isinstance(cause, TunnelError) and cause.status:
+            return proxy_status_error(place, proxy, cause.status, cause.schemes)
     problem, transient = next(
         (problem, transient)
         for kinds, problem, transient in proxy_problems()
@@ -99,15 +114,31 @@ def _proxy_error(causes: list[BaseException], place: str, proxy: str | None) -> 
     )
 
 
-def proxy_status_error(place: str, proxy: str | None, status: int) -> OtaError:
-    """A proxy returned ``status`` itself."""
+def proxy_status_error(place: str, proxy: str | None, status: int, schemes: tuple[str, ...] = ()) -> OtaError:
+    """A proxy returned ``status`` itself, and offered these ``schemes`` of authentication, in lower case."""
     name = _name_proxy(place, proxy)
+    if status == PROXY_AUTHENTICATION_REQUIRED and schemes and "basic" not in schemes:
+        return OtaError(
+            f"{name} does not accept a user name and a password by the scheme Basic (HTTP {status})",
+            code="proxy_authentication",
+            hint="let its administrator allow Basic or this machine, because no other scheme is supported",
+            http_status=status,
+            affects_all=True,
+        )
     if status == PROXY_AUTHENTICATION_REQUIRED:
         return OtaError(
             f"{name} requires a user name and a password, or rejects the given ones (HTTP {status})",
             code="proxy_authentication",
             hint=f"write them like http://user:password@host:port into {_PROXY_SETTINGS}, with special characters"
             " percent-encoded, such as %40 for @",
+            http_status=status,
+            affects_all=True,
+        )
+    if status == NETWORK_AUTHENTICATION_REQUIRED:
+        return OtaError(
+            f"{name} requires a login to the network (HTTP {status})",
+            code="proxy_authentication",
+            hint="log in to the network from this machine, mostly on a page that a browser shows",
             http_status=status,
             affects_all=True,
         )
@@ -136,6 +167,15 @@ def _name_proxy(place: str, proxy: str | None) -> str:
 
 
 def certificate_error(place: str, cause: BaseException) -> OtaError:
+    number = getattr(cause, "verify_code", None)
+    if number in (_NOT_YET_VALID, _EXPIRED):
+        state = "has expired" if number == _EXPIRED else "is not valid yet"
+        return OtaError(
+            f"the certificate of {place}, or that of its authority, {state}",
+            code="certificate_not_trusted",
+            hint="check the clock of the machine that runs the module, and have the certificate renewed if it is right",
+            affects_all=True,
+        )
     return OtaError(
         f"the certificate of {place} is not trusted ({getattr(cause, 'verify_message', '') or 'verification failed'})",
         code="certificate_not_trusted",
@@ -145,11 +185,47 @@ def certificate_error(place: str, cause: BaseException) -> OtaError:
 
 
 def tls_error(place: str, cause: BaseException) -> OtaError:
-    return OtaError(
+    reason = str(getattr(cause, "reason", None) or "")  # one of OpenSSL's own names
+    if re.search("PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|VERSION_TOO_LOW|LEGACY_SIGALG", reason):
+        return _tls_failed(
+            f"{place} and this machine have no version of TLS in common", "let the service speak TLS 1.2 or newer"
+        )
+    if reason.endswith("CERTIFICATE_REQUIRED"):
+        return _tls_failed(
+            f"{place} requires a certificate of its clients, and none can be given", "let it accept clients without one"
+        )
+    if reason.endswith("HANDSHAKE_FAILURE"):
+        return _tls_failed(
+            f"{place} refused the TLS connection",
+            "check that it accepts the ciphers of this machine, and clients without a certificate",
+        )
+    return _tls_failed(
         f"a TLS connection to {place} cannot be established",
-        code="tls_failed",
-        hint="check that endpoint speaks https, and that ca_path holds certificates in PEM format",
-        affects_all=True,
+        "check that endpoint speaks https, and that ca_path holds certificates in PEM format",
+    )
+
+
+def _tls_failed(cause: str, hint: str) -> OtaError:
+    return OtaError(cause, code="tls_failed", hint=hint, affects_all=True)
+
+
+def broken_error(place: str, cause: BaseException | None = None) -> OtaError:
+    return OtaError(
+        f"the connection to {place} failed, or broke before the response was complete",
+        code="connection_broken",
+        hint="try again, or check the network and proxy",
+        retry=Retry.LATER,
+    )
+
+
+def not_http_error(place: str, cause: BaseException) -> OtaError:
+    if getattr(cause, "line", "").startswith("\x15\x03"):
+        return _tls_failed(f"{place} speaks TLS, and was called over plain http", "write https:// in endpoint")
+    return OtaError(
+        f"{place} sent no valid HTTP response",
+        code="connection_broken",
+        hint="try again, or check host, port and scheme of endpoint, and proxy",
+        retry=Retry.LATER,
     )
 
 
@@ -191,7 +267,7 @@ def connect_timeout_error(place: str, cause: BaseException) -> OtaError:
     )
 
 
-def bad_url_error(place: str, cause: BaseException) -> OtaError:
+def bad_url_error(place: str) -> OtaError:
     return OtaError(
         f"{place} cannot be called, because its URL or the proxy's is not valid",
         code="invalid_url",

@@ -14,16 +14,23 @@ import base64
 import logging
 import math
 import os
+import re
 import threading
 from collections.abc import Mapping
+from http.client import HTTPException
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from .._errors import MissingLibraryError, OtaError
+from .._validation import host_header, proxy_of
+from .bodies import read_body
+from .connections import Attempt, pool_class
 from .network_errors import (
     PROXY_AUTHENTICATION_REQUIRED,
     host_and_port,
     network_error,
+    place_of,
     proxy_status_error,
     timeout_error,
 )
@@ -38,7 +45,16 @@ else:
     HAS_REQUESTS = True
 
     class _Adapter(requests.adapters.HTTPAdapter):
-        """The adapter of requests, except that it can send every character of a password."""
+        """The adapter of requests, with connections of our own, and every character of a password."""
+
+        def init_poolmanager(self, *arguments: Any, **keywords: Any) -> None:
+            super().init_poolmanager(*arguments, **keywords)
+            self.poolmanager.pool_classes_by_scheme = _pool_classes(self.poolmanager)
+
+        def proxy_manager_for(self, proxy: str, **keywords: Any) -> Any:
+            manager = super().proxy_manager_for(proxy, **keywords)
+            manager.pool_classes_by_scheme = _pool_classes(manager)
+            return manager
 
         def proxy_headers(self, proxy: str) -> dict[str, str]:
             """The header that a proxy expects for the name and the password in its URL."""
@@ -49,8 +65,8 @@ else:
             return {"Proxy-Authorization": f"Basic {base64.b64encode(both.encode()).decode()}"}
 
 
-#: Maximum size of a response's body in bytes. A full page has about 50 KiB.
-MAX_BODY = 16 * 1024 * 1024
+#: Maximum size of a response's body in bytes. A full page has about 50 KiB, and 500 KiB with the longest texts.
+MAX_BODY = 1024 * 1024
 #: Maximum number of requests in flight, and of idle connections that are kept for later ones.
 MAX_IN_FLIGHT = 16
 #: Seconds to connect by default; an address that is silent for longer hardly ever responds later.
@@ -89,9 +105,10 @@ class Transport:
                 code="missing_ca_path",
                 hint="name an existing one in ca_path, on the machine that runs the module",
             )
+        _check_folder(ca_path)
         self._verify: bool | str = (ca_path or True) if validate_certs else False
         self._direct = direct
-        self._proxies = {"http": proxy, "https": proxy} if proxy else {}
+        self._proxy = proxy
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout or math.inf
         self._adapter = _Adapter(pool_maxsize=MAX_IN_FLIGHT)
@@ -111,63 +128,81 @@ class Transport:
         """
         # The time limits of requests start again with each byte, and there is none for the lookup of a name. Only
         # from another thread can the whole exchange be abandoned in time.
+        attempt = Attempt()
         try:
-            return self._workers.run(lambda: self._send_request(method, url, timeout, headers), timeout)
+            return self._workers.run(lambda: self._send_request(method, url, timeout, headers, attempt), timeout)
         except TimeoutError:
-            raise timeout_error(host_and_port(url)) from None
+            raise timeout_error(place_of(url, self._known_proxy(url))) from None
+        finally:
+            attempt.end()
 
     def cancel(self) -> None:
         """End all sending at once, with a :class:`CanceledError` for each caller that waits."""
         self._workers.cancel()
 
-    def _send_request(self, method: str, url: str, timeout: float, headers: Mapping[str, str]) -> Response:
+    def renew_connections(self) -> None:
+        """Send later requests over new connections, because the kept ones may hold responses to earlier requests.
+
+        Requests in flight end on theirs.
+        """
+        with self._guard:
+            self._adapter = _Adapter(pool_maxsize=MAX_IN_FLIGHT)
+            self._routes = {}
+
+    def _send_request(
+        self, method: str, url: str, timeout: float, headers: Mapping[str, str], attempt: Attempt
+    ) -> Response:
         base, separator, query = url.partition("?")
         try:
             with self._guard:
                 route = self._routes.get(base) or self._find_route(base)
             # Not with a session of requests: a signed request must not follow redirects, keep cookies or carry a
             # password from ~/.netrc, and the rest of what a session does per request is the same each time.
-            with route.pool.request(
-                method,
-                route.target + separator + query,
-                headers={**HEADERS, **headers},
-                timeout=urllib3.Timeout(
-                    connect=min(self._connect_timeout, timeout), read=min(self._read_timeout, timeout)
-                ),
-                retries=False,
-                redirect=False,
-                assert_same_host=False,  # a proxied request's host is not the pool's
-                preload_content=False,
-            ) as response:
-                if response.status == PROXY_AUTHENTICATION_REQUIRED:  # from a proxy that forwards plain http
-                    raise proxy_status_error(host_and_port(url), route.proxy, response.status)
+            with (
+                attempt,
+                route.pool.request(
+                    method,
+                    route.target + separator + query,
+                    headers=_complete_headers(headers, url),
+                    timeout=urllib3.Timeout(
+                        connect=min(self._connect_timeout, timeout), read=min(self._read_timeout, timeout)
+                    ),
+                    retries=False,
+                    redirect=False,
+                    assert_same_host=False,  # a proxied request's host is not the pool's
+                    preload_content=False,
+                ) as response,
+            ):
                 received = {name.lower(): value for name, value in response.headers.items()}
-                return Response(response.status, received, _read_body(response))
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            known = self._routes.get(base)
-            raise network_error(error, url, known.proxy if known else None) from None
+                if response.status == PROXY_AUTHENTICATION_REQUIRED:  # from a proxy that forwards plain http
+                    schemes = re.findall(
+                        r"(?:^|,)\s*([\w-]+)(?=\s|,|$)", received.get("proxy-authenticate", "").lower()
+                    )
+                    raise proxy_status_error(host_and_port(url), route.proxy, response.status, tuple(schemes))
+                return Response(response.status, received, read_body(response, MAX_BODY))
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, HTTPException) as error:
+            raise network_error(error, url, self._known_proxy(url)) from None
+
+    def _known_proxy(self, url: str) -> str | None:
+        """Host and port of the proxy on the way to ``url``, if there is one."""
+        route = self._routes.get(url.partition("?")[0])
+        return route.proxy if route else None
 
     def _find_route(self, base: str) -> _Route:
         """The pool of connections for ``base``, by what the environment sets for proxies and certificates."""
-        with requests.Session() as session:
-            session.trust_env = not self._direct
-            settings = session.merge_environment_settings(base, dict(self._proxies), True, self._verify, None)
-        proxies, verify = settings["proxies"], settings["verify"]
-        if isinstance(verify, str) and not os.path.exists(verify):
-            raise OtaError(
-                f"there is no file or folder {verify} to read certificates from",
-                code="missing_ca_path",
-                hint="correct the environment variable REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, or give ca_path",
-                affects_all=True,
-            )
+        proxy = None if self._direct else proxy_of(base, self._proxy)
+        if proxy and proxy.lower().startswith("socks") and not find_spec("socks"):
+            raise MissingLibraryError("PySocks", "for a SOCKS proxy")
+        proxies = {"http": proxy, "https": proxy} if proxy else {}
+        verify = _environment_authorities() if self._verify is True else self._verify
         request: Any = requests.Request("GET", base).prepare()
         if hasattr(self._adapter, "get_connection_with_tls_context"):
             pool: Any = self._adapter.get_connection_with_tls_context(request, verify, proxies)
         else:  # requests before 2.32
             pool = self._adapter.get_connection(request.url, proxies)
         self._adapter.cert_verify(pool, request.url, verify, None)
-        proxy = host_and_port(pool.proxy.url) if pool.proxy else None
-        self._routes[base] = route = _Route(pool, self._adapter.request_url(request, proxies), proxy)
+        name = host_and_port(proxy) if proxy else None
+        self._routes[base] = route = _Route(pool, self._adapter.request_url(request, proxies), name)
         return route
 
 
@@ -181,20 +216,41 @@ class _Route(NamedTuple):
     proxy: str | None
 
 
+def _pool_classes(manager: Any) -> dict[str, Any]:
+    return {scheme: pool_class(base) for scheme, base in manager.pool_classes_by_scheme.items()}
+
+
 def _log_no_query(record: logging.LogRecord) -> bool:
     """Whether urllib3's record may enter the logs, which belong to whoever runs the process."""
     return "?" not in record.getMessage()
 
 
-def _read_body(raw: Any) -> bytes:
-    raw.enforce_content_length = True  # urllib3 before 2.0 takes a short body for a complete one
-    body = b""
-    while part := raw.read(MAX_BODY + 1 - len(body), decode_content=False):  # a short body shows at its end only
-        body += part
-        if len(body) > MAX_BODY:
-            raise OtaError(
-                f"the response is longer than {MAX_BODY // 1024 // 1024} MiB",
-                code="endless_response",
-                hint="check endpoint and proxy, because no documented response is nearly as long",
-            )
-    return body
+def _environment_authorities() -> str | bool:
+    """Where the environment says that certificates of authorities are, or ``True`` for the usual ones."""
+    path = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    if path and not os.path.exists(path):
+        raise OtaError(
+            f"there is no file or folder {path} to read certificates from",
+            code="missing_ca_path",
+            hint="correct the environment variable REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, or give ca_path",
+            affects_all=True,
+        )
+    _check_folder(path)
+    return path or True
+
+
+def _check_folder(path: str | None) -> None:
+    """:raises OtaError: ``path`` is a folder in which OpenSSL finds nothing."""
+    if path and os.path.isdir(path) and not any(re.fullmatch(r"[0-9a-f]{8}\.\d+", name) for name in os.listdir(path)):
+        raise OtaError(
+            f"the folder {path} holds no certificate by the name under which OpenSSL looks for it",
+            code="missing_ca_path",
+            hint=f"prepare it with: openssl rehash {path}",
+            affects_all=True,
+        )
+
+
+def _complete_headers(headers: Mapping[str, str], url: str) -> dict[str, str]:
+    """The ``headers`` with those of all requests. The zone of an address means nothing on another machine."""
+    host = {} if any(name.lower() == "host" for name in headers) else {"Host": host_header(url)}
+    return {**HEADERS, **host, **headers}

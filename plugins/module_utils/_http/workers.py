@@ -9,7 +9,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from contextlib import ExitStack
+import weakref
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, Callable, TypeVar
 
@@ -29,6 +30,7 @@ class WorkerPool:
     def __init__(self) -> None:
         self._idle: list[_Worker] = []
         self._busy: set[_Worker] = set()
+        weakref.finalize(self, _dismiss, self._idle)
 
     def run(self, work: Callable[[], T], timeout: float, meanwhile: Callable[[], object] | None = None) -> T:
         """What ``work`` returns or raises. While it lasts, ``meanwhile`` is called about once a second.
@@ -57,9 +59,18 @@ class WorkerPool:
         return result
 
     def cancel(self) -> None:
-        """End the waiting of all callers."""
+        """End the waiting of all callers, and the threads that have nothing to do."""
         for worker in tuple(self._busy):
             worker.outcomes.put((None, CanceledError()))
+        with suppress(IndexError):  # another thread may take the last one
+            while True:
+                self._idle.pop().tasks.put(None)
+
+
+def _dismiss(workers: list[_Worker]) -> None:
+    """Let ``workers`` end, whose pool is gone."""
+    for worker in workers:
+        worker.tasks.put(None)
 
 
 def _wait_for_outcome(

@@ -25,6 +25,7 @@ from .._api.operations import (
 )
 from .._client.client import Client
 from .._client.paging import LISTING_ATTEMPTS, Listing
+from .._text import MAX_TEXT, printable, printable_facts
 
 #: The options that say which batch is meant, and the fact that each is compared with.
 EXPECTATIONS: Mapping[str, str] = MappingProxyType(
@@ -120,7 +121,7 @@ def classify_failure(status: str | None, description: str | None, progress: str 
     """
     if status != "FAILED":
         return None
-    words = description if isinstance(description, str) else ""
+    words = description[:MAX_TEXT] if isinstance(description, str) else ""
     documented = FAILURE_TEXTS.get(words.strip().casefold())
     if documented:
         return documented
@@ -250,10 +251,11 @@ def _result_problem(query: TaskQuery, listing: Listing) -> str | None:
     """Why the rows may not be what the query is about."""
     if listing.announced is None and query.device_names is None:
         return "the service does not say how many tasks there are"
+    names = printable_facts(query.device_names)
     for task in listing.rows:
         if query.status not in (None, task["task_status"]):
             return f"the service returned a task that is not {query.status}, although only those were requested"
-        if query.device_names and task["device_name"] not in query.device_names:
+        if names and task["device_name"] not in names:
             return "the service returned a task of a device that was not requested"
     return None
 
@@ -301,7 +303,7 @@ def merge_listings(listings: list[TaskListing]) -> dict[str, Any]:
     counted = bool(listings) and listings[0].counts is not None
     return {
         "tasks": [] if listings and listings[0].query.counts_only else tasks,
-        "missing": [name for name in named if name not in with_task],
+        "missing": [name for name in named if printable(name) not in with_task],
         "found": any(listing.found for listing in listings) if listings else None,
         "by_status": by_status,
         "counted_by": "total" if counted else "listing",

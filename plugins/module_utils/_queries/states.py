@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from .._api.operations import BATCH_GET_DEVICE_STATE, MAX_STATE_NAMES
 from .._api.platforms import Argument
 from .._client.client import Client
+from .._text import printable
 from .devices import DeviceKey, text_or_none
 
 #: No time in seconds since 1970 is as large as this. The unit is not documented; a sample is in milliseconds.
@@ -81,8 +82,8 @@ def run_state_query(client: Client, query: StateQuery) -> dict[str, DeviceState]
         return {name: state for part in halves for name, state in run_state_query(client, part).items()}
     rows: dict[str, list[Mapping[str, Any]]] = {}
     for row in listing.rows if listing else ():
-        rows.setdefault(row[identity] or names[0], []).append(row)
-    return {name: _state_in(rows[name]) for name in rows}
+        rows.setdefault(row[identity] or printable(names[0]), []).append(row)
+    return {name: _state_in(rows[printable(name)]) for name in names if printable(name) in rows}
 
 
 def _state_in(rows: Sequence[Mapping[str, Any]]) -> DeviceState:

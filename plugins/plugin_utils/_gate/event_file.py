@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
+from ...module_utils._text import printable_facts
 from ...module_utils._validation import invalid_option
 from .events import ChangeDetector
 from .gate import Poll
@@ -49,7 +50,7 @@ class EventFile:
         events = self._changes.events(poll)
         with self._noted():
             for event in events if not self.note else ():  # better none than some of them
-                self._file.write(f"{json.dumps(self._hide(event), ensure_ascii=False)}\n")
+                self._file.write(f"{json.dumps(printable_facts(self._hide(event)), ensure_ascii=False)}\n")
                 self._file.flush()
 
     @contextlib.contextmanager

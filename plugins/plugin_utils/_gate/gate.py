@@ -78,7 +78,7 @@ class Gate:
             if listen:
                 listen(last)
         result = build_result(last.snapshot, last.verdict, self._options, self._limits, self._last_error)
-        notes = [*self._reporter.notes, *last.verdict.notes]
+        notes = [*self._reporter.notes, *last.verdict.notes, *result["notes"]]
         return {"msg": last.msg, "title": last.title, **result, "timeline": self._timeline.entries, "notes": notes}
 
     def polls(self) -> Iterator[Poll]:

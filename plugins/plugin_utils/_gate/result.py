@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Union
 
 from ...module_utils._errors import OtaError
@@ -22,6 +23,12 @@ from .options import GateOptions
 
 #: Return at most this many devices of each kind, and this many entries of the timeline.
 MAX_ENTRIES = 1000
+
+#: Bytes of JSON that the devices, and the facts of the batches, take at most, so that programs can read the report.
+DEVICE_BYTES = 3 << 20
+JOB_BYTES = 512 << 10
+#: Cut the texts of devices to the first of these lengths that suffices; no documented text is longer than the second.
+TEXT_LENGTHS = (4096, 1024, 256, 64)
 
 TimelineEntry = dict[str, Union[int, float]]
 
@@ -61,9 +68,16 @@ def build_result(
     rollout = verdict.rollout
     pending = sorted(rollout.devices_in("pending"), key=lambda device: -(device.idle_seconds or 0.0))
     everything = rollout.devices if rollout.all_listed and len(rollout.devices) <= MAX_ENTRIES else ()
+    notes: list[str] = []
+    devices = {
+        "failed_devices": _device_results(rollout.devices_in("failed")),
+        "pending_devices": _device_results(pending),
+        "devices": _device_results(everything),
+    }
+    _cut_texts([device for group in devices.values() for device in group], notes)
     judged = verdict.to_result()
     del judged["needs"]
-    by_job, labels = judged.pop("by_job"), batch_labels(snapshot.jobs)
+    by_job = judged.pop("by_job")
     if not verdict.final and not judged["history"]["reports"]:  # else no run goes on, or this one took none over
         known = ((device, snapshot.earlier.get(device.key)) for device in rollout.devices)
         replaced = {device.key for device, report in known if report and is_another(report, device.iot_id)}
@@ -72,10 +86,9 @@ def build_result(
         )
     return {
         **judged,
-        "jobs": [_job_result(job, by_job.get(job.job_id), labels[job.job_id]) for job in snapshot.jobs],
-        "failed_devices": _device_results(rollout.devices_in("failed")),
-        "pending_devices": _device_results(pending),
-        "devices": _device_results(everything),
+        "jobs": _job_results(snapshot.jobs, by_job, notes),
+        **devices,
+        "notes": notes,
         "started": format_time(started),
         "ended": format_time(snapshot.now),
         "deadline": format_time(started + options.policy.wait_timeout),
@@ -101,10 +114,74 @@ def _expected_result(device: ExpectedDevice) -> str | dict[str, str | None]:
     return device.device_name if device.product_key is None else device._asdict()
 
 
-def _job_result(job: JobSnapshot, counts: Mapping[str, int] | None, label: str) -> dict[str, Any]:
-    facts = dict(job.facts) if job.facts else {"job_id": job.job_id, "found": False, "finished": False}
-    return {**facts, "label": label, "module_name": job.module_name, "counts": counts}
+def _job_results(
+    jobs: Sequence[JobSnapshot], by_job: Mapping[str, Mapping[str, int]], notes: list[str]
+) -> list[dict[str, Any]]:
+    room, labels = _Room(JOB_BYTES // max(1, len(jobs))), batch_labels(jobs)
+    results = []
+    for job in jobs:
+        facts = dict(job.facts) if job.facts else {"job_id": job.job_id, "found": False, "finished": False}
+        kept = room.copy_of(facts)
+        if kept != facts:
+            notes.append(f"the service says too much of batch {job.job_id}, so that a part of its facts is left out")
+        own = {"job_id": job.job_id, "label": labels[job.job_id], "module_name": job.module_name}
+        results.append({**kept, **own, "counts": by_job.get(job.job_id)})
+    return results
+
+
+class _Room:
+    """Copies values as far as their JSON takes no more than ``size`` bytes."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._left = 0
+
+    def copy_of(self, value: Any) -> Any:
+        """A copy, from which what comes too late is missing."""
+        self._left = self._size
+        return self._copy(value)
+
+    def _copy(self, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {name: self._copy(item) for name, item in value.items() if self._take(name, item)}
+        if isinstance(value, (list, tuple)):
+            return [self._copy(item) for item in value if self._take(item)]
+        return value
+
+    def _take(self, *values: Any) -> bool:
+        """Whether there is room for ``values``, of which those in containers are asked for later."""
+        size = sum(2 if isinstance(value, (Mapping, list, tuple)) else _json_size(value) for value in values)
+        fits = size <= self._left
+        self._left -= size if fits else 0
+        return fits
+
+
+def _json_size(value: Any) -> int:
+    """How many bytes a scalar takes in an indented file, about."""
+    return len(json.dumps(value)) + 30
 
 
 def _device_results(devices: Sequence[Device]) -> list[dict[str, Any]]:
     return [device.to_result() for device in devices[:MAX_ENTRIES]]
+
+
+def _cut_texts(devices: list[dict[str, Any]], notes: list[str]) -> None:
+    """Cut the texts of ``devices`` where they are too long together, and note that."""
+    fixed = sum(_json_size(value) for device in devices for value in device.values() if not isinstance(value, str))
+    limit = next(
+        (limit for limit in TEXT_LENGTHS if fixed + sum(_sizes(devices, limit)) <= DEVICE_BYTES), TEXT_LENGTHS[-1]
+    )
+    longer = [(device, name) for device in devices for name, value in device.items() if len(_text(value)) > limit]
+    for device, name in longer:
+        device[name] = f"{device[name][: limit - 1]}…"
+    if longer:
+        notes.append(f"texts of devices are cut to {limit} characters, because they are too long together")
+
+
+def _sizes(devices: list[dict[str, Any]], limit: int) -> Iterator[int]:
+    """The bytes of each text that is cut to ``limit`` characters."""
+    return (_json_size(value[:limit]) for device in devices for value in device.values() if isinstance(value, str))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

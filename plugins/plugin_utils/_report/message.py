@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from ...module_utils._api.operations import UNFINISHED_TASK_STATUSES
 from ...module_utils._errors import OtaError
-from ...module_utils._text import printable
+from ...module_utils._text import MAX_TEXT, printable
 from .._rollout.devices import Device, State
 from .._rollout.snapshot import JobSnapshot
 from .._rollout.state import JobCounts
@@ -32,6 +32,8 @@ from .._verdict.wording import (
 from .labels import batch_labels
 from .remedies import remedy
 
+#: Maximum length of a message in characters; it may hold an error, and name many batches.
+MAX_MESSAGE = 4 * MAX_TEXT
 #: Say at most this many of the texts of failed devices.
 MAX_TEXTS = 3
 
@@ -46,7 +48,8 @@ class Subject(NamedTuple):
 
 def verdict_message(verdict: Verdict, subject: Subject, last_error: OtaError | None = None) -> str:
     """The verdict on one line, ending with a full stop. ``last_error`` is why the last poll failed."""
-    return printable(" ".join(f"{sentence.rstrip('.')}." for sentence in _sentences(verdict, subject, last_error)))
+    sentences = _sentences(verdict, subject, last_error)
+    return printable(" ".join(f"{sentence.rstrip('.')}." for sentence in sentences), MAX_MESSAGE)
 
 
 def verdict_word(verdict: Verdict) -> str:

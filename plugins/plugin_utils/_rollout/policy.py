@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple
 
 from ...module_utils._api.operations import SPELLINGS
 from ...module_utils._queries.jobs import EXPECTATIONS
-from ...module_utils._validation import check_number, invalid_option, text_option
+from ...module_utils._text import printable, printable_facts
+from ...module_utils._validation import check_number, invalid_option, number_option, switch_option, text_option
 
 #: Maximum number of devices in a batch.
 MAX_DEVICES = 1_000_000
@@ -145,9 +146,7 @@ def read_policy(options: Mapping[str, Any]) -> Policy:
                 "min_devices is given together with expected_devices",
                 "leave min_devices out: the number of names is the minimum",
             )
-    for name in Policy._fields:
-        if name in given:
-            _check_value(name, given[name])
+    given = {name: _read_value(name, value) for name, value in given.items()}
     for name in EXPECTATIONS:
         if name in given:
             given[name] = text_option(name, given[name])
@@ -157,23 +156,24 @@ def read_policy(options: Mapping[str, Any]) -> Policy:
     return Policy(**given)
 
 
-def _check_value(name: str, value: Any) -> None:
-    """:raises OtaError: ``value`` is none for the option ``name``."""
+def _read_value(name: str, value: Any) -> Any:
+    """The ``value`` of the option ``name``.
+
+    :raises OtaError: it is none.
+    """
     option = _SUBOPTIONS.get(name, name)
     if name in _BOUNDS:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise invalid_option(f"{option} is {str(value)[:20]}", "give a number")
+        value = number_option(option, value, whole=name in _WHOLE)
         check_number(option, value, *_BOUNDS[name])
-        if name in _WHOLE and value != int(value):
-            raise invalid_option(f"{option} is {str(value)[:20]}", "give a whole number")
-    elif name in _SWITCHES and not isinstance(value, bool):
-        raise invalid_option(f"{option} is {str(value)[:20]}", "give true or false")
+    elif name in _SWITCHES:
+        value = switch_option(option, value)
     elif name == "version_match" and value not in VERSION_MATCHES:
         raise invalid_option(f"{option} is {str(value)[:20]}", f"give one of {', '.join(VERSION_MATCHES)}")
+    return value
 
 
 def _read_devices(given: Any) -> tuple[ExpectedDevice, ...]:
-    """The devices, each once."""
+    """The devices, each once, with their names as facts have them."""
     if not isinstance(given, Sequence) or isinstance(given, str):
         raise invalid_option("expected_devices is not a list", "give a list of names")
     if not given:
@@ -184,7 +184,8 @@ def _read_devices(given: Any) -> tuple[ExpectedDevice, ...]:
 
 def _read_device(place: str, entry: Any) -> ExpectedDevice:
     if not isinstance(entry, Mapping):
-        return ExpectedDevice(None, text_option(place, entry))
+        return ExpectedDevice(None, printable(text_option(place, entry)))
     if set(entry) != set(ExpectedDevice._fields):
         raise invalid_option(f"{place} is not a device", "give a name, or product_key and device_name")
-    return ExpectedDevice(*(text_option(f"{name} of {place}", entry[name]) for name in ExpectedDevice._fields))
+    texts = {name: text_option(f"{name} of {place}", entry[name]) for name in ExpectedDevice._fields}
+    return ExpectedDevice(**printable_facts(texts))

@@ -6,9 +6,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, Callable, NamedTuple
 
+from ...module_utils._api.operations import TASK_STATUSES
 from ...module_utils._errors import OtaError
 from ...module_utils._validation import invalid_option
 from .._rollout.devices import task_identity
@@ -20,6 +24,12 @@ from .kept_reports import KeptReports, unpack_reports
 
 #: Keep at most this many tasks or devices of each kind in a result.
 MAX_KEPT = 1000
+#: Keep none whose JSON takes more bytes than this.
+MAX_ENTRY_BYTES = 1000
+#: Tell this many states apart that are not documented, with names of so many characters.
+MAX_STATES = 20
+MAX_STATE_LENGTH = 100
+OTHER_STATES = "OTHER"
 
 
 class History(NamedTuple):
@@ -84,12 +94,28 @@ def shorten_history(history: Mapping[str, Any]) -> dict[str, Any]:
     """The history as a result holds it, where the largest fleets are cut to a usable size."""
     short = dict(history)
     for name in ("task_changes", "on_target"):
-        short[name] = dict(list(history[name].items())[:MAX_KEPT])
+        short[name] = dict(islice(filter(_is_short, history[name].items()), MAX_KEPT))
     left, tasks = MAX_KEPT, {}
     for job_id, kept in history["tasks"].items():
-        tasks[job_id] = kept if len(kept) <= left else {}  # some of the tasks would be of no use
+        # Some of the tasks would be of no use.
+        tasks[job_id] = kept if len(kept) <= left and all(map(_is_short, kept.items())) else {}
         left -= len(tasks[job_id])
-    return {**short, "tasks": tasks}
+    counts = {job_id: few_counts(numbers) for job_id, numbers in history["counts"].items()}
+    return {**short, "tasks": tasks, "counts": counts}
+
+
+def _is_short(entry: tuple[str, Any]) -> bool:
+    return len(json.dumps(entry)) <= MAX_ENTRY_BYTES
+
+
+def few_counts(numbers: Mapping[str, int]) -> dict[str, int]:
+    """The ``numbers`` by state. A service may invent as many states as it likes; most of these are counted together."""
+    few = {name: number for name, number in numbers.items() if name in TASK_STATUSES}
+    others = {name: number for name, number in numbers.items() if name not in few}
+    for position, (name, number) in enumerate(others.items()):
+        shown = name if position < MAX_STATES and len(name) <= MAX_STATE_LENGTH else OTHER_STATES
+        few[shown] = few.get(shown, 0) + number
+    return few
 
 
 # --- From a file -----------------------------------------------------------------------------------------------------
@@ -201,15 +227,21 @@ def load_history(snapshot: Snapshot, policy: Policy, previous: Mapping[str, Any]
     if history.started > snapshot.now:  # a clock was set back, which must not move the deadline
         history = history._replace(started=snapshot.now)
     rules = {name: value for name, value in policy._asdict().items() if name != "wait_timeout"}
-    rules["expected_devices"] = sorted(
-        [device.product_key or "", device.device_name] for device in policy.expected_devices or ()
-    )
+    rules["expected_devices"] = _digest_of(policy)
     is_sound = history.started <= history.candidate_since <= snapshot.now
     return (
         history
         if rules == history.policy and is_sound
         else history._replace(policy=rules, candidate="", candidate_count=0)
     )
+
+
+def _digest_of(policy: Policy) -> str | None:
+    """What says whether other devices are expected than before; their names would fill the report of a large fleet."""
+    if policy.expected_devices is None:
+        return None
+    names = sorted([device.product_key or "", device.device_name] for device in policy.expected_devices)
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()
 
 
 def update_history(snapshot: Snapshot, history: History, problems: Sequence[str]) -> History:

@@ -35,9 +35,14 @@ MIN_NUMBERED = 4
 #: Braces would make a template of a text that Ansible takes for a variable.
 _BRACES = str.maketrans("{}", ".,")
 _DOTS = str.maketrans(".,", "{}")
+_MAX_PREFIX, _MAX_DIGITS = 64, 15
 _NUMBERED = re.compile(r"([^\n\t]{0,64}?)(0[0-9]{0,14}|[1-9][0-9]{0,14})")
 #: Most bytes of the names of a group: each has a line.
 _MAX_TEXT = (MAX_NAME + 1) * MAX_DEVICES
+#: The same once they are packed: random names only become longer.
+_MAX_PACKED = 2 * _MAX_TEXT
+#: Most reports in all groups: a device is in one for each of its modules.
+_MAX_REPORTS = 10 * MAX_DEVICES
 
 
 class KeptReports(MutableMapping[DeviceKey, DeviceReport]):
@@ -153,12 +158,19 @@ def unpack_reports(groups: Any) -> KeptReports:
     """
     named: dict[DeviceKey, DeviceReport] = {}
     by_digest: dict[bytes, DeviceReport] = {}
-    for entry in groups if isinstance(groups, (list, tuple)) else [None]:
+    if not isinstance(groups, (list, tuple)) or len(groups) > _MAX_REPORTS:
+        raise ValueError("not groups")
+    reported = 0
+    for entry in groups:
         group, text = _read_group(entry)
+        found = unpack_names(text) if group.product_key else _digests_in(text)
+        reported += len(found)
+        if reported > _MAX_REPORTS:
+            raise ValueError("more reports than devices have modules")
         if group.product_key:
-            _add(named, [(group.product_key, name) for name in unpack_names(text)], group)
+            _add(named, [(group.product_key, name) for name in found], group)
         else:
-            _add(by_digest, _digests_in(text), group)
+            _add(by_digest, found, group)
         if len(named) + len(by_digest) > MAX_DEVICES:
             raise ValueError("more devices than a batch can have")
     return KeptReports(named, by_digest)
@@ -219,6 +231,8 @@ def unpack_names(text: str) -> list[str]:
 
     :raises ValueError: it is none, or has more names than a batch can have.
     """
+    if len(text) > _MAX_PACKED:
+        raise ValueError("too long")
     try:
         inflater = zlib.decompressobj()
         content = inflater.decompress(_as_bytes(text), _MAX_TEXT)
@@ -240,15 +254,18 @@ def _names_in(line: str) -> Iterator[str]:
         yield prefix
         return
     width, steps = numbered
+    found = steps.split(",")
+    if len(prefix) > _MAX_PREFIX or len(width) > 2 or max(map(len, found)) > _MAX_DIGITS:
+        raise ValueError("longer than any name")
     number = 0
-    for step in steps.split(","):
+    for step in found:
         number += int(step)
-        yield f"{prefix}{number:0{min(int(width), 15)}}"
+        yield f"{prefix}{number:0{min(int(width), _MAX_DIGITS)}}"
 
 
 def _digests_in(text: str) -> list[bytes]:
     """:raises ValueError: it holds none."""
-    content = _as_bytes(text)
+    content = _as_bytes(text[: 2 * DIGEST_SIZE * MAX_DEVICES])
     if not content or len(content) % DIGEST_SIZE:
         raise ValueError("not digests")
     return [content[start : start + DIGEST_SIZE] for start in range(0, len(content), DIGEST_SIZE)]

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ...module_utils._api.operations import MAX_ROWS
+from ...module_utils._text import printable
 from .._rollout.devices import task_changes
 from .._rollout.policy import Policy, needs_modules
 from .._rollout.snapshot import Snapshot, snapshot_problems
@@ -20,6 +21,7 @@ from .bounds import Limit, limits_of
 from .case import PASSED, Case, Evidence, VerdictName
 from .history import (
     History,
+    few_counts,
     load_history,
     no_more_tasks,
     shorten_history,
@@ -27,7 +29,7 @@ from .history import (
 )
 from .resuming import service_start_of, service_time_at
 from .rules import RULES
-from .wording import Reason, count_things, failure_texts, printable, without_braces
+from .wording import Reason, count_things, failure_texts
 
 
 class Verdict(NamedTuple):
@@ -60,7 +62,7 @@ class Verdict(NamedTuple):
             "reasons": [
                 {
                     "code": reason.code,
-                    "message": printable(without_braces(reason.message)),
+                    "message": printable(reason.message),
                     "count": reason.number,
                     "devices": list(reason.devices),
                 }
@@ -76,7 +78,7 @@ class Verdict(NamedTuple):
                 "canceled": rollout.canceled,
                 "ignored": rollout.ignored,
             },
-            "by_status": dict(rollout.by_status),
+            "by_status": few_counts(rollout.by_status),
             "by_class": {state: dict(numbers) for state, numbers in rollout.by_class.items()},
             "by_job": {job_id: counts._asdict() for job_id, counts in rollout.by_job.items()},
             "failure_texts": failure_texts(rollout),

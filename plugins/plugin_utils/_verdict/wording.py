@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from ...module_utils._text import printable
 from .._rollout.devices import Device, State
 from .._rollout.policy import Policy
 from .._rollout.state import RolloutState
@@ -19,6 +20,8 @@ MAX_NAMES = 10
 #: Return at most this many texts of failures, and this many characters of each.
 MAX_TEXTS = 20
 MAX_TEXT = 200
+#: Show at most this many characters of a device's name.
+MAX_NAME = 100
 
 
 class Reason(NamedTuple):
@@ -127,7 +130,7 @@ def failure_texts(rollout: RolloutState) -> list[dict[str, Any]]:
     """The texts of failed devices, most frequent first, with their classes, numbers and some names of devices."""
     groups: dict[tuple[str, str], list[Device]] = {}
     for device in rollout.devices_in("failed"):
-        text = printable(_cause(device))[:MAX_TEXT]
+        text = printable(_cause(device), MAX_TEXT)
         groups.setdefault((str(device.class_name), text), []).append(device)
     ranked = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
     return [
@@ -140,11 +143,6 @@ def _cause(device: Device) -> str:
     """The detail of a device without the time of its own, so that equal ones can be counted."""
     detail = str(device.detail or "")
     return detail.partition(" after ")[0] if device.class_name == "fell_back" else detail
-
-
-def without_braces(text: str) -> str:
-    """A message without braces: it may become a variable, whose templates Ansible resolves."""
-    return text.translate({ord("{"): "(", ord("}"): ")"})
 
 
 def share_of(number: int, rollout: RolloutState) -> str:
@@ -199,14 +197,7 @@ def count_things(number: int, thing: str) -> str:
 
 def device_names(devices: Sequence[Device]) -> tuple[str, ...]:
     """The names of the first few devices, each as far as it can be shown."""
-    return tuple(printable(str(device.device_name or device.task_id))[:100] for device in devices[:MAX_NAMES])
-
-
-def printable(text: str) -> str:
-    """``text`` on one line, without what could pretend to be another line or colour it."""
-    if text.isprintable():  # which is much faster than to look at each character
-        return text
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return tuple(printable(str(device.device_name or device.task_id), MAX_NAME) for device in devices[:MAX_NAMES])
 
 
 def quote_short(text: Any) -> str:

@@ -107,6 +107,8 @@ def test_stop(caller):
         ({"fault": "clock_skew", "seconds": "1"}, "seconds must be a number"),
         ({"fault": "trickle", "bytes_per_second": 0}, "bytes_per_second must be a number above 0"),
         ({"fault": "trickle", "headers": 1}, "headers must be true or false"),
+        ({"fault": "packed", "unnamed": 1}, "unnamed must be true or false"),
+        ({"fault": "packed", "coding": "zip"}, "coding must be one of gzip, deflate, br"),
         ({"fault": "hang", "times": -1}, "times must be a whole number from 0"),
         ({"fault": "hang", "device_name": 7}, "device_name must be one line of text"),
         ({"fault": "hang", "product_key": 7}, "product_key must be one line of text"),

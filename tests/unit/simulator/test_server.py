@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import json
 import socket
+import zlib
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlencode
 
@@ -158,6 +160,94 @@ def test_wrong_content_length(caller, connection, fewer):
     else:
         with pytest.raises(http.client.IncompleteRead):
             answer.read()
+
+
+def test_early_hints(server, caller):
+    caller.fault("early_hints")
+    with raw(server, caller) as client:
+        data = b""
+        while not data.endswith(b"}}"):
+            data += client.recv(65536)
+    assert data.startswith(b"HTTP/1.1 103 Early Hints\r\n")
+    assert data.count(b"HTTP/1.1 200") == 1
+
+
+def test_endless_continue(server, caller):
+    caller.fault("endless_continue")
+    with raw(server, caller) as client:
+        seen = b""
+        while len(seen) < 1_000:
+            seen += client.recv(65536)
+        caller.service.stopped.set()
+    assert seen.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n")
+
+
+def test_second_answer(server, caller):
+    caller.fault("second_answer")
+    with raw(server, caller) as client:
+        data = b""
+        while data.count(b"}}") < 2:
+            data += client.recv(65536)
+    assert data[: len(data) // 2] == data[len(data) // 2 :]
+
+
+@pytest.mark.parametrize(
+    ("fault", "start", "end"),
+    [
+        ("bad_status_line", b"HTTP/1.1 good\r\nServer: ", b"}}"),
+        ("bad_header", b"HTTP/1.1 200 OK\r\nno header\r\nServer: ", b"}}"),
+        ("cut_chunks", b"HTTP/1.1 200 OK\r\nServer: ", b"}}\r\n"),
+    ],
+)
+def test_what_is_no_http_answer(server, caller, fault, start, end):
+    caller.fault(fault)
+    with raw(server, caller) as client:
+        data = read_all(client)
+    assert data.startswith(start)
+    assert data.endswith(end)
+    assert (b"Transfer-Encoding: chunked\r\n" in data) is (fault == "cut_chunks")
+
+
+@pytest.mark.parametrize(("coding", "unpack"), [("gzip", gzip.decompress), ("deflate", zlib.decompress)])
+@pytest.mark.parametrize("unnamed", [False, True])
+def test_packed_body(caller, connection, coding, unpack, unnamed):
+    caller.fault("packed", coding=coding, unnamed=unnamed)
+    answer, body = get(connection, path(caller))
+    assert answer.headers["Content-Encoding"] == (None if unnamed else coding)
+    assert json.loads(unpack(body))["Success"] is True
+
+
+def test_packed_bomb(caller, connection):
+    caller.fault("packed_bomb")
+    answer, body = get(connection, path(caller))
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert len(body) < 1 << 20
+    assert len(gzip.decompress(body)) > 16 << 20
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Host": "evil.example"},
+        {"Host": "evil.example:80"},
+        {"Host": "127.0.0.1.evil.example"},
+    ],
+)
+def test_web_page_is_refused(caller, connection, headers):
+    connection.request("POST", "/_sim/clock", '{"advance": 9}', {"Content-Type": "text/plain", **headers})
+    answer = connection.getresponse()
+    assert (answer.status, json.loads(answer.read())["error"][:36]) == (403, "This is for programs on this machine")
+    connection.request("GET", path(caller), headers=headers)
+    assert connection.getresponse().status == 403
+    assert caller.service.rollout.now() == 0.0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:1", "LOCALHOST", "[::1]:8686"])
+def test_names_of_this_machine_are_known(connection, host):
+    connection.request("GET", "/_sim/health", headers={"Host": host})
+    assert connection.getresponse().status == 200
 
 
 def test_empty_body_and_redirect(caller, connection):

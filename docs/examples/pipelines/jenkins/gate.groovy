@@ -20,7 +20,7 @@ boolean passes(String name, String batch, boolean once = false) {
   withEnv(["OTA_BATCH=${batch}", "ANSIBLE_HOME=${env.WORKSPACE}/.ansible", "PATH+VENV=${env.WORKSPACE}/.venv/bin"]) {
     sh '''
       [ -d .venv ] || python3 -m venv .venv
-      pip install --quiet --requirement rollout/requirements.txt
+      pip install --quiet --require-hashes --requirement rollout/requirements.txt
       ansible-galaxy collection install --requirements-file rollout/requirements.yml
     '''
     try {

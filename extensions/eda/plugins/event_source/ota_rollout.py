@@ -32,6 +32,9 @@ description:
     soak and idle times start anew.
   - It ends after the event whose verdict is RV(verdict.final). ansible-rulebook shuts down with the first source that
     ends, see O(stay).
+  - The texts of an event are untrusted, because they come from the service and from devices. ansible-rulebook makes
+    them extra variables of playbooks, which Ansible runs as templates. So none of them is a template, a control
+    character or a command to a CI system any more, for example because a blank separates two opening braces.
   - The lines that a gate shows are in the log of ansible-rulebook, including those that are
     RV(iotfleet.ota.ota_rollout_gate#module:notes) of the module. Events do not have these notes.
   - An invalid option ends it at once with one sentence, and ends ansible-rulebook with an error. What goes wrong later
@@ -285,12 +288,13 @@ def _find_collection() -> None:
 
 _find_collection()
 
-from ansible.module_utils.common.parameters import remove_values
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec import validate_options
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.connection import create_client, read_service
+from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.masking import mask_secrets
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import CanceledError, OtaError
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import CanceledError, as_ota_error
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.workers import WorkerPool
+from ansible_collections.iotfleet.ota.plugins.module_utils._text import printable_facts
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock import Clock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.events import ChangeDetector, Event
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Gate
@@ -308,13 +312,13 @@ THREAD = "ota_rollout"
 
 
 class SourceError(Exception):
-    """The source cannot start."""
+    """The source cannot start, or not go on."""
 
 
 async def main(queue: asyncio.Queue[Event], args: dict[str, Any]) -> None:
     """Put the events of a rollout into ``queue``, until it is settled.
 
-    :raises SourceError: an option is invalid.
+    :raises SourceError: an option is invalid, or something unexpected has occurred.
     """
     secrets: set[str] = set()
     failure = ""
@@ -323,8 +327,8 @@ async def main(queue: asyncio.Queue[Event], args: dict[str, Any]) -> None:
         service = read_service(options)
         gate_options = read_gate_options({**options, "wait": True, "previous": None}, service)
         client = create_client(service, options, secrets.update, _logger(logging.WARNING, secrets))
-    except OtaError as error:
-        failure = remove_values(str(error), frozenset(secrets))
+    except Exception as error:  # also one that nobody foresaw, whose text nobody may see
+        failure = mask_secrets(str(as_ota_error(error)), secrets)
     # Outside the except clause, so that nothing but the sentence is shown.
     if failure:
         raise SourceError(failure)
@@ -339,8 +343,7 @@ async def main(queue: asyncio.Queue[Event], args: dict[str, Any]) -> None:
 
 
 def _logger(level: int, secrets: set[str]) -> Show:
-    # A copy, because threads that renew credentials add secrets meanwhile.
-    return lambda line, _mood="", /: logger.log(level, "%s", remove_values(line, frozenset(secrets)))
+    return lambda line, _mood="", /: logger.log(level, "%s", mask_secrets(line, secrets))
 
 
 class _Watcher:
@@ -357,7 +360,7 @@ class _Watcher:
 
     @contextlib.contextmanager
     def started(self, loop: asyncio.AbstractEventLoop) -> Iterator[asyncio.Queue[Any]]:
-        """A queue of the events as they come, and at the end ``None`` or an unexpected exception.
+        """A queue of the events as they come, and at the end ``None`` or an exception.
 
         The queue is never full, so that the gate does not wait for whoever listens.
         """
@@ -378,6 +381,8 @@ class _Watcher:
 
     def _put_events(self, put: Callable[[Any], None]) -> None:
         def put_end(kind: object, error: BaseException | None, traceback: object) -> bool:
+            if isinstance(error, Exception) and not isinstance(error, CanceledError):
+                error = SourceError(mask_secrets(str(as_ota_error(error)), self._secrets))
             put(error)
             return True  # handed over, not swallowed
 
@@ -386,7 +391,8 @@ class _Watcher:
             stack.push(put_end)
             for poll in self._gate.polls():
                 for event in changes.events(poll):
-                    put(remove_values(event, frozenset(self._secrets)))
+                    # ansible-rulebook makes events extra variables, whose texts ansible-playbook runs as templates.
+                    put(printable_facts(mask_secrets(event, self._secrets)))
 
     def _sleep(self, seconds: float) -> None:
         """Wait between two polls.

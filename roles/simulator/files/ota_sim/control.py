@@ -44,6 +44,11 @@ class Control:
         except InputError as error:
             return self._reply(400, {"error": str(error)})
 
+    def refuse_page(self) -> Reply:
+        """The answer to a page in a browser, whose site is not this machine."""
+        text = "This is for programs on this machine: call it by 127.0.0.1 or localhost, and not from a web page."
+        return self._reply(403, {"error": text})
+
     def _reply(self, status: int, answer: dict[str, Any]) -> Reply:
         return Reply(
             status, wire.to_json(answer), self.service.clocks.wall(), {"Content-Type": wire.CONTENT_TYPES["json"]}

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from . import wire
 from .problems import ApiError, InputError, business
 
 _FIRST_KEYS = ("fault", "action", "times", "skip", "device_name", "product_key")
@@ -26,6 +27,14 @@ FAULT_KEYS: Mapping[str, tuple[str, ...]] = {
     "cut_body": (),
     "empty_body": (),
     "wrong_content_length": ("fewer",),
+    "early_hints": (),
+    "endless_continue": (),
+    "cut_chunks": (),
+    "second_answer": (),
+    "bad_status_line": (),
+    "bad_header": (),
+    "packed": ("coding", "unnamed"),
+    "packed_bomb": (),
     "wrong_format": (),
     "redirect": ("location", "status"),
     "nonce_used": (),
@@ -45,7 +54,7 @@ FAULT_KEYS: Mapping[str, tuple[str, ...]] = {
 }
 _REQUIRED = {"redirect": "location", "clock_skew": "seconds", "delay": "ms"}
 _TEXTS = ("action", "code", "message", "location", "device_name", "product_key")
-_FLAGS = ("headers", "fewer")
+_FLAGS = ("headers", "fewer", "unnamed")
 _DATA = ("Data", "FirmwareInfo", "DeviceStatusList")
 # They strike beside any other fault and before a caller is checked; of the others only the first that matches strikes.
 BESIDE = ("clock_skew", "delay")
@@ -97,6 +106,8 @@ def _check_value(where: str, key: str, value: Any) -> None:
         good, words = isinstance(value, str) and "\r" not in value and "\n" not in value, "one line of text"
     elif key in _FLAGS:
         good, words = isinstance(value, bool), "true or false"
+    elif key == "coding":
+        good, words = value in wire.CODINGS, f"one of {', '.join(wire.CODINGS)}"
     elif key == "seconds":
         good, words = number, "a number"
     elif key == "status":

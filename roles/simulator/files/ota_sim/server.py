@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import select
 import socket
 import ssl
@@ -18,12 +19,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
 
+from . import wire
 from .checks import Request
 from .control import Control
 from .faults import Rule
 from .service import Reply, Service
 
 LOOPBACK = "127.0.0.1"
+# By which names a program on this machine calls it; a page of another site has that site's name in "Host".
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+# Faults of delivery, and those after which nothing more can be said.
+MISDELIVERED = ("early_hints", "second_answer", "bad_status_line", "bad_header", "cut_chunks")
+ENDING = MISDELIVERED[2:]
 _BODY_LIMIT = 1 << 20
 _FORM = "application/x-www-form-urlencoded"
 
@@ -121,6 +128,9 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         body = self.rfile.read(int(length))
+        if not self._is_from_here():
+            self._deliver(self.server.control.refuse_page())
+            return
         if self.path.startswith("/_sim/"):
             self._deliver(self.server.control.handle(self.command, self.path, body))
             return
@@ -129,6 +139,11 @@ class Handler(BaseHTTPRequestHandler):
             service.stopped.wait(reply.delay)
         self._deliver(reply)
         self.server.last_request = time.monotonic()
+
+    def _is_from_here(self) -> bool:
+        """Whether no page in a browser asks: those of other sites name themselves, or their host."""
+        host = self.headers.get("Host", LOOPBACK)
+        return "Origin" not in self.headers and re.sub(r":\d*$", "", host).lower() in LOOPBACK_NAMES
 
     def _request(self, body: bytes) -> Request:
         headers: dict[str, str] = {}
@@ -158,8 +173,15 @@ class Handler(BaseHTTPRequestHandler):
             self._reset()
         elif fault == "hang":
             self._wait_for_leaving()
-        elif fault == "endless_body":
-            self._send_for_ever(reply)
+        elif fault == "endless_body":  # a body that begins well and then goes on with blanks
+            self._send_for_ever(self._head(reply, None) + reply.body[:-1], b" " * 65536)
+        elif fault == "endless_continue":
+            self.close_connection = True
+            self._send_for_ever(b"", b"HTTP/1.1 100 Continue\r\n\r\n")
+        elif fault in MISDELIVERED:
+            self.close_connection = fault in ENDING
+            for piece in wire.misdelivered(fault, self._head(reply, len(reply.body)), reply.body):
+                self.wfile.write(piece)
         elif fault == "trickle" and reply.fault:
             self._trickle(reply, reply.fault)
         elif fault == "wrong_content_length" and reply.fault:
@@ -180,11 +202,11 @@ class Handler(BaseHTTPRequestHandler):
             if readable and not self.connection.recv(4096):
                 return
 
-    def _send_for_ever(self, reply: Reply) -> None:
-        """A body that begins well and then goes on with blanks, at most some 60 MB/s."""
-        self.wfile.write(self._head(reply, None) + reply.body[:-1])
+    def _send_for_ever(self, start: bytes, more: bytes) -> None:
+        """``start``, and then ``more`` at most a thousand times a second."""
+        self.wfile.write(start)
         while not self.server.service.stopped.wait(0.001):
-            self.wfile.write(b" " * 65536)
+            self.wfile.write(more)
 
     def _trickle(self, reply: Reply, rule: Rule) -> None:
         head = self._head(reply, len(reply.body))

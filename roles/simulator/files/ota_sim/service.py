@@ -239,4 +239,10 @@ class Service:
             body = b""
         elif name == "cut_body":
             body = wire.cut_off(body)
+        elif name == "packed_bomb":
+            body, headers["Content-Encoding"] = wire.packed_bomb(body), "gzip"
+        elif name == "packed" and fault:
+            coding = fault.get("coding", "gzip")
+            body = wire.packed(body, coding)
+            headers.update({} if fault.get("unnamed", False) else {"Content-Encoding": coding})
         return Reply(status, body, 0, headers)

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
+import zlib
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from xml.sax.saxutils import escape
@@ -89,3 +91,35 @@ def parse_timestamp(text: str) -> float | None:
 def cut_off(body: bytes) -> bytes:
     """A body that stops in the middle, never within a UTF-8 character."""
     return body[: max(1, len(body) // 2)].decode("utf-8", "ignore").encode()
+
+
+# How a body can be packed; the last is more than this program knows, so its bytes are nobody's.
+CODINGS = ("gzip", "deflate", "br")
+BOMB = 32 << 20
+
+
+def packed(body: bytes, coding: str) -> bytes:
+    """A body as one of the ``CODINGS`` packs it."""
+    if coding == "gzip":
+        return gzip.compress(body)
+    return zlib.compress(body) if coding == "deflate" else b"\x0b" + body
+
+
+def packed_bomb(body: bytes) -> bytes:
+    """A body that is small as it is, and much larger once it is unpacked: blanks follow it."""
+    return gzip.compress(body + b" " * BOMB, 1)
+
+
+def misdelivered(fault: str, head: bytes, body: bytes) -> list[bytes]:
+    """What is sent, piece by piece, in place of a ``head`` and its ``body``."""
+    first, rest = head.split(b"\r\n", 1)
+    if fault == "early_hints":
+        return [b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n", head + body]
+    if fault == "second_answer":
+        return [(head + body) * 2]
+    if fault == "bad_status_line":
+        return [b"HTTP/1.1 good\r\n" + rest + body]
+    if fault == "bad_header":
+        return [first + b"\r\nno header\r\n" + rest + body]
+    chunked = re.sub(rb"Content-Length: \d+", b"Transfer-Encoding: chunked", head)
+    return [chunked + b"%x\r\n%s\r\n" % (len(body), body)]  # cut_chunks: the last chunk is missing

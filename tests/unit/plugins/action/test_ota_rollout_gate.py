@@ -11,10 +11,11 @@ import os
 from unittest import mock
 
 import pytest
+from ansible.errors import AnsibleError
 from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible_collections.iotfleet.ota.plugins.action import ota_rollout_gate as action
-from ansible_collections.iotfleet.ota.plugins.module_utils._errors import MissingLibraryError
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import CanceledError, MissingLibraryError
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock import Clock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.gate import Gate
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
@@ -32,25 +33,27 @@ ARGS = {
 
 
 class Play:
-    """Runs the action on a rollout; ``shown`` are the lines that it shows, ``colors`` how."""
+    """Runs the action on a rollout; ``shown`` are the lines that it shows, ``colors`` how and ``stderr`` where."""
 
     def __init__(self, monkeypatch, *devices, **fields):
         self.rollout = Rollout(batch(*devices, **fields))
-        self.shown, self.colors, self.environments = [], [], []
+        self.shown, self.colors, self.stderr, self.environments = [], [], [], []
         clock = Clock(self.rollout.wall, self.rollout.clock.monotonic, self.rollout.clock.sleep, lambda: 0.5)
 
-        def gate(client, options, show, warn, terminal):
+        def gate(client, options, show, warn, clock, terminal):
             return Gate(client, options, show, warn, clock, lambda work, timeout, meanwhile: work(), terminal)
 
         def create_client(*arguments):
             self.environments.append(dict(os.environ))
             return self.rollout.client()
 
-        def display(line, color=None):
+        def display(line, color=None, stderr=False):
             self.shown.append(line)
+            self.stderr.append(stderr)
             self.colors.append(color)
 
         monkeypatch.setattr(action, "Gate", gate)
+        monkeypatch.setattr(action, "Clock", lambda: clock)
         monkeypatch.setattr(action, "create_client", create_client)
         monkeypatch.setattr(action.display, "display", display)
 
@@ -158,6 +161,24 @@ def test_a_warning_is_marked_and_coloured(play):
     assert scene.colors[scene.shown.index(warning)] == action.constants.config.get_config_value("COLOR_WARN")
 
 
+@pytest.mark.parametrize(
+    ("callback", "stderr"),
+    [
+        ("default", False),
+        ("ansible.builtin.default", False),
+        ("awx_display", False),
+        ("ansible.posix.json", True),
+        ("json", True),
+        ("minimal", True),
+    ],
+)
+def test_lines_stay_out_of_what_a_callback_writes_for_programs(play, monkeypatch, callback, stderr):
+    monkeypatch.setattr(action.constants.config, "get_config_value", {"DEFAULT_STDOUT_CALLBACK": callback}.get)
+    scene = play(FIVE, maximum_per_minute=1)
+    scene.run(wait_timeout=60)
+    assert (len(scene.shown) > 2, set(scene.stderr)) == (True, {stderr})
+
+
 def test_nothing_is_shown_of_a_task_whose_output_is_hidden(play):
     scene = play(FIVE, maximum_per_minute=1)
     assert scene.run(no_log=True, wait_timeout=60)["verdict"] == "timed_out"
@@ -169,6 +190,16 @@ def test_no_secret_is_shown_or_returned(play):
     result = scene.run()
     assert result["failed_devices"][0]["device_name"] == "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
     assert "canary" not in str(result) + str(scene.shown)
+
+
+@pytest.mark.parametrize("password", ["pass", "5", "e", "succeeded"])
+def test_a_short_password_of_a_proxy_changes_no_word_and_no_number(play, monkeypatch, password):
+    plain = play(FIVE)
+    expected = plain.run(min_devices=5)
+    monkeypatch.setenv("HTTP_PROXY", f"http://user:{password}@proxy.lab:3128")
+    scene = play(FIVE)
+    assert scene.run(min_devices=5) == expected
+    assert scene.shown == plain.shown
 
 
 # --- Events ----------------------------------------------------------------------------------------------------------
@@ -237,6 +268,38 @@ def test_a_run_continues_the_previous_one(play):
     assert third["polls"] == 3
 
 
+def test_options_of_the_role_leave_the_others_of_the_task(play):
+    """Those of the task are what module_defaults say, where the role gives nothing."""
+    given = {"job_ids": ["1"], "expected_version": "3.0", "versions": {"verify": False}}
+    result = play(FIVE).run(job_ids=["2"], min_devices=4, expected_version="4.0", _given=given)
+    policy = result["policy"]
+    assert (policy["min_devices"], policy["expected_version"], policy["versions"]["verify"]) == (4, "3.0", False)
+    assert result["msg"].startswith("batch 1: failed: ")
+
+
+@pytest.mark.parametrize("option", ["max_faild", "_given"])
+def test_an_option_that_the_role_misspells_is_rejected(play, option):
+    result = play(FIVE).run(_given={option: 1})
+    assert (result["failed"], result["msg"]) == (
+        True,
+        f"No request was sent: unsupported options: {option}. Supported parameters include: "
+        + result["msg"].partition("include: ")[2],
+    )
+
+
+# --- Who waits for it ------------------------------------------------------------------------------------------------
+
+
+def test_a_gate_ends_when_the_process_that_waits_for_it_is_gone(play, monkeypatch):
+    """After the pause in which that happens, nothing more is requested."""
+    scene = play(OFFLINE)
+    parents = iter([7, 7, 7, 1])
+    monkeypatch.setattr(action.os, "getppid", lambda: next(parents))
+    with pytest.raises(CanceledError):
+        scene.run(wait_timeout=60)
+    assert scene.rollout.actions.count("QueryOTAJob") == 3
+
+
 # --- Environment -----------------------------------------------------------------------------------------------------
 
 
@@ -254,3 +317,42 @@ def test_the_environment_is_put_back_after_a_failure(play):
     before = dict(os.environ)
     assert play(FIVE).run([{"OTA_REGION": "of the task"}], max_failed=-1)["failed"]
     assert dict(os.environ) == before
+
+
+# --- What nobody foresaw ---------------------------------------------------------------------------------------------
+
+
+def mistake(*arguments, **options):
+    """What nobody foresaw."""
+    raise RuntimeError("https://iot.example.com/?Signature=canary canary-secret", arguments, options)
+
+
+def test_a_mistake_in_an_attempt_is_a_failed_poll(play, monkeypatch, capfd):
+    scene = play(FIVE)
+    monkeypatch.setattr(scene.rollout, "send", mistake)
+    result = scene.run(max_consecutive_errors=2)
+    assert (result["verdict"], result["failure"]["code"]) == ("inconclusive", "unexpected_error")
+    assert "canary" not in str(result) + str(scene.shown) + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("name", ["create_client", "read_gate_options", "Gate.run"])
+def test_a_mistake_of_ours_is_one_sentence(play, monkeypatch, capfd, name):
+    scene = play(FIVE)
+    if name == "Gate.run":
+        monkeypatch.setattr(Gate, "run", mistake)
+    else:
+        monkeypatch.setattr(action, name, mistake)
+    result = scene.run()
+    assert result["failed"] is True
+    assert result["msg"].startswith("The run failed: an unexpected RuntimeError occurred in ")
+    assert result["failure"]["code"] == "unexpected_error"
+    assert "canary" not in str(result) + str(scene.shown) + "".join(capfd.readouterr())
+
+
+def test_an_error_of_the_task_itself_is_ansibles(play, monkeypatch):
+    def undefined(*arguments):
+        raise AnsibleError("'zone' is undefined")
+
+    monkeypatch.setattr(action.ActionModule, "_compute_environment_string", undefined)
+    with pytest.raises(AnsibleError, match="'zone' is undefined"):
+        play(FIVE).run()

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import (
     CanceledError,
     MissingLibraryError,
     OtaError,
     Retry,
+    as_ota_error,
 )
 
 ERROR = OtaError(
@@ -129,5 +132,64 @@ def test_copy_is_another_error_without_the_traceback():
     assert (copy.__traceback__, copy.__cause__, copy.__context__) == (None, None, None)
 
 
+def test_no_word_of_an_error_is_more_than_text():
+    """Whoever chose it: the service, a proxy, a certificate or a file."""
+    words = ("cause", "code", "hint", "detail", "request_id", "action", "credentials_source")
+    hostile = {name: f"{{{{ {name} }}}}\n::error::\x1b[2J\u202e##[x]" for name in words}
+    shown = {name: f"{{ {{ {name} }}}} : :error::\ufffd[2J\ufffd# #[x]" for name in words}
+    changed = {name: hostile[name] for name in ("cause", "hint")}
+    context = {name: hostile[name] for name in ("action", "credentials_source")}
+    for error in (OtaError(**hostile), ERROR.but(**changed).with_context(**context)):
+        assert {name: getattr(error, name) for name in context | changed} == {
+            name: shown[name] for name in context | changed
+        }
+        assert str(error).startswith(f"{shown['action']} failed: {shown['cause']}; {shown['hint']}")
+    error = OtaError(**hostile)
+    assert error.args == (shown["cause"],)
+    assert error.failure() == {
+        "code": shown["code"],
+        "message": shown["detail"],
+        "request_id": shown["request_id"],
+        "http_status": None,
+        "action": shown["action"],
+        "attempts": 0,
+        "hint": shown["hint"],
+        "credentials_source": shown["credentials_source"],
+    }
+
+
 def test_canceled_is_no_failure():
     assert not issubclass(CanceledError, OtaError)
+
+
+# --- What nobody foresaw ---------------------------------------------------------------------------------------------
+
+
+def raised(work):
+    """The error that is made of what ``work`` raises."""
+    try:
+        work()
+    except Exception as error:
+        return as_ota_error(error)
+    raise AssertionError("nothing was raised")
+
+
+def test_an_error_of_ours_stays_itself():
+    assert as_ota_error(ERROR) is ERROR
+
+
+def test_of_an_unforeseen_error_nothing_is_told_but_type_and_place():
+    error = raised(lambda: OtaError.failure({"canary": 1}))
+    assert re.fullmatch(
+        r"The run failed: an unexpected AttributeError occurred in plugins/module_utils/_errors\.py:\d+;"
+        r" report it with the versions of this collection, of Python and of ansible-core\.",
+        str(error),
+    )
+    assert (error.code, error.retry, error.affects_all, error.detail) == ("unexpected_error", Retry.NEVER, False, None)
+    assert "canary" not in repr(error.failure())
+    assert (error.__cause__, error.__context__) == (None, None)
+
+
+def test_an_unforeseen_error_from_elsewhere_has_no_place():
+    error = as_ota_error(RecursionError("canary"))
+    assert error.cause == "an unexpected RecursionError occurred in an unknown place"

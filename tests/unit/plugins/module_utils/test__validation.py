@@ -10,14 +10,23 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._validation import (
     check_number,
     check_quoted,
     check_unicode,
+    clean_text,
+    host_header,
     invalid_option,
     is_http_url,
     is_local,
     non_blank,
     non_blank_text,
+    number_option,
+    proxy_of,
     proxy_url,
+    split_url,
+    switch_option,
     text_option,
 )
+from hypothesis import given
+from hypothesis import strategies as st
+from urllib3.util import parse_url
 
 
 def refusal(function, *arguments):
@@ -54,6 +63,48 @@ def test_bounds_of_a_number_are_inclusive(number):
 )
 def test_number_out_of_its_bounds_is_refused(number, sentence):
     assert refusal(check_number, "max_qps", number, 0.001, 10000) == sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "whole", "number"),
+    [
+        (5, False, 5),
+        (2.5, False, 2.5),
+        (" 5 ", False, 5),
+        ("+5", True, 5),
+        ("2.50", False, 2.5),
+        ("1e1", True, 10),
+        (5.0, True, 5),
+        ("5.0", True, 5),
+        ("1" * 400, False, float("inf")),
+    ],
+)
+def test_number_may_be_text(value, whole, number):
+    read = number_option("x", value, whole)
+    assert (read, type(read)) == (number, type(number))
+
+
+@pytest.mark.parametrize("whole", [False, True])
+@pytest.mark.parametrize(
+    ("value", "shown"), [("", '""'), ("2%", "2%"), (True, "True"), (None, "None"), ([1], "[1]"), ("x" * 30, "x" * 20)]
+)
+def test_what_is_no_number_is_refused(value, whole, shown):
+    assert refusal(number_option, "x", value, whole) == f"x is {shown}; give a number."
+
+
+@pytest.mark.parametrize("value", [1.5, "1.5", "inf", "nan", float("nan")])
+def test_fraction_is_no_whole_number(value):
+    assert refusal(number_option, "x", value, True) == f"x is {value}; give a whole number."
+
+
+@pytest.mark.parametrize(("value", "on"), [(True, True), (" Yes", True), ("1", True), (False, False), ("OFF", False)])
+def test_switch_may_be_text(value, on):
+    assert switch_option("x", value) is on
+
+
+@pytest.mark.parametrize(("value", "shown"), [("", '""'), ("maybe", "maybe"), (1, "1"), (None, "None"), ([], "[]")])
+def test_what_is_no_switch_is_refused(value, shown):
+    assert refusal(switch_option, "x", value) == f"x is {shown}; give true or false."
 
 
 @pytest.mark.parametrize("value", ["2.10", "", "true", None, [2.1], {"a": 1}])
@@ -123,6 +174,26 @@ def test_missing_and_blank_entries_are_refused(entries, sentence):
     assert refusal(non_blank, "job_ids", entries) == sentence
 
 
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("x", "x"),
+        (" x\r\n", "x"),
+        ('"x"', "x"),
+        ("' x '", "x"),
+        ("\"'x'\"", "'x'"),
+        ("\"x'", "\"x'"),
+        ('x"', 'x"'),
+        ('"', '"'),
+        ('""', ""),
+        ("", ""),
+        (" ", ""),
+    ],
+)
+def test_notation_of_a_value_is_removed(written, text):
+    assert clean_text(written) == text
+
+
 def test_text_loses_surrounding_blanks():
     assert non_blank_text("job_id", " 客厅 * ") == "客厅 *"
 
@@ -159,6 +230,11 @@ def test_proxy_url(given, url):
         "http://user:hunter#2@proxy:1",
         "http://user:hunter?2@proxy:1",
         "http://user:hunter 2@proxy:1",
+        "http://user:1234#5678@proxy:1",
+        "http://proxy:1/proxy.pac",
+        "http://proxy:1#",
+        "http://proxy\\@localhost",
+        "http://user:hunter[2@proxy:1",
         "http://proxy:port",
         "http://[::1",
     ],
@@ -196,6 +272,62 @@ def test_proxy_of_the_environment_leaves_this_machine(monkeypatch):
     assert is_local("http://127.0.0.1:80", None)
 
 
+@pytest.mark.parametrize(
+    ("no_proxy", "url", "exempt"),
+    [
+        ("127.0.0.0/8", "http://127.0.0.1:8080", True),
+        ("127.0.0.1:8080", "http://127.0.0.1:8080", True),
+        ("127.0.0.1:8081", "http://127.0.0.1:8080", False),
+        ("127.0.0.1:80", "http://127.0.0.1", True),
+        ("10.0.0.0/255.0.0.0", "https://10.1.2.3", True),
+        ("10.0.0.0/8", "https://11.1.2.3", False),
+        ("10.0.0.0/8", "https://[::1]", False),
+        ("fd00::/8", "https://[fd12::1]:8686", True),
+        ("::/0", "https://10.1.2.3", False),
+        ("::1", "http://[::1]:80", True),
+        ("[::1]", "http://[::1]:80", True),
+        ("[::1]:80", "http://[::1]", True),
+        ("[::1]:81", "http://[::1]", False),
+        ("2001:db8:0::1", "https://[2001:db8::1]", True),
+        (".1", "http://127.0.0.1", True),
+        ("*", "https://iot.example.com", True),
+        ("a, *", "https://iot.example.com", True),
+        ("IOT.Example.Com", "https://iot.example.com", True),
+        ("iot.example.com", "https://IOT.example.com.", True),
+        (".example.com", "https://iot.example.com", True),
+        ("*.example.com", "https://iot.example.com", True),
+        ("example.com a.test", "https://iot.example.com", True),
+        ("example.com:443", "https://iot.example.com", True),
+        ("ample.com", "https://example.com", False),
+        ("example.com", "https://example.com.evil.test", False),
+        (",, ", "https://iot.example.com", False),
+        (".", "https://iot.example.com", False),
+    ],
+)
+@pytest.mark.parametrize("variable", ["no_proxy", "NO_PROXY"])
+def test_hosts_that_need_no_proxy(monkeypatch, variable, no_proxy, url, exempt):
+    monkeypatch.setenv("ALL_PROXY", "http://proxy.example.com:3128")
+    monkeypatch.setenv(variable, no_proxy)
+    assert proxy_of(url) == (None if exempt else "http://proxy.example.com:3128")
+    assert proxy_of(url, "localhost:1") == "http://localhost:1"
+
+
+def test_proxy_by_the_scheme_of_the_url(monkeypatch):
+    assert proxy_of("https://iot.example.com") is None
+    monkeypatch.setenv("https_proxy", " secure:1\n")
+    monkeypatch.setenv("ALL_PROXY", "http://all:2")
+    assert proxy_of("https://iot.example.com") == "http://secure:1"
+    assert proxy_of("http://iot.example.com") == "http://all:2"
+
+
+@pytest.mark.parametrize(
+    ("variable", "url"), [("HTTPS_PROXY", "https://a.test"), ("HTTP_PROXY", "http://a.test"), ("ALL_PROXY", "http://a")]
+)
+def test_variable_that_holds_no_proxy_is_named(monkeypatch, variable, url):
+    monkeypatch.setenv(variable, "http://fleet:1234#5678@proxy.example.com:3128")
+    assert refusal(proxy_of, url).startswith(f"the environment variable {variable} is not the URL of a proxy; write it")
+
+
 def test_proxy_of_the_environment_for_all_schemes_leaves_this_machine(monkeypatch):
     monkeypatch.setenv("all_proxy", "http://proxy.example.com:3128")
     assert not is_local("http://127.0.0.1:80", None)
@@ -212,7 +344,43 @@ def test_proxy_of_the_environment_for_all_schemes_leaves_this_machine(monkeypatc
         ("https://x:0/", False),
         ("https://x:port/", False),
         ("https://[::1", False),
+        ("http://evil.example\\@localhost/", False),
+        ("http://local\thost/", False),
+        ("http://localhost /", False),
+        ("http://local%68ost/", False),
+        ("http://user:p@ss@localhost/", True),
+        ("http://[fe80::1%25eth0]:80/", True),
+        ("HTTP://LOCALHOST/", True),
     ],
 )
 def test_http_urls(uri, usable):
     assert is_http_url(uri) is usable
+
+
+@given(
+    st.lists(
+        st.sampled_from(["http://", "a", "b.c", "localhost", "127.0.0.1", "[::1]", *"\\@:/?#[]%2 8\t.é;&"]), max_size=9
+    )
+)
+def test_url_is_read_as_those_read_it_who_connect(pieces):
+    url = f"http://{''.join(pieces)}"
+    try:
+        parts = split_url(url)
+    except ValueError:
+        return
+    read = parse_url(url)
+    assert (read.scheme, (read.host or "").strip("[]"), read.port) == (parts.scheme, parts.hostname, parts.port)
+
+
+@pytest.mark.parametrize(
+    ("url", "header"),
+    [
+        ("https://iot.example.com/", "iot.example.com"),
+        ("https://user:canary@iot.example.com:8686/?a=%20]", "iot.example.com:8686"),
+        ("https://[fe80::1%25eth0]:8686/", "[fe80::1]:8686"),
+        ("https://[fe80::1%eth0]", "[fe80::1]"),
+        ("https://[::1]:1/", "[::1]:1"),
+    ],
+)
+def test_host_header(url, header):
+    assert host_header(url) == header

@@ -12,12 +12,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 COMMANDS = st.sampled_from(
-    ["{", "{{", "{%", "{#", "#", "##[", "##vso[", "::", ":", "#jinja2:", " ", "\x1b[31m", "\u202e", "é"]
+    [
+        "{",
+        "{{",
+        "{%",
+        "{#",
+        "#",
+        "##[",
+        "##vso[",
+        "::",
+        ":",
+        "#jinja2:",
+        " ",
+        "\x1b[31m",
+        "\u202e",
+        "é",
+        "__ansible_",
+        "_",
+    ]
 )
 
 
 @pytest.mark.parametrize(
-    "text", ["plain", "客厅 灯", "v1.2.3", "fe80::1", 'a {"b": {"c": 1}}', "50 % #1", "C:\\x", "é"]
+    "text", ["plain", "客厅 灯", "v1.2.3", "fe80::1", 'a {"b": {"c": 1}}', "50 % #1", "C:\\x", "é", "_x", "__x__", "a{"]
 )
 def test_ordinary_text_stays_as_it_is(text):
     assert printable(text) == text
@@ -35,7 +52,13 @@ def test_ordinary_text_stays_as_it_is(text):
         ("::error::x", ": :error::x"),
         ("said ::set-env name=a::b", "said : :set-env name=a::b"),
         ("##[error]x ##vso[task.x] ###[x]", "# #[error]x # #vso[task.x] ## #[x]"),
-        ("##teamcity[x]", "# #teamcity[x]"),
+        ("##teamcity[x] ##my-own.word[", "# #teamcity[x] # #my-own.word["),
+        ("__ansible_type", "ansible_type"),
+        ("_Ansible_unsafe", "Ansible_unsafe"),
+        ("section_start:1:x\r\x1b[0K", "section_start:1:x �[0K"),
+        ("\u115f\u2800\ufe0f\U0001d159\U000e0020\xad\ud800\ue000", "��������"),
+        ("a" * 4095 + "{{", "a" * 4095 + "…"),
+        ("a" * 4094 + "{{", "a" * 4094 + "{…"),
         ("a" * 9000, "a" * 4095 + "…"),
     ],
 )
@@ -49,7 +72,7 @@ def test_nothing_is_left_and_twice_is_once(text, limit):
     assert printable(shown, limit) == shown
     assert shown.isprintable()
     assert len(shown) <= limit
-    assert not re.search(r"\{[{%#]|##\w{0,20}\[|(?<!\S)::|#jinja2", shown)
+    assert not re.search(r"\{[{%#]|##[\w.-]{0,40}\[|(?<!\S)::|#jinja2|\A_+ansible_", shown, re.IGNORECASE)
 
 
 @given(st.text())

@@ -116,6 +116,19 @@ CASES = {
         RIGHT,
         "cut_response or connection_broken",  # what is left over may become a reset, before or after the answer is read
     ),
+    "early hints": Case({"fault": "early_hints"}, RIGHT, RIGHT),
+    "endless 100 Continue": Case({"fault": "endless_continue"}, RIGHT, "connection_broken", **ONE),
+    "end between two chunks": Case({"fault": "cut_chunks"}, RIGHT, "connection_broken", **ONE),
+    "two answers": Case({"fault": "second_answer"}, RIGHT, RIGHT, **ONE),
+    "odd status line": Case({"fault": "bad_status_line"}, RIGHT, "connection_broken", **ONE),
+    "odd header": Case({"fault": "bad_header"}, RIGHT, "connection_broken", **ONE),
+    "gzip": Case({"fault": "packed"}, RIGHT, RIGHT),
+    "deflate": Case({"fault": "packed", "coding": "deflate"}, RIGHT, RIGHT, **ONE),
+    "brotli": Case({"fault": "packed", "coding": "br"}, "unreadable_response", "unreadable_response", **ONE),
+    "gzip without a word": Case(
+        {"fault": "packed", "unnamed": True}, "unreadable_response", "unreadable_response", **ONE
+    ),
+    "bomb": Case({"fault": "packed_bomb"}, "endless_response", "endless_response", **ONE),
     "other format": Case({"fault": "wrong_format"}, "other format", "other format", wires=[*WIRES, *CROSSED]),
     "redirect": Case(
         {"fault": "redirect", "location": "https://elsewhere.example.com/"}, "redirect", "redirect", **ONE
@@ -176,7 +189,7 @@ class Sender:
 
     def __init__(self, transport, faults):
         self.transport, self.faults = transport, faults
-        self.cancel = transport.cancel
+        self.cancel, self.renew_connections = transport.cancel, transport.renew_connections
 
     def send(self, method, url, timeout, headers):
         silent = any(rule.name in ("hang", "trickle") and rule.left > 0 for rule in self.faults.rules)

@@ -20,11 +20,12 @@ def page(number, ids, total, page_count):
 @pytest.mark.parametrize("platform", ["alibaba", "tuya"])
 @pytest.mark.parametrize("response_format", ["json", "xml"])
 def test_the_vendors_sample(ask, platform, response_format):
-    options = {**ASKED, "device_name": "light", "platform": platform, "response_format": response_format}
+    asked = {"product_key": "a19mzPZ****", "firmware_id": "FJFx8JzpnhpIsKftRjjm03****", "device_name": "light"}
+    options = {**asked, "platform": platform, "response_format": response_format}
     answer = response(sample(f"alibaba_ListOTAJobByDevice_en.{response_format}"))
     result, requests = ask(ota_device_jobs_info, options, answer)
     assert requests[0].params["DeviceName"] == "light"
-    assert result["devices"] == [{"product_key": "k", "device_name": "light", "found": True, "job_count": 1}]
+    assert result["devices"] == [{"product_key": "a19mzPZ****", "device_name": "light", "found": True, "job_count": 1}]
     assert result["jobs"][0]["job_id"] == "HvKuBpuk3rdk6E92CPQN02****"
     assert result["jobs"][0]["device_name"] == "light"
     assert result["summary"] == {

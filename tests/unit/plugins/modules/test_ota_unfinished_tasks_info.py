@@ -16,14 +16,14 @@ def tasks(*statuses):
 
 
 def test_the_vendors_sample(ask):
-    options = {"platform": "tuya", "product_key": "k1nhvyl****", "device_name": "blelight1"}
+    options = {"platform": "tuya", "product_key": "k1h9drZ****", "device_name": "device_actived"}
     answer = response(sample("tuya_ListOTAUnfinishedTaskByDevice.json"))
     result, requests = ask(ota_unfinished_tasks_info, options, answer)
-    assert requests[0].params["DeviceName"] == "blelight1"
+    assert requests[0].params["DeviceName"] == "device_actived"
     assert "TaskStatusList.1" not in requests[0].params
     assert result["tasks"][0]["task_id"] == "183371207782747****"
     assert result["devices"] == [
-        {"product_key": "k1nhvyl****", "device_name": "blelight1", "iot_id": None, "found": True, "unfinished": 1}
+        {"product_key": "k1h9drZ****", "device_name": "device_actived", "iot_id": None, "found": True, "unfinished": 1}
     ]
     assert result["summary"] == {
         "total": 1,

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible import argspec
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
@@ -48,13 +50,13 @@ def test_proxy_passwords_are_masked_encoded_and_decoded(monkeypatch):
 
 
 def test_proxy_password_is_masked_where_an_option_is_refused():
-    options = {**OPTIONS, "proxy": "http://user:word@proxy:1", "region": "word", "endpoint": ""}
+    options = {**OPTIONS, "proxy": "http://user:proxy-password@proxy:1", "region": "proxy-password", "endpoint": ""}
     result = run_module(ota_job_info.main, options)
     assert result["msg"].startswith('No request was sent: the service is not offered in region "********"; ')
     secrets = set()
     with pytest.raises(OtaError):
-        argspec.validate_options({}, {"proxy": "http://user:word@proxy:1", "retries": "some"}, secrets.update)
-    assert secrets == {"http://user:word@proxy:1", "word"}
+        argspec.validate_options({}, {"proxy": "http://user:proxy-password@proxy:1", "retries": "some"}, secrets.update)
+    assert secrets == {"http://user:proxy-password@proxy:1", "proxy-password"}
 
 
 # --- Options of plugins that are no modules --------------------------------------------------------------------------
@@ -80,6 +82,50 @@ def test_options_that_ansible_refuses_are_reported_in_one_sentence():
     assert said.endswith("; see the documentation of the options.")
     assert "canary" not in said
     assert secrets == {"canary-secret"}
+
+
+@pytest.mark.parametrize("name", [*argspec.CONNECTION, *argspec.CREDENTIALS])
+def test_empty_text_is_not_given(name, monkeypatch):
+    monkeypatch.setenv("OTA_PLATFORM", "tuya")
+    plain = argspec.validate_options(GATE, {"job_ids": ["1"]}, lambda secrets: None)
+    assert argspec.validate_options(GATE, {"job_ids": ["1"], name: ""}, lambda secrets: None) == plain
+    result = run_module(ota_job_info.main, {**OPTIONS, "job_id": " ", name: ""})
+    assert "entry 1 of job_ids is blank" in result["msg"]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"max_failed": "2%"}, "max_failed is 2%; give a number."),
+        ({"max_failed": "1.5"}, "max_failed is 1.5; give a whole number."),
+        ({"max_failed": ""}, 'max_failed is ""; give a number.'),
+        ({"soak": "1h"}, "soak is 1h; give a number."),
+        ({"soak": ["1"]}, "soak is ['1']; give a number."),
+        ({"timeout": "soon"}, "timeout is soon; give a number."),
+        ({"versions": {"grace": "x"}}, "versions.grace is x; give a number."),
+        ({"max_failed": "{{ 7*7 }}"}, "max_failed is { { 7*7 }}; give a number."),
+    ],
+)
+def test_text_that_is_no_number_is_quoted(given, sentence):
+    with pytest.raises(OtaError) as caught:
+        argspec.validate_options(GATE, {"job_ids": ["1"], **given}, lambda secrets: None)
+    assert str(caught.value) == f"No request was sent: {sentence}"
+
+
+def test_types_of_ansible_are_not_named():
+    class TaggedText(str):
+        pass
+
+    with pytest.raises(OtaError) as caught:
+        argspec.validate_options(GATE, {"job_ids": ["1"], "allow_empty": TaggedText("x")}, lambda secrets: None)
+    assert "Tagged" not in str(caught.value)
+
+
+def test_secret_that_is_given_as_a_number_too_is_not_shown():
+    given = {"job_ids": ["1"], "max_failed": "canary-secret", "access_key_secret": "canary-secret"}
+    with pytest.raises(OtaError) as caught:
+        argspec.validate_options(GATE, given, lambda secrets: None)
+    assert "canary" not in str(caught.value)
 
 
 # --- Numbers in place of text ----------------------------------------------------------------------------------------
@@ -119,6 +165,8 @@ def test_modules_refuse_a_number_in_place_of_text(module, given, sentence):
     ("given", "sentence"),
     [
         ({"job_id": 7}, "job_id is the number 7"),
+        ({"job_id": [date(2024, 1, 1)]}, "entry 1 of job_id is the date 2024-01-01"),
+        ({"job_ids": ["1"], "expected_version": date(2024, 1, 1)}, "expected_version is the date 2024-01-01"),
         ({"job_ids": [183415776190000002]}, "entry 1 of job_ids is the number 183415776190000002"),
         ({"job_ids": ["1"], "expected_version": 2.10}, "expected_version is the number 2.1"),
         ({"job_ids": ["1"], "expected_firmware_id": 145}, "expected_firmware_id is the number 145"),

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible import argspec, connection
@@ -13,7 +12,6 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec impo
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.connection import check_connection, endpoint_url
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.platforms import PLATFORMS
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.request import ServiceConfig
-from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import sts
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.modules import ota_job_info
 from ansible_collections.iotfleet.ota.tests.unit.fakes import Conversation, refused, run_module, success
@@ -68,6 +66,23 @@ def test_empty_environment_variable_is_ignored(monkeypatch):
     (request,) = conversation.finish()
     assert request.params["RegionId"] == "us-east-1"
     assert "IotInstanceId" not in request.params
+
+
+@pytest.mark.parametrize("form", [" {}", "{}\n", "{}\r\n", '"{}"'])
+def test_blanks_and_quotes_around_an_environment_variable_are_ignored(form, monkeypatch):
+    conversation = Conversation(success(data={"jobId": "1"}))
+    monkeypatch.setattr(connection, "Transport", lambda *arguments: conversation)
+    for name, value in (
+        ("OTA_PLATFORM", "alibaba"),
+        ("ALIBABA_CLOUD_REGION_ID", "us-east-1"),
+        ("ALIBABA_CLOUD_IOT_INSTANCE_ID", "iot-1"),
+    ):
+        monkeypatch.setenv(name, form.format(value))
+    given = {name: value for name, value in OPTIONS.items() if name != "endpoint"}
+    run_module(ota_job_info.main, {**given, "signature_method": "HMAC-SHA1"})
+    (request,) = conversation.finish()
+    assert request.place == "https://iot.us-east-1.aliyuncs.com/"
+    assert (request.params["RegionId"], request.params["IotInstanceId"]) == ("us-east-1", "iot-1")
 
 
 def options_with(**given):
@@ -200,6 +215,21 @@ def test_endpoint_is_required_for_tuya():
     assert "option endpoint or the environment variable OTA_ENDPOINT" in sentence
 
 
+@pytest.mark.parametrize(
+    ("given", "region"),
+    [
+        ({"region": " us-west-1\n"}, "us-west-1"),
+        ({"region": "us-west-1", "endpoint": "https://iot.example.com"}, "us-west-1"),
+        ({"region": None, "endpoint": "https://iot.example.com"}, "cn-shanghai"),
+        ({"region": " ", "endpoint": "https://iot.example.com"}, "cn-shanghai"),
+        ({"region": None}, "cn-shanghai"),
+        ({"region": None, "platform": "tuya", "endpoint": "https://si-1.example.com"}, None),
+    ],
+)
+def test_region_without_a_profile(given, region):
+    assert connection.find_region({**options_with(endpoint=None), **given}) == region
+
+
 def test_region_is_unknown():
     assert refusal(endpoint_url, options(region="cn-hangzhou")) == (
         'the service is not offered in region "cn-hangzhou"; choose one of cn-shanghai, cn-beijing, cn-shenzhen,'
@@ -220,6 +250,8 @@ def test_region_is_unknown():
         "https://iot.example.com:99999",
         "https://[::1",
         "https://::1",
+        "https://evil.example\\@localhost/",
+        "https://local%68ost/",
         "::1",
         "2001:db8::1",
         "iot example com",
@@ -312,10 +344,47 @@ def test_secrets_of_a_profile_are_masked(home, monkeypatch):
 def test_secrets_that_assume_a_role_are_masked(home, monkeypatch):
     home(mode="RamRoleArn", ram_role_arn="r", **KEY)
     monkeypatch.setattr(connection, "Transport", lambda *arguments: None)
-    monkeypatch.setattr(sts, "_import_providers", lambda origin: None)
     secrets = set()
     create_client(secrets, **NO_KEY)
     assert secrets == {"canary-file"}
+
+
+def test_region_of_the_profile(home):
+    home(mode="AK", region_id="us-west-1", **KEY)
+    bare = {**options_with(**NO_KEY), "endpoint": None}
+    assert connection.read_service(bare).endpoint == "https://iot.us-west-1.aliyuncs.com/"
+    assert connection.read_service(bare).region == "us-west-1"
+    assert connection.read_service({**bare, "region": "us-east-1"}).region == "us-east-1"
+    assert connection.read_service({**bare, "endpoint": "https://iot.example.com"}).region == "cn-shanghai"
+    assert connection.read_service({**bare, **KEY}).region == "cn-shanghai"  # the key is not the profile's
+
+
+def test_region_of_the_profile_is_not_that_of_a_service(home, tmp_path):
+    home(mode="AK", region_id="cn-hangzhou", **KEY)
+    bare = {**options_with(**NO_KEY), "endpoint": None}
+    assert refusal(connection.read_service, bare) == (
+        'the service is not offered in region "cn-hangzhou", which is that of the profile "ota" in'
+        f" {tmp_path}/.aliyun/config.json; choose one of cn-shanghai, cn-beijing, cn-shenzhen, ap-southeast-1,"
+        " ap-northeast-1, us-west-1, us-east-1, eu-central-1 in the option region, or give endpoint."
+    )
+
+
+def test_environment_comes_before_the_region_of_the_profile(home, monkeypatch):
+    home(mode="AK", region_id="us-west-1", **KEY)
+    monkeypatch.setenv("ALICLOUD_REGION", "us-east-1")
+    conversation = Conversation(success(data={"jobId": "1"}))
+    monkeypatch.setattr(connection, "Transport", lambda *arguments: conversation)
+    run_module(ota_job_info.main, {"job_id": "1"})
+    assert conversation.finish()[0].place == "https://iot.us-east-1.aliyuncs.com/"
+
+
+def test_secrets_of_a_sign_in_are_masked(home, monkeypatch):
+    pytest.importorskip("alibabacloud_credentials")
+    home(mode="OAuth", oauth_access_token="canary-access", sts_token="canary-sts", **KEY)
+    monkeypatch.setattr(connection, "Transport", lambda *arguments: None)
+    secrets = set()
+    create_client(secrets, **NO_KEY)
+    assert secrets == {"canary-access", "canary-sts", "canary-file"}
 
 
 def test_refused_key_names_its_profile(home, monkeypatch, tmp_path):
@@ -332,17 +401,3 @@ def test_profile_is_not_used_for_tuya(home):
     home(mode="AK", **KEY)
     result = run_module(ota_job_info.main, {**OPTIONS, **NO_KEY, "platform": "tuya"})
     assert "no access key is configured" in result["msg"]
-
-
-def test_missing_package_is_reported_in_the_words_of_ansible(home, monkeypatch, tmp_path):
-    home(mode="RamRoleArn", ram_role_arn="r", **KEY)
-    monkeypatch.setattr(connection, "Transport", lambda *arguments: None)
-    for name in [name for name in sys.modules if name.split(".")[0] == "alibabacloud_credentials"]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "alibabacloud_credentials", None)
-    result = run_module(ota_job_info.main, {**OPTIONS, **NO_KEY})
-    assert "Failed to import the required Python library (alibabacloud_credentials)" in result["msg"]
-    place = f'the profile "ota" in {tmp_path}/.aliyun/config.json'
-    assert f"This is required for the credentials of {place}." in result["msg"]
-    failure = result["failure"]
-    assert (failure["code"], failure["credentials_source"]) == ("missing_library", "profile")

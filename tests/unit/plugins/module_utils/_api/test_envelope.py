@@ -69,6 +69,9 @@ def test_rows(data, task_ids):
         ("surprise", "its SimpleOTATaskInfo is not a list of objects"),
         ({"SimpleOTATaskInfo": ["surprise"]}, "its SimpleOTATaskInfo is not a list of objects"),
         ({"SimpleOTATaskInfo": [{"TaskId": {"a": 1}}]}, "its task_id is not text"),
+        ({"SimpleOTATaskInfo": [{"TaskId": "7", "DeviceName": ["d-1"]}]}, "its device_name is not text"),
+        ({"SimpleOTATaskInfo": [{"TaskId": "7" * 4097}]}, "its task_id is not text"),
+        ({"SimpleOTATaskInfo": [{}] * 1001}, "it holds 1001 rows"),
         (7, "its SimpleOTATaskInfo is not a list of objects"),
     ],
 )
@@ -108,11 +111,36 @@ def test_data_that_is_no_object_is_an_error():
             Retry.NEVER,
         ),
         (b"<head><title>Welcome</title></head>", "json", "html_response", "the response is a web page", Retry.NEVER),
+        (b"\xef\xbb\xbf\n<html>", "json", "html_response", "the response is a web page", Retry.NEVER),
+        (b"<!-- " + b"x" * 300 + b" --><html>", "json", "html_response", "the response is a web page", Retry.NEVER),
+        (b"<script>location = 'x'</script>", "json", "html_response", "the response is a web page", Retry.NEVER),
+        (b'<meta http-equiv="refresh">', "json", "html_response", "the response is a web page", Retry.NEVER),
+        (
+            b"<?xml version='1.0'?>\n<!DOCTYPE HTML PUBLIC><HTML>",
+            "json",
+            "html_response",
+            "the response is a web page",
+            Retry.NEVER,
+        ),
+        (
+            b"\xef\xbb\xbf <!-- a --> <!-- b -->\n<Title>",
+            "json",
+            "html_response",
+            "the response is a web page",
+            Retry.NEVER,
+        ),
+        (
+            b"<!-- html --><R><Success>true</Success></R>",
+            "json",
+            "xml_response",
+            "the response is XML although JSON was requested",
+            Retry.NEVER,
+        ),
         (
             b'<?xml version="1.0" encoding="foo"?><R/>',
             "xml",
             "unreadable_response",
-            "the response cannot be read: it is not valid XML",
+            "the response cannot be read: it is not an object",
             Retry.NEVER,
         ),
         (
@@ -134,13 +162,6 @@ def test_data_that_is_no_object_is_an_error():
             "xml",
             "unreadable_response",
             "the response cannot be read: its code is not text",
-            Retry.NEVER,
-        ),
-        (
-            b'{"requestId": []}',
-            "json",
-            "unreadable_response",
-            "the response cannot be read: its request_id is not text",
             Retry.NEVER,
         ),
         (b"<R><Success>true</Success><Da", "xml", "cut_response", "the response is truncated", Retry.LATER),
@@ -167,12 +188,51 @@ def test_data_that_is_no_object_is_an_error():
             Retry.NEVER,
         ),
         (
-            b"[" * 100_000,
+            b"[" * 15_000,
             "json",
             "unreadable_response",
             "the response cannot be read: it is not valid JSON",
             Retry.NEVER,
         ),
+        (
+            b"[" * 20_001,
+            "json",
+            "unreadable_response",
+            "the response cannot be read: it holds too many values",
+            Retry.NEVER,
+        ),
+        (
+            b"<a/>" * 40_001,
+            "xml",
+            "unreadable_response",
+            "the response cannot be read: it holds too many values",
+            Retry.NEVER,
+        ),
+        (
+            b"<R" + b" a=''" * 40_000 + b"/>",
+            "xml",
+            "unreadable_response",
+            "the response cannot be read: it holds too many values",
+            Retry.NEVER,
+        ),
+        (
+            b'{"a": "' + b"a" * 400_000 + b'\\ud83d\\ude00"}',
+            "json",
+            "unreadable_response",
+            "the response cannot be read: it holds too much text",
+            Retry.NEVER,
+        ),
+        (
+            b'{"Success": true} and more',
+            "json",
+            "unreadable_response",
+            "the response cannot be read: it is not valid JSON",
+            Retry.NEVER,
+        ),
+        (b'\xef\xbb\xbf{"Success": true, "Da', "json", "cut_response", "the response is truncated", Retry.LATER),
+        (b"\xef\xbb\xbf\n<html>", "xml", "html_response", "the response is a web page", Retry.NEVER),
+        (b"<!-- " + b"x" * 300 + b" --><html>", "xml", "html_response", "the response is a web page", Retry.NEVER),
+        (b"<script>", "json", "html_response", "the response is a web page", Retry.NEVER),
         (b"[]", "json", "unreadable_response", "the response cannot be read: it is not an object", Retry.NEVER),
         (b"<R/>", "xml", "unreadable_response", "the response cannot be read: it is not an object", Retry.NEVER),
         (
@@ -191,6 +251,13 @@ def test_data_that_is_no_object_is_an_error():
         ),
         (
             b'<!DOCTYPE x [<!ENTITY a "b">]><R><Success>&a;</Success></R>',
+            "xml",
+            "unreadable_response",
+            "the response cannot be read: it declares a document type",
+            Retry.NEVER,
+        ),
+        (
+            '<!DOCTYPE x [<!ENTITY a "b">]><R><Success>&a;</Success></R>'.encode("utf-16-le"),
             "xml",
             "unreadable_response",
             "the response cannot be read: it declares a document type",
@@ -231,6 +298,61 @@ def test_refusal(body, response_format):
     envelope = decode_body(body, response_format)
     assert envelope.success is not True
     assert (envelope.code, envelope.message, envelope.request_id) == ("Throttling", "slow", "R")
+
+
+@pytest.mark.parametrize(
+    ("said", "success"),
+    [("1", True), ('"1"', True), ('"TRUE"', True), ("0", False), ('"False"', False), ("2", None), ("[]", None)],
+)
+def test_success_in_other_words(said, success):
+    assert decode_body(f'{{"Success": {said}}}'.encode(), "json").success is success
+
+
+@pytest.mark.parametrize("name", ["RequestId", "ErrorMessage", "Message"])
+@pytest.mark.parametrize("value", [[], {"a": 1}, ["text"]])
+def test_odd_words_around_the_data_cost_only_themselves(name, value):
+    envelope = decode_body(json.dumps({"Success": True, name: value, "Code": "c"}).encode(), "json")
+    assert (envelope.success, envelope.code, envelope.message, envelope.request_id) == (True, "c", "", None)
+
+
+# --- Characters ------------------------------------------------------------------------------------------------------
+
+XML = '<?xml version="1.0"?><R><Success>true</Success><Data><Name>{}</Name></Data></R>'
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "name"),
+    [
+        (b'{"Data": {"Name": "a\xffb"}}', "", "a\ufffdb"),
+        (b'{"Data": {"Name": "a\nb\x01"}}', "", "a b\ufffd"),
+        ('{"Data": {"Name": "客厅"}}'.encode("gb18030"), "application/json; charset=GB18030", "客厅"),
+        ('{"Data": {"Name": "客厅"}}'.encode("gbk"), 'application/json;charset="gbk"', "客厅"),
+        ('{"Data": {"Name": "客厅"}}'.encode(), "text/html; charset=ISO-8859-1", "客厅"),
+        ('{"Data": {"Name": "客厅"}}'.encode(), "application/json; charset=gbk", "客厅"),
+        ('{"Data": {"Name": "客厅"}}'.encode("gbk"), "application/json; charset=zip_codec", "\ufffd" * 4),
+        ('{"Data": {"Name": "客厅"}}'.encode("utf-16"), "", "客厅"),
+        ('\ufeff{"Data": {"Name": "客厅"}}'.encode(), "", "客厅"),
+        (XML.format("客厅").encode("utf-16"), "", "客厅"),
+        (XML.format("客厅").replace("?>", ' encoding="GB2312"?>', 1).encode("gb2312"), "", "客厅"),
+        (XML.format("客厅").encode("gbk"), "text/xml; charset=gbk", "客厅"),
+        (XML.format("a&#8;b&#x1F;c&#0;\x02d&#65;&#10;e").encode(), "", "a\ufffdb\ufffdc\ufffd\ufffddA e"),
+        (XML.format("a&#xFFFF;b&#65534;").encode(), "", "a\ufffdb\ufffd"),
+        (XML.format("a").encode().replace(b"a</Name>", b"\xff</Name>"), "", "\ufffd"),
+        (XML.format("\n  客厅\n").encode(), "", "客厅"),
+        (XML.format("<![CDATA[ <a> ]]>").encode(), "", "<a>"),
+    ],
+)
+def test_odd_characters_cost_no_others(body, content_type, name):
+    response_format = "xml" if b"<\0" in body or b"<D" in body else "json"
+    envelope = decode_body(body, response_format, content_type=content_type)
+    assert read_object(QUERY_OTA_JOB, envelope)["name"] == name
+
+
+def test_xml_with_prefixes_is_read():
+    body = b'<o:R xmlns:o="urn:o"><o:Success>true</o:Success><o:Data><o:JobId>1</o:JobId></o:Data></o:R>'
+    envelope = decode_body(body, "xml")
+    assert envelope.success is True
+    assert read_object(QUERY_OTA_JOB, envelope)["job_id"] == "1"
 
 
 def test_xml_needs_xmltodict(monkeypatch):

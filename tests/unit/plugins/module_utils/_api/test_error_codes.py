@@ -24,6 +24,9 @@ from ansible_collections.iotfleet.ota.tests.unit.fakes import DATA
 @pytest.mark.parametrize(
     ("code", "status", "retry", "hint"),
     [
+        ("", 408, Retry.LATER, "try again, or check the network and proxy"),
+        ("", 425, Retry.LATER, "try again, or check the network and proxy"),
+        ("", 511, Retry.NEVER, "log in to the network"),
         ("Throttling", 400, Retry.SLOWER, "lower max_qps"),
         ("Throttling.User", 400, Retry.SLOWER, "lower max_qps"),
         ("Throttling.Api", 429, Retry.SLOWER, "lower max_qps"),
@@ -63,7 +66,26 @@ from ansible_collections.iotfleet.ota.tests.unit.fakes import DATA
         ("MissingJobId", 400, Retry.NEVER, "option that the code names"),
         ("InvalidParameter", 400, Retry.NEVER, "option that the code names"),
         ("iot.common.InvalidPageParams", 200, Retry.NEVER, "option that the code names"),
+        ("IllegalTimestamp", 400, Retry.ONCE, "set the clock"),
+        ("InvalidAction.NotFound", 404, Retry.NEVER, "this service does not offer the operation"),
+        ("InvalidProduct.NotFound", 404, Retry.NEVER, "this service does not offer the operation"),
+        ("UnsupportedHTTPMethod", 400, Retry.NEVER, "this service does not offer the operation"),
+        ("InvalidOperation.NotSupportedEndpoint", 400, Retry.NEVER, "check region and endpoint"),
+        ("RegionId.ApiNotSupported", 400, Retry.NEVER, "check region and endpoint"),
+        ("InvalidProtocol.NeedSsl", 403, Retry.NEVER, "write https:// in endpoint"),
+        ("SystemBusy", 400, Retry.LATER, "try again later"),
+        ("ServiceBusy", 400, Retry.LATER, "try again later"),
+        ("LastTokenProcessing", 400, Retry.LATER, "try again later"),
+        ("SecurityTokenExpired", 403, Retry.NEVER, "new temporary credentials"),
+        ("Account.Arrearage", 400, Retry.NEVER, "settle the account's bill"),
+        ("1013", 200, Retry.NEVER, "another API responds there"),
+        ("28841002", 200, Retry.NEVER, "another API responds there"),
+        ("iot.ota.1013", 200, Retry.NEVER, "look the code up"),
         ("iot.ota.Surprise", 200, Retry.NEVER, "look the code up"),
+        ("iot.ota.Surprise", 429, Retry.SLOWER, "lower max_qps"),
+        ("", 408, Retry.LATER, "try again, or check the network"),
+        ("", 425, Retry.LATER, "try again, or check the network"),
+        ("", 511, Retry.NEVER, "log in to the network of this machine"),
         ("", 500, Retry.LATER, "try again later"),
         ("", 429, Retry.SLOWER, "lower max_qps"),
         ("", 404, Retry.NEVER, "look the code up"),
@@ -76,11 +98,29 @@ def test_meaning_of_a_code(code, status, retry, hint):
 
 
 @pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("InvalidAction.NotFound", 404),
+        ("InvalidProduct.NotFound", 404),
+        ("InvalidOperation.NotSupportedEndpoint", 400),
+        ("RegionId.ApiNotSupported", 400),
+        ("InvalidProtocol.NeedSsl", 403),
+        ("IllegalTimestamp", 400),
+        ("1013", 200),
+        ("", 511),
+    ],
+)
+def test_refusal_of_any_other_request_too(code, status):
+    assert lookup_error_code(code, status).affects_all
+
+
+@pytest.mark.parametrize(
     ("code", "status", "topic"),
     [
         ("timeout", None, FailureTopic.NETWORK),
         ("Throttling", None, FailureTopic.NETWORK),
         ("http_502", 502, FailureTopic.NETWORK),
+        ("1013", 200, FailureTopic.NETWORK),
         ("html_response", 200, FailureTopic.NETWORK),
         ("redirect", 302, FailureTopic.NETWORK),
         ("no_success", 200, FailureTopic.NETWORK),
@@ -93,6 +133,7 @@ def test_meaning_of_a_code(code, status, retry, hint):
         ("SignatureDoesNotMatch", 400, FailureTopic.KEY),
         ("InvalidSecurityToken.Expired", 400, FailureTopic.KEY),
         ("InvalidTimeStamp.Expired", 400, FailureTopic.CLOCK),
+        ("IllegalTimestamp", 400, FailureTopic.CLOCK),
         ("NoPermission", 403, FailureTopic.PERMISSION),
         ("iot.common.RamActionPermissionDeny", 200, FailureTopic.PERMISSION),
         ("iot.system.InstanceNotFound", 200, FailureTopic.INSTANCE),
@@ -107,6 +148,9 @@ def test_topic_of_a_failure(code, status, topic):
     ("code", "kinds"),
     [
         ("InvalidTimeStamp.Expired", {"clock"}),
+        ("IllegalTimestamp", {"clock"}),
+        ("IllegalTimestamps", set()),
+        ("SecurityTokenExpired", {"expiry", "key"}),
         ("InvalidSecurityToken.Expired", {"expiry", "key"}),
         ("InvalidSecurityToken.Malformed", {"key"}),
         ("SignatureDoesNotMatch", {"key"}),

@@ -5,15 +5,19 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.envelope import decode_body, read_object, read_rows
-from ansible_collections.iotfleet.ota.plugins.module_utils._api.facts import count_by, no_facts
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.facts import count_by, no_facts, read_fields
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import (
     LIST_OTA_JOB_BY_DEVICE,
+    LIST_OTA_TASK_BY_JOB,
     LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
     QUERY_OTA_JOB,
+    snake_case,
 )
+from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.tests.unit.fakes import sample
 
 JOB_EN = {
@@ -168,11 +172,36 @@ def job(data, response_format="json"):
         ("RetryCount", "retry_count", " 3 ", 3),
         ("RetryCount", "retry_count", 3.0, 3),
         ("RetryCount", "retry_count", "", None),
-        ("RetryCount", "retry_count", "many", "many"),
+        ("RetryCount", "retry_count", "many", None),
+        ("RetryCount", "retry_count", "3.0", 3),
+        ("RetryCount", "retry_count", "-3", -3),
+        ("RetryCount", "retry_count", 3.5, None),
+        ("RetryCount", "retry_count", True, None),
+        ("RetryCount", "retry_count", [3], None),
+        ("RetryCount", "retry_count", 10**19 - 1, 10**19 - 1),
+        ("RetryCount", "retry_count", 10**400, None),
+        ("RetryCount", "retry_count", math.nan, None),
+        ("RetryCount", "retry_count", math.inf, None),
+        ("RetryCount", "retry_count", "1e999", None),
+        ("RetryCount", "retry_count", "1_000", None),
         ("NeedPush", "need_push", "True", True),
         ("NeedPush", "need_push", "false", False),
         ("NeedPush", "need_push", "", None),
-        ("NeedPush", "need_push", "maybe", "maybe"),
+        ("NeedPush", "need_push", "maybe", None),
+        ("NeedPush", "need_push", 1, True),
+        ("NeedPush", "need_push", "0", False),
+        ("NeedPush", "need_push", {"a": 1}, None),
+        ("DestVersion", "dest_version", 2, "2"),
+        ("DestVersion", "dest_version", True, None),
+        ("DestVersion", "dest_version", ["2"], None),
+        ("DestVersion", "dest_version", math.nan, None),
+        ("DestVersion", "dest_version", "2" * 4096, "2" * 4096),
+        ("DestVersion", "dest_version", "2" * 4097, None),
+        ("JobDesc", "job_desc", "so " * 2000, "so " * 1364 + "…"),
+        ("JobDesc", "job_desc", "so" * 3000, "…"),
+        ("JobDesc", "job_desc", {"so": 1}, None),
+        ("JobStatus", "job_status", ["COMPLETED"], None),
+        ("JobType", "job_type", 7, None),
         ("JobStatus", "job_status", "COMPLETE", "COMPLETED"),
         ("JobStatus", "job_status", " CANCELLED ", "CANCELED"),
         ("JobStatus", "job_status", "SURPRISE", "SURPRISE"),
@@ -185,9 +214,15 @@ def job(data, response_format="json"):
         ("SrcVersions", "src_versions", ["1"], ["1"]),
         ("SrcVersions", "src_versions", {}, []),
         ("SrcVersions", "src_versions", {"SrcVersion": None}, []),
+        ("SrcVersions", "src_versions", {"SrcVersion": ["1", None]}, ["1"]),
         ("Tags", "tags", {"OtaTagDTO": {"Key": "k", "Value": "v"}}, [{"key": "k", "value": "v"}]),
         ("Tags", "tags", {"otaTagDTO": [{"key": "客厅", "value": ""}]}, [{"key": "客厅", "value": ""}]),
+        ("Tags", "tags", {"Surprise": [{"Key": "k"}]}, []),
+        ("Tags", "tags", {"OtaTagDTO": [{"Key": "k", "Value": 1}, "surprise"]}, [{"key": "k", "value": "1"}]),
         ("FooBarURL", "foo_bar_url", {"InnerName": [{"DeepName": 1}]}, {"inner_name": [{"deep_name": 1}]}),
+        ("Foo", "foo", [1, True, None, 10**400, 1.5, "x"], [1, True, None, "1" + "0" * 400, "1.5", "x"]),
+        ("Foo", "foo", {"Bar": "so " * 2000}, {"bar": "so " * 1364 + "…"}),
+        ("A" * 200, "a" * 99 + "…", 1, 1),
     ],
 )
 def test_fields(wire, name, value, fact):
@@ -200,7 +235,8 @@ def test_fields(wire, name, value, fact):
         ("<JobId>1836340779212660001</JobId>", "job_id", "1836340779212660001"),
         ("<GroupId></GroupId>", "group_id", ""),
         ("<GroupId/>", "group_id", ""),
-        ("<Name> a &amp; &lt;b&gt; 客厅 </Name>", "name", " a & <b> 客厅 "),
+        ("<Name> a &amp; &lt;b&gt; 客厅 </Name>", "name", "a & <b> 客厅"),
+        ("<JobId>\n  7\n</JobId>", "job_id", "7"),
         ("<RetryCount></RetryCount><Name>n</Name>", "retry_count", None),
         ("<NeedPush>true</NeedPush>", "need_push", True),
         ("<SrcVersions><SrcVersion>1</SrcVersion></SrcVersions>", "src_versions", ["1"]),
@@ -213,6 +249,59 @@ def test_fields(wire, name, value, fact):
 )
 def test_fields_in_xml(data, name, fact):
     assert job(data, "xml")[name] == fact
+
+
+def test_no_text_and_no_name_is_more_than_that():
+    hostile = {"__ansible_type": "{{ a }}", "{{ b }}": ["\x1b[2J", {"##[x]": "##[y]", "n": 1}], "::C::": None}
+    facts = job(
+        {"JobDesc": "::x::\n\u202e", "Tags": {"OtaTagDTO": [{"Key": "{% k", "Odd__": {"__x": "#jinja2:"}}]}, **hostile}
+    )
+    assert facts["job_desc"] == ": :x:: \ufffd"
+    assert facts["tags"] == [{"key": "{ % k", "value": None, "odd__": {"x": "# jinja2:"}}]
+    assert facts.keys() - JOB_EN.keys() == {"ansible_type", "{ { b }}", ": :c::"}
+    assert facts["ansible_type"] == "{ { a }}"
+    assert facts["{ { b }}"] == ["\ufffd[2J", {"# #[x]": "# #[y]", "n": 1}]
+
+
+def test_an_undocumented_name_hides_no_fact():
+    assert job({"__job_id": "2", "JobId": "1", "x" * 200: 1}).items() >= {"job_id": "1", "x" * 99 + "…": 1}.items()
+
+
+@pytest.mark.parametrize(("number", "text"), [("1.10", "1.10"), ("1e999", "1e999"), ("9" * 30, "9" * 30)])
+def test_a_number_in_place_of_a_text_keeps_its_digits(number, text):
+    body = f'{{"Success": true, "Data": {{"DestVersion": {number}, "Odd": {number}}}}}'
+    facts = read_object(QUERY_OTA_JOB, decode_body(body.encode(), "json"))
+    assert (facts["dest_version"], facts["odd"]) == (text, text)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_is_nothing(number):
+    body = f'{{"Success": true, "Data": {{"DestVersion": {number}, "RetryCount": {number}, "Odd": [{number}]}}}}'
+    facts = read_object(QUERY_OTA_JOB, decode_body(body.encode(), "json"))
+    assert (facts["dest_version"], facts["retry_count"], facts["odd"]) == (None, None, [None])
+
+
+@pytest.mark.parametrize(
+    ("wire", "value"),
+    [
+        ("JobId", ["1"]),
+        ("ProductKey", {"a": "1"}),
+        ("FirmwareId", []),
+        ("SelectionType", ["DYNAMIC"]),
+        ("SelectionType", 7),
+        ("ProductKey", True),
+        ("ProductKey", math.nan),
+        ("SrcVersions", {"SrcVersion": ["1", ["2"]]}),
+        ("SrcVersions", {"Surprise": ["1"]}),
+        ("JobId", "https://x.example.com/a.bin?Signature=canary"),
+    ],
+)
+def test_a_vital_field_of_another_type_costs_the_answer(wire, value):
+    """Left out, it would let the rest prove more than it does."""
+    with pytest.raises(OtaError) as error:
+        job({wire: value})
+    assert error.value.code == "unreadable_response"
+    assert error.value.cause == f"the response cannot be read: its {snake_case(wire)} is not text"
 
 
 def test_spelling_that_has_a_value_counts():
@@ -229,3 +318,17 @@ def test_no_facts_has_all_keys():
 def test_rows_are_counted_by_word():
     words = [{"s": "A"}, {"s": "A"}, {"s": "SURPRISE"}, {"s": None}]
     assert count_by(words, "s", ("A", "B")) == {"A": 2, "B": 0, "SURPRISE": 1, "null": 1}
+
+
+def test_what_is_counted_is_no_more_than_a_word():
+    rows = read_rows_of({"TaskStatus": status} for status in ("__ansible_type", "{{ x }}", {"a": "::b"}, "\x1b"))
+    assert count_by(rows, "task_status", ()) == {
+        "ANSIBLE_TYPE": 1,
+        "{ { X }}": 1,
+        "null": 1,
+        "\ufffd": 1,
+    }
+
+
+def read_rows_of(rows):
+    return [read_fields(LIST_OTA_TASK_BY_JOB.fields, row) for row in rows]

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils._api import operations
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import (
     BATCH_GET_DEVICE_STATE,
     BATCH_QUERY_DEVICE_DETAIL,
@@ -119,10 +120,36 @@ OPERATIONS = [
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.action)
 def test_operation_fits_together(operation):
     facts = {field.name for field in operation.fields}
-    assert {operation.identity, *operation.must_match} <= facts
-    named = {*operation.parameters, *(name[:-1] for name in operation.parameters if name.endswith("s"))}
-    assert set(operation.must_match) <= named
+    assert operation.identity in facts
     assert {"page", "page_size"} <= set(operation.parameters) or not operation.page_size
+
+
+DEVICE = {"product_key": "product_key", "device_name": "device_name", "iot_id": "iot_id"}
+BY_NAMES = {"product_key": "product_key", "device_name": "device_names"}
+
+
+SUBJECTS = [
+    {"job_id": "job_id"},
+    {"firmware_id": "firmware_id"},
+    {"product_key": "product_key", "firmware_id": "firmware_id"},
+    {**DEVICE, "module_name": "module_name"},
+    {"job_id": "job_id", "device_name": "device_names"},
+    {"job_id": "job_id", "device_name": "device_names"},
+    DEVICE,
+    BY_NAMES,
+    {"device_name": "device_names", "iot_id": "iot_ids"},
+]
+
+
+@pytest.mark.parametrize(("operation", "subjects"), [*zip(OPERATIONS, SUBJECTS)], ids=lambda one: str(one)[:40])
+def test_subjects_are_what_a_request_and_its_response_both_name(operation, subjects):
+    assert operation.subjects == subjects
+
+
+def test_every_operation_is_listed():
+    made = [value for value in vars(operations).values() if isinstance(value, operations.Operation)]
+    assert len(made) == len(OPERATIONS)
+    assert all(any(one is other for other in OPERATIONS) for one in made)
 
 
 def test_named_devices_are_not_paged():

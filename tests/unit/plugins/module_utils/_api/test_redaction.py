@@ -4,15 +4,20 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api import redaction
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.facts import read_fields
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import LIST_OTA_UNFINISHED_TASK_BY_DEVICE
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.redaction import (
+    cut_text,
     drop_secrets,
+    mask_garbled,
     mask_signed_links,
     mask_text,
 )
+from ansible_collections.iotfleet.ota.plugins.module_utils._text import MAX_TEXT
 
 # --- Texts -----------------------------------------------------------------------------------------------------------
 
@@ -54,6 +59,42 @@ def test_text_is_shortened():
     assert mask_text("x" * 300) == "x" * 300
 
 
+SECRET = "Tq7+Lw2mZx9/Rk4sVb8nYc1p"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        (f"got {SECRET}.", "got ***."),
+        (f"got {SECRET[:20]}…", "got ***…"),
+        (f"got {SECRET[:12]} {SECRET[12:]}", "got ***"),
+        (f"got {SECRET[:5]}\u200b{SECRET[5:]}", "got ***"),
+        ("got " + SECRET.replace("/", "\\/"), "got ***"),
+        (f"got {base64.b64encode(SECRET.encode()).decode()}", "got ***"),
+        (f"twice {SECRET} and {SECRET.lower()}", "twice *** and ***"),
+        (f"got {SECRET[:15]}", f"got {SECRET[:15]}"),
+        ("nothing at all", "nothing at all"),
+        ("", ""),
+    ],
+)
+def test_secrets_that_are_cut_or_garbled_are_masked(text, masked):
+    assert mask_garbled(text, ("short", SECRET)) == masked
+
+
+@pytest.mark.parametrize("length", [MAX_TEXT - 30, MAX_TEXT - 10, MAX_TEXT])
+@pytest.mark.parametrize("filler", [" ", "hunter2 ", "a/b+c "])
+def test_no_part_of_a_secret_is_left_where_a_long_text_is_cut(length, filler):
+    text = (filler * MAX_TEXT)[:length].rpartition(" ")[0] + " canary-secret" * 9
+    assert "can" not in mask_text(text, ("hunter2", "a/b+c", "canary-secret"), limit=MAX_TEXT)
+
+
+def test_a_long_text_is_cut_between_words():
+    text = "one two " * 1000
+    assert len(cut_text(text)) <= MAX_TEXT
+    assert cut_text(text).endswith(" two one …")
+    assert cut_text(text[:MAX_TEXT]) == text[:MAX_TEXT]
+
+
 # --- Fields ----------------------------------------------------------------------------------------------------------
 
 
@@ -81,10 +122,10 @@ def test_fields_with_secrets_are_dropped_at_any_depth():
     ],
 )
 def test_signed_links_are_masked_in_all_fields(link):
-    row = {"TaskId": link, "TaskStatus": link, "TaskDesc": f'got "{link}" <{link}>, so', "Extra": [{"Deep": link}]}
+    row = {"IotId": link, "TaskStatus": link, "TaskDesc": f'got "{link}" <{link}>, so', "Extra": [{"Deep": link}]}
     facts = read_fields(LIST_OTA_UNFINISHED_TASK_BY_DEVICE.fields, row)
     assert "canary" not in str(facts).lower()
-    assert (facts["task_id"], facts["task_status"], facts["extra"]) == (None, None, [{"deep": None}])
+    assert (facts["iot_id"], facts["task_status"], facts["extra"]) == (None, None, [{"deep": None}])
     assert facts["task_desc"] == 'got "***" <***>, so'
 
 
@@ -105,4 +146,4 @@ def test_long_text_takes_linear_work(monkeypatch, piece):
     monkeypatch.setattr(redaction, "_is_signed_link", count)
     text = piece * 100_000 + "="
     mask_signed_links(text)
-    assert sum(looked_at) == len(text)  # each character is in one word
+    assert sum(looked_at) <= MAX_TEXT  # each character is in one word

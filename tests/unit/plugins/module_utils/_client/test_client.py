@@ -172,6 +172,17 @@ def test_hanging_attempt_leaves_time_for_others():
     assert world.clock.elapsed == 8.0
 
 
+def test_attempt_that_the_end_of_the_call_cuts_short_does_not_hide_the_refusal():
+    def hang(request):
+        world.clock.sleep(request.timeout)
+        raise OtaError("did not send a complete response in time", code="timeout", hint="h", retry=Retry.LATER)
+
+    world = World(*[refused("Throttling", status=429)] * 3, hang, retries=1, timeout=5.0)
+    error = world.error()
+    assert world.requests[-1].timeout == 0.75
+    assert (error.code, error.attempts, error.http_status) == ("Throttling", 4, 429)
+
+
 def test_no_attempt_starts_with_too_little_time_left():
     world = World(refused("ServiceUnavailable", status=503, retry_after="29"), timeout=29.4)
     error = world.error()

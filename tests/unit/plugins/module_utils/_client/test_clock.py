@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
+
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import QUERY_OTA_JOB
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.clock import ServiceClock
@@ -92,6 +94,51 @@ def test_refusal_of_a_corrected_timestamp_is_final():
     assert len(warnings) == 1
 
 
+def dated(seconds):
+    """A response with the date that is as many seconds ahead of this machine's clock."""
+    return response("", date=formatdate(NOW + seconds, usegmt=True))
+
+
+@pytest.mark.parametrize("seconds", [0, 59, -60])
+def test_clock_that_is_right_is_not_corrected(seconds):
+    _clock, warnings, service = service_clock()
+    refusal = service.correct(REFUSAL, dated(seconds), service.timestamp())
+    assert refusal.retry is Retry.ONCE
+    assert refusal.cause == "refused, although the clock of this machine matches the service's"
+    assert refusal.hint == "try again, or give the request ID to the vendor's support"
+    assert service.timestamp() == ("2024-11-19T09:47:43Z", False)
+    assert warnings == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(60, "2024-11-19T09:48:43Z"), (86_399, "2024-11-20T09:47:42Z"), (-86_400, "2024-11-18T09:47:43Z")],
+)
+def test_clock_that_is_off_by_up_to_a_day_is_corrected(seconds, text):
+    _clock, warnings, service = service_clock()
+    assert service.correct(REFUSAL, dated(seconds), service.timestamp()).retry is Retry.ONCE
+    assert service.timestamp() == (text, True)
+    assert len(warnings) == 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(86_400, "2024-11-20T09:47:43Z"), (-86_401, "2024-11-18T09:47:42Z"), (5_000_000_000, "2183-04-30T18:41:03Z")],
+)
+def test_no_request_is_signed_for_another_day(seconds, text):
+    _clock, warnings, service = service_clock()
+    refusal = service.correct(REFUSAL, dated(seconds), service.timestamp())
+    assert refusal.retry is Retry.NEVER
+    assert refusal.cause == (
+        f"refused: its clock says {text} and this machine's 2024-11-19T09:47:43Z, which is more than a day apart"
+    )
+    assert refusal.hint == (
+        "set the clock of the machine that runs the module, or check endpoint and proxy if it is right"
+    )
+    assert service.timestamp() == ("2024-11-19T09:47:43Z", False)
+    assert warnings == []
+
+
 def test_refusal_without_a_date_is_final():
     _clock, warnings, service = service_clock()
     final = service.correct(REFUSAL, response(""), service.timestamp())
@@ -114,6 +161,35 @@ def test_service_time_is_used_and_kept():
         "The clock of the machine that runs the module is 3600 s behind the service's;"
         " the service's time is used for the rest of this task. Set the machine's clock."
     ]
+
+
+def test_old_code_of_a_clock_that_is_off_means_the_same():
+    mandatory = 'The input parameter "Timestamp" that is mandatory for processing this request is not supplied.'
+    world = World(refused("IllegalTimestamp", mandatory, status=400, date=HOUR_LATER), success(Data=JOB))
+    world.job()
+    assert [request.params["Timestamp"] for request in world.requests][1] == "2024-11-19T10:47:43Z"
+    assert len(world.warnings) == 1
+
+
+@pytest.mark.parametrize("code", ["IllegalTimestamp", "InvalidTimeStamp.Expired"])
+def test_refusal_of_a_clock_that_is_right_does_not_blame_it(code):
+    world = World(*[refused(code, status=400, date="Tue, 19 Nov 2024 09:47:43 GMT")] * 2)
+    assert str(world.error()) == (
+        f"QueryOTAJob failed after 2 attempts: the service refused the request with {code} (HTTP 400), although the"
+        " clock of this machine matches the service's; try again, or give the request ID to the vendor's support"
+        " (request ID R-2)."
+    )
+    assert world.warnings == []
+
+
+def test_time_of_another_day_is_in_the_sentence():
+    world = World(refused("InvalidTimeStamp.Expired", status=400, date="Tue, 01 Jan 2199 00:00:00 GMT"))
+    assert str(world.error()) == (
+        "QueryOTAJob failed: the service refused the request with InvalidTimeStamp.Expired (HTTP 400): its clock says"
+        " 2199-01-01T00:00:00Z and this machine's 2024-11-19T09:47:43Z, which is more than a day apart; set the clock"
+        " of the machine that runs the module, or check endpoint and proxy if it is right (request ID R-2)."
+    )
+    assert world.warnings == []
 
 
 def test_second_refusal_of_the_timestamp_is_an_error():

@@ -218,23 +218,36 @@ def test_warning_of_a_clock_that_cannot_be_corrected_comes_once():
 
 
 def test_mistake_in_a_query_is_raised_and_not_repeated():
-    def mistake(params):
+    def query(number):
+        crowd.client.get(QUERY_OTA_JOB, job_id=str(number))
         raise ZeroDivisionError
 
-    crowd = Crowd(dict.fromkeys(numbers(1000), mistake))
+    crowd = Crowd()
     with pytest.raises(ZeroDivisionError):
-        crowd.query(numbers(1000))
+        crowd.client.map(query, range(1000))
     assert len(crowd.sent) <= MAX_IN_FLIGHT
 
 
-def test_mistake_in_a_sequence_is_made_once():
-    def mistake(params):
+def test_mistake_in_a_sequence_is_raised():
+    def query(number):
+        crowd.client.get(QUERY_OTA_JOB, job_id="1")
         raise ZeroDivisionError
 
-    crowd = Crowd(dict.fromkeys(numbers(10), mistake))
+    crowd = Crowd()
     with pytest.raises(ZeroDivisionError):
-        crowd.query(numbers(10), sequential=True)
-    assert crowd.sent == ["0"]
+        crowd.client.map(query, range(10), sequential=True)
+    assert crowd.sent == ["1"]
+
+
+def test_mistake_in_an_attempt_is_a_failure_like_others():
+    def mistake(params):
+        raise ZeroDivisionError("canary")
+
+    crowd = Crowd(dict.fromkeys(numbers(1000), mistake))
+    found, failure = crowd.query(numbers(1000))
+    assert (found, failure.code, failure.action, failure.attempts) == ([], "unexpected_error", "QueryOTAJob", 1)
+    assert "canary" not in repr(failure.failure()) + str(failure)
+    assert len(crowd.sent) <= MAX_IN_FLIGHT + MAX_FAILED
 
 
 def test_interruption_cancels_everything(monkeypatch):

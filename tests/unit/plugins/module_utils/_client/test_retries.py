@@ -78,3 +78,33 @@ def test_attempt_gets_half_of_the_time_and_the_last_one_all():
 @pytest.mark.parametrize(("timeout", "last_start"), [(30.0, 129.5), (10.0, 109.5), (1.0, 100.95)])
 def test_last_start_leaves_time_for_an_attempt(timeout, last_start):
     assert plan(timeout=timeout).last_start == pytest.approx(last_start)
+
+
+def test_attempt_that_is_cut_short_reports_the_latest_refusal():
+    calls = plan(timeout=30.0)
+    refusals = [failure(Retry.SLOWER, "Throttling.User", http_status=429, attempts=number) for number in (1, 2)]
+    for refusal in refusals:
+        assert calls.telling_failure(refusal, 15.0) is refusal
+    for code in ("timeout", "connect_timeout"):
+        told = calls.telling_failure(failure(Retry.LATER, code, attempts=3), 7.0)
+        assert (told.code, told.http_status, told.attempts, told.retry) == ("Throttling.User", 429, 3, Retry.SLOWER)
+
+
+@pytest.mark.parametrize(
+    ("later", "limit"),
+    [
+        (failure(Retry.LATER, "timeout"), 7.5),
+        (failure(Retry.LATER, "connection_broken"), 1.0),
+        (failure(Retry.LATER, "http_503", http_status=503), 1.0),
+    ],
+)
+def test_other_failures_are_reported_themselves(later, limit):
+    calls = plan(timeout=30.0)
+    calls.telling_failure(failure(Retry.SLOWER, "Throttling.User", http_status=429), 15.0)
+    assert calls.telling_failure(later, limit) is later
+
+
+def test_attempt_that_is_cut_short_is_reported_where_there_was_no_response():
+    calls, silence = plan(timeout=30.0), failure(Retry.LATER, "timeout")
+    calls.telling_failure(failure(Retry.LATER, "connection_broken"), 15.0)
+    assert calls.telling_failure(silence, 1.0) is silence

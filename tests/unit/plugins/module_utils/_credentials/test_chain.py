@@ -9,6 +9,7 @@ import json
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec import CREDENTIALS
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.credentials import Credentials
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials import chain
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.chain import PROVIDERS, resolve_provider
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.metadata import CredentialsUri, InstanceRole
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.provider import FetchContext
@@ -224,6 +225,39 @@ def test_credentials_file_elsewhere(home, tmp_path):
     assert provider.origin == f'the profile "default" in {path}'
 
 
+@pytest.mark.parametrize("written", ["~/other.ini", " ~/other.ini\n", "'~/other.ini'"])
+def test_credentials_file_in_the_home(home, written):
+    (home / "other.ini").write_text("[default]\ntype=access_key\naccess_key_id=id7\naccess_key_secret=secret7\n")
+    off = {"ALIBABA_CLOUD_CLI_PROFILE_DISABLED": "true", "ALIBABA_CLOUD_CREDENTIALS_FILE": written}
+    assert resolve(home, {}, off).fetch() == Credentials("id7", "secret7")
+
+
+@pytest.mark.parametrize("disabled", ["true", "false"])
+def test_credentials_file_that_is_named_and_missing(home, disabled):
+    environ = {"ALIBABA_CLOUD_CREDENTIALS_FILE": "~/none.ini", "ALIBABA_CLOUD_CLI_PROFILE_DISABLED": disabled}
+    error = refusal(home, {}, {**environ, **OIDC})
+    assert error.cause == f"there is no file {home}/none.ini, although ALIBABA_CLOUD_CREDENTIALS_FILE names it"
+    assert (error.code, error.credentials_source) == ("bad_profile", "profile")
+    assert resolve(home, {}, {**environ, **FIRST}).name == "environment"
+
+
+def test_disabled_profile_is_skipped_unless_named(home):
+    (home / ".aliyun" / "config.json").unlink()
+    path = home / ".alibabacloud" / "credentials.ini"
+    path.write_text(path.read_text().replace("[default]\n", "[default]\nenable=false\n"))
+    assert resolve(home, {}, OIDC).name == "oidc_role"
+    for options in ({"profile": "default"}, {"credentials_source": "profile"}):
+        assert refusal(home, options, OIDC).cause == f'the profile "default" in {path} is disabled by enable = false'
+
+
+def test_region_is_that_of_the_profile(home):
+    path = home / ".aliyun" / "config.json"
+    path.write_text(path.read_text().replace('"name": "work"', '"name": "work", "region_id": "us-west-1"'))
+    assert resolve(home).region == "us-west-1"
+    assert resolve(home, {"profile": "both"}).region == ""
+    assert resolve(home, {}, FIRST).region == ""
+
+
 def test_named_profile_does_not_exist(home):
     error = refusal(home, {"profile": "wrok"})
     cause = f'there is no profile "wrok" in {home}/.aliyun/config.json or {home}/.alibabacloud/credentials.ini'
@@ -359,8 +393,26 @@ def test_key_is_not_valid_unicode(name):
     assert error.cause == f"{name} is not valid Unicode"
 
 
+@pytest.mark.parametrize("form", ["{} ", " {}", "{}\n", "{}\r\n", '"{}"', "'{}'", ' "{} " ', "{}\u00a0"])
+@pytest.mark.parametrize("names", [chain.OPTIONS, *chain.VARIABLES])
+def test_blanks_and_quotes_are_no_part_of_a_key(names, form):
+    parts = ("id", "secret", "token")
+    given = dict(zip(names, map(form.format, parts)))
+    options, environ = (given, {}) if names is chain.OPTIONS else ({}, given)
+    provider = resolve_provider(options, environ, "/nowhere")
+    assert provider.fetch() == Credentials(*parts)
+    assert provider.secrets() == {"secret", "token"}
+
+
+@pytest.mark.parametrize("blank", [" ", "\n", '""'])
+def test_blank_variable_counts_as_unset(blank):
+    environ = {"ALIBABA_CLOUD_ACCESS_KEY_ID": blank, "ALIBABA_CLOUD_ACCESS_KEY_SECRET": blank, **SECOND}
+    environ["ALICLOUD_SECURITY_TOKEN"] = blank
+    assert resolve_provider({"access_key_id": blank}, environ, "/nowhere").fetch() == Credentials("id2", "secret2")
+
+
 @pytest.mark.parametrize("name", ["access_key_id", "security_token"])
-@pytest.mark.parametrize("value", ["a\nb", "客"])
+@pytest.mark.parametrize("value", ["a\nb", "客", "\u200bx"])
 def test_key_with_an_impossible_character(name, value):
     error = refusal("/nowhere", {**OPTIONS, name: value})
     assert error.cause == f"{name} contains a character that no key has, such as a line break"

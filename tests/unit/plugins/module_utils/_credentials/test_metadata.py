@@ -109,12 +109,13 @@ def test_uri_is_called_as_it_is(monkeypatch):
         ((500, "canary"), "returned HTTP 500", Retry.LATER),
         ((429, "canary"), "returned HTTP 429", Retry.LATER),
         ((302, "canary"), "returned HTTP 302", Retry.NEVER),
-        ("canary", "returned no usable credentials", Retry.NEVER),
-        ("[1]", "returned no usable credentials", Retry.NEVER),
-        ({**KEYS, "Expiration": "canary"}, "returned no usable credentials", Retry.NEVER),
-        ({**KEYS, "Expiration": None}, "returned no usable credentials", Retry.NEVER),
-        ({"AccessKeyId": "canary"}, "returned no usable credentials", Retry.NEVER),
+        ("", "returned no JSON object", Retry.NEVER),
+        ("canary", "returned no JSON object", Retry.NEVER),
+        ("<html>canary</html>", "returned no JSON object", Retry.NEVER),
+        ("[1]", "returned no JSON object", Retry.NEVER),
+        ("[" * 100_000, "returned no JSON object", Retry.NEVER),
         ({**KEYS, "Code": "Failure"}, "returned a code other than Success", Retry.NEVER),
+        ({"Code": "Failure"}, "returned a code other than Success", Retry.NEVER),
     ],
 )
 def test_unusable_response_is_refused(monkeypatch, answer, cause, retry):
@@ -124,13 +125,44 @@ def test_unusable_response_is_refused(monkeypatch, answer, cause, retry):
     assert (error.cause, error.retry) == (f"the place {cause}", retry)
 
 
-@pytest.mark.parametrize("name", ["AccessKeyId", "AccessKeySecret", "SecurityToken"])
-def test_empty_part_is_named(monkeypatch, name):
+@pytest.mark.parametrize("value", ["", None, {}])
+@pytest.mark.parametrize("name", ["AccessKeyId", "AccessKeySecret", "SecurityToken", "Expiration"])
+def test_missing_part_is_named(monkeypatch, name, value):
+    part = {"AccessKeyId": "key id", "AccessKeySecret": "secret", "SecurityToken": "token"}.get(name, "expiration")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with standing_in(lambda request: {**KEYS, name: ""}) as (url, _asked):
-        error = failure(CredentialsUri(url))
-    part = {"AccessKeyId": "key id", "AccessKeySecret": "secret", "SecurityToken": "token"}[name]
-    assert error.cause == f"the {part} from the place is missing"
+    for answer in ({**KEYS, name: value}, {other: KEYS[other] for other in KEYS if other != name}):
+        with standing_in(lambda request, answer=answer: answer) as (url, _asked):
+            assert failure(CredentialsUri(url)).cause == f"the {part} from the place is missing"
+
+
+def test_credentials_within_an_object_are_missing(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with standing_in(lambda request: {"Credentials": KEYS}) as (url, _asked):
+        assert failure(CredentialsUri(url)).cause == "the key id from the place is missing"
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2099-01-01T00:00:00Z", "2099-01-01T00:00:00.000Z", "2099-01-01T00:00:00+00:00", "2099-01-01T08:00:00+08:00"],
+)
+def test_expiration_may_have_a_fraction_and_a_zone(written):
+    assert metadata.parse_credentials(json.dumps({**KEYS, "Expiration": written}), "the place") == NEW
+
+
+def test_byte_order_mark_is_skipped(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with standing_in(lambda request: "\ufeff" + json.dumps(KEYS)) as (url, _asked):
+        assert CredentialsUri(url).fetch(CONTEXT) == NEW
+
+
+@pytest.mark.parametrize("written", ["canary", "2099-12-31T23:59:60Z", "2099-01-01T00:00:00", 4070908800, [1]])
+def test_expiration_that_is_no_time(written):
+    with pytest.raises(OtaError) as error:
+        metadata.parse_credentials(json.dumps({**KEYS, "Expiration": written}), "the place")
+    assert str(error.value) == (
+        "No request was sent: the expiration from the place is not a time; let the service write it like"
+        " 2030-01-31T12:00:00Z."
+    )
 
 
 @pytest.mark.parametrize("uri", ["http://keys.example.com/", "HTTP://10.0.0.1/"])

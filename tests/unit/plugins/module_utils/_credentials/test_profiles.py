@@ -15,14 +15,27 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.profiles
     fetcher_of,
     read_cli_config,
     read_ini_file,
+    read_profile_files,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.provider import StaticKey
+from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.signin import (
+    CloudSso,
+    ExternalCommand,
+    OAuth,
+)
 from ansible_collections.iotfleet.ota.plugins.module_utils._credentials.sts import AssumedRole, OidcRole, RoleSession
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 
 KEY = {"access_key_id": "id", "access_key_secret": "secret"}
 ROLE = {"ram_role_arn": "acs:ram::1:role/ota"}
 OIDC = {"oidc_provider_arn": "acs:ram::1:oidc-provider/ack", "oidc_token_file": "/token"}
+SSO = {
+    "cloud_sso_sign_in_url": "https://signin.example.com/x",
+    "cloud_sso_account_id": "1",
+    "cloud_sso_access_config": "ac-1",
+    "access_token": "token",
+    "cloud_sso_access_token_expire": 4070908800,
+}
 OWN = StaticKey(Credentials("id", "secret"))
 
 
@@ -80,6 +93,25 @@ def refusal(file, name="p"):
             OidcRole(RoleSession("acs:ram::1:role/ota", "pod"), OIDC["oidc_provider_arn"], "/token"),
         ),
         ({"mode": "CredentialsURI", "credentials_uri": "http://h:1/x"}, CredentialsUri("http://h:1/x")),
+        ({"mode": "External", "process_command": "keys --json"}, ExternalCommand("keys --json")),
+        ({"mode": "CloudSSO", **SSO}, CloudSso("https://signin.example.com/x", "1", "ac-1", "token", 4070908800)),
+        (
+            {"mode": "OAuth", "oauth_access_token": "token", "oauth_access_token_expire": 4070908800},
+            OAuth("CN", "token", 4070908800, Credentials("", "", "", 0)),
+        ),
+        (
+            {
+                "mode": "OAuth",
+                "oauth_site_type": "intl",
+                "oauth_access_token": "token",
+                "oauth_access_token_expire": "x",
+                "oauth_refresh_token": "never used",
+                **KEY,
+                "sts_token": "issued",
+                "sts_expiration": 4070908800,
+            },
+            OAuth("INTL", "token", 0, Credentials("id", "secret", "issued", 4070908800)),
+        ),
     ],
 )
 def test_every_mode_has_its_fetcher(tmp_path, profile, expected):
@@ -116,6 +148,8 @@ def test_chained_roles(tmp_path):
             OidcRole(RoleSession("r"), "o", "/t"),
         ),
         ("type=credentials_uri\ncredentials_uri=http://h/", CredentialsUri("http://h/")),
+        ('type = "access_key"\naccess_key_id = \'id\'\naccess_key_secret = "secret" # mine', OWN),
+        ("enable = true\ntype = access_key\naccess_key_id = id\naccess_key_secret = secret", OWN),
     ],
 )
 def test_every_type_of_an_ini_file_has_its_fetcher(tmp_path, section, expected):
@@ -138,6 +172,9 @@ def test_every_type_of_an_ini_file_has_its_fetcher(tmp_path, section, expected):
         ({"mode": "OIDC", **ROLE, "oidc_provider_arn": "o"}, "oidc_token_file"),
         ({"mode": "OIDC", **OIDC}, "ram_role_arn"),
         ({"mode": "CredentialsURI"}, "credentials_uri"),
+        ({"mode": "External"}, "process_command"),
+        ({"mode": "OAuth"}, "oauth_access_token"),
+        *(({"mode": "CloudSSO", **SSO, name: ""}, name) for name in SSO if name != "cloud_sso_access_token_expire"),
     ],
 )
 def test_missing_value_is_named(tmp_path, profile, missing):
@@ -162,7 +199,7 @@ def test_missing_value_is_named_as_in_the_file(tmp_path, kind, missing):
 @pytest.mark.parametrize(
     ("profile", "cause"),
     [
-        ({"mode": "External", "process_command": "x"}, 'has the unsupported mode "External"'),
+        ({"mode": "RsaKeyPair"}, 'has the unsupported mode "RsaKeyPair"'),
         ({}, "has no mode"),
     ],
 )
@@ -170,9 +207,48 @@ def test_unsupported_mode(tmp_path, profile, cause):
     error = refusal(cli(tmp_path, {"name": "p", **profile}))
     assert error.cause == f'the profile "p" in {tmp_path}/config.json {cause}'
     assert error.hint == (
-        "use one of AK, ChainableRamRoleArn, CredentialsURI, EcsRamRole, OIDC, RamRoleArn, StsToken,"
-        " or choose another credentials_source"
+        "use one of AK, ChainableRamRoleArn, CloudSSO, CredentialsURI, EcsRamRole, External, OAuth, OIDC, RamRoleArn,"
+        " StsToken, or choose another credentials_source"
     )
+
+
+def test_disabled_profile(tmp_path):
+    file = ini(tmp_path, "[p]\nenable = FALSE # for now\ntype=access_key\naccess_key_id=id\naccess_key_secret=secret\n")
+    assert file.profiles["p"].is_disabled()
+    error = refusal(file)
+    assert str(error) == (
+        f'No request was sent: the profile "p" in {tmp_path}/credentials.ini is disabled by enable = false;'
+        " set it to true there, or choose another credentials_source."
+    )
+
+
+def test_only_a_profile_in_an_ini_file_can_be_disabled(tmp_path):
+    assert fetcher(cli(tmp_path, {"name": "p", "mode": "AK", "enable": "false", **KEY})) == OWN
+
+
+@pytest.mark.parametrize(
+    ("values", "region"), [({}, ""), ({"region_id": None}, ""), ({"region_id": " us-west-1\n"}, "us-west-1")]
+)
+def test_region_of_a_profile(tmp_path, values, region):
+    assert cli(tmp_path, {"name": "p", "mode": "AK", **values}).profiles["p"].region == region
+
+
+def test_profile_in_an_ini_file_has_no_region(tmp_path):
+    assert ini(tmp_path, "[p]\nregion_id=us-west-1\n").profiles["p"].region == ""
+
+
+def test_site_of_a_sign_in_is_unknown(tmp_path):
+    error = refusal(cli(tmp_path, {"name": "p", "mode": "OAuth", "oauth_site_type": "EU", "oauth_access_token": "t"}))
+    assert str(error) == (
+        f'No request was sent: oauth_site_type in the profile "p" in {tmp_path}/config.json is none of the vendor\'s'
+        " sites; write CN or INTL, or choose another credentials_source."
+    )
+
+
+@pytest.mark.parametrize("url", ["signin.example.com", "http://signin.example.com/", "https://[::1"])
+def test_sign_in_needs_https(tmp_path, url):
+    error = refusal(cli(tmp_path, {"name": "p", "mode": "CloudSSO", **SSO, "cloud_sso_sign_in_url": url}))
+    assert error.cause == f'cloud_sso_sign_in_url in the profile "p" in {tmp_path}/config.json is not a URL of https'
 
 
 def test_unsupported_type(tmp_path):
@@ -274,6 +350,26 @@ def test_invalid_ini_file(tmp_path, text):
     with pytest.raises(OtaError) as error:
         ini(tmp_path, text)
     assert error.value.cause == f"the file {tmp_path}/credentials.ini is not a valid INI file"
+
+
+def test_both_files_are_read(tmp_path):
+    cli(tmp_path, {"name": "p"})
+    ini(tmp_path, "[q]\n")
+    paths = (f"{tmp_path}/config.json", f"{tmp_path}/credentials.ini")
+    assert [file.path for file in read_profile_files(*paths, False)] == [*paths]
+    assert [file.path for file in read_profile_files("", paths[1], True)] == [paths[1]]
+    assert [file.path for file in read_profile_files(paths[0], f"{tmp_path}/none", False)] == [paths[0]]
+
+
+def test_named_file_must_exist(tmp_path):
+    cli(tmp_path, {"name": "p"})
+    with pytest.raises(OtaError) as error:
+        read_profile_files(f"{tmp_path}/config.json", f"{tmp_path}/none", True)
+    assert error.value.code == "bad_profile"
+    assert str(error.value) == (
+        f"No request was sent: there is no file {tmp_path}/none, although ALIBABA_CLOUD_CREDENTIALS_FILE names it;"
+        " correct the variable, or choose another credentials_source."
+    )
 
 
 def test_byte_order_mark_is_skipped(tmp_path):

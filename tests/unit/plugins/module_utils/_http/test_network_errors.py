@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import socket
 import ssl
@@ -11,9 +12,11 @@ import ssl
 import pytest
 import urllib3
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import Retry
+from ansible_collections.iotfleet.ota.plugins.module_utils._http.connections import TunnelError
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.network_errors import (
     host_and_port,
     network_error,
+    place_of,
     proxy_problems,
     proxy_status_error,
     timeout_error,
@@ -26,9 +29,16 @@ ON_THE_WAY = f"the proxy {PROXY} on the way to 10.0.0.7:443"
 CHECK_PROXY = "check the option proxy, or the environment variables HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
 
 
-def untrusted(message="canary"):
+def untrusted(message="canary", number=18):
     error = ssl.SSLCertVerificationError(1, "canary")
     error.verify_message = message
+    error.verify_code = number
+    return error
+
+
+def tls(reason):
+    error = ssl.SSLError(1, "canary")
+    error.reason = reason
     return error
 
 
@@ -70,6 +80,12 @@ TIMEOUT = (
     Retry.LATER,
     False,
 )
+NOT_HTTP = (
+    "connection_broken",
+    "10.0.0.7:443 sent no valid HTTP response; try again, or check host, port and scheme of endpoint, and proxy",
+    Retry.LATER,
+    False,
+)
 TLS = (
     "tls_failed",
     "a TLS connection to 10.0.0.7:443 cannot be established;"
@@ -89,6 +105,25 @@ def certificate(reason):
     )
 
 
+def out_of_time(problem):
+    return (
+        "certificate_not_trusted",
+        f"the certificate of 10.0.0.7:443, or that of its authority, {problem}; check the clock of the machine that"
+        " runs the module, and have the certificate renewed if it is right",
+        Retry.NEVER,
+        True,
+    )
+
+
+def tls_failed(words):
+    return ("tls_failed", f"10.0.0.7:443 {words}", Retry.NEVER, True)
+
+
+NO_COMMON_VERSION = tls_failed(
+    "and this machine have no version of TLS in common; let the service speak TLS 1.2 or newer"
+)
+
+
 def unknown_host(retry):
     return (
         "unknown_host",
@@ -106,6 +141,34 @@ def unknown_host(retry):
         (urllib3.connection.CertificateError("canary"), certificate("verification failed")),
         (exceptions.SSLError("canary"), TLS),
         (ssl.SSLError(1, "canary"), TLS),
+        (untrusted("canary", 10), out_of_time("has expired")),
+        (untrusted("canary", 9), out_of_time("is not valid yet")),
+        (tls("WRONG_VERSION_NUMBER"), TLS),
+        (tls("TLSV1_ALERT_PROTOCOL_VERSION"), NO_COMMON_VERSION),
+        (tls("UNSUPPORTED_PROTOCOL"), NO_COMMON_VERSION),
+        (
+            tls("TLSV13_ALERT_CERTIFICATE_REQUIRED"),
+            tls_failed(
+                "requires a certificate of its clients, and none can be given; let it accept clients without one"
+            ),
+        ),
+        (
+            tls("SSLV3_ALERT_HANDSHAKE_FAILURE"),
+            tls_failed(
+                "refused the TLS connection; check that it accepts the ciphers of this machine, and clients without a"
+                " certificate"
+            ),
+        ),
+        (exceptions.SSLError(ssl.SSLEOFError(8, "canary")), BROKEN),
+        (exceptions.SSLError(ssl.SSLZeroReturnError(6, "canary")), BROKEN),
+        (http.client.RemoteDisconnected("canary"), BROKEN),
+        (http.client.IncompleteRead(b"canary"), BROKEN),
+        (http.client.BadStatusLine("canary"), NOT_HTTP),
+        (http.client.LineTooLong("canary"), NOT_HTTP),
+        (
+            http.client.BadStatusLine("\x15\x03\x01canary"),
+            tls_failed("speaks TLS, and was called over plain http; write https:// in endpoint"),
+        ),
         (socket.gaierror(socket.EAI_NONAME, "canary"), unknown_host(Retry.NEVER)),
         (socket.gaierror(socket.EAI_AGAIN, "canary"), unknown_host(Retry.LATER)),
         (
@@ -146,6 +209,17 @@ def unknown_host(retry):
 def test_error_of_the_service(error, expected):
     found = network_error(error, URL, None)
     assert (found.code, sentence(found), found.retry, found.affects_all) == expected
+
+
+def test_a_wrapped_value_error_is_not_about_the_url():
+    error = exceptions.ProtocolError("canary", http.client.IncompleteRead(b""))
+    error.args[1].__context__ = ValueError("invalid literal for int() with base 16: ''")
+    assert network_error(error, URL, None).code == "connection_broken"
+
+
+def test_reason_of_a_tls_error_is_found_below_others():
+    error = exceptions.SSLError(tls("TLSV1_ALERT_PROTOCOL_VERSION"))
+    assert network_error(error, URL, None).cause == "10.0.0.7:443 and this machine have no version of TLS in common"
 
 
 def test_timeout_error_without_an_exception():
@@ -216,13 +290,20 @@ def test_errors_that_wrap_each_other():
         (ConnectionRefusedError(111, "canary"), "refused the connection", Retry.LATER),
         (exceptions.ReadTimeoutError(None, "canary", "canary"), "did not respond in time", Retry.LATER),
         (socket.timeout("canary"), "did not respond in time", Retry.LATER),
+        (ssl.SSLEOFError(8, "canary"), "closed the connection", Retry.LATER),
+        (http.client.RemoteDisconnected("canary"), "closed the connection", Retry.LATER),
+        (ConnectionResetError(104, "canary"), "closed the connection", Retry.LATER),
+        (http.client.BadStatusLine("canary"), "sent no valid HTTP response", Retry.LATER),
         (OSError("canary"), "cannot be used", Retry.LATER),
     ],
 )
 def test_error_of_the_proxy(error, problem, retry):
-    found = network_error(exceptions.ProxyError("canary", error), URL, PROXY)
-    assert sentence(found) == f"{ON_THE_WAY} {problem}; {CHECK_PROXY}"
-    assert (found.code, found.retry, found.affects_all) == ("proxy_failed", retry, retry is Retry.NEVER)
+    tunnel = TunnelError()
+    tunnel.__cause__ = error
+    for outer in (exceptions.ProxyError("canary", error), exceptions.ProtocolError("canary", tunnel)):
+        found = network_error(outer, URL, PROXY)
+        assert sentence(found) == f"{ON_THE_WAY} {problem}; {CHECK_PROXY}"
+        assert (found.code, found.retry, found.affects_all) == ("proxy_failed", retry, retry is Retry.NEVER)
 
 
 def test_every_problem_of_a_proxy_is_tested():
@@ -238,8 +319,33 @@ def test_connect_timeout_is_the_proxys_where_there_is_one():
     assert network_error(error, URL, None).code == "connect_timeout"
 
 
-def test_other_errors_are_the_services_although_there_is_a_proxy():
-    assert network_error(socket.timeout("canary"), URL, PROXY).code == "timeout"
+def test_new_connection_is_the_proxys_where_there_is_one():
+    error = exceptions.NewConnectionError(None, "canary")
+    error.__cause__ = ConnectionRefusedError(111, "canary")
+    assert sentence(network_error(error, URL, PROXY)) == f"{ON_THE_WAY} refused the connection; {CHECK_PROXY}"
+    assert network_error(error, URL, None).code == "connection_refused"
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "cause"),
+    [
+        (socket.timeout("canary"), "timeout", "{} did not send a complete response in time"),
+        (
+            exceptions.SSLError(tls("WRONG_VERSION_NUMBER")),
+            "tls_failed",
+            "a TLS connection to {} cannot be established",
+        ),
+        (exceptions.ProtocolError("canary"), "connection_broken", "the connection to {} failed, or broke before"),
+    ],
+)
+def test_other_errors_name_the_proxy_on_the_way(error, code, cause):
+    found = network_error(error, URL, PROXY)
+    assert found.code == code
+    assert found.cause.startswith(cause.format(f"10.0.0.7:443 (through the proxy {PROXY})"))
+
+
+def test_place_without_a_proxy():
+    assert place_of(URL, None) == "10.0.0.7:443"
 
 
 def test_proxy_without_a_name():
@@ -256,6 +362,13 @@ def test_proxy_without_a_name():
             "requires a user name and a password, or rejects the given ones (HTTP 407); write them like"
             " http://user:password@host:port into the option proxy, or the environment variables HTTPS_PROXY,"
             " HTTP_PROXY and NO_PROXY, with special characters percent-encoded, such as %40 for @",
+            Retry.NEVER,
+        ),
+        (
+            511,
+            "proxy_authentication",
+            "requires a login to the network (HTTP 511); log in to the network from this machine, mostly on a page"
+            " that a browser shows",
             Retry.NEVER,
         ),
         (
@@ -280,13 +393,22 @@ def test_proxy_without_a_name():
 )
 def test_status_of_the_proxy(status, code, expected, retry):
     direct = proxy_status_error("10.0.0.7:443", PROXY, status)
-    refusal = OSError(f"Tunnel connection failed: {status} canary")
-    for found in (direct, network_error(exceptions.ProxyError("canary", refusal), URL, PROXY)):
+    for found in (direct, network_error(exceptions.ProtocolError("canary", TunnelError(status)), URL, PROXY)):
         assert sentence(found) == f"{ON_THE_WAY} {expected}"
         assert (found.code, found.http_status, found.retry) == (code, status, retry)
         assert found.affects_all is (retry is Retry.NEVER)
 
 
-def test_status_of_the_proxy_is_only_read_from_a_refused_tunnel():
-    error = exceptions.ProxyError("canary", ValueError("Tunnel connection failed: 403 canary"))
-    assert network_error(error, URL, PROXY).cause == f"{ON_THE_WAY} cannot be used"
+@pytest.mark.parametrize("schemes", [(), ("basic",), ("negotiate", "basic")])
+def test_proxy_that_offers_basic_wants_a_password(schemes):
+    assert "requires a user name" in proxy_status_error("10.0.0.7:443", PROXY, 407, schemes).cause
+
+
+def test_proxy_that_does_not_offer_basic():
+    error = exceptions.ProtocolError("canary", TunnelError(407, ("negotiate", "ntlm")))
+    found = network_error(error, URL, PROXY)
+    assert sentence(found) == (
+        f"{ON_THE_WAY} does not accept a user name and a password by the scheme Basic (HTTP 407);"
+        " let its administrator allow Basic or this machine, because no other scheme is supported"
+    )
+    assert (found.code, found.retry, found.affects_all) == ("proxy_authentication", Retry.NEVER, True)

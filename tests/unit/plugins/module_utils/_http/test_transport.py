@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import datetime
 import gc
 import socket
 import ssl
-import struct
 import threading
 
 import pytest
@@ -23,57 +23,11 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._errors import (
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._http import transport
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport import Transport
+from ansible_collections.iotfleet.ota.tests.unit.wires import PAGE, WATCHDOG, hang, reset, saying, server
 
 QUERY = "?Action=QueryOTAJob&AccessKeyId=key-id&Signature=canary%3D"
-#: Seconds after which a test that hangs is ended.
-WATCHDOG = 60.0
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Odd: 1\r\n\r\n{}"
-
-
-@contextlib.contextmanager
-def server(serve, tls=None, host="127.0.0.1"):
-    """A server on a free port that hands each connection to ``serve``; yields the port."""
-    listener = socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-
-    def accept():
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _address = listener.accept()
-                with contextlib.suppress(OSError), connection:
-                    if tls:
-                        with tls.wrap_socket(connection, server_side=True) as secured:
-                            serve(secured)
-                    else:
-                        serve(connection)
-
-    thread = threading.Thread(target=accept, daemon=True)
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join(WATCHDOG)
-
-
-def saying(*answers):
-    """Answers the requests of each connection in turn, then closes it."""
-
-    def serve(connection):
-        for answer in answers:
-            request = connection.recv(65536)
-            if not request:
-                return
-            serve.requests.append(request)
-            connection.sendall(answer)
-
-    serve.requests = []
-    return serve
-
-
-def reset(connection):
-    connection.recv(65536)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def ask(port, scheme="http", timeout=WATCHDOG, method="GET", **options):
@@ -87,19 +41,6 @@ def failure(*arguments, **options):
     assert error.value.__cause__ is None
     assert error.value.__context__ is None or error.value.__suppress_context__
     return error.value
-
-
-@pytest.fixture
-def _tunnel_refused():
-    """Python before 3.12 leaves a socket to the garbage collector when a proxy makes no tunnel."""
-    yield
-    gc.collect()
-
-
-def refusing_tunnels(test):
-    """For a test in which a proxy makes no tunnel."""
-    test = pytest.mark.filterwarnings("ignore::ResourceWarning")(pytest.mark.usefixtures("_tunnel_refused")(test))
-    return pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")(test)
 
 
 def test_response_and_request_head():
@@ -130,6 +71,27 @@ def test_connection_is_kept_for_more_requests():
     assert len(serve.requests) == 3
 
 
+def test_renewed_connections_are_new_ones():
+    connections = []
+
+    def serve(connection):
+        connections.append(0)
+        while connection.recv(65536):
+            connections[-1] += 1
+            connection.sendall(OK)
+
+    with server(serve) as port:
+        transport = Transport()
+        for number in range(4):
+            if number == 3:
+                transport.renew_connections()
+                gc.collect()
+            transport.send("GET", f"http://127.0.0.1:{port}/", WATCHDOG, {})
+        transport.renew_connections()
+        gc.collect()
+    assert connections == [3, 1]
+
+
 def test_netrc_is_not_read(tmp_path, monkeypatch):
     netrc = tmp_path / "netrc"
     netrc.write_text("default login canary password canary\n")
@@ -151,16 +113,47 @@ def test_redirect_is_not_followed():
         reset,
         saying(b""),
         saying(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc"),
-        saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
-        saying(b"SSH-2.0-OpenSSH_9.2\r\n"),
+        saying(CHUNKED + b"5\r\nab"),
+        saying(CHUNKED),
+        saying(CHUNKED + b"2\r\n{}\r\n"),
+        saying(CHUNKED + b"2\r\n{}\r\nodd\r\n"),
     ],
-    ids=["reset", "closed", "short", "half a chunk", "not HTTP"],
+    ids=["reset", "closed", "short", "half a chunk", "no chunk", "between two chunks", "size of a chunk"],
 )
 def test_broken_connection(serve):
     with server(serve) as port:
         error = failure(port)
     assert (error.code, error.retry) == ("connection_broken", Retry.LATER)
     assert error.cause == (f"the connection to 127.0.0.1:{port} failed, or broke before the response was complete")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"ICY 200 OK\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X-Odd: 1\r\n" * 101 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nX-Odd: " + b"1" * 70_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\n continued\r\nContent-Length: 2\r\n\r\n{}",
+    ],
+    ids=["SSH", "status", "protocol", "switch", "many headers", "long header", "no header", "continuation"],
+)
+def test_what_is_no_http_response(said):
+    done = threading.Event()
+
+    def serve(connection):
+        connection.recv(65536)
+        connection.sendall(said)
+        done.wait(WATCHDOG)  # what is wrong with it does not show by its end
+
+    with server(serve) as port:
+        error = failure(port)
+        done.set()
+    assert (error.code, error.retry) == ("connection_broken", Retry.LATER)
+    assert error.cause == f"127.0.0.1:{port} sent no valid HTTP response"
 
 
 def test_refused_connection():
@@ -339,7 +332,6 @@ def test_ipv6(authority, tmp_path, scheme):
     assert "[::1]" in error.value.cause
 
 
-@refusing_tunnels
 def test_ipv6_through_a_proxy():
     serve = saying(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
     with server(serve) as port, pytest.raises(OtaError) as error:
@@ -404,6 +396,85 @@ def test_https_to_a_plain_http_server():
         error = failure(port, "https")
     assert error.code == "tls_failed"
     assert "check that endpoint speaks https" in error.hint
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_connection_that_ends_in_the_handshake(reads):
+    with server(saying(b"") if reads else lambda connection: None) as port:
+        error = failure(port, "https")
+    assert (error.code, error.retry) == ("connection_broken", Retry.LATER)
+
+
+@pytest.mark.parametrize(("days", "problem"), [(-1, "has expired"), (1, "is not valid yet")])
+def test_certificate_that_is_out_of_time(authority, tmp_path, days, problem):
+    now = datetime.datetime.now(datetime.timezone.utc)
+    span = {"not_after": now + datetime.timedelta(days=-1)} if days < 0 else {}
+    span = span or {"not_before": now + datetime.timedelta(days=1), "not_after": now + datetime.timedelta(days=2)}
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", **span).configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with server(saying(OK), context) as port:
+        error = failure(port, "https", ca_path=str(tmp_path / "ca.pem"))
+    assert (error.code, error.affects_all) == ("certificate_not_trusted", True)
+    assert error.cause == f"the certificate of 127.0.0.1:{port}, or that of its authority, {problem}"
+    assert error.hint.startswith("check the clock of the machine")
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_service_that_has_old_tls_only(authority, tls, tmp_path):
+    tls.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    tls.maximum_version = ssl.TLSVersion.TLSv1_1
+    with contextlib.suppress(ssl.SSLError):
+        tls.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with server(saying(OK), tls) as port:
+        error = failure(port, "https", validate_certs=False)
+    assert error.code == "tls_failed"
+    assert error.cause == f"127.0.0.1:{port} and this machine have no version of TLS in common"
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        (ssl.TLSVersion.TLSv1_2, "127.0.0.1:{} refused the TLS connection"),
+        (ssl.TLSVersion.TLSv1_3, "127.0.0.1:{} requires a certificate of its clients, and none can be given"),
+    ],
+)
+def test_service_that_wants_a_certificate(authority, tls, version, words):
+    tls.maximum_version = version
+    tls.verify_mode = ssl.CERT_REQUIRED
+    authority.configure_trust(tls)
+
+    def refuse(connection):
+        with tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as secured:
+            with contextlib.suppress(ssl.SSLError):
+                secured.do_handshake()
+            while socket.socket.recv(secured, 65536):  # closed with something unread, it would be reset
+                pass
+
+    with server(refuse) as port:
+        error = failure(port, "https", validate_certs=False)
+    assert (error.code, error.cause) == ("tls_failed", words.format(port))
+
+
+def test_plain_http_to_a_tls_port():
+    with server(saying(b"\x15\x03\x01\x00\x02\x02\x46")) as port:
+        error = failure(port)
+    assert (error.code, error.hint) == ("tls_failed", "write https:// in endpoint")
+
+
+@pytest.mark.parametrize("given", ["option", "environment"])
+def test_folder_in_which_openssl_finds_nothing(authority, tls, tmp_path, monkeypatch, given):
+    authority.cert_pem.write_to_path(tmp_path / "company.pem")
+    if given == "environment":
+        monkeypatch.setenv("CURL_CA_BUNDLE", str(tmp_path))
+    with server(saying(OK), tls) as port:
+        error = failure(port, "https", **({"ca_path": str(tmp_path)} if given == "option" else {}))
+    assert (error.code, error.hint) == ("missing_ca_path", f"prepare it with: openssl rehash {tmp_path}")
+
+
+def test_folder_of_certificates(authority, tls, tmp_path):
+    (tmp_path / "0123abcd.0").touch()
+    assert Transport(ca_path=str(tmp_path))
 
 
 def test_ca_path_does_not_exist(tmp_path):
@@ -478,7 +549,6 @@ def test_proxy_refuses_the_connection(scheme):
     assert error.cause == f"the proxy 127.0.0.1:{port} on the way to 127.0.0.1:1 refused the connection"
 
 
-@refusing_tunnels
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize(
     ("user", "sent"),
@@ -504,11 +574,11 @@ def test_proxy_credentials_are_sent_decoded(scheme, user, sent):
     )
 
 
-@refusing_tunnels
 @pytest.mark.parametrize(
     ("status", "code", "retry", "words"),
     [
         (403, "proxy_denied", Retry.NEVER, "denied the connection (HTTP 403)"),
+        (511, "proxy_authentication", Retry.NEVER, "requires a login to the network (HTTP 511)"),
         (502, "proxy_failed", Retry.LATER, "could not connect to it (HTTP 502)"),
     ],
 )
@@ -517,6 +587,61 @@ def test_proxy_refuses_the_tunnel(status, code, retry, words):
         error = failure(1, "https", proxy=f"http://127.0.0.1:{port}")
     assert (error.code, error.retry, error.http_status) == (code, retry, status)
     assert error.cause == f"the proxy 127.0.0.1:{port} on the way to 127.0.0.1:1 {words}"
+
+
+@pytest.mark.parametrize(
+    ("serve", "words"),
+    [
+        (saying(b""), "closed the connection"),
+        (reset, "closed the connection"),
+        (saying(b"\x05\x00\r\n"), "sent no valid HTTP response"),
+        (saying(b"<html>\r\n"), "sent no valid HTTP response"),
+        (hang, "did not respond in time"),
+    ],
+    ids=["closed", "reset", "SOCKS", "page", "silent"],
+)
+def test_proxy_that_makes_no_tunnel(serve, words):
+    with server(serve) as port:
+        error = failure(1, "https", connect_timeout=0.3, proxy=f"http://127.0.0.1:{port}")
+    assert (error.code, error.retry) == ("proxy_failed", Retry.LATER)
+    assert error.cause == f"the proxy 127.0.0.1:{port} on the way to 127.0.0.1:1 {words}"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_proxy_that_does_not_offer_basic(scheme):
+    offers = b"Proxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\n"
+    with server(saying(b"HTTP/1.1 407 Who\r\n" + offers + b"Content-Length: 0\r\n\r\n")) as port:
+        error = failure(1, scheme, proxy=f"http://127.0.0.1:{port}")
+    assert error.code == "proxy_authentication"
+    assert error.cause.endswith("does not accept a user name and a password by the scheme Basic (HTTP 407)")
+
+
+def test_interim_response_of_a_proxy_is_skipped():
+    said = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n"
+    with server(saying(said)) as port:
+        assert failure(1, "https", proxy=f"http://127.0.0.1:{port}").code == "proxy_denied"
+
+
+@pytest.mark.parametrize("gap", [True, False])
+def test_proxy_whose_tunnel_holds_a_web_page(gap):
+    def serve(connection):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + (b"" if gap else PAGE))
+        if gap:
+            connection.recv(65536)
+            connection.sendall(PAGE)
+        connection.recv(65536)
+
+    with server(serve) as port:
+        error = failure(1, "https", proxy=f"http://127.0.0.1:{port}")
+    assert error.code == "tls_failed"
+    assert error.cause == f"a TLS connection to 127.0.0.1:1 (through the proxy 127.0.0.1:{port}) cannot be established"
+
+
+def test_proxy_is_named_when_time_is_up():
+    with server(hang) as port:
+        error = failure(1, timeout=0.2, proxy=f"http://127.0.0.1:{port}")
+    assert error.cause == (f"127.0.0.1:1 (through the proxy 127.0.0.1:{port}) did not send a complete response in time")
 
 
 @pytest.mark.skipif(urllib3.__version__ < "2", reason="urllib3 1 does not say whose certificate it is")
@@ -557,6 +682,7 @@ def test_proxy_of_the_environment(spelling, monkeypatch):
         ("10.0.0.0/8", "https://10.1.2.3/", True),
         ("10.0.0.0/8", "https://11.1.2.3/", False),
         ("2001:db8::1", "https://[2001:db8::1]:8686/", True),
+        ("::/0", "https://[2001:db8::1]:8686/", True),
         ("", "https://[2001:db8::1]:8686/", False),
     ],
 )
@@ -566,9 +692,41 @@ def test_no_proxy_of_the_environment(no_proxy, url, direct, monkeypatch):
     assert Transport()._find_route(url).proxy == (None if direct else "127.0.0.1:1")
 
 
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "http://"])
-def test_proxy_url_is_invalid(proxy):
-    assert failure(1, proxy=proxy).code in ("invalid_url", "proxy_failed")
+def test_proxy_url_is_invalid():
+    error = failure(1, proxy="http://canary#")
+    assert (error.code, error.cause) == ("invalid_option", "proxy is not the URL of a proxy")
+
+
+@pytest.mark.parametrize(
+    "value", ["http://fleet:1234#5678@127.0.0.1:1", "http://canary:8080/proxy.pac", "http://can ary:1"]
+)
+def test_proxy_of_the_environment_is_invalid(monkeypatch, value):
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    error = failure(1, "https")
+    assert (error.code, error.affects_all) == ("invalid_option", True)
+    assert error.cause == "the environment variable HTTPS_PROXY is not the URL of a proxy"
+    assert "1234" not in str(error)
+
+
+def test_proxy_of_the_environment_loses_surrounding_blanks(monkeypatch):
+    port = closed_port()
+    monkeypatch.setenv("HTTPS_PROXY", f" http://127.0.0.1:{port}\n")
+    assert failure(1, "https").cause == f"the proxy 127.0.0.1:{port} on the way to 127.0.0.1:1 refused the connection"
+
+
+@pytest.mark.parametrize("scheme", ["socks4", "socks5h"])
+def test_socks_needs_a_library(monkeypatch, scheme):
+    monkeypatch.setattr(transport, "find_spec", lambda name: None)
+    with pytest.raises(MissingLibraryError) as error:
+        ask(1, proxy=f"{scheme}://127.0.0.1:1")
+    assert (error.value.library, error.value.reason) == ("PySocks", "for a SOCKS proxy")
+
+
+def test_socks_proxy_refuses_the_connection():
+    pytest.importorskip("socks")
+    port = closed_port()
+    error = failure(1, proxy=f"socks5h://127.0.0.1:{port}")
+    assert error.cause == f"the proxy 127.0.0.1:{port} on the way to 127.0.0.1:1 refused the connection"
 
 
 # --- Our own mistakes ------------------------------------------------------------------------------------------------
@@ -602,6 +760,14 @@ def test_headers_join_those_of_all_requests():
     assert [line for line in lines if line.startswith("host:")] == ["host: iot.example.com"]
     assert [line for line in lines if line.startswith("accept:")] == ["accept: application/xml"]
     assert {"authorization: canary", "x-acs-date: now", "user-agent: iotfleet.ota"} <= set(lines)
+
+
+def test_zone_of_an_address_stays_on_this_machine():
+    serve = saying(OK)
+    with server(serve) as port:
+        sender = Transport(proxy=f"http://127.0.0.1:{port}")
+        sender.send("GET", "http://[fe80::1%25eth0]:8686/", WATCHDOG, {})
+    assert b"\r\nHost: [fe80::1]:8686\r\n" in serve.requests[0]
 
 
 def test_headers_are_in_no_log_and_no_error(caplog):

@@ -42,6 +42,16 @@ def test_thread_is_used_again():
     assert pool.run(threading.current_thread, WATCHDOG) is first
 
 
+def test_idle_threads_end_with_their_pool():
+    pool = WorkerPool()
+    thread = pool.run(threading.current_thread, WATCHDOG)
+    assert thread.is_alive()
+    del pool
+    gc.collect()
+    thread.join(WATCHDOG)
+    assert not thread.is_alive()
+
+
 def test_hanging_work_is_abandoned():
     pool = WorkerPool()
     done = threading.Event()

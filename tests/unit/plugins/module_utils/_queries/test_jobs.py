@@ -26,6 +26,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._queries.jobs import 
     parse_percent,
     plan_queries,
     read_module,
+    run_query,
 )
 from ansible_collections.iotfleet.ota.tests.unit.fakes import refused, response, success
 from ansible_collections.iotfleet.ota.tests.unit.plugins.module_utils._client.conversations import World
@@ -102,6 +103,20 @@ def test_devices_without_a_task_are_named():
     queries = plan_queries("1", None, ["d1", "d2", "d3"], False)
     merged = merge_listings([listing_of(queries[0], task("2"))])
     assert (merged["missing"], merged["complete"]) == (["d1", "d3"], True)
+
+
+def test_names_are_compared_as_facts_have_them():
+    asked = ["::lamp", "a\u00a0b", "客厅", "d4"]
+    rows = [
+        {"TaskId": str(number), "TaskStatus": "QUEUED", "DeviceName": name} for number, name in enumerate(asked[:3])
+    ]
+    world = World(success(Data={"SimpleOTATaskInfo": rows}, Total=3, CurrentPage=1, PageCount=1))
+    (query,) = plan_queries("1", None, asked, False)
+    merged = merge_listings([run_query(world.client, {}, query)])
+    assert (merged["missing"], merged["problems"]) == (["d4"], [])
+    assert [row["device_name"] for row in merged["tasks"]] == [": :lamp", "a b", "客厅"]
+    (request,) = world.conversation.finish()
+    assert [value for name, value in request.params.items() if "DeviceName" in name] == asked
 
 
 def test_task_that_was_read_twice_is_a_problem():
@@ -292,7 +307,6 @@ def package_in_xml(fields):
         (package(), "json", None),
         (package(ModuleName=""), "json", None),
         (package(ModuleName=None), "json", None),
-        (package(ModuleName=["ble"]), "json", None),
         (success(firmwareInfo={"firmwareId": "f1", "moduleName": "ble"}), "json", "ble"),
         (success(), "json", None),
         (success(FirmwareInfo={}), "json", None),
@@ -310,6 +324,12 @@ def test_module_of_a_package(platform, answer, response_format, module):
     assert read_module(world.client, "f1") == module
     (request,) = world.conversation.finish()
     assert (request.params["Action"], request.params["FirmwareId"]) == ("QueryOTAFirmware", "f1")
+
+
+def test_module_of_another_type_is_no_answer():
+    world = World(package(ModuleName=["ble"]))
+    error = world.error(lambda: read_module(world.client, "f1"))
+    assert error.cause == "the response cannot be read: its module_name is not text"
 
 
 def test_module_of_another_package_is_no_answer():

@@ -63,6 +63,14 @@ def test_states_by_name():
     assert own == {"ProductKey": "k1", "DeviceName.1": "d-0", "DeviceName.2": "d-1"}
 
 
+@pytest.mark.parametrize("name", ["::lamp", "a\u00a0b", "客厅"])
+def test_names_are_compared_as_facts_have_them(name):
+    for rows in ([row(name)], [row()]):
+        known, asked = run(StateQuery((name,), "k1"), states(*rows))
+        assert (known[name].state, asked) == ("ONLINE", [[name]])
+    assert list(run(StateQuery((name, "d-1"), "k1"), states(row(name), row("d-1")))[0]) == [name, "d-1"]
+
+
 def test_states_by_id():
     known, asked = run(StateQuery(("i0", "i1")), states(row("d-1", IotId="i1"), row("d-0", "DISABLE", IotId="i0")))
     assert known == {
@@ -114,7 +122,6 @@ def test_rows_without_an_id_are_queried_one_by_one():
             DeviceState("ONLINE", device_name="d-0", iot_id="i0"),
             id="no address",
         ),
-        pytest.param([row("d-0", IotId={"x": "i0"})], DeviceState("ONLINE", device_name="d-0"), id="an odd ID"),
     ],
 )
 def test_what_the_rows_about_a_device_say(rows, expected):

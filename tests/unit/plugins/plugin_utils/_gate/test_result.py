@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock import Clock
@@ -235,3 +237,85 @@ def test_report_of_another_device_that_has_a_name_now_is_not_kept():
     assert reports_in(snapshot, verify_versions=True) == []
     same = {key: known._replace(iot_id="i1") for key, known in stranger.items()}
     assert len(reports_in(snapshot._replace(earlier=same), verify_versions=True)) == 1
+
+
+# --- Size ------------------------------------------------------------------------------------------------------------
+
+#: What a JSON report may take, and how it is written.
+READABLE = 8 << 20
+HOSTILE = {"emoji": ("\N{GRINNING FACE}", 64), "quotes": ('"', 64), "letters": ("x", 256)}
+
+
+def written(result):
+    return len(json.dumps(result, indent=4))
+
+
+def texts_of(result):
+    names = ("failed_devices", "pending_devices", "devices")
+    return [value for name in names for device in result[name] for value in device.values() if isinstance(value, str)]
+
+
+def test_few_long_texts_are_cut_to_what_a_thousand_devices_may_say():
+    tasks = [task(f"d{number}", "FAILED", task_desc="|x" * 70_000) for number in range(100)]
+    result = result_of(poll(batch(*tasks)))
+    assert written(result) < READABLE
+    assert {len(device["detail"]) for device in result["failed_devices"]} == {4096}
+    assert result["failed_devices"][0]["detail"].endswith("|x|…")
+    assert result["notes"] == ["texts of devices are cut to 4096 characters, because they are too long together"]
+
+
+@pytest.mark.parametrize(("text", "limit"), HOSTILE.values(), ids=HOSTILE)
+def test_result_is_readable_whatever_devices_say(text, limit):
+    long = dict.fromkeys(("task_desc", "product_key"), text * 4096)
+    failed = [task(f"{number:04}{text * 4096}", "FAILED", **long) for number in range(MAX_ENTRIES)]
+    pending = [task(f"p{number:04}{text * 4096}", "QUEUED", **long) for number in range(MAX_ENTRIES)]
+    result = result_of(poll(batch(*failed, *pending, status="IN_PROGRESS")))
+    assert [len(result[name]) for name in ("failed_devices", "pending_devices", "devices")] == [1000, 1000, 0]
+    assert written(result) < READABLE
+    assert max(map(len, texts_of(result))) == limit
+    assert result["notes"] == [f"texts of devices are cut to {limit} characters, because they are too long together"]
+
+
+def test_usual_texts_are_not_cut():
+    tasks = [task(f"lamp-{number:06}", "FAILED", task_desc="-2: " + "y" * 496) for number in range(MAX_ENTRIES)]
+    result = result_of(poll(batch(*tasks)))
+    assert {len(device["detail"]) for device in result["devices"]} == {500}
+    assert result["notes"] == []
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param({"extra": "x" * 9_000_000}, id="text"),
+        pytest.param({"extra": ["x"] * 1_000_000}, id="list"),
+        pytest.param({"extra": {"deep": [[["x" * 100] * 100] * 100] * 10}}, id="depth"),
+        pytest.param({f"extra{number}": number for number in range(100_000)}, id="fields"),
+    ],
+)
+def test_batch_that_says_too_much_is_left_out_in_part(odd):
+    result = result_of(poll(batch("S"), batch("S", job_id="j2", **odd)))
+    assert written(result) < READABLE / 8
+    first, second = result["jobs"]
+    assert (first["dest_version"], second["job_id"], second["dest_version"]) == (NEW, "j2", NEW)
+    assert (second["module_name"], second["counts"]["succeeded"]) == ("default", 1)
+    assert result["notes"] == ["the service says too much of batch j2, so that a part of its facts is left out"]
+
+
+def test_states_that_a_service_invents_are_counted_together():
+    counts = {"SUCCEEDED": 1, **{f"ODD-{number}": 2 for number in range(1000)}, "x" * 5000: 1}
+    result = result_of(poll(batch("S", counts=counts, total=2002, status="IN_PROGRESS")))
+    few = {name: number for name, number in result["by_status"].items() if number}
+    assert few == {"SUCCEEDED": 1, **{f"ODD-{number}": 2 for number in range(20)}, "OTHER": 980 * 2 + 1}
+    assert written(result) < READABLE / 8
+
+
+def test_result_of_the_largest_fleet_is_readable():
+    expected = [("a1lamp00000", f"lamp-in-a-house-{number:012}") for number in range(100_000)]
+    tasks = [
+        task(name, "IN_PROGRESS", product_key=product, task_id=f"task-{name}", iot_id=f"iot-{name}")
+        for product, name in expected
+    ]
+    result = result_of(poll(batch(*tasks, status="IN_PROGRESS")), expected_devices=expected)
+    assert result["counts"]["pending"] == 100_000
+    assert len(result.pop("policy")["expected_devices"]) == 100_000  # of which the report shows a part
+    assert written(result) < READABLE / 4

@@ -177,6 +177,16 @@ def test_expected_devices_count_once_and_without_blanks():
     )
 
 
+def test_expected_devices_have_names_as_facts_do():
+    given = ["::lamp", "a\u00a0b", "客厅", {"product_key": "p\u200b", "device_name": "{{ x }}"}]
+    assert read_policy({"expected_devices": given}).expected_devices == (
+        ExpectedDevice(None, ": :lamp"),
+        ExpectedDevice(None, "a b"),
+        ExpectedDevice(None, "客厅"),
+        ExpectedDevice("p\ufffd", "{ { x }}"),
+    )
+
+
 def test_what_a_batch_is_expected_to_be_is_read_without_blanks():
     policy = read_policy(
         {
@@ -243,8 +253,9 @@ def test_numbers_have_bounds(name):
     least, most = LEAST_AND_MOST[name]
     field = "version_grace" if name == "versions.grace" else name
     for value in (least, most):
-        assert getattr(read_policy(nested(name, value)), field) == value
-    for value in (least - 1, most + 1, float("nan"), float("inf"), str(least), True, [least]):
+        for written in (value, str(value), f" {value}.0 "):
+            assert getattr(read_policy(nested(name, written)), field) == value
+    for value in (least - 1, most + 1, float("nan"), float("inf"), "inf", "nan", "", "2%", "1h", "2,5", True, [least]):
         with pytest.raises(OtaError) as raised:
             read_policy(nested(name, value))
         assert raised.value.code == "invalid_option"
@@ -276,7 +287,8 @@ SWITCHES = {
 
 @pytest.mark.parametrize(("name", "field"), SWITCHES.items())
 def test_switches_are_true_or_false(name, field):
-    assert [getattr(read_policy(nested(name, value)), field) for value in (True, False)] == [True, False]
+    given = [True, "true", " Yes", "on", "1", False, "false", "no", "Off ", "0"]
+    assert [getattr(read_policy(nested(name, value)), field) for value in given] == [True] * 5 + [False] * 5
     with pytest.raises(OtaError) as raised:
         read_policy(nested(name, 1))
     assert str(raised.value) == f"No request was sent: {name} is 1; give true or false."
@@ -395,8 +407,8 @@ def test_texts_are_neither_numbers_nor_blank(name, value, message):
             id="a mapping for a list",
         ),
         pytest.param(
-            {"max_failed": "1" * 21},
-            f"No request was sent: max_failed is {'1' * 20}; give a number.",
+            {"max_failed": "x" * 21},
+            f"No request was sent: max_failed is {'x' * 20}; give a number.",
             id="a text for a number, cut",
         ),
         pytest.param(

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
+import re
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
@@ -14,6 +17,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices impo
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.tasks import proofs
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import MAX_TIME, format_time
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import (
+    MAX_ENTRY_BYTES,
     MAX_KEPT,
     History,
     begins_at,
@@ -402,8 +406,17 @@ def test_policy_of_a_history_is_all_but_the_time_to_wait():
     rules = load_history(poll(), plain(expected_devices=("d2", "d1")), None).policy
     expected = plain()._asdict()
     del expected["wait_timeout"]
-    assert rules == {**expected, "expected_devices": [["", "d1"], ["", "d2"]]}
-    assert load_history(poll(), plain(), None).policy == {**expected, "expected_devices": []}
+    digest = rules.pop("expected_devices")
+    del expected["expected_devices"]
+    assert rules == expected
+    assert re.fullmatch("[0-9a-f]{64}", digest)
+
+
+def test_order_of_the_expected_devices_is_no_other_policy():
+    policies = [plain(expected_devices=names) for names in (("d2", "d1"), ("d1", "d2"), ("d1", "d3"))]
+    one, same, other = (load_history(poll(), policy, None).policy for policy in policies)
+    assert one == same != other
+    assert load_history(poll(), plain(), None).policy["expected_devices"] is None
 
 
 def test_candidate_of_another_scope_or_other_devices_is_not_believed():
@@ -689,3 +702,30 @@ def test_history_is_cut_in_a_result_only():
     assert (len(verdict.history["tasks"]["j1"]), sizes(verdict.history)["task_changes"]) == (1001, 1001)
     assert verdict.to_result()["history"] == shorten_history(verdict.history)
     assert verdict.to_result()["history"]["tasks"] == {"j1": {}}
+
+
+DEEP = json.loads("[" * 900 + "]" * 900)
+ODD = [None, True, -1, 10**400, 1e308, math.nan, math.inf, "", "x", [], [1], {}, {"a": 1}, DEEP, {"a": DEEP}, b"x"]
+
+
+@pytest.mark.parametrize("name", History._fields)
+@pytest.mark.parametrize("value", ODD, ids=lambda value: str(value)[:12])
+def test_an_odd_value_in_a_history_is_refused_or_harmless(name, value):
+    """No other exception than the one that says so, neither at once nor when it is judged with."""
+    for history in ({**new_history(NOW), name: value}, {**new_history(NOW), name: {"a": value}}):
+        read = None
+        with contextlib.suppress(OtaError):
+            read = read_history({"history": history}, ["j1"])
+        verdict = judge(poll(batch("S"), now=NOW + 60), plain(), read)
+        json.dumps(verdict.to_result(), allow_nan=False)
+
+
+def test_entry_that_is_too_long_is_not_kept():
+    history = long_history(changes=2, proofs=2, tasks={"j1": 2, "j2": 2})
+    text = "x" * MAX_ENTRY_BYTES
+    history["task_changes"][text] = ["", 1.0]
+    history["on_target"][text] = 1.0
+    history["tasks"]["j1"][text] = [""] * 5
+    short = shorten_history(history)
+    assert sizes(short) == {"task_changes": 2, "on_target": 2}
+    assert {job_id: len(tasks) for job_id, tasks in short["tasks"].items()} == {"j1": 0, "j2": 2}

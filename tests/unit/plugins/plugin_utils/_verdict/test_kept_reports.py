@@ -211,6 +211,16 @@ def test_no_more_devices_than_a_batch_can_have(monkeypatch):
         unpack_reports(two)
 
 
+def test_no_more_reports_than_devices_have_modules(monkeypatch):
+    monkeypatch.setattr(kept_reports, "_MAX_REPORTS", 3)
+    one = {**GROUP, "devices": packed({(PRODUCT, "d1"): read_at(0.0), (PRODUCT, "d2"): read_at(0.0)})[0]["devices"]}
+    assert len(unpack_reports([one])) == 2
+    with pytest.raises(ValueError, match="more reports than devices have modules"):
+        unpack_reports([one, one])
+    with pytest.raises(ValueError, match="not groups"):
+        unpack_reports([one] * 4)
+
+
 # --- Names -----------------------------------------------------------------------------------------------------------
 
 
@@ -262,7 +272,18 @@ def test_a_text_that_would_fill_the_memory_is_refused(monkeypatch):
     monkeypatch.setattr(kept_reports, "MAX_DEVICES", 5)
     with pytest.raises(ValueError, match="more devices"):
         unpack_names(as_text(b"d\t0\t1,1,1,1,1,1"))
-    assert len(unpack_names(as_text(f"d\t{10**9}\t1".encode()))[0]) == 16  # no width is taken for granted
+    assert unpack_names(as_text(b"d\t99\t1")) == ["d000000000000001"]  # no width is taken for granted
+    monkeypatch.setattr(kept_reports, "_MAX_PACKED", 100)
+    with pytest.raises(ValueError, match="too long"):
+        unpack_names("0" * 101)
+
+
+@pytest.mark.parametrize(
+    "line", [b"d" * 65 + b"\t0\t1", b"d\t0\t1" + b"0" * 15, b"d\t0\t-" + b"9" * 5000, b"d\t999\t1"]
+)
+def test_a_name_longer_than_any_is_refused(line):
+    with pytest.raises(ValueError, match="longer than any name"):
+        unpack_names(as_text(line))
 
 
 def test_a_digest_is_long_enough_for_nobody_to_find_two_names_with_the_same():

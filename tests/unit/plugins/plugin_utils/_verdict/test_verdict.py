@@ -84,13 +84,13 @@ def test_what_is_needed_is_told():
 
 def test_messages_stand_on_one_line():
     facts = judge(poll(batch("S"), problems=("a\nb",)), plain()).to_result()
-    assert [reason["message"] for reason in facts["reasons"]] == ["a\ufffdb"]
+    assert [reason["message"] for reason in facts["reasons"]] == ["a b"]
 
 
 def test_messages_hold_no_template():
     facts = judge(poll(batch("S", dest_version="{{ 7 * 7 }}")), plain(expected_version="2")).to_result()
     (reason,) = facts["reasons"]
-    assert reason["message"] == 'batch j1 has the dest_version "(( 7 * 7 ))"; expected "2"'
+    assert reason["message"] == 'batch j1 has the dest_version "{ { 7 * 7 }}"; expected "2"'
 
 
 # --- Each batch ------------------------------------------------------------------------------------------------------

@@ -231,11 +231,32 @@ def test_a_source_may_stay(serve):
     assert asyncio.run(collect()) == set()
 
 
-def test_a_mistake_of_ours_ends_the_source(serve, monkeypatch):
+def mistake(*arguments):
+    """What nobody foresaw."""
+    raise RuntimeError("https://iot.example.com/?Signature=canary canary-secret", arguments)
+
+
+def test_a_mistake_in_an_attempt_is_an_event(serve, monkeypatch, capfd):
     rollout = serve(Rollout(batch(FIVE)))
-    monkeypatch.setattr(rollout, "send", lambda *arguments: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        listen(ARGS)
+    monkeypatch.setattr(rollout, "send", mistake)
+    events = listen({**ARGS, "max_consecutive_errors": 2})
+    assert [event["verdict"] for event in events] == ["pending", "inconclusive"]
+    assert events[-1]["failure"]["code"] == "unexpected_error"
+    assert "canary" not in json.dumps(events) + "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("name", ["Gate.polls", "ChangeDetector.events"])
+def test_a_mistake_of_ours_ends_the_source(serve, monkeypatch, capfd, name):
+    serve(Rollout(batch(FIVE)))
+    monkeypatch.setattr(f"{ota_rollout.__name__}.{name}", mistake)
+    sentence = refusal(ARGS)
+    assert sentence.startswith("The run failed: an unexpected RuntimeError occurred in ")
+    assert "canary" not in sentence + "".join(capfd.readouterr())
+
+
+def test_a_mistake_at_the_start_is_a_sentence(monkeypatch):
+    monkeypatch.setattr(ota_rollout, "create_client", mistake)
+    assert refusal(ARGS).startswith("The run failed: an unexpected RuntimeError occurred in ")
 
 
 # --- Options ----------------------------------------------------------------------------------------------------------
