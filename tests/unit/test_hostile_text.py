@@ -4,8 +4,8 @@
 
 """Whatever a hostile service writes wherever it can, no way out of the collection shows more than text.
 
-The ways out are the results, warnings and errors of all modules, the result and the lines of the gate, the events and
-the log of the event source, and the result of the filter. The reports are made of these.
+The ways out are the results, warnings and errors of all modules, the result and the lines of the gate, its file of
+events, the events and the log of the event source, and the result of the filter. The reports are made of these.
 """
 
 from __future__ import annotations
@@ -108,22 +108,29 @@ def test_a_module(monkeypatch, text, how, module):
 
 
 class Play:
-    """Runs the action of the gate in front of a service; ``shown`` is what it shows."""
+    """Runs the action of the gate in front of a service; ``shown`` is what it shows, and ``events`` what it writes."""
 
-    def __init__(self, monkeypatch, service):
+    def __init__(self, monkeypatch, service, folder):
         self.shown = []
+        self._file = folder / "events.jsonl"
         clock = Clock(service.wall, service.clock.monotonic, service.clock.sleep, lambda: 0.5)
 
-        def gate(client, options, show, warn):
-            return Gate(client, options, show, warn, clock, lambda work, timeout, meanwhile: work())
+        def gate(client, options, show, warn, clock, terminal):
+            return Gate(client, options, show, warn, clock, lambda work, timeout, meanwhile: work(), terminal)
 
         monkeypatch.setattr(action, "Gate", gate)
+        monkeypatch.setattr(action, "Clock", lambda: clock)
+        monkeypatch.setattr(action, "ON_TERMINAL", True)
         monkeypatch.setattr(action, "create_client", lambda *arguments: service.client())
-        monkeypatch.setattr(action.display, "display", lambda line, color=None: self.shown.append(line))
+        monkeypatch.setattr(action.display, "display", lambda line, color, stderr: self.shown.append(line))
+
+    @property
+    def events(self):
+        return [json.loads(line) for line in self._file.read_text(encoding="utf-8").splitlines()]
 
     def run(self, **options):
         task = Task()
-        task.args = {**GATE, **options}
+        task.args = {**GATE, "events_file": str(self._file), **options}
         templar = mock.Mock(template=lambda value, **_options: value)
         return action.ActionModule(task, mock.MagicMock(), PlayContext(), None, templar, None).run(task_vars={})
 

@@ -18,7 +18,8 @@ from .gate import Poll
 
 
 class EventFile:
-    """Writes the events of each poll to the end of a file, at once. ``hide`` masks the secrets in an event.
+    """Writes the events of each poll to the end of a file, at once. ``hide`` masks the secrets in an event, whose texts
+    are harmless to whoever shows them.
 
     ``note`` says why the rest could not be written, after which nothing is written any more.
 
@@ -31,8 +32,7 @@ class EventFile:
         self._hide = hide
         self._changes = ChangeDetector(job_ids)
         try:
-            # It stays open as long as the gate runs. What cannot be text is an escape, which JSON has as well.
-            self._file: IO[str] = open(path, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
+            self._file: IO[str] = open(path, "w", encoding="utf-8")  # noqa: SIM115 (open as long as the gate runs)
         except (OSError, ValueError) as error:
             raise invalid_option(
                 f"events_file is {path}, which cannot be written ({_reason(error)})", "choose another path"

@@ -70,8 +70,8 @@ def test_nothing_is_written_after_a_gap(tmp_path):
     assert path.read_text() == ""
 
 
-def test_what_is_no_text_is_an_escape(tmp_path):
+def test_texts_are_harmless(tmp_path):
     path = tmp_path / "events.jsonl"
-    with EventFile(str(path), ["1"], lambda event: "\udc80 灯") as events:
+    with EventFile(str(path), ["1"], lambda event: {"title": "\udc80 灯\n{{ 7 }}"}) as events:
         events.write(next(Rollout(batch(FIVE)).polls("1", **OPTIONS)))
-    assert json.loads(path.read_text(encoding="utf-8").splitlines()[0]) == "\udc80 灯"
+    assert path.read_text(encoding="utf-8").splitlines()[0] == '{"title": "\ufffd 灯 { { 7 }}"}'
