@@ -56,7 +56,7 @@ class ActionModule(ActionBase):
             with self._task_environment():
                 options = validate_options(GATE, self._given_options(), secrets.update)
                 result = self._run_gate(options, secrets)
-        except AnsibleError:  # of the task itself, such as a variable in its environment
+        except (AnsibleError, CanceledError):  # of the task itself, such as its environment; or nobody waits for it
             raise
         except Exception as error:  # also one that nobody foresaw, whose text nobody may see
             failure = as_ota_error(error)

@@ -51,7 +51,7 @@ def number_option(name: str, value: object, whole: bool = False) -> float | int:
         number = value
     elif isinstance(value, str):
         with suppress(ValueError):
-            number = int(value) if re.fullmatch(r"\s*[-+]?\d{1,30}\s*", value) else float(value)
+            number = int(value) if re.fullmatch(r"[-+]?\d{1,30}", value.strip()) else float(value)
     if number is None:
         raise invalid_option(f"{name} is {_shown(value)}", "give a number")
     if not whole or isinstance(number, int):

@@ -16,8 +16,8 @@ EPOCH = 1_772_359_200.0  # 2026-03-01T10:00:00Z
 FOREVER = 1e9
 
 
-class HungError(Exception):
-    """Time has run out for the work that is under way; the real thing would hang on."""
+class HungError(BaseException):
+    """Time has run out for the work that is under way; the real thing would hang on, so nobody may handle this."""
 
 
 class Look:

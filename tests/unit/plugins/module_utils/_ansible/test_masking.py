@@ -57,7 +57,7 @@ def test_options_that_are_secrets_are_hidden_whatever_they_are():
 
 def test_short_secret_of_a_module_is_hidden_and_masks_nothing_else():
     options = {"access_key_id": "key-id", "access_key_secret": "e", "security_token": "t", "job_id": " "}
-    result = run_module(ota_job_info.main, {**options, "endpoint": "https://iot.example.com"})
+    result = run_module(ota_job_info.main, {**options, "region": "test", "endpoint": "https://iot.example.com"})
     assert result["msg"] == "No request was sent: entry 1 of job_ids is blank; check the variable it comes from."
     given = result["invocation"]["module_args"]
     assert (given["access_key_secret"], given["security_token"]) == (masking.HIDDEN, masking.HIDDEN)
