@@ -61,8 +61,9 @@ class HostileService(Rollout):
     ``refusals``, with or without an HTTP status, or in ``redirects``.
     """
 
-    def __init__(self, text, how, *devices):
-        super().__init__(batch("d-1", *devices, created_before=3600))
+    def __init__(self, text, how, *devices, job_ids=("1",)):
+        worlds = [batch("d-1", *devices, job_id=job_id, created_before=3600) for job_id in job_ids]
+        super().__init__({**worlds[0], "jobs": [job for world in worlds for job in world["jobs"]]})
         self.text, self.how = text, how
 
     def send(self, method, url, timeout, headers):
@@ -149,19 +150,29 @@ class Play:
         ("redirects", (), {}, "inconclusive"),
     ],
 )
-def test_the_gate(monkeypatch, text, how, devices, options, verdict):
-    play = Play(monkeypatch, HostileService(text, how, *devices))
+def test_the_gate(monkeypatch, tmp_path, text, how, devices, options, verdict):
+    play = Play(monkeypatch, HostileService(text, how, *devices), tmp_path)
     result = play.run(**options)
-    assert result["verdict"] == verdict
+    assert result["verdict"] == play.events[-1]["verdict"] == verdict
     assert play.shown
-    assert harmful([result, play.shown]) == []
+    assert harmful([result, play.shown, play.events]) == []
     again = play.run(**options, previous=json.loads(json.dumps(result)))
-    assert harmful([again, play.shown]) == []
+    assert harmful([again, play.shown, play.events]) == []
 
 
-def test_a_device_whose_name_is_not_what_it_seems_never_passes(monkeypatch, text):
+def test_the_names_of_a_rollout_and_its_batches(monkeypatch, tmp_path, text):
+    play = Play(monkeypatch, HostileService(text, "facts", fails, job_ids=("1", "2")), tmp_path)
+    result = play.run(job_ids=["1", "2"], title=text, max_failed_percent=20)
+    labels = [job["label"] for job in result["jobs"]]
+    assert (len(set(labels)), result["limits"][0]["decided"]) == (2, True)
+    for named in (result["title"], result["msg"], *labels, "".join(play.shown)):
+        assert all(mark in named.lower() for mark in marks(text))
+    assert harmful([result, play.shown, play.events]) == []
+
+
+def test_a_device_whose_name_is_not_what_it_seems_never_passes(monkeypatch, tmp_path, text):
     """The gate cannot ask for it by its own name, so nothing proves its version."""
-    play = Play(monkeypatch, HostileService(text, "names"))
+    play = Play(monkeypatch, HostileService(text, "names"), tmp_path)
     result = play.run()
     assert result["verdict"] != "passed"
     assert result["counts"]["verified"] == 0
