@@ -101,7 +101,7 @@ from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils._errors import OtaError
+from ..module_utils._errors import OtaError, as_ota_error
 from ..module_utils._validation import invalid_option
 from ..plugin_utils._rollout.policy import VERSION_FIELDS, Policy, read_policy
 from ..plugin_utils._rollout.snapshot import snapshot_from_results
@@ -120,8 +120,10 @@ def rollout_verdict(
         if history:
             snapshot = snapshot._replace(earlier=kept_reports(history, options))
         return judge(snapshot, options, history).to_result()
-    except OtaError as error:
-        raise AnsibleFilterError(f"iotfleet.ota.rollout_verdict: {error.cause}; {error.hint}.") from None
+    # What other input leads to, whose text nobody may see, but no error of a template in the arguments.
+    except (OtaError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        known = as_ota_error(error)
+        raise AnsibleFilterError(f"iotfleet.ota.rollout_verdict: {known.cause}; {known.hint}.") from None
 
 
 def _read_options(policy: Any) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def _build_acs3(
     service: ServiceConfig, common: Mapping[str, Argument], parameters: Mapping[str, str], secret: str
 ) -> SignedRequest:
     """The newer style: the caller is named in headers. The region is in the name of the host, and nowhere else."""
-    values = {**common, "host": host_of(service.endpoint), "version": VERSION, "body_hash": content_hash()}
+    values = {**common, "host": host_header(service.endpoint), "version": VERSION, "body_hash": content_hash()}
     if not values["security_token"]:
         del values["access_key_id"]  # it is a header of temporary keys only; Authorization names it for all
     headers = wire_parameters(COMMON_HEADERS, values)
@@ -125,9 +125,3 @@ def _build_acs3(
     accept = {"Accept": f"application/{service.response_format}"}
     proof = {"Authorization": authorization_header(str(common["access_key_id"]), headers, signature)}
     return SignedRequest(method, f"{service.endpoint}?{query}", {**headers, **accept, **proof}, signature)
-
-
-def host_of(endpoint: str) -> str:
-    """The host and port of ``endpoint`` as in the header that is signed and sent."""
-    netloc = host_header(endpoint)
-    return netloc if netloc.isascii() else netloc.encode("idna").decode("ascii")

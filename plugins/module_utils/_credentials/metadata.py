@@ -22,7 +22,7 @@ from .._api.credentials import Credentials
 from .._errors import OtaError
 from .._http.transport import Transport
 from .._validation import is_local
-from .provider import FetchContext, credentials_error, validate_credentials
+from .provider import FetchContext, Fetcher, credentials_error, validate_credentials
 
 #: URL of an ECS instance's metadata service.
 METADATA = "http://100.100.100.200"
@@ -35,7 +35,7 @@ _HINT = "check that this machine has such a service and a role, or choose anothe
 
 
 @dataclass(frozen=True)
-class InstanceRole:
+class InstanceRole(Fetcher):
     """The role of the ECS instance, from its metadata service; without a name, the only role that it has."""
 
     role_name: str = ""
@@ -53,15 +53,9 @@ class InstanceRole:
         url = f"{METADATA}{ROLES}{quote(role, safe='')}"
         return parse_credentials(_request_text(transport, "GET", url, METADATA_TIMEOUT, permit, origin), origin)
 
-    def secrets(self) -> set[str]:
-        return set()
-
-    def require_library(self, origin: str) -> None:
-        """It takes none."""
-
 
 @dataclass(frozen=True)
-class CredentialsUri:
+class CredentialsUri(Fetcher):
     """The credentials that a service returns at a URI. One on this machine is called without a proxy."""
 
     uri: str
@@ -77,12 +71,6 @@ class CredentialsUri:
             )
         text = _request_text(Transport(direct=local), "GET", self.uri, URI_TIMEOUT, {}, context.origin)
         return parse_credentials(text, context.origin)
-
-    def secrets(self) -> set[str]:
-        return set()
-
-    def require_library(self, origin: str) -> None:
-        """It takes none."""
 
 
 def _request_text(

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from .._api.credentials import Credentials
 from .._errors import OtaError, Retry
@@ -25,21 +25,23 @@ class FetchContext(NamedTuple):
     allow_http: bool = False
 
 
-class Fetcher(Protocol):
+class Fetcher:
     """How credentials are fetched, as data: a key as it is, a role to assume, a service to call."""
 
     def fetch(self, context: FetchContext) -> Credentials:
         """:raises OtaError: there are none."""
+        raise NotImplementedError
 
     def secrets(self) -> set[str]:
         """What it holds that must be masked in all output."""
+        return set()
 
     def require_library(self, origin: str) -> None:
-        """:raises MissingLibraryError: fetching takes a Python package that is not installed."""
+        """:raises MissingLibraryError: fetching takes a Python package that is not installed. Most take none."""
 
 
 @dataclass(frozen=True)
-class StaticKey:
+class StaticKey(Fetcher):
     """A key that is configured as it is."""
 
     credentials: Credentials
@@ -49,9 +51,6 @@ class StaticKey:
 
     def secrets(self) -> set[str]:
         return self.credentials.secrets()
-
-    def require_library(self, origin: str) -> None:
-        """It takes none."""
 
 
 class CredentialsProvider:

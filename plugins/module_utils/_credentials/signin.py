@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, field
 
 from .._api.credentials import Credentials
-from .provider import FETCH_TIMEOUT, FetchContext, credentials_error
+from .provider import FETCH_TIMEOUT, FetchContext, Fetcher, credentials_error
 from .vendor_package import http_options, issued_credentials, vendor_provider
 
 #: The vendor's sites for people who sign in, each with the ID under which its command line tool is known there.
@@ -25,7 +25,7 @@ OAUTH_SITES = {
 
 
 @dataclass(frozen=True)
-class ExternalCommand:
+class ExternalCommand(Fetcher):
     """A command that prints credentials as JSON."""
 
     command: str
@@ -39,16 +39,13 @@ class ExternalCommand:
             "run its process_command by hand, which has to print the JSON that the vendor documents",
         )
 
-    def secrets(self) -> set[str]:
-        return set()
-
     def require_library(self, origin: str) -> None:
         """:raises MissingLibraryError: the vendor's package is not installed, or too old."""
         vendor_provider("ExternalCredentialsProvider", origin)
 
 
 @dataclass(frozen=True)
-class CloudSso:
+class CloudSso(Fetcher):
     """What a person who has signed in to CloudSSO may use; the token expires in seconds since 1970."""
 
     sign_in_url: str
@@ -83,7 +80,7 @@ class CloudSso:
 
 
 @dataclass(frozen=True)
-class OAuth:
+class OAuth(Fetcher):
     """What a person who has signed in on one of the vendor's sites may use, and what has been ``issued`` already."""
 
     site: str

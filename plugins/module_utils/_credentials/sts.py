@@ -45,7 +45,7 @@ class RoleSession:
 
 
 @dataclass(frozen=True)
-class AssumedRole:
+class AssumedRole(Fetcher):
     """A role that the owner of other credentials assumes."""
 
     base: Fetcher
@@ -76,7 +76,7 @@ class AssumedRole:
 
 
 @dataclass(frozen=True)
-class OidcRole:
+class OidcRole(Fetcher):
     """A role that the holder of a token in a file assumes."""
 
     session: RoleSession
@@ -91,12 +91,6 @@ class OidcRole:
             "OIDCToken": _read_token(self.token_file, context.origin),
         }
         return _request_credentials(parameters, self.session, context)
-
-    def secrets(self) -> set[str]:
-        return set()
-
-    def require_library(self, origin: str) -> None:
-        """It takes none."""
 
 
 def _read_token(token_file: str, origin: str) -> str:

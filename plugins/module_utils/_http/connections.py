@@ -13,6 +13,7 @@ import contextlib
 import functools
 import http.client
 import os
+import re
 import socket
 import ssl
 import threading
@@ -82,6 +83,11 @@ class TunnelError(OSError):
         super().__init__("no tunnel")
         self.status = status
         self.schemes = schemes
+
+
+def offered_schemes(offers: str) -> tuple[str, ...]:
+    """The schemes of authentication in ``offers``, the value of the header of a proxy, in lower case."""
+    return tuple(re.findall(r"(?:^|,)\s*([\w-]+)(?=\s|,|$)", offers.lower()))
 
 
 class _Response(http.client.HTTPResponse):
@@ -157,7 +163,7 @@ class _Connection:
         if response.status != http.HTTPStatus.OK:
             self.close()
             offers = response.headers.get_all("Proxy-Authenticate") or []
-            raise TunnelError(response.status, tuple(offer.partition(" ")[0].lower() for offer in offers))
+            raise TunnelError(response.status, offered_schemes(", ".join(offers)))
 
     def _request_tunnel(self) -> http.client.HTTPResponse:
         host, port, headers = self._tunnel_host, self._tunnel_port, self._tunnel_headers  # type: ignore[attr-defined]

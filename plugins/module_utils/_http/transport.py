@@ -11,6 +11,7 @@ exception ever leaves this folder; what went wrong is derived from the types of 
 from __future__ import annotations
 
 import base64
+import functools
 import logging
 import math
 import os
@@ -25,7 +26,7 @@ from urllib.parse import unquote, urlsplit
 from .._errors import MissingLibraryError, OtaError
 from .._validation import host_header, proxy_of
 from .bodies import read_body
-from .connections import Attempt, pool_class
+from .connections import Attempt, offered_schemes, pool_class
 from .network_errors import (
     PROXY_AUTHENTICATION_REQUIRED,
     host_and_port,
@@ -153,32 +154,25 @@ class Transport:
         self, method: str, url: str, timeout: float, headers: Mapping[str, str], attempt: Attempt
     ) -> Response:
         base, separator, query = url.partition("?")
+        limits = urllib3.Timeout(connect=min(self._connect_timeout, timeout), read=min(self._read_timeout, timeout))
         try:
             with self._guard:
                 route = self._routes.get(base) or self._find_route(base)
             # Not with a session of requests: a signed request must not follow redirects, keep cookies or carry a
             # password from ~/.netrc, and the rest of what a session does per request is the same each time.
-            with (
-                attempt,
-                route.pool.request(
-                    method,
-                    route.target + separator + query,
-                    headers=_complete_headers(headers, url),
-                    timeout=urllib3.Timeout(
-                        connect=min(self._connect_timeout, timeout), read=min(self._read_timeout, timeout)
-                    ),
-                    retries=False,
-                    redirect=False,
-                    assert_same_host=False,  # a proxied request's host is not the pool's
-                    preload_content=False,
-                ) as response,
-            ):
+            request = functools.partial(
+                route.pool.request,
+                retries=False,
+                redirect=False,
+                assert_same_host=False,  # a proxied request's host is not the pool's
+                preload_content=False,
+            )
+            headers, target = _complete_headers(headers, url), route.target + separator + query
+            with attempt, request(method, target, headers=headers, timeout=limits) as response:
                 received = {name.lower(): value for name, value in response.headers.items()}
                 if response.status == PROXY_AUTHENTICATION_REQUIRED:  # from a proxy that forwards plain http
-                    schemes = re.findall(
-                        r"(?:^|,)\s*([\w-]+)(?=\s|,|$)", received.get("proxy-authenticate", "").lower()
-                    )
-                    raise proxy_status_error(host_and_port(url), route.proxy, response.status, tuple(schemes))
+                    schemes = offered_schemes(received.get("proxy-authenticate", ""))
+                    raise proxy_status_error(host_and_port(url), route.proxy, response.status, schemes)
                 return Response(response.status, received, read_body(response, MAX_BODY))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, HTTPException) as error:
             raise network_error(error, url, self._known_proxy(url)) from None

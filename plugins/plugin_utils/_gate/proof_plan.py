@@ -17,6 +17,7 @@ from .._evidence.observer import Observer
 from .._rollout.policy import Policy
 from .._rollout.snapshot import Snapshot
 from .._verdict.case import PASSED
+from .._verdict.history import History
 from .._verdict.verdict import Verdict
 from .limits import TimedRunner
 from .options import GateOptions
@@ -80,9 +81,9 @@ def versions_to_read(
     history = verdict.history
     is_soaking = policy.soak > 0 and history["candidate"] == PASSED
     if is_soaking and history["candidate_count"] >= policy.confirmations:
-        began = history["candidate_since"]
+        began = History(**history).soak_began
         stale = sorted((report.read_at, key) for key, report in kept.items() if report.read_at <= began)
-        later = (max(0.0, began + policy.soak - until) + LAST_SECONDS) * devices_per_second
+        later = (max(0.0, history["candidate_since"] + policy.soak - until) + LAST_SECONDS) * devices_per_second
         new = [key for key in verdict.rollout.unproved if key not in kept]
         return [*new, *(key for _read_at, key in stale[: math.ceil(max(0.0, len(stale) - later))])]
     return [key for key in verdict.rollout.unproved if key not in kept or kept[key].read_at < now - REREAD_AFTER]

@@ -37,11 +37,11 @@ class History(NamedTuple):
 
     ``last_poll`` is when the last of them ended; ``service_time`` is the same by the service's clock, and
     ``service_started`` is ``started`` by it. ``errors`` and ``incomplete`` count consecutive polls. ``candidate`` is
-    the verdict that waits for confirmation, seen in ``candidate_count`` consecutive polls since ``candidate_since``.
-    ``max_totals`` are the most tasks that each batch ever had, and ``last_growth`` is when one last had more.
-    ``first_seen`` is when the batches were first read, and ``finished_since`` when all were first seen finished. For
-    ``task_changes``, ``tasks`` and ``on_target`` see :class:`Memory`. ``reports`` are what an earlier run has read of
-    devices, packed.
+    the verdict that waits for confirmation, seen in ``candidate_count`` consecutive polls since ``candidate_since``. If
+    it is to pass, ``confirmed_at`` is when there were enough of them. ``max_totals`` are the most tasks that each batch
+    ever had, and ``last_growth`` is when one last had more. ``first_seen`` is when the batches were first read, and
+    ``finished_since`` when all were first seen finished. For ``task_changes``, ``tasks`` and ``on_target`` see
+    :class:`Memory`. ``reports`` are what an earlier run has read of devices, packed.
     """
 
     started: float
@@ -55,6 +55,7 @@ class History(NamedTuple):
     candidate: str = ""
     candidate_count: int = 0
     candidate_since: float = 0.0
+    confirmed_at: float | None = None
     max_totals: Mapping[str, int] = {}
     last_growth: float = 0.0
     first_seen: float | None = None
@@ -70,6 +71,11 @@ class History(NamedTuple):
     def memory(self) -> Memory:
         """What it knows of tasks and devices."""
         return Memory(self.task_changes, self.tasks, self.on_target)
+
+    @property
+    def soak_began(self) -> float:
+        """When the last poll that confirms the candidate ended; what was read until then says nothing of the soak."""
+        return self.candidate_since if self.confirmed_at is None else self.confirmed_at
 
     @property
     def has_grown(self) -> bool:
@@ -147,7 +153,7 @@ def _is_consistent(history: Mapping[str, Any]) -> bool:
     """Whether the numbers fit each other."""
     started, last, is_candidate = history["started"], history["last_poll"], bool(history["candidate"])
     since_start = [history["last_growth"], *([history["candidate_since"]] if is_candidate else [])]
-    since_start += [history[name] for name in ("first_seen", "finished_since") if history[name] is not None]
+    since_start += [history[name] for name in OPTIONAL_TIMES if history[name] is not None]
     known = [*(since for _fingerprint, since in history["task_changes"].values()), *history["on_target"].values()]
     known += [group["read_at"] for group in history["reports"]]
     counters = [history[name] for name in ("errors", "incomplete", "candidate_count")]
@@ -191,7 +197,7 @@ def _is_task_change(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and _is_time(value[1])
 
 
-OPTIONAL_TIMES = ("first_seen", "finished_since")
+OPTIONAL_TIMES = ("first_seen", "finished_since", "confirmed_at")
 
 _SHAPES: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("started", "last_poll", "candidate_since", "last_growth"), _is_time),

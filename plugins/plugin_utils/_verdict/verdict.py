@@ -18,7 +18,7 @@ from .._rollout.snapshot import Snapshot, snapshot_problems
 from .._rollout.state import RolloutState, assess
 from .._rollout.tasks import missing_tasks, proofs
 from .bounds import Limit, limits_of
-from .case import PASSED, Case, Evidence, VerdictName
+from .case import PASSED, Case, Evidence, Outcome, VerdictName
 from .history import (
     History,
     few_counts,
@@ -113,6 +113,7 @@ def judge(snapshot: Snapshot, policy: Policy, previous: Mapping[str, Any] | None
         candidate=outcome.candidate,
         candidate_count=outcome.candidate_count,
         candidate_since=outcome.candidate_since if outcome.candidate else snapshot.now,
+        confirmed_at=_confirmed_at(outcome, case),
     )
     code = outcome.reasons[0].code if outcome.final else ""
     return Verdict(
@@ -128,9 +129,17 @@ def judge(snapshot: Snapshot, policy: Policy, previous: Mapping[str, Any] | None
 
 
 def _proved_since(snapshot: Snapshot, policy: Policy, history: History) -> float:
-    """Until when no report is proof: once the soak is over, only what was read after it had begun."""
+    """Until when no report is proof: once the soak is over, only what was read after the polls that confirm."""
     is_over = history.candidate == PASSED and snapshot.now >= history.candidate_since + policy.soak
-    return history.candidate_since if policy.soak and is_over else 0.0
+    return history.soak_began if policy.soak and is_over else 0.0
+
+
+def _confirmed_at(outcome: Outcome, case: Case) -> float | None:
+    """When enough polls had seen that the rollout is healthy."""
+    if outcome.candidate != PASSED or outcome.candidate_count < case.policy.confirmations:
+        return None
+    known = case.history.confirmed_at if case.history.candidate == PASSED else None
+    return case.snapshot.now if known is None else known
 
 
 def all_problems(snapshot: Snapshot, policy: Policy, history: History) -> tuple[str, ...]:

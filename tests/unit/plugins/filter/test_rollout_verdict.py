@@ -19,6 +19,8 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._queries.jobs import 
 from ansible_collections.iotfleet.ota.plugins.modules import ota_module_versions_info
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import VERSION_FIELDS, read_policy
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
+from jinja2 import StrictUndefined
+from jinja2.exceptions import UndefinedError
 
 judge = FilterModule().filters()["rollout_verdict"]
 
@@ -132,6 +134,23 @@ def test_incomplete_list_makes_the_verdict_inconclusive():
 def test_input_that_is_not_a_result_is_refused(facts):
     with pytest.raises(AnsibleFilterError, match="the input is not a set of results of this collection's modules;"):
         judge(facts)
+
+
+def test_input_that_nobody_foresaw_shows_no_text_of_an_exception():
+    facts = known(at(60, "d-1"))
+    facts["tasks"][0]["problems"] = [["canary"]]
+    with pytest.raises(AnsibleFilterError) as error:
+        judge(facts)
+    assert re.fullmatch(
+        r"iotfleet\.ota\.rollout_verdict: an unexpected TypeError occurred in plugins/plugin_utils/\S+\.py:\d+;"
+        r" report it with the versions of this collection, of Python and of ansible-core\.",
+        str(error.value),
+    )
+
+
+def test_undefined_value_stays_what_ansible_calls_it():
+    with pytest.raises(UndefinedError, match="'batch' is undefined"):
+        judge({"jobs": StrictUndefined(name="batch"), "tasks": []})
 
 
 @pytest.mark.parametrize(

@@ -63,4 +63,4 @@ def test_short_secret_of_a_module_is_hidden_and_masks_nothing_else():
     assert result["msg"] == "No request was sent: entry 1 of job_ids is blank; check the variable it comes from."
     given = result["invocation"]["module_args"]
     assert (given["access_key_secret"], given["security_token"]) == (masking.HIDDEN, masking.HIDDEN)
-    assert (given["region"], given["access_key_id"]) == (None, "key-id")
+    assert (given["region"], given["access_key_id"]) == ("test", "key-id")

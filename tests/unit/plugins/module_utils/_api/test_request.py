@@ -13,7 +13,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations impor
     QUERY_OTA_JOB,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.platforms import ACS3_METHOD, PLATFORMS
-from ansible_collections.iotfleet.ota.plugins.module_utils._api.request import ServiceConfig, build_request, host_of
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.request import ServiceConfig, build_request
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.signature import sign_acs3
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 
@@ -130,16 +130,3 @@ def test_invalid_unicode_is_refused(method):
     with pytest.raises(OtaError) as error:
         signed(arguments={"job_id": "caf\udce9"}, signature_method=method)
     assert error.value.code == "invalid_option"
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "host"),
-    [
-        ("https://iot.example.com/", "iot.example.com"),
-        ("https://iot.example.com:443/path", "iot.example.com:443"),
-        ("http://[::1]:8080/", "[::1]:8080"),
-        ("https://bücher.example:1/", "xn--bcher-kva.example:1"),
-    ],
-)
-def test_host_of_an_endpoint(endpoint, host):
-    assert host_of(endpoint) == host

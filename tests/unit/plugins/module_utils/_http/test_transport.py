@@ -608,12 +608,26 @@ def test_proxy_that_makes_no_tunnel(serve, words):
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_proxy_that_does_not_offer_basic(scheme):
-    offers = b"Proxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\n"
+@pytest.mark.parametrize(
+    "offers",
+    [
+        b"Proxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM\r\n",
+        b"Proxy-Authenticate: Negotiate, Digest realm=basic, nonce=1\r\n",
+    ],
+)
+def test_proxy_that_does_not_offer_basic(scheme, offers):
     with server(saying(b"HTTP/1.1 407 Who\r\n" + offers + b"Content-Length: 0\r\n\r\n")) as port:
         error = failure(1, scheme, proxy=f"http://127.0.0.1:{port}")
     assert error.code == "proxy_authentication"
     assert error.cause.endswith("does not accept a user name and a password by the scheme Basic (HTTP 407)")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_proxy_that_offers_basic_beside_others_in_one_header(scheme):
+    offers = b"Proxy-Authenticate: Negotiate, Basic realm=x\r\n"
+    with server(saying(b"HTTP/1.1 407 Who\r\n" + offers + b"Content-Length: 0\r\n\r\n")) as port:
+        error = failure(1, scheme, proxy=f"http://127.0.0.1:{port}")
+    assert "requires a user name and a password" in error.cause
 
 
 def test_interim_response_of_a_proxy_is_skipped():

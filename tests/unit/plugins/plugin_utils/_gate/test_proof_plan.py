@@ -65,6 +65,7 @@ def soaking(policy, since):
         "candidate": "passed",
         "candidate_count": 2,
         "candidate_since": since,
+        "confirmed_at": since,
     }
 
 
@@ -93,6 +94,13 @@ def test_what_was_read_since_the_soak_began_is_not_read_again():
     policy = plain(verify_versions=True, soak=1000.0)
     snapshot = poll(batch("S" * 200), earlier=read(NEW, NOW - 900, *[f"d{number}" for number in range(1, 201)]))
     assert plan(snapshot, policy, 0.1, NOW + 15, soaking(policy, NOW - 990)) == []
+
+
+def test_what_the_polls_that_confirm_have_read_is_read_once_more():
+    policy = plain(verify_versions=True, soak=1000.0)
+    snapshot = poll(batch("S" * 200), earlier=read(NEW, NOW - 900, *[f"d{number}" for number in range(1, 201)]))
+    history = {**soaking(policy, NOW - 990), "confirmed_at": NOW - 900}
+    assert len(plan(snapshot, policy, 0.1, NOW + 15, history)) > 0
 
 
 def test_before_the_soak_is_confirmed_what_is_missing_is_read():

@@ -620,3 +620,15 @@ def test_soak_takes_no_report_from_before_it_began():
     assert course(policy, *polls[:3], polls[3]._replace(now=NOW + 102, earlier=after))[-1].verdict == "passed"
     fallen = course(policy, *polls[:3], polls[3]._replace(earlier=read_at(NOW + 90, OLD, "d1")))[-1]
     assert (fallen.verdict, fallen.needs) == ("pending", "versions")
+
+
+def test_soak_takes_no_report_from_the_polls_that_confirm():
+    """A task that changes once more is read after the soak has begun, and then may fall back unseen."""
+    policy = STRICT._replace(soak=100.0)
+    times = [(0, 0), (15, 15), (99, 15), (100, 15)]
+    polls = [poll(batch("S"), now=NOW + at, earlier=read_at(NOW + read, NEW, "d1")) for at, read in times]
+    verdicts = course(policy, *polls)
+    assert [verdict.history["confirmed_at"] for verdict in verdicts] == [None, *[NOW + 15] * 3]
+    assert [(verdict.needs, verdict.rollout.verified) for verdict in verdicts][2:] == [(None, 1), ("versions", 0)]
+    later = polls[3]._replace(earlier=read_at(NOW + 16, NEW, "d1"))
+    assert course(policy, *polls[:3], later)[-1].verdict == "passed"

@@ -216,6 +216,7 @@ FIRST = {
     "last_growth": NOW,
     "first_seen": NOW,
     "finished_since": None,
+    "confirmed_at": None,
     "counts": {"j1": {"SUCCEEDED": 2, "QUEUED": 2}},
     "task_changes": {
         **{f"t-d{number}": ["SUCCEEDED None", NOW] for number in (1, 2)},
@@ -238,7 +239,7 @@ def test_history_before_the_first_poll():
         **dict.fromkeys(("polls", "errors", "incomplete", "candidate_count", "candidate_since"), 0),
         **{name: {} for name in ("max_totals", "counts", "task_changes", "tasks", "on_target", "policy")},
         "service_time": None,
-        **dict.fromkeys(("service_started", "first_seen", "finished_since"), None),
+        **dict.fromkeys(("service_started", "first_seen", "finished_since", "confirmed_at"), None),
         "candidate": "",
         "job_ids": [],
         "reports": [],
