@@ -274,7 +274,7 @@ def test_options_of_the_role_leave_the_others_of_the_task(play):
     result = play(FIVE).run(job_ids=["2"], min_devices=4, expected_version="4.0", _given=given)
     policy = result["policy"]
     assert (policy["min_devices"], policy["expected_version"], policy["versions"]["verify"]) == (4, "3.0", False)
-    assert result["msg"].startswith("batch 1: failed: ")
+    assert 'batch 1 has the dest_version "2.0"; expected "3.0"' in result["msg"]
 
 
 @pytest.mark.parametrize("option", ["max_faild", "_given"])
