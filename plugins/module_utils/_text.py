@@ -42,12 +42,12 @@ def printable(text: str, limit: int = MAX_TEXT) -> str:
     """
     if len(text) <= limit and _is_plain(text):
         return text
-    text = _cut(text, limit)
+    text = truncate(text, limit)
     if not text.isprintable() or _INVISIBLE.search(text):
         text = "".join(map(_shown_char, _INVISIBLE.sub("\N{REPLACEMENT CHARACTER}", text)))
     for command, broken in _COMMANDS:
         text = command.sub(broken, text)
-    return _cut(text, limit)
+    return truncate(text, limit)
 
 
 def printable_name(name: str) -> str:
@@ -68,6 +68,11 @@ def printable_facts(value: Any) -> Any:
     return value
 
 
+def truncate(text: str, limit: int) -> str:
+    """``text`` in at most ``limit`` characters, the last of which says whether any are missing."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
 def _is_plain(text: str) -> bool:
     """Whether ``text`` has nothing to look at more closely, as most have: this costs a fraction of a pattern."""
     return (
@@ -78,10 +83,6 @@ def _is_plain(text: str) -> bool:
         and "::" not in text
         and not text.startswith("_")
     )
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def _shown_char(char: str) -> str:

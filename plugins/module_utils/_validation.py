@@ -24,7 +24,7 @@ PROXY_SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 _PORTS = {"http": 80, "https": 443}
 
 #: A user, a host, or an address in brackets with or without a zone, and a port.
-_AUTHORITY = re.compile(r"([^\[\]]*@)?([\w.~-]+|\[[0-9a-f:.]+(%[\w.~-]+)?\])(:[0-9]*)?", re.ASCII | re.IGNORECASE)
+_AUTHORITY = re.compile(r"\A([^\[\]]*@)?([\w.~-]+|\[[0-9a-f:.]+(%[\w.~-]+)?\])(:[0-9]*)?", re.ASCII | re.IGNORECASE)
 
 
 def check_unicode(name: str, text: str) -> None:
@@ -123,7 +123,8 @@ def split_url(url: str) -> SplitResult:
 
 def host_header(url: str) -> str:
     """Host and port of ``url`` as a request names them; the zone of an address means nothing on another machine."""
-    return re.sub(r"%[^\]]*\]", "]", urlsplit(url).netloc.rpartition("@")[2])
+    place, zone, rest = urlsplit(url).netloc.rpartition("@")[2].partition("%")
+    return f"{place}]{rest.partition(']')[2]}" if zone else place
 
 
 def is_local(url: str, proxy: str | None) -> bool:
@@ -161,7 +162,7 @@ def _is_exempt(url: str, no_proxy: str) -> bool:
     host, port = (parts.hostname or "").rstrip("."), str(parts.port or _PORTS.get(parts.scheme))
     for entry in filter(None, re.split(r"[\s,]+", no_proxy.lower())):
         named, exempt_port = entry, ""
-        if with_port := re.fullmatch(r"\[(.*)\](?::(\d+))?|([^:]*):(\d+)", entry):
+        if with_port := re.fullmatch(r"\A(?:\[(.*)\](?::(\d+))?|([^:]*):(\d+))", entry):
             named, exempt_port = with_port[1] or with_port[3], with_port[2] or with_port[4]
         if exempt_port in ("", None, port) and (named == "*" or _is_within(host, named)):
             return True

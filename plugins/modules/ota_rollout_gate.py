@@ -854,6 +854,7 @@ msg:
     - The verdict on one line. The bound that decided, the most frequent texts of failed devices, the worst of several
       batches, how many devices still get the update, and what to do.
     - It names the devices that it is about if these are ten or fewer.
+    - It is never a template.
   type: str
   returned: always
   sample: >-

@@ -28,6 +28,7 @@ from .fake_awx import TOKEN, FakeAwx, checked_survey, fake_awx
 
 TYPES = ("alibaba_cloud_ota", "tuya_ota")
 SURVEYS = {"gate": "rollout_gate", "preflight": "rollout_preflight"}
+CHOICES = {"rollout_gate_verify_versions": ["true", "false"], "rollout_gate_mode": ["enforce", "report"]}
 SECRET, SECURITY_TOKEN = "canary-secret-+/=", "canary-token-+/="
 CANARY = "183415776190000002"
 TUYA = {
@@ -265,17 +266,12 @@ def test_surveys_are_what_awx_takes(name):
 @pytest.mark.parametrize(("name", "role"), SURVEYS.items())
 def test_surveys_ask_for_variables_of_the_role(name, role):
     options = options_of(role)
-    fitting = {"str": "text", "path": "text", "raw": "textarea", "list": "textarea", "int": "integer", "float": "float"}
+    fitting = {"str": ["text"], "raw": ["text", "textarea", "integer", "float", "multiplechoice"]}
     for question in read_kit(f"surveys/{name}.yml")["spec"]:
         option = options[question["variable"]]
-        if option["type"] == "bool":
-            assert question["choices"] == ["true", "false"]
-        elif option.get("choices"):
-            assert set(question["choices"]) <= set(option["choices"])
-        elif option["type"] == "float":
-            assert question["type"] in ("float", "integer")
-        else:
-            assert question["type"] == fitting[option["type"]]
+        assert question["type"] in fitting[option["type"]]
+        if question["type"] == "multiplechoice":
+            assert question["choices"] == CHOICES[question["variable"]]
         # A question that must be answered has the default of the option, or there is none.
         if question["required"] and "default" in question:
             assert str(question["default"]).lower() == str(option["default"]).lower()
@@ -492,10 +488,11 @@ def test_the_guide_shows_what_the_files_hold():
         textwrap.dedent(block).strip() for block in re.findall(r"code-block:: yaml\+jinja\n\n((?: .*\n|\n)+)", guide)
     ]
     files = [path.read_text(encoding="utf-8") for path in KIT.rglob("*.yml")]
-    assert len(shown) == 1
+    assert len(shown) == 2
     (command,) = re.findall(r"code-block:: console\n\n    \$ (.*)\n\n", guide)
     assert f"#   {command}\n" in (KIT / "setup.yml").read_text(encoding="utf-8")
-    assert all(any(block in text for text in files) for block in shown)
+    # The last one is for playbooks of users.
+    assert [any(block in text for text in files) for block in shown] == [True, False]
     named = re.findall(r"``((?:credential_types/|surveys/|project/|collections/)?\w+(?:/|\.yml))``", guide)
     own = {name for name in named if name not in ("credential.yml", "meta/execution-environment.yml")}
     assert not [name for name in own if not any((folder / name).exists() for folder in (KIT, KIT / "project"))]

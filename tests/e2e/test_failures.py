@@ -217,7 +217,7 @@ FAILURES: dict[str, tuple[dict[str, Any] | None, dict[str, Any], str, list[str]]
         {"fault": "endless_body"},
         {"timeout": 300},
         "endless_response",
-        ["the response is longer than 16 MiB", "check endpoint and proxy"],
+        ["the response is longer than 1 MiB", "check endpoint and proxy"],
     ),
     "no_word_of_success": (
         {"fault": "no_success"},

@@ -201,8 +201,8 @@ def test_no_verdict_of_an_earlier_gate_counts(ansible: Ansible) -> None:
     canary = {"title": "Rollout {{ item.name }}", "report_name": "{{ item.name }}", "report_dir": "reports"}
     passed = "{{ rollout_gate_result is iotfleet.ota.rollout_passed }} {{ rollout_gate_result.verdict }}"
     tasks: list[dict[str, Any]] = []
-    for refused in ({"max_failed": -1}, {"max_faild": 1}, {"max_failed": "some"}):
-        gate = role("include", job_ids="1001", **refused)
+    for refused in ({"job_ids": "1001", "max_failed": -1}, {"job_ids": "1001", "max_faild": 1}, {}):
+        gate = role("include", **refused)
         tasks.append(role("include", keywords={"loop": [{"name": "canary"}]}, job_ids="1001", **canary))
         tasks.append(say(f"AFTER {passed}"))
         tasks.append({"block": [gate], "rescue": [say(f"RESCUED {passed}")]})
@@ -233,8 +233,10 @@ def test_module_defaults_of_the_gate_count_in_the_role(ansible: Ansible) -> None
 
 
 @pytest.mark.parametrize(("callback", "shown"), [("default", "stdout"), ("minimal", "stderr")])
-def test_lines_stay_out_of_the_output_of_other_callbacks(ansible: Ansible, callback: str, shown: str) -> None:
-    (ansible.folder / "ansible.cfg").write_text(f"[defaults]\nstdout_callback = {callback}\n")
+def test_lines_stay_out_of_the_output_of_other_callbacks(
+    ansible: Ansible, monkeypatch: pytest.MonkeyPatch, callback: str, shown: str
+) -> None:
+    monkeypatch.setenv("ANSIBLE_STDOUT_CALLBACK", callback)
     ran = ansible.play([role("include", job_ids="1001")])
     verdict = re.compile(r"^[0-9:]{8}  .+  PASSED  100 %  ", re.M)
     lines = {name: len(verdict.findall(getattr(ran, name))) for name in ("stdout", "stderr")}

@@ -142,7 +142,8 @@ def test_contrast_is_measured(page, reports):
 def test_odd_names_are_text(page, reports):
     show(page, reports, "odd")
     names = page.locator("#failed-devices + .scroll tbody th").all_inner_texts()
-    assert names[:6] == ["<script>alert(1)</script>", "{{ 7*7 }}", "{% raw %}", "客厅", "(blank)", "(blank)"]
+    script = names.index("<script>alert(1)</script>")
+    assert names[script + 1 : script + 6] == ["{{ 7*7 }}", "{% raw %}", "客厅", "(blank)", "(blank)"]
 
 
 def test_tables_are_reached_with_the_keyboard(page, reports):

@@ -21,7 +21,7 @@ import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-# Needed only where somebody assumes a role, so that no requirements of the collection name it.
+# Needed only for profiles with a command or a sign-in, so that no requirements of the collection name it.
 OPTIONAL = "alibabacloud-credentials>=1.0.0"
 
 

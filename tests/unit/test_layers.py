@@ -25,7 +25,8 @@ FOLDERS = {
     "module_utils/_validation": "module_utils/_errors module_utils/_text",
     "module_utils/_api": "module_utils/_errors module_utils/_text module_utils/_validation",
     "module_utils/_http": "module_utils/_errors module_utils/_validation",
-    "module_utils/_credentials": "module_utils/_api module_utils/_errors module_utils/_http module_utils/_validation",
+    "module_utils/_credentials": "module_utils/_api module_utils/_errors module_utils/_http module_utils/_text"
+    " module_utils/_validation",
     "module_utils/_client": "module_utils/_api module_utils/_credentials module_utils/_errors module_utils/_http"
     " module_utils/_text",
     "module_utils/_queries": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_text",

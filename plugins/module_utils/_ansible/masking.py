@@ -37,7 +37,7 @@ def mask_secrets(value: Any, secrets: Iterable[str]) -> Any:
 
 
 def maskable_secrets(secrets: Iterable[str]) -> frozenset[str]:
-    """Those of the ``secrets`` that are in no word of ours."""
+    """Those of the ``secrets`` that are in no word of ours; other threads may add some meanwhile."""
     return frozenset(secret for secret in list(secrets) if len(secret) >= MIN_SECRET and secret not in OWN_WORDS)
 
 

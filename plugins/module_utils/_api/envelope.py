@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from xml.parsers import expat
 
 from .._errors import MissingLibraryError, OtaError, Retry
-from .._text import MAX_NAME
+from .._text import MAX_NAME, MAX_TEXT
 from .facts import (
     MAX_DIGITS,
     by_lower_name,
@@ -60,10 +60,8 @@ _XML_ENDED_EARLY = {
 }
 
 
-#: Look for the first tag in this many characters.
-_MAX_START = 20_000
 #: What may stand before the first tag: blanks, comments and instructions such as <?xml …?>.
-_BEFORE_ANY_TAG = re.compile(r"(?:\s|<!--.*?-->|<\?.*?\?>)*", re.DOTALL)
+_BEFORE_ANY_TAG = re.compile(r"\A(?:\s|<!--.*?-->|<\?.*?\?>)*", re.DOTALL)
 
 #: Elements with which a web page may begin, and no response of the service.
 _TAG_OF_HTML = re.compile(
@@ -141,7 +139,7 @@ _CHINESE = re.compile(r"(?:charset|encoding)=[\"']?gb", re.IGNORECASE)
 
 
 def _sniff_format(text: str) -> str:
-    start = text[:_MAX_START]
+    start = text[:MAX_TEXT]
     lead = _BEFORE_ANY_TAG.match(start)
     start = start[lead.end() :] if lead else start
     if not start.startswith("<"):

@@ -11,7 +11,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from .._text import MAX_TEXT
+from .._text import MAX_TEXT, truncate
 
 #: Start of a repeated signed request, however it is encoded: everything from there on is masked. In words with single
 #: blanks between them; nothing of unknown length is part of it, so that the work is linear.
@@ -44,8 +44,7 @@ def mask_text(text: str, known: tuple[str, ...] = (), limit: int = 300) -> str:
         once = quote(secret, safe="")
         for form in (quote(once, safe=""), once, secret):
             text = re.sub(re.escape(form), "***", text, flags=re.IGNORECASE)
-    text = re.sub(_SIGNATURE, "***", text, flags=re.IGNORECASE).strip()
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return truncate(re.sub(_SIGNATURE, "***", text, flags=re.IGNORECASE).strip(), limit)
 
 
 def mask_garbled(text: str, known: tuple[str, ...]) -> str:

@@ -26,7 +26,6 @@ MAX_RETRY_AFTER = 60.0
 #: Start no attempt with less time left, in seconds: its timeout would mask the earlier error.
 MIN_ATTEMPT = 0.5
 
-
 #: Share of a call's time below which an attempt is so short that its end says nothing about the service.
 SHORT_ATTEMPT = 0.25
 

@@ -12,6 +12,7 @@ from typing import Any, Callable, NamedTuple
 
 from .._api.credentials import Credentials
 from .._errors import OtaError
+from .._text import printable
 from .._validation import clean_text, invalid_option, is_http_url
 from .metadata import CredentialsUri, InstanceRole
 from .profiles import DEFAULT, FILE_VARIABLE, ProfileFile, fetcher_of, read_profile_files
@@ -253,10 +254,8 @@ def resolve_provider(
     if provider is None:
         raise _not_configured_error(source, keys_only)
     if settings.get_option("profile") and not isinstance(provider, ProfileProvider):
-        warn(
-            f'The profile "{settings.get_option("profile")}" is ignored, because the credentials come from'
-            f" {provider.origin}. Set credentials_source to profile to use it."
-        )
+        ignored = f'The profile "{settings.get_option("profile")}" is ignored, because the credentials come from'
+        warn(printable(f"{ignored} {provider.origin}. Set credentials_source to profile to use it."))
     return provider
 
 

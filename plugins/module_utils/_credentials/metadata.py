@@ -22,7 +22,7 @@ from .._api.credentials import Credentials
 from .._errors import OtaError
 from .._http.transport import Transport
 from .._validation import is_local
-from .provider import FetchContext, Fetcher, credentials_error, validate_credentials
+from .provider import FetchContext, Fetcher, credentials_error, names_of_parts, validate_credentials
 
 #: URL of an ECS instance's metadata service.
 METADATA = "http://100.100.100.200"
@@ -103,9 +103,8 @@ def parse_credentials(text: str, origin: str) -> Credentials:
         raise credentials_error(f"{origin} returned no JSON object", _HINT, transient=False) from None
     if given.get("code", "Success") != "Success":
         raise credentials_error(f"{origin} returned a code other than Success", _HINT, transient=False)
-    names = [f"the {part} from {origin}" for part in ("key id", "secret", "token")]
     parts = [given.get(name) or "" for name in ("accesskeyid", "accesskeysecret", "securitytoken")]
-    validate_credentials((names[0], names[1], names[2]), Credentials(parts[0], parts[1], parts[2]))
+    validate_credentials(names_of_parts(f"from {origin}"), Credentials(parts[0], parts[1], parts[2]))
     return Credentials(parts[0], parts[1], parts[2], _parse_expiration(given.get("expiration"), origin))
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -130,4 +131,26 @@ def credentials_error(cause: str, hint: str, transient: bool) -> OtaError:
         hint=hint,
         retry=Retry.LATER if transient else Retry.NEVER,
         affects_all=True,
+    )
+
+
+def names_of_parts(where: str) -> tuple[str, str, str]:
+    """What the parts of credentials are called that come from elsewhere."""
+    return f"the key id {where}", f"the secret {where}", f"the token {where}"
+
+
+def refusal_code(text: str) -> str:
+    """The code in what one of the vendor's services returned, or empty text."""
+    code = re.search(r"\"Code\"\s*:\s*\"([A-Za-z][\w.]{2,80})\"", text)
+    return code[1] if code else ""
+
+
+def refused_error(code: str, status: int, origin: str, hint: str) -> OtaError:
+    """A service issued no credentials. Its code and status hold nothing secret, and are all that is shown."""
+    transient = status >= 500 or status == 429 or code.startswith("Throttling")
+    return credentials_error(
+        f"the service refused to issue the credentials of {origin}: "
+        + (f"{code} (HTTP {status})" if code else f"HTTP {status}"),
+        "try again later, or check the service's status page" if transient else hint,
+        transient,
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -20,7 +19,15 @@ from .._api.platforms import COMMON_PARAMETERS, RPC_METHOD
 from .._api.signature import canonical_query, sign_rpc
 from .._errors import OtaError, Retry
 from .._http.transport import Response, Transport
-from .provider import FetchContext, Fetcher, credentials_error, validate_credentials
+from .provider import (
+    FetchContext,
+    Fetcher,
+    credentials_error,
+    names_of_parts,
+    refusal_code,
+    refused_error,
+    validate_credentials,
+)
 
 #: URL of STS, in place of the vendor's.
 STS_ENDPOINT: str | None = None
@@ -158,30 +165,18 @@ def _read_credentials(body: bytes, origin: str) -> Credentials:
             "check the role, the duration and the token",
             transient=False,
         ) from None
-    names = [f"the {part} issued for {origin}" for part in ("key id", "secret", "token")]
     issued = Credentials(parts[0], parts[1], parts[2], expires.timestamp())
-    return validate_credentials((names[0], names[1], names[2]), issued)
+    return validate_credentials(names_of_parts(f"issued for {origin}"), issued)
 
 
 def _refused_error(response: Response, origin: str) -> OtaError:
-    """Why the service refused: its code and status, which hold nothing secret, and no more."""
-    status = response.status
-    code = re.search(rb"\"Code\"\s*:\s*\"([A-Za-z][\w.]{2,80})\"", response.body)
-    word = f"{code[1].decode()} (HTTP {status})" if code else f"HTTP {status}"
-    if status >= 500 or status == 429 or word.startswith("Throttling"):
-        return credentials_error(
-            f"the service refused to issue the credentials of {origin}: {word}",
-            "try again later, or check the service's status page",
-            transient=True,
-        )
-    if word.startswith("AuthenticationFail.OIDCToken.Expired"):
+    """Why the service refused."""
+    code = refusal_code(response.body.decode("ascii", "replace"))
+    if code.startswith("AuthenticationFail.OIDCToken.Expired"):
         return credentials_error(
             f"the token in the token file of {origin} has expired",
             "renew it, or check what renews it and the clock of this machine",
             transient=False,
         )
-    return credentials_error(
-        f"the service refused to issue the credentials of {origin}: {word}",
-        "check the role, and that its trust policy allows the caller to assume it",
-        transient=False,
-    )
+    hint = "check the role, and that its trust policy allows the caller to assume it"
+    return refused_error(code, response.status, origin, hint)

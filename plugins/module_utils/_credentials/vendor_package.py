@@ -17,7 +17,7 @@ from typing import Any, Callable
 from .._api.credentials import Credentials
 from .._errors import MissingLibraryError, OtaError
 from .._validation import proxy_of
-from .provider import credentials_error, validate_credentials
+from .provider import credentials_error, names_of_parts, refusal_code, refused_error, validate_credentials
 
 LIBRARY = "alibabacloud_credentials"
 
@@ -43,11 +43,7 @@ def http_options(url: str, proxy: str | None) -> Any:
     return HttpOptions(proxy=proxy_of(url, proxy) or "")
 
 
-def issued_credentials(
-    make_provider: Callable[[], Any],
-    origin: str,
-    hint: str,
-) -> Credentials:
+def issued_credentials(make_provider: Callable[[], Any], origin: str, hint: str) -> Credentials:
     """The credentials that one of the vendor's providers gets; ``hint`` says what helps if it gets none.
 
     :raises OtaError: there are none.
@@ -77,10 +73,10 @@ def issued_credentials(
     ) as error:
         # Its text may repeat the service's response, or a token.
         raise _refused_error(str(error), origin, hint) from None
-    names = tuple(f"the {part} issued for {origin}" for part in ("key id", "secret", "token"))
     parts = (found.get_access_key_id(), found.get_access_key_secret(), found.get_security_token())
     # A command need not say when its credentials expire.
-    return validate_credentials((names[0], names[1], names[2]), Credentials(*parts, found.get_expiration() or None))
+    issued = Credentials(*parts, found.get_expiration() or None)
+    return validate_credentials(names_of_parts(f"issued for {origin}"), issued)
 
 
 def _log_nothing(record: logging.LogRecord) -> bool:
@@ -88,11 +84,8 @@ def _log_nothing(record: logging.LogRecord) -> bool:
 
 
 def _refused_error(text: str, origin: str, hint: str) -> OtaError:
-    """Why the service refused: its code and status, which hold nothing secret, and no more."""
+    """Why there are no credentials, as far as the ``text`` of an exception says."""
     status = re.search(r"http_code: ?(\d{3})", text)
-    code = re.search(r"\"Code\"\s*:\s*\"([A-Za-z][\w.]{2,80})\"", text)
     if not status:
         return credentials_error(f"no usable credentials were issued for {origin}", hint, transient=False)
-    word = f"{code.group(1)} (HTTP {status.group(1)})" if code else f"HTTP {status.group(1)}"
-    transient = status.group(1) >= "500" or status.group(1) == "429" or word.startswith("Throttling")
-    return credentials_error(f"the service refused to issue the credentials of {origin}: {word}", hint, transient)
+    return refused_error(refusal_code(text), int(status[1]), origin, hint)

@@ -12,6 +12,9 @@ from typing import Any
 
 from .._errors import OtaError, Retry
 
+#: Maximum number of times that a body is packed. One may unpack to itself, and a header has room for thousands.
+MAX_CODINGS = 2
+
 #: How :mod:`zlib` is told to find a head of gzip, one of zlib, or none.
 _GZIP, _ZLIB, _BARE = 31, 15, -15
 
@@ -27,7 +30,10 @@ def read_body(raw: Any, limit: int) -> bytes:
         body += part
         if len(body) > limit:
             raise _endless_error(limit)
-    for coding in reversed(re.split(r"[\s,]+", raw.headers.get("Content-Encoding", "").strip().lower())):
+    codings = re.split(r"[\s,]+", raw.headers.get("Content-Encoding", "").strip().lower())
+    if len(codings) > MAX_CODINGS:
+        raise _packed_error(f"it is packed more than {MAX_CODINGS} times")
+    for coding in reversed(codings):
         body = _unpack(body, coding, limit)
     if body.startswith(b"\x1f\x8b"):
         raise _packed_error("it is packed with gzip, and no header says so")

@@ -113,6 +113,12 @@ class _Response(http.client.HTTPResponse):
             if isinstance(defect, (MissingHeaderBodySeparatorDefect, FirstHeaderLineIsContinuationDefect)):
                 raise http.client.HTTPException("no header")
 
+    def _read_next_chunk_size(self) -> int:
+        size: int = super()._read_next_chunk_size()  # type: ignore[misc]
+        if size < 0:  # would mean all that follows, however much it is
+            raise ValueError
+        return size
+
     def _close_conn(self) -> None:
         connection = self._connection
         has_more = connection and connection.sock and _has_more(self.fp, connection.sock)

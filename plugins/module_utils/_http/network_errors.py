@@ -138,7 +138,7 @@ def proxy_status_error(place: str, proxy: str | None, status: int, schemes: tupl
         return OtaError(
             f"{name} requires a login to the network (HTTP {status})",
             code="proxy_authentication",
-            hint="log in to the network from this machine, mostly on a page that a browser shows",
+            hint="log in to the network of this machine, because its portal responds there",
             http_status=status,
             affects_all=True,
         )
@@ -186,6 +186,8 @@ def certificate_error(place: str, cause: BaseException) -> OtaError:
 
 def tls_error(place: str, cause: BaseException) -> OtaError:
     reason = str(getattr(cause, "reason", None) or "")  # one of OpenSSL's own names
+    if re.search("ALERT_INTERNAL_ERROR|BAD_RECORD_MAC", reason):  # of this connection only
+        return broken_error(place)
     if re.search("PROTOCOL_VERSION|UNSUPPORTED_PROTOCOL|VERSION_TOO_LOW|LEGACY_SIGALG", reason):
         return _tls_failed(
             f"{place} and this machine have no version of TLS in common", "let the service speak TLS 1.2 or newer"

@@ -26,11 +26,6 @@ class DeviceRows(NamedTuple):
     rows: list[dict[str, Any]]
 
 
-def device_key(facts: Mapping[str, Any]) -> DeviceKey:
-    """What identifies the device that the facts are about."""
-    return facts["product_key"] or "", facts["device_name"] or ""
-
-
 def read_device_rows(
     client: Client, operation: Operation, device: Mapping[str, Argument], **arguments: Argument
 ) -> DeviceRows:

@@ -14,6 +14,7 @@ from .._report.labels import batch_labels
 from .._rollout.snapshot import JobSnapshot
 from .._rollout.times import format_time
 from .._verdict.case import VerdictName
+from .._verdict.history import few_counts
 from .gate import Poll
 
 
@@ -110,7 +111,7 @@ def _batch_event(job: JobSnapshot, label: str) -> BatchEvent:
         "firmware_id": facts.get("firmware_id"),
         "dest_version": facts.get("dest_version"),
         "total": job.total,
-        "by_status": {**dict.fromkeys(TASK_STATUSES, 0), **job.counts},
+        "by_status": few_counts({**dict.fromkeys(TASK_STATUSES, 0), **job.counts}),
     }
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Union
 
 from ...module_utils._errors import OtaError
+from ...module_utils._text import truncate
 from .._report.labels import batch_labels
 from .._rollout.devices import Device, is_another
 from .._rollout.policy import VERSION_FIELDS, ExpectedDevice
@@ -173,7 +174,7 @@ def _cut_texts(devices: list[dict[str, Any]], notes: list[str]) -> None:
     )
     longer = [(device, name) for device in devices for name, value in device.items() if len(_text(value)) > limit]
     for device, name in longer:
-        device[name] = f"{device[name][: limit - 1]}…"
+        device[name] = truncate(device[name], limit)
     if longer:
         notes.append(f"texts of devices are cut to {limit} characters, because they are too long together")
 

@@ -163,7 +163,8 @@ batch:
       type: int
       sample: 12
     by_status:
-      description: Number of tasks in each state.
+      description:
+        - Number of tasks in each state, as in RV(iotfleet.ota.ota_rollout_gate#module:by_status).
       type: dict
       sample: {"CONFIRM": 0, "QUEUED": 8, "NOTIFIED": 0, "IN_PROGRESS": 0, "SUCCEEDED": 4, "FAILED": 0, "CANCELED": 0}
     seconds:

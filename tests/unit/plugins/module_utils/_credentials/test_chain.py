@@ -284,6 +284,12 @@ def test_ignored_profile_is_warned_of(home):
     ]
 
 
+def test_warning_of_an_ignored_profile_is_nothing_but_text(home):
+    warnings = []
+    resolve(home, {"profile": "\x1b[2J{{ 7 }}"}, FIRST, warn=warnings.append)
+    assert warnings[0].startswith('The profile "\ufffd[2J{ { 7 }}" is ignored')
+
+
 def test_profile_file_is_read_at_each_fetch(home):
     provider = resolve(home)
     path = home / ".aliyun" / "config.json"

@@ -122,6 +122,13 @@ def test_what_is_not_packed_as_its_header_says_is_read_again(body, coding):
     assert error.cause == "the response is not packed as its header says, or is truncated"
 
 
+def test_body_is_unpacked_so_many_times_at_most():
+    assert read(gzipped(gzipped(TEXT)), "gzip, gzip") == TEXT
+    error = failure(gzipped(gzipped(gzipped(TEXT))), "gzip, gzip, gzip")
+    assert error.cause == "the response cannot be unpacked: it is packed more than 2 times"
+    assert (error.code, error.retry) == ("unreadable_response", Retry.NEVER)
+
+
 @pytest.mark.parametrize("coding", ["br", "zstd", "compress", "canary"])
 def test_other_ways_to_pack_are_named(coding):
     error = failure(TEXT, coding)

@@ -128,6 +128,21 @@ def test_connection_that_was_idle_for_long_is_not_used_again(monkeypatch, tls, s
     assert serve.connections == expected
 
 
+# --- Bodies that are broken ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [b"-1", b"-5"])
+def test_negative_size_of_a_chunk_ends_the_response(scheme, tls, size):
+    def serve(connection):
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\nx" % size)
+        hang(connection)
+
+    with serving(serve, scheme, tls) as ask, pytest.raises(OtaError) as error:
+        ask()
+    assert (error.value.code, error.value.retry) == ("connection_broken", Retry.LATER)
+
+
 # --- Attempts that nobody waits for ----------------------------------------------------------------------------------
 
 

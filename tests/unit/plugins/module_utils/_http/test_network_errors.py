@@ -161,6 +161,9 @@ def unknown_host(retry):
         ),
         (exceptions.SSLError(ssl.SSLEOFError(8, "canary")), BROKEN),
         (exceptions.SSLError(ssl.SSLZeroReturnError(6, "canary")), BROKEN),
+        (tls("TLSV1_ALERT_INTERNAL_ERROR"), BROKEN),
+        (tls("SSLV3_ALERT_BAD_RECORD_MAC"), BROKEN),
+        (tls("DECRYPTION_FAILED_OR_BAD_RECORD_MAC"), BROKEN),
         (http.client.RemoteDisconnected("canary"), BROKEN),
         (http.client.IncompleteRead(b"canary"), BROKEN),
         (http.client.BadStatusLine("canary"), NOT_HTTP),
@@ -367,8 +370,8 @@ def test_proxy_without_a_name():
         (
             511,
             "proxy_authentication",
-            "requires a login to the network (HTTP 511); log in to the network from this machine, mostly on a page"
-            " that a browser shows",
+            "requires a login to the network (HTTP 511); log in to the network of this machine, because its portal"
+            " responds there",
             Retry.NEVER,
         ),
         (

@@ -15,7 +15,6 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices impo
     DeviceRows,
     competing_job,
     device_facts,
-    device_key,
     module_of_job,
     name_device,
     read_device_rows,
@@ -25,11 +24,6 @@ from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 
 DEVICE = {"product_key": "k1", "device_name": "d-1"}
 BUSY = {"job_id": "2", "firmware_id": "f1", "devices": [{"name": "d-1", "course": "offline"}]}
-
-
-def test_device_key_of_an_entry():
-    assert device_key(DEVICE) == ("k1", "d-1")
-    assert device_key({"product_key": None, "device_name": None}) == ("", "")
 
 
 def test_name_device_fills_what_the_service_left_out():

@@ -64,6 +64,18 @@ def test_a_rollout_that_passes_is_reported_once():
     assert [event["final"] for event in verdicts] == [False, False, False, True]
 
 
+def test_an_event_tells_few_of_the_states_apart_that_a_service_invents():
+    poll = next(iter(Rollout(batch(FIVE)).polls("1", **KNOWN)))
+    job = poll.snapshot.jobs[0]._replace(counts={"QUEUED": 5, **{f"STATE_{number}": 1 for number in range(100)}})
+    poll = poll._replace(snapshot=poll.snapshot._replace(jobs=(job,)))
+    assert ChangeDetector(["1"]).events(poll)[0]["by_status"] == {
+        **dict.fromkeys(TASK_STATUSES, 0),
+        "QUEUED": 5,
+        **{f"STATE_{number}": 1 for number in range(20)},
+        "OTHER": 80,
+    }
+
+
 def test_an_event_says_all_that_is_known():
     first, second, *_others, last = listen(Rollout(batch({"name": "客厅", "jitter": 0})), "1", min_devices=1)
     assert first == {
