@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -25,10 +26,17 @@ from ..module_utils._ansible.connection import create_client, read_service
 from ..module_utils._ansible.masking import mask_secrets
 from ..module_utils._errors import CanceledError, MissingLibraryError, OtaError, as_ota_error
 from ..plugin_utils._evidence.clock import Clock
+from ..plugin_utils._gate.event_file import EventFile
 from ..plugin_utils._gate.gate import Gate
 from ..plugin_utils._gate.options import GATE, read_gate_options
+from ..plugin_utils._gate.reporter import Mood
 
 display = Display()
+
+#: Whether lines appear on a terminal. Tasks run in processes without one, but Ansible imports this before them.
+ON_TERMINAL = sys.stdout.isatty()
+#: How Ansible's settings call the colours.
+COLORS: Mapping[Mood, str] = {"good": "COLOR_OK", "bad": "COLOR_ERROR", "unclear": "COLOR_WARN"}
 
 #: Maximum number of devices of each kind that a failing task returns.
 MAX_SHOWN = 100
@@ -68,17 +76,28 @@ class ActionModule(ActionBase):
     def _run_gate(self, options: Mapping[str, Any], secrets: set[str]) -> dict[str, Any]:
         stderr = constants.config.get_config_value("DEFAULT_STDOUT_CALLBACK") not in FOR_PEOPLE
 
-        def show_line(line: str, color: str | None = None) -> None:
+        def hidden(value: Any) -> Any:
+            return mask_secrets(value, secrets)
+
+        def show_line(line: str, mood: Mood = "", /) -> None:
             if not self._task.no_log:
-                display.display(mask_secrets(line, secrets), color=color, stderr=stderr)
+                color = constants.config.get_config_value(COLORS[mood]) if mood else None
+                display.display(hidden(line), color=color, stderr=stderr)
 
         def show_warning(line: str) -> None:
-            show_line(f"[WARNING]: {line}", constants.config.get_config_value("COLOR_WARN"))
+            show_line(f"[WARNING]: {line}", "unclear")
 
         service = read_service(options)
         gate_options = read_gate_options(options, service)
-        client = create_client(service, options, secrets.update, show_warning)
-        result = Gate(client, gate_options, show_line, show_warning, _attended(Clock())).run()
+        with contextlib.ExitStack() as stack:
+            path = options["events_file"]
+            events = stack.enter_context(EventFile(path, gate_options.job_ids, hidden)) if path else None
+            client = create_client(service, options, secrets.update, show_warning)
+            gate = Gate(client, gate_options, show_line, show_warning, _attended(Clock()), terminal=ON_TERMINAL)
+            result = gate.run(events.write if events else None)
+        if events and events.note:
+            show_warning(events.note)
+            result["notes"].append(events.note)
         fails = result["verdict"] != "passed" and (gate_options.wait or result["final"])
         if not fails or options["mode"] == "report":
             return result

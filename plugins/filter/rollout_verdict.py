@@ -89,8 +89,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - A dictionary with C(verdict), C(final), C(reasons), C(counts), C(by_status), C(by_class), C(failure_texts) and
-      C(history), as P(iotfleet.ota.ota_rollout_gate#module) returns them.
+    - A dictionary with C(verdict), C(final), C(reasons), C(counts), C(by_status), C(by_class), C(limits),
+      C(failure_texts) and C(history), as P(iotfleet.ota.ota_rollout_gate#module) returns them.
     - C(by_job) is a dictionary with the C(counts) of each batch, by its ID.
     - C(needs) is V(tasks) or V(versions) if these must be read before the verdict can change, else V(null).
   type: dict

@@ -18,8 +18,10 @@ description:
     C(SUCCEEDED) and, with O(versions.verify), the new version as the device itself reports it for the module of the
     batch.
   - It always ends by its deadline, whatever the network does.
-  - While it waits, it shows a line for each change, and at least one line a minute. With a stdout callback other than
-    C(default), which may write something for programs, such as JSON, the lines go to standard error.
+  - While it waits, it shows a line for each change, and at least one line a minute. A line has at most 100 columns and
+    says how far the rollout is, what failed against what may fail, and when it may end.
+  - With a stdout callback other than C(default), which may write something for programs, such as JSON, the lines go to
+    standard error.
   - It ends if the Ansible that runs it is gone, such as after a kill.
   - This is an action plugin. It runs on the controller, so its libraries must be installed on the controller; the
     target host is never contacted. The keyword C(environment) of task, block and play is honored.
@@ -33,6 +35,7 @@ description:
     O(confirmations), O(soak) and O(max_consecutive_errors) set the pace. Times from the service are compared with the
     service's own clock.
   - The B(mode) is set by O(wait), O(look_timeout), O(previous) and O(mode).
+  - What B(others see) is set by O(title) and O(events_file).
 notes:
   - The role P(iotfleet.ota.rollout_gate#role) runs this, writes reports, and publishes the verdict to AWX.
   - A poll takes at most nine requests for a batch of any size, and one more while tasks are added. Up to 700 tasks are
@@ -327,6 +330,20 @@ options:
       - enforce
       - report
     default: enforce
+  title:
+    description:
+      - What people call the rollout, in lines and messages. By default, the description of its only batch, or the name
+        and version of its package, or its ID; of several batches, their number.
+    type: str
+  events_file:
+    description:
+      - A file on the controller into which each change is written as it happens, for programs that follow the rollout.
+        It is emptied at the start, also in check mode.
+      - Each line is one JSON object, an event as the event source C(iotfleet.ota.ota_rollout) emits it, which documents
+        the fields. The collection has a JSON schema of them.
+      - If it cannot be opened, the task fails before it calls the service. If it cannot be written later, RV(notes)
+        says so, and the gate continues.
+    type: path
 seealso:
   - plugin: iotfleet.ota.rollout_verdict
     plugin_type: filter
@@ -429,7 +446,7 @@ reasons:
       description: The reason as a sentence, without a full stop.
       type: str
       returned: always
-      sample: 3 of 12 finished devices failed (2 download, 1 timeout); at most 1 may fail (max_failed)
+      sample: 3 of 12 finished devices failed, 25 %; the limit is 1 (max_failed)
     count:
       description: Number of devices that it is about; V(null) if it is not about devices.
       type: int
@@ -441,6 +458,60 @@ reasons:
       elements: str
       returned: always
       sample: [light3, light7, light9]
+limits:
+  description:
+    - What was measured against what is allowed, for each bound that is given, and for those that apply by default. If
+      no bound for failures is given, O(max_failed) is V(0), and if none for pending devices is given, O(max_pending) is
+      V(0).
+    - The bound that decided the verdict comes first. Of two bounds for the same, the tighter one comes first.
+  type: list
+  elements: dict
+  returned: always, unless an option is invalid
+  contains:
+    name:
+      description:
+        - The option, O(max_failed), O(max_failed_percent), O(max_pending), O(max_pending_percent),
+          O(min_succeeded_percent), O(min_devices), O(wait_timeout) or O(max_consecutive_errors).
+        - O(min_succeeded_percent) is also there if it is not given, and the other bounds would let all devices fail.
+          One must succeed.
+      type: str
+      returned: always
+      sample: max_failed_percent
+    allowed:
+      description: What the option allows or asks for, in its own unit.
+      type: float
+      returned: always
+      sample: 2.0
+    measured:
+      description:
+        - Number of devices; of seconds for O(wait_timeout), and of polls for O(max_consecutive_errors).
+      type: float
+      returned: always
+      sample: 60
+    of:
+      description:
+        - The number of devices that the percentage is of. These are the finished devices for O(max_failed) and
+          O(max_failed_percent), all devices for the other bounds of devices, and V(null) for the rest.
+      type: int
+      returned: always
+      sample: 1700
+    share:
+      description: The part of RV(limits[].of) in percent, with one decimal; V(null) without it.
+      type: float
+      returned: always
+      sample: 3.5
+    kept:
+      description:
+        - Whether the bound is kept. As long as versions are not read that may still prove success, in favor of the
+          rollout.
+      type: bool
+      returned: always
+      sample: false
+    decided:
+      description: Whether it decided the final verdict. At most one bound did.
+      type: bool
+      returned: always
+      sample: true
 counts:
   description: The devices that count by their state, as far as it is known.
   type: dict
@@ -570,6 +641,13 @@ jobs:
       type: str
       returned: always
       sample: default
+    label:
+      description:
+        - What people call the batch. Its description, else the name and version of its package, else its ID. With the
+          end of the ID if several batches would have the same.
+      type: str
+      returned: always
+      sample: lamps in Berlin
     counts:
       description:
         - The devices of the batch by their state. A device with tasks in several batches is in each of them, in the
@@ -657,7 +735,8 @@ failed_devices:
     detail:
       description:
         - What the service or the device reports about the task. For the classes V(fell_back), V(vanished) and
-          V(unproved), and for V(wrong_version) if the task succeeded, what is known instead.
+          V(unproved), and for V(wrong_version) if the task succeeded, what is known instead, such as
+          C(fell back from 2.4.1 to 2.3.0 after 2026-03-01T10:12:44Z), when it last reported the new version.
         - For a late device about whose task nothing is reported, whether it is online, and since when, such as
           C(offline since 2026-03-01T08:00:00Z).
       type: str
@@ -725,8 +804,8 @@ notes:
     - The lines shown at the start, with the deadlines that apply, and a warning if the time may be too short or the
       clock of this machine is off by more than a minute.
     - After these, what was assumed, such as the module of a batch that is not known, or which of two batches is the
-      later stage, and why the states of late devices cannot be read.
-    - In the end, what is cut because it is too long, such as texts of devices.
+      later stage, why the states of unfinished devices cannot be read, and what is cut
+      because it is too long, such as texts of devices, and that O(events_file) is incomplete.
   type: list
   elements: str
   returned: always, unless an option is invalid
@@ -771,10 +850,21 @@ history:
   type: dict
   returned: always, unless an option is invalid
 msg:
-  description: The verdict in one sentence, which is never a template.
+  description:
+    - The verdict on one line. The bound that decided, the most frequent texts of failed devices, the worst of several
+      batches, how many devices still get the update, and what to do.
+    - It names the devices that it is about if these are ten or fewer.
+    - It is never a template.
   type: str
   returned: always
-  sample: "batch 18: failed: 2 of 5 finished devices failed (2 download); none may fail (max_failed); 7 min of 60 min."
+  sample: >-
+    Lamp 2.4.1 FAILED after 7 min: 60 of 1,700 finished devices failed, 3.5 %; the limit is 2 % (max_failed_percent).
+    Why: 32 "sha256 mismatch", 28 "battery low". Still running: 231 being updated; the gate does not stop them.
+title:
+  description: What people call the rollout, as O(title) says.
+  type: str
+  returned: always, unless an option is invalid
+  sample: Lamp 2.4.1
 failure:
   description:
     - What went wrong, as in RV(iotfleet.ota.ota_job_info#module:failure), if an option is invalid or the last poll

@@ -67,7 +67,7 @@ def _polls() -> list[tuple[int, int, int]]:
         )
         connection = read_service(options)
         client = create_client(connection, options, lambda _secrets: None, print)
-        silent: Any = lambda _line: None  # noqa: E731
+        silent: Any = lambda _line, _mood="": None  # noqa: E731
         gate = Gate(client, read_gate_options(options, connection), silent, silent, LeapingClock(running))
         succeeded = 0
         for number, poll in enumerate(gate.polls()):

@@ -40,7 +40,7 @@ options = validate_options(GATE, given, lambda secrets: None)
 service = read_service(options)
 gate_options = read_gate_options(options, service)
 client = create_client(service, options, lambda secrets: None, lambda line: None)
-result = Gate(client, gate_options, lambda line: None, lambda line: None).run()
+result = Gate(client, gate_options, lambda line, mood='': None, lambda line: None).run()
 print(json.dumps({
     "ended": time.time(),
     "cpu_seconds": time.process_time() - began,

@@ -116,6 +116,7 @@ def result(verdict: str, devices: list[dict[str, Any]], code: str, message: str,
         },
         "by_status": {"QUEUED": counts["pending"], "SUCCEEDED": counts["succeeded"], "FAILED": counts["failed"]},
         "by_class": by_class,
+        "limits": [],
         "failure_texts": failure_texts(states["failed"]),
         "jobs": [
             {

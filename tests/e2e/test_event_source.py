@@ -261,7 +261,7 @@ def test_several_rollouts_are_kept_apart_and_the_last_one_ends_the_run(runs):
         ("failed", [BAD]),
         ("passed", [GOOD]),
     ]
-    assert "failed (download): e-2" in run.found["notify"][0]["msg"]
+    assert "Failed: e-2 (download)." in run.found["notify"][0]["msg"]
 
 
 def test_a_wrong_key_is_an_event_with_one_message(runs):
@@ -269,7 +269,7 @@ def test_a_wrong_key_is_an_event_with_one_message(runs):
     assert run.code == 0, run.output
     (event,) = run.found["notify"]
     assert (event["verdict"], event["failure"]["code"]) == ("inconclusive", "SignatureDoesNotMatch")
-    assert re.fullmatch(r"batch \d+: inconclusive: QueryOTAJob failed: .+ 0 s of 30 min\.", event["msg"])
+    assert re.match(r"batch \d+ INCONCLUSIVE after 0 s: QueryOTAJob failed: ", event["msg"])
     assert "canary" not in run.output
     assert "Traceback" not in run.output
 
@@ -291,8 +291,8 @@ def test_no_text_of_a_service_runs_as_a_template(runs, canary, name):
     (event,) = run.found["notify"]
     assert event == received(run)[-1]
     assert "lookup" in event["msg"]
-    named = re.search(r"failed \([\w ]+\): \{ \{ lookup", event["msg"])
-    assert (bool(named), event["failure"] is None) == (name == "hostile", name == "hostile"), event
+    named = "Failed: { { lookup" in event["msg"]
+    assert (named, event["failure"] is None) == (name == "hostile", name == "hostile"), event
     assert harmful(received(run)) == []
     assert not re.search(r"\x1b\[2J|[\x9b\u202e]", run.output)
     assert not canary.exists()

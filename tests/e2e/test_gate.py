@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import time
@@ -17,12 +18,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import ansible_runner
+import jsonschema
 import pytest
 import yaml
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._report.columns import width
 
-from .conftest import Simulator, run_play, simulator
+from .conftest import ROOT, Simulator, run_play, simulator
 
 GATE = "iotfleet.ota.ota_rollout_gate"
+SCHEMA = ROOT / "docs" / "docsite" / "extra" / "rollout-event.schema.json"
+EVENT = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
 KEY = {"access_key_id": "gate-id", "access_key_secret": "canary-secret-+/=", "security_token": "canary-token"}
 ODD = ["客厅", "*", "d 3", "{ 7 * 7 }}"]
 WORLD = {
@@ -69,16 +74,16 @@ def gate(folder: pathlib.Path, place: Simulator, options: Mapping[str, Any], *ar
 
 
 def test_a_rollout_with_odd_names_passes(folder, place):
-    run, result = gate(folder, place, {"job_id": "good", "min_devices": 4}, "-vvvv")
+    _run, result = gate(folder, place, {"job_id": "good", "min_devices": 4}, "-vvvv")
     assert (result["verdict"], result["counts"]["verified"]) == ("passed", 4)
     assert sorted(device["device_name"] for device in result["devices"]) == sorted(ODD)
-    assert "batch good: passed: 4 of 4 devices succeeded and reported the new version" in run.output
+    assert result["msg"].endswith("4 of 4 devices succeeded and reported the new version.")
 
 
 def test_anything_else_fails_the_task_with_its_reason(folder, place):
     cases = [
-        ({"job_id": "bad"}, "failed", "failed (verify): d-2"),
-        ({"job_id": "late", "wait_timeout": 10}, "timed_out", "late (offline): d-5"),
+        ({"job_id": "bad"}, "failed", "Failed: d-2 (verify)."),
+        ({"job_id": "late", "wait_timeout": 10}, "timed_out", "Unfinished: d-5 (offline)."),
         ({"job_id": "empty", "start_grace": 1}, "inconclusive", "there is no task, so there is nothing to judge"),
         ({"job_id": "nobody", "start_grace": 1}, "inconclusive", "the service does not know batch nobody"),
         ({"job_id": "good", "expected_version": "3.0"}, "failed", 'has the dest_version "2.0"; expected "3.0"'),
@@ -116,6 +121,32 @@ def test_the_keyword_environment_counts_also_in_check_mode(folder, place):
     }
     run = run_play(folder, [task])
     assert run.results["gate"]["verdict"] == "pending"
+
+
+def test_events_in_a_file_are_what_the_schema_says(folder, place, tmp_path):
+    path = tmp_path / "events.jsonl"
+    each = [
+        {"job_id": "bad", "title": "客厅"},
+        {"job_id": "late", "wait_timeout": 5},
+        {"job_ids": ["good", "nobody"], "start_grace": 1},
+    ]
+    for options in each:
+        result = gate(folder, place, {**options, "events_file": str(path)})[1]
+        events = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for event in events:
+            EVENT.validate(event)
+        assert {event["type"] for event in events} == {"batch", "verdict"}
+        last = {name: events[-1][name] for name in ("verdict", "msg", "title", "limits", "reasons")}
+        assert last == {name: result[name] for name in last}
+    with pytest.raises(jsonschema.ValidationError):
+        EVENT.validate({**events[-1], "limits": [{"name": "max_failures"}]})
+
+
+def test_no_line_is_longer_than_a_terminal(folder, place):
+    run = gate(folder, place, {"job_ids": ["good", "bad", "late", "fleet"], "title": "客厅" * 40, "wait_timeout": 5})[0]
+    lines = [line for line in run.output.splitlines() if re.match(r"\d\d:\d\d:\d\d  | {10}\S", line)]
+    assert len(lines) > 5
+    assert max(map(width, lines)) <= 100
 
 
 def test_invalid_options_are_reported(folder, place):
@@ -169,12 +200,12 @@ def test_a_network_cut_while_it_waits_is_survived_or_reported(folder, place, tmp
             tmp_path, dying, {"job_id": "late", "wait_timeout": 20, "retries": 0, "max_consecutive_errors": 99}
         ) as process:
             lines = iter(process.stdout.readline, "")
-            next(line for line in lines if "1 pending (1 offline)" in line)
+            next(line for line in lines if "waiting: 1 queued" in line)
             dying.control("stop", {})
             output = "".join(lines)
         assert process.wait() == 2
     assert "refused the connection" in output
-    assert "timed out: the rollout was not settled within 20 s" in output
+    assert "none may be (max_pending)" in output
     assert "Traceback" not in output
 
 
@@ -213,11 +244,11 @@ def test_lines_come_as_things_happen(tmp_path):
         playbook(tmp_path, still, options) as process,
     ):
         lines = iter(process.stdout.readline, "")
-        next(line for line in lines if "batch good: 0 succeeded, 0 failed, 4 pending" in line)
+        next(line for line in lines if "0/4 done" in line)
         still.control("clock", {"advance": 60})
         output = "".join(lines)
         assert process.wait() == 0
-    assert "batch good: passed: 4 of 4 devices succeeded" in output
+    assert "PASSED  100 %  4/4 done" in output
 
 
 def test_ctrl_c_ends_it_at_once(place, tmp_path):
@@ -226,7 +257,7 @@ def test_ctrl_c_ends_it_at_once(place, tmp_path):
     place.control("faults", {"faults": [{"fault": "hang", "skip": 4}]})
     try:
         with playbook(tmp_path, place, {"job_id": "late", "wait_timeout": 86400, "timeout": 86400}) as process:
-            next(line for line in process.stdout if "1 pending" in line)
+            next(line for line in process.stdout if "waiting: 1 " in line)
             while "hang" not in place.stats()["faults"]:
                 time.sleep(0.1)
             os.killpg(process.pid, signal.SIGINT)
@@ -265,7 +296,7 @@ def test_lines_are_live_events_of_ansible_runner(tmp_path):
 
         def handle(event):
             events.append(event)
-            if event["event"] == "verbose" and "batch bad: 0 succeeded, 0 failed, 2 pending" in event["stdout"]:
+            if event["event"] == "verbose" and "0/2 done" in event["stdout"]:
                 still.control("clock", {"set": 600})
             return True
 

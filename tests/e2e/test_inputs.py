@@ -150,6 +150,7 @@ OTHERS = {
     "look_timeout": "9",
     "mode": "enforce",
     "title": "2.10",
+    "events_file": "events.jsonl",
     "report_dir": " reports\r\n",
     "report_name": " 2.10 ",
     "formats": "json\nmarkdown",
@@ -170,6 +171,7 @@ def test_each_typed_option_of_the_gate_takes_text(tmp_path, url):
     assert sorted(path.name for path in (tmp_path / "reports").iterdir()) == ["2.10.json", "2.10.md"]
     report = json.loads((tmp_path / "reports" / "2.10.json").read_text(encoding="utf-8"))
     assert (report["title"], report["verdict"]) == ("2.10", "passed")
+    assert '"title": "2.10"' in (tmp_path / "events.jsonl").read_text(encoding="utf-8")
     assert {name: report["policy"][name] for name in TEXTS} == {name: value for name, (_text, value) in TEXTS.items()}
     assert {option: report["policy"]["versions"][option] for _text, option, _value in VERSIONS.values()} == {
         option: value for _text, option, value in VERSIONS.values()

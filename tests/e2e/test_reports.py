@@ -461,14 +461,14 @@ def test_role_whose_given_tasks_fail(tmp_path, url, job_id, verdict):
     assert sorted(path.suffix for path in (tmp_path / "reports").iterdir()) == [".html", ".json"]
     assert "the given tasks failed" in run.output
     assert ("the given tasks failed" in last(run)) == (verdict == "passed")
-    assert ("failed: 1 of 2 " in last(run)) == (verdict == "failed")
+    assert ("1 of 2 finished devices failed, 50 %" in last(run)) == (verdict == "failed")
 
 
 def test_role_whose_given_tasks_end_their_role(tmp_path, url):
     """Which is no end of the gate. It is known since ansible-core 2.18."""
     (tmp_path / "ends.yml").write_text("- ansible.builtin.meta: end_role\n")
     run = run_role(tmp_path, url, job_ids="1002", on_verdict="ends.yml")
-    assert "failed: 1 of 2 " in last(run)
+    assert "1 of 2 finished devices failed, 50 %" in last(run)
     assert stats(run)["rollout_gate_verdict"] == "failed"
 
 
@@ -575,14 +575,14 @@ def test_playbook_with_the_answers_of_a_survey(tmp_path, url):
     done = run_playbook(tmp_path, url, {**unanswered, **given})
     assert done.returncode == 0, done.stdout
     assert json.loads(read(tmp_path / "out", "json"))["verdict"] == "passed"
-    assert json.loads(read(tmp_path / "out", "json"))["title"] == "OTA rollout"
+    assert json.loads(read(tmp_path / "out", "json"))["title"] == "fw-1 2.0.0"
 
 
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
         ({}, "job_ids"),
-        ({"rollout_gate_job_ids": "1002", "rollout_gate_wait_timeout": "10"}, "failed: 1 of 2 "),
+        ({"rollout_gate_job_ids": "1002", "rollout_gate_wait_timeout": "10"}, "1 of 2 finished devices failed, 50 %"),
         ({"rollout_gate_job_ids": "1001", "rollout_gate_max_failed": "some"}, "max_failed"),
         ({"rollout_gate_job_ids": "1001", "rollout_gate_formats": "pdf"}, "rollout_gate_formats contains pdf"),
         ({"rollout_gate_job_ids": "1001", "rollout_gate_max_qps": -1}, "max_qps is -1.0; it must be between"),

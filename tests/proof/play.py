@@ -101,7 +101,7 @@ def _runs(
         began = time.now
         clock = Clock(time.wall, time.steady, time.pause, rng.random)
         notes: list[str] = []
-        judging = gate.Gate(asked, options, show, notes.append, clock, time.run)
+        judging = gate.Gate(asked, options, lambda line, _mood="", /: show(line), notes.append, clock, time.run)
         judging.polls = _noted(judging.polls(), log)
         result = judging.run()
         yield Run(result, machine, began, time.now, notes)

@@ -70,6 +70,7 @@ class Rollout:
         self.keys: Any = None
         self.actions: list[str] = []
         self.lines: list[str] = []
+        self.moods: list[str] = []
         self.warnings: list[str] = []
         self.ahead = 0.0
         self.dated = True
@@ -118,9 +119,9 @@ class Rollout:
         keys = self.keys or bare
         return Client(connection, keys, self, pacer, self.warnings.append, wall=self.wall)
 
-    def gate(self, *job_ids: str, run: Any = None, **options: Any) -> dict[str, Any]:
+    def gate(self, *job_ids: str, run: Any = None, listen: Any = None, **options: Any) -> dict[str, Any]:
         """Run a gate to its end."""
-        return self._gate(job_ids, run, options).run()
+        return self._gate(job_ids, run, options).run(listen)
 
     def polls(self, *job_ids: str, **options: Any) -> Iterator[Poll]:
         """The polls of a gate, each taken when its turn comes."""
@@ -132,7 +133,12 @@ class Rollout:
         clock = GateClock(self.wall, self.clock.monotonic, self.clock.sleep, lambda: 0.5)
         request = GateOptions(job_ids, read_policy(options), **{"max_qps": 0.0, **given})
         at_once = run or (lambda work, timeout, meanwhile: work())
-        return Gate(self.client(), request, self.lines.append, self.warnings.append, clock, at_once)
+        return Gate(self.client(), request, self.show, self.warnings.append, clock, at_once)
+
+    def show(self, line: str, mood: str = "", /) -> None:
+        """Remember a line, and how it is meant."""
+        self.lines.append(line)
+        self.moods.append(mood)
 
 
 def batch(*devices: Any, job_id: str = "1", **fields: Any) -> dict[str, Any]:

@@ -4,8 +4,8 @@
 
 """Whatever a hostile service writes wherever it can, no way out of the collection shows more than text.
 
-The ways out are the results, warnings and errors of all modules, the result and the lines of the gate, the events and
-the log of the event source, and the result of the filter. The reports are made of these.
+The ways out are the results, warnings and errors of all modules, the result and the lines of the gate, its file of
+events, the events and the log of the event source, and the result of the filter. The reports are made of these.
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ class HostileService(Rollout):
     ``refusals``, with or without an HTTP status, or in ``redirects``.
     """
 
-    def __init__(self, text, how, *devices):
-        super().__init__(batch("d-1", *devices, created_before=3600))
+    def __init__(self, text, how, *devices, job_ids=("1",)):
+        worlds = [batch("d-1", *devices, job_id=job_id, created_before=3600) for job_id in job_ids]
+        super().__init__({**worlds[0], "jobs": [job for world in worlds for job in world["jobs"]]})
         self.text, self.how = text, how
 
     def send(self, method, url, timeout, headers):
@@ -108,23 +109,29 @@ def test_a_module(monkeypatch, text, how, module):
 
 
 class Play:
-    """Runs the action of the gate in front of a service; ``shown`` is what it shows."""
+    """Runs the action of the gate in front of a service; ``shown`` is what it shows, and ``events`` what it writes."""
 
-    def __init__(self, monkeypatch, service):
+    def __init__(self, monkeypatch, service, folder):
         self.shown = []
+        self._file = folder / "events.jsonl"
         clock = Clock(service.wall, service.clock.monotonic, service.clock.sleep, lambda: 0.5)
 
-        def gate(client, options, show, warn, clock):
-            return Gate(client, options, show, warn, clock, lambda work, timeout, meanwhile: work())
+        def gate(client, options, show, warn, clock, terminal):
+            return Gate(client, options, show, warn, clock, lambda work, timeout, meanwhile: work(), terminal)
 
         monkeypatch.setattr(action, "Gate", gate)
         monkeypatch.setattr(action, "Clock", lambda: clock)
+        monkeypatch.setattr(action, "ON_TERMINAL", True)
         monkeypatch.setattr(action, "create_client", lambda *arguments: service.client())
-        monkeypatch.setattr(action.display, "display", lambda line, color=None, stderr=False: self.shown.append(line))
+        monkeypatch.setattr(action.display, "display", lambda line, color, stderr: self.shown.append(line))
+
+    @property
+    def events(self):
+        return [json.loads(line) for line in self._file.read_text(encoding="utf-8").splitlines()]
 
     def run(self, **options):
         task = Task()
-        task.args = {**GATE, **options}
+        task.args = {**GATE, "events_file": str(self._file), **options}
         templar = mock.Mock(template=lambda value, **_options: value)
         return action.ActionModule(task, mock.MagicMock(), PlayContext(), None, templar, None).run(task_vars={})
 
@@ -143,19 +150,29 @@ class Play:
         ("redirects", (), {}, "inconclusive"),
     ],
 )
-def test_the_gate(monkeypatch, text, how, devices, options, verdict):
-    play = Play(monkeypatch, HostileService(text, how, *devices))
+def test_the_gate(monkeypatch, tmp_path, text, how, devices, options, verdict):
+    play = Play(monkeypatch, HostileService(text, how, *devices), tmp_path)
     result = play.run(**options)
-    assert result["verdict"] == verdict
+    assert result["verdict"] == play.events[-1]["verdict"] == verdict
     assert play.shown
-    assert harmful([result, play.shown]) == []
+    assert harmful([result, play.shown, play.events]) == []
     again = play.run(**options, previous=json.loads(json.dumps(result)))
-    assert harmful([again, play.shown]) == []
+    assert harmful([again, play.shown, play.events]) == []
 
 
-def test_a_device_whose_name_is_not_what_it_seems_never_passes(monkeypatch, text):
+def test_the_names_of_a_rollout_and_its_batches(monkeypatch, tmp_path, text):
+    play = Play(monkeypatch, HostileService(text, "facts", fails, job_ids=("1", "2")), tmp_path)
+    result = play.run(job_ids=["1", "2"], title=text, max_failed_percent=20)
+    labels = [job["label"] for job in result["jobs"]]
+    assert (len(set(labels)), result["limits"][0]["decided"]) == (2, True)
+    for named in (result["title"], result["msg"], *labels, "".join(play.shown)):
+        assert all(mark in named.lower() for mark in marks(text))
+    assert harmful([result, play.shown, play.events]) == []
+
+
+def test_a_device_whose_name_is_not_what_it_seems_never_passes(monkeypatch, tmp_path, text):
     """The gate cannot ask for it by its own name, so nothing proves its version."""
-    play = Play(monkeypatch, HostileService(text, "names"))
+    play = Play(monkeypatch, HostileService(text, "names"), tmp_path)
     result = play.run()
     assert result["verdict"] != "passed"
     assert result["counts"]["verified"] == 0

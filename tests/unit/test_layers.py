@@ -36,10 +36,12 @@ FOLDERS = {
     " module_utils/_validation",
     "plugin_utils/_verdict": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_text"
     " module_utils/_validation plugin_utils/_rollout",
+    "plugin_utils/_report": "module_utils/_api module_utils/_errors module_utils/_text plugin_utils/_rollout"
+    " plugin_utils/_verdict",
     "plugin_utils/_evidence": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_queries"
     " plugin_utils/_rollout",
     "plugin_utils/_gate": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_http"
-    " module_utils/_queries module_utils/_text module_utils/_validation plugin_utils/_evidence"
+    " module_utils/_queries module_utils/_text module_utils/_validation plugin_utils/_evidence plugin_utils/_report"
     " plugin_utils/_rollout plugin_utils/_verdict",
     "modules": "module_utils/_ansible module_utils/_api module_utils/_client module_utils/_queries"
     " module_utils/_validation",
@@ -98,11 +100,18 @@ NEIGHBOURS = {
     },
     "plugin_utils/_verdict": {
         "history": "kept_reports",
+        "wording": "bounds",
         "case": "history wording",
         "preconditions": "case wording",
         "rules": "case preconditions wording",
         "resuming": "history",
-        "verdict": "case history resuming rules wording",
+        "verdict": "bounds case history resuming rules wording",
+    },
+    "plugin_utils/_report": {
+        "schedule": "labels",
+        "lines": "columns labels",
+        "opening": "columns labels lines schedule",
+        "message": "labels remedies",
     },
     "plugin_utils/_evidence": {
         "succeeded": "jobs",
@@ -111,10 +120,11 @@ NEIGHBOURS = {
     "plugin_utils/_gate": {
         "limits": "options",
         "result": "limits options",
-        "reporter": "options schedule",
+        "reporter": "options",
         "proof_plan": "limits options",
         "gate": "explanation limits options proof_plan reporter result",
         "events": "gate",
+        "event_file": "events gate",
     },
 }
 

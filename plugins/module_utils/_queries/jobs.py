@@ -48,6 +48,8 @@ class JobFacts(TypedDict, total=False):
     finished: bool
     job_status: str | None
     job_type: str | None
+    name: str | None
+    job_desc: str | None
     product_key: str | None
     firmware_id: str | None
     src_versions: list[str]

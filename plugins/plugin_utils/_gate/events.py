@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypedDict, Union
 
 from ...module_utils._api.operations import TASK_STATUSES
+from .._report.labels import batch_labels
 from .._rollout.snapshot import JobSnapshot
 from .._rollout.times import format_time
 from .._verdict.case import VerdictName
@@ -22,6 +23,7 @@ class BatchEvent(TypedDict, total=False):
 
     type: Literal["batch"]
     job_id: str
+    label: str
     found: bool
     finished: bool
     job_status: str | None
@@ -41,12 +43,14 @@ class VerdictEvent(TypedDict, total=False):
 
     type: Literal["verdict"]
     job_ids: list[str]
+    title: str
     verdict: VerdictName
     final: bool
     reason: str
     reasons: list[dict[str, Any]]
     counts: dict[str, int]
     by_class: dict[str, dict[str, int]]
+    limits: list[dict[str, Any]]
     msg: str
     failure: dict[str, Any] | None
     previous: VerdictName | None
@@ -72,8 +76,9 @@ class ChangeDetector:
         """The events of ``poll``: first of the batches, then of the verdict, each with all that is known of it."""
         time = format_time(poll.snapshot.now)
         events: list[Event] = []
+        labels = batch_labels(poll.snapshot.jobs)
         for job in poll.snapshot.jobs if _is_believed(poll) else ():
-            batch, before = _batch_event(job), self._jobs.get(job.job_id)
+            batch, before = _batch_event(job, labels[job.job_id]), self._jobs.get(job.job_id)
             if batch != before:
                 status = before["job_status"] if before else None
                 events.append({**batch, "previous": status, "seconds": poll.seconds, "time": time})
@@ -92,11 +97,12 @@ def _is_believed(poll: Poll) -> bool:
     return snapshot.fresh and snapshot.error is None and poll.verdict.reasons[0].code != INCOMPLETE
 
 
-def _batch_event(job: JobSnapshot) -> BatchEvent:
+def _batch_event(job: JobSnapshot, label: str) -> BatchEvent:
     facts = job.facts or {}
     return {
         "type": "batch",
         "job_id": job.job_id,
+        "label": label,
         "found": job.facts is not None,
         "finished": job.finished,
         "job_status": facts.get("job_status"),
@@ -114,12 +120,14 @@ def _verdict_event(poll: Poll, job_ids: Sequence[str]) -> VerdictEvent:
     return {
         "type": "verdict",
         "job_ids": list(job_ids),
+        "title": poll.title,
         "verdict": poll.verdict.verdict,
         "final": poll.verdict.final,
         "reason": poll.verdict.reasons[0].code,
         "reasons": result["reasons"],
         "counts": result["counts"],
         "by_class": result["by_class"],
+        "limits": result["limits"],
         "msg": poll.msg,
         "failure": error.failure() if error else None,
     }

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import re
-from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from typing import Any, Callable, NamedTuple
@@ -17,6 +16,7 @@ from ...module_utils._errors import OtaError, Retry
 from ...module_utils._http.workers import WorkerPool
 from .._evidence.clock import Clock
 from .._evidence.observer import Observer
+from .._report.message import Subject, verdict_message
 from .._rollout.snapshot import Snapshot
 from .._verdict.case import PASSED
 from .._verdict.history import kept_reports, remember_proofs
@@ -25,21 +25,25 @@ from .explanation import Explanation, explained
 from .limits import MIN_POLL, Run, TimedRunner, TimeLimits
 from .options import GateOptions
 from .proof_plan import PauseReader
-from .reporter import MIN_WAIT, Reporter
+from .reporter import MIN_WAIT, Reporter, Show
 from .result import Timeline, build_result
 
 
 class Poll(NamedTuple):
-    """One poll: what it learned, the verdict on it, its time in seconds since the first poll, and one sentence."""
+    """One poll: what it learned, the verdict on it, its time in seconds since the first poll, and a few sentences.
+
+    ``title`` is what the rollout is called.
+    """
 
     snapshot: Snapshot
     verdict: Verdict
     seconds: float
     msg: str
+    title: str
 
 
 class Gate:
-    """Polls one rollout and judges it. ``show`` and ``warn`` get one line each, at once.
+    """Polls one rollout and judges it. ``show`` and ``warn`` get one line each, at once; on a ``terminal`` with bars.
 
     ``clock`` and ``run`` are handed in so that hours pass at once in a test.
     """
@@ -48,10 +52,11 @@ class Gate:
         self,
         client: Client,
         options: GateOptions,
-        show: Callable[[str], object],
+        show: Show,
         warn: Callable[[str], object],
         clock: Clock | None = None,
         run: Run | None = None,
+        terminal: bool = False,
     ) -> None:
         self._client = client
         self._options = options
@@ -62,17 +67,19 @@ class Gate:
         self._last_error: OtaError | None = None  # kept after the deadline has passed, which is no error of its own
         self._observer = Observer(client, options.job_ids, options.policy, self._clock, options.source)
         self._explanation = Explanation(self._observer, options.policy.wait_timeout, options.max_qps)
-        self._reporter = Reporter(options, self._limits.started, self._clock, show, warn)
+        self._reporter = Reporter(options, self._limits.started, self._clock, show, warn, terminal)
         self._timeline = Timeline(options.previous.get("timeline"), self._limits.started)
         self._run_in_time = TimedRunner(self._limits, run or WorkerPool().run, self._show_heartbeat, client.cancel)
         self._pauses = PauseReader(self._observer, options, self._clock, self._run_in_time)
 
-    def run(self) -> dict[str, Any]:
-        """Take all :meth:`polls`; what the action returns."""
-        (last,) = deque(self.polls(), maxlen=1)
+    def run(self, listen: Callable[[Poll], object] | None = None) -> dict[str, Any]:
+        """Take all :meth:`polls`, to each of which somebody may ``listen``; what the action returns."""
+        for last in self.polls():
+            if listen:
+                listen(last)
         result = build_result(last.snapshot, last.verdict, self._options, self._limits, self._last_error)
         notes = [*self._reporter.notes, *last.verdict.notes, *result["notes"]]
-        return {"msg": last.msg, **result, "timeline": self._timeline.entries, "notes": notes}
+        return {"msg": last.msg, "title": last.title, **result, "timeline": self._timeline.entries, "notes": notes}
 
     def polls(self) -> Iterator[Poll]:
         """Poll until the verdict is final, or once, or until the deadline; yield each poll as it was taken."""
@@ -85,6 +92,7 @@ class Gate:
         while True:
             began = self._clock.now()
             verdict = self._poll()
+            self._reporter.name(self._snapshot.jobs)
             if self._learned and not self._reporter.has_started:
                 self._reporter.start(self._snapshot, verdict)
             self._timeline.add_poll(self._snapshot, verdict)
@@ -92,8 +100,8 @@ class Gate:
             if verdict.final or not self._options.wait:
                 yield self._final_poll(verdict)
                 return
-            self._reporter.progress(verdict, self._snapshot.jobs)
-            yield self._as_poll(verdict, self._reporter.summary(verdict))
+            self._reporter.progress(verdict, self._snapshot)
+            yield self._as_poll(verdict)
             took = self._clock.now() - began
             self._prepare_end(verdict)
             pause = self._limits.next_pause(took)
@@ -196,13 +204,14 @@ class Gate:
 
     def _final_poll(self, verdict: Verdict) -> Poll:
         self._timeline.add_poll(self._snapshot, verdict, last=True)
+        self._reporter.end(verdict, self._snapshot.jobs)
         # The error of the snapshot is among the reasons already.
-        last_error = None if self._snapshot.error else self._last_error
-        return self._as_poll(verdict, self._reporter.end(verdict, last_error, self._snapshot.jobs))
+        return self._as_poll(verdict, None if self._snapshot.error else self._last_error)
 
-    def _as_poll(self, verdict: Verdict, parts: list[str]) -> Poll:
-        seconds = round(self._snapshot.now - self._limits.started, 1)
-        return Poll(self._snapshot, verdict, seconds, self._reporter.message(parts))
+    def _as_poll(self, verdict: Verdict, last_error: OtaError | None = None) -> Poll:
+        seconds, title = round(self._snapshot.now - self._limits.started, 1), self._reporter.title
+        subject = Subject(title, self._snapshot.jobs, self._clock.now() - self._limits.started)
+        return Poll(self._snapshot, verdict, seconds, verdict_message(verdict, subject, last_error), title)
 
 
 def _is_permanent(error: OtaError, learned: bool) -> bool:

@@ -56,11 +56,14 @@ GATE: dict[str, dict[str, Any]] = {
     "look_timeout": {"type": "float", "default": 120.0},
     "previous": {"type": "dict"},
     "mode": {"type": "str", "choices": ["enforce", "report"], "default": "enforce"},
+    "title": {"type": "str"},
+    "events_file": {"type": "path"},
 }
 
+_NOT_OF_EVENTS = ("wait", "look_timeout", "previous", "mode", "events_file")
 #: Those of the event source: it waits until the end, fails no task and reports an outage at once, to outlive it.
 EVENT_SOURCE: dict[str, dict[str, Any]] = {
-    **{name: option for name, option in GATE.items() if name not in ("wait", "look_timeout", "previous", "mode")},
+    **{name: option for name, option in GATE.items() if name not in _NOT_OF_EVENTS},
     "max_consecutive_errors": {"type": "int", "default": 1000},
     "stay": {"type": "bool", "default": False},
 }
@@ -82,6 +85,7 @@ class GateOptions(NamedTuple):
     max_qps: float = 10.0
     look_timeout: float = 120.0
     source: VersionSource = DEVICE_SOURCE
+    title: str = ""
 
     @property
     def devices_per_second(self) -> float:
@@ -106,6 +110,7 @@ def read_gate_options(options: Mapping[str, Any], service: ServiceConfig) -> Gat
         history=read_history(options["previous"], job_ids),
         previous=options["previous"] or {},
         max_qps=options["max_qps"],
+        title=options.get("title") or "",
         source=_SOURCES[(options.get("versions") or {}).get("source", DEVICE_SOURCE.name)],
         **given,
     )

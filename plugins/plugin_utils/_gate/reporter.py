@@ -2,44 +2,56 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every line that a gate shows: its start, its progress, its heartbeat and its end."""
+"""When a gate shows which lines: at its start, for each change, once a minute, and at its end."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, Protocol
 
-from ...module_utils._errors import OtaError
-from ...module_utils._text import MAX_TEXT, printable
+from ...module_utils._text import printable
 from .._evidence.clock import Clock
 from .._evidence.jobs import PAGE_SIZE
 from .._evidence.versions import Reading
-from .._rollout.devices import State
-from .._rollout.policy import Policy
+from .._report.columns import GAP, pack, wrap
+from .._report.labels import rollout_title
+from .._report.lines import Progress, batches_line, eta_part, progress_of, status_lines, versions_part
+from .._report.message import verdict_word
+from .._report.opening import clock_note, opening_lines, time_warning
+from .._report.pace import Pace
+from .._report.schedule import estimate_schedule
 from .._rollout.snapshot import JobSnapshot, Snapshot
-from .._rollout.state import JobCounts, RolloutState
-from .._rollout.times import format_time
-from .._verdict.case import PASSED, TIMED_OUT
+from .._rollout.state import RolloutState
+from .._rollout.times import format_clock, format_time
+from .._verdict.case import FAILED, PASSED
 from .._verdict.verdict import Verdict
-from .._verdict.wording import class_counts, count_things, device_names, format_duration
+from .._verdict.wording import count_things, format_duration
 from .options import GateOptions
-from .schedule import estimate_schedule
 
 #: Show a line at least this often, in seconds.
 HEARTBEAT = 60.0
-#: Say that this machine's clock is off by more than this, in seconds.
-MAX_CLOCK_OFFSET = 60.0
 #: Shortest wait for a heartbeat, in seconds.
 MIN_WAIT = 0.01
-#: Maximum length of a line in characters; it may name many batches.
-MAX_LINE = 4 * MAX_TEXT
 #: Announce reading that takes at least this long, in seconds.
 MIN_ANNOUNCED = 10.0
 
+#: How a line is meant, for whoever colours it.
+Mood = Literal["", "good", "bad", "unclear"]
+_MOODS: dict[str, Mood] = {PASSED: "good", FAILED: "bad"}
+
+
+class Show(Protocol):
+    """Shows one line at once."""
+
+    def __call__(self, line: str, mood: Mood = "", /) -> None:
+        """Show ``line``."""
+
 
 class Reporter:
-    """Says what a gate does. ``show`` and ``warn`` get one line each.
+    """Says what a gate does. ``show`` and ``warn`` get one line each. On a ``terminal``, lines have a bar.
 
-    ``notes`` are what it said at the start, and ``reports`` is how many devices have been read.
+    ``notes`` are what it said at the start, ``reports`` is how many devices have been read, and ``title`` is what the
+    rollout is called.
     """
 
     def __init__(
@@ -47,87 +59,77 @@ class Reporter:
         options: GateOptions,
         started: float,
         clock: Clock,
-        show: Callable[[str], object],
+        show: Show,
         warn: Callable[[str], object],
+        terminal: bool = False,
     ) -> None:
         self.notes: list[str] = []
         self.has_started = False
+        self.started = started
+        self.reports = 0
+        self.title = rollout_title(options.title, options.job_ids, ())
         self._options = options
         self._policy = options.policy
-        self.started = started
         self._clock = clock
         self._show = show
         self._warn = warn
-        self._subject = f"batch{'es' if len(options.job_ids) > 1 else ''} {', '.join(options.job_ids)}"
-        self._last_line, self._last_shown = "", clock.now()
-        self._versions_line, self.reports = "", 0
-        self._batch_lines: Sequence[str] = ()
+        self._terminal = terminal
+        self._pace = Pace()
+        self._last: Progress | None = None
+        self._batches, self._eta, self._versions = "", "", ""
+        self._last_shown = clock.now()
 
     # --- Start -------------------------------------------------------------------------------------------------------
 
+    def name(self, jobs: Sequence[JobSnapshot]) -> None:
+        """Call the rollout by what is known of its ``jobs``."""
+        self.title = rollout_title(self._options.title, self._options.job_ids, jobs)
+
     def start(self, snapshot: Snapshot, verdict: Verdict) -> None:
-        """Say which clocks apply, and warn of a rollout that cannot be settled in time."""
-        schedule = estimate_schedule(snapshot, self._policy, self._clock.now())
-        deadline = self.started + self._policy.wait_timeout
+        """Say which batches, bounds and clocks apply, and warn of a rollout that cannot be settled in time."""
+        now, jobs = self._clock.now(), snapshot.jobs
+        schedule = estimate_schedule(snapshot, self._policy, now)
+        deadline = format_time(self.started + self._policy.wait_timeout)
         self.has_started = True
-        self.notes = [f"the rollout must be settled by {format_time(deadline)}", *schedule.sentences, *self.notes]
-        self._check_clock(snapshot.clock_offset)
-        if not self._options.wait or verdict.final:
-            return
-        self._show_line("; ".join(self.notes))
-        proof = verdict.rollout.total / self._options.devices_per_second if self._policy.verify_versions else 0.0
-        earliest = max(self._clock.now() + proof, schedule.all_notified)
-        earliest += max(self._policy.soak, proof) if self._policy.soak else 0.0
-        if earliest > deadline:
-            self._warn_of_time("cannot be settled before the deadline: it takes at least", earliest)
-        elif earliest + schedule.retries > deadline:
-            self._warn_of_time(
-                "may miss the deadline: if devices time out, it takes at least", earliest + schedule.retries
-            )
-
-    def note_denied_states(self, why: str | None) -> None:
-        """Say once that the states of late devices cannot be read."""
-        note = f"why devices are late is a guess, because their states cannot be read: {why}"
-        if why and note not in self.notes:
-            self.notes.append(note)
-            self._show_line(note)
-
-    def _check_clock(self, offset: float | None) -> None:
-        """Say that the clock of this machine is off; nothing depends on it."""
-        if offset is not None and abs(offset) > MAX_CLOCK_OFFSET:
-            direction = "behind" if offset > 0 else "ahead of"
-            note = f"the clock of this machine is {format_duration(abs(offset))} {direction} the service's"
+        self.notes = [f"the rollout must be settled by {deadline}", *schedule.sentences, *self.notes]
+        if note := clock_note(snapshot.clock_offset):
             self.notes.append(note)
             self._warn(printable(f"{note}. The service's clock is used. Set this one, preferably by NTP."))
+        if not self._options.wait or verdict.final:
+            return
+        self._show_lines(opening_lines(now, self.title, verdict, self._policy, jobs))
+        for line in self.notes:
+            self._show_lines(wrap(line))
+        proof = verdict.rollout.total / self._options.devices_per_second if self._policy.verify_versions else 0.0
+        if warning := time_warning(schedule, proof, now, self.started, self._policy):
+            self.notes.append(f"{self.title} {warning}")
+            self._warn(printable(f"{self.title} {warning}. Raise wait_timeout."))
 
-    def _warn_of_time(self, what: str, end: float) -> None:
-        least, given = format_duration(end - self.started), format_duration(self._policy.wait_timeout)
-        warning = f"{self._subject} {what} {least}, but wait_timeout is {given}"
-        self.notes.append(warning)
-        self._warn(printable(f"{warning}. Raise wait_timeout."))
+    def note_denied_states(self, why: str | None) -> None:
+        """Say once that the states of unfinished devices cannot be read."""
+        note = f"why devices are unfinished is a guess, because their states cannot be read: {why}"
+        if why and note not in self.notes:
+            self.notes.append(note)
+            self._show_lines(wrap(note))
 
     # --- Progress ----------------------------------------------------------------------------------------------------
 
-    def progress(self, verdict: Verdict, jobs: Sequence[JobSnapshot] = ()) -> None:
-        """Show a line if anything changed but how many devices were read, and one for each of several ``jobs``."""
-        line = progress_line(verdict)
-        self._versions_line = versions_line(verdict.rollout, self._policy, self.reports)
-        if line != self._last_line:
-            self._show_progress(line)
-        earlier, self._batch_lines = self._batch_lines, batch_lines(verdict.rollout, jobs)
-        for batch_line in self._batch_lines:
-            if batch_line not in earlier:
-                self._show_line(batch_line)
+    def progress(self, verdict: Verdict, snapshot: Snapshot) -> None:
+        """Show where the rollout is if anything changed but the time, and how many versions were read."""
+        now, rollout = self._clock.now(), verdict.rollout
+        self._pace.add_poll(now, rollout)
+        end = self._pace.end(rollout, estimate_schedule(snapshot, self._policy, now).all_notified)
+        self._eta = eta_part(end, now, self.started + self._policy.wait_timeout)
+        self._versions = versions_part(rollout, self._policy, self.reports)
+        earlier, self._last = self._last, progress_of(verdict)
+        if self._last != earlier:
+            self._show_status()
+        self._show_batches(rollout, snapshot.jobs)
 
     def heartbeat(self, reading: Reading | None = None) -> None:
         """Show a line if none was shown for a while."""
-        if self.until_heartbeat() > MIN_WAIT:
-            return
-        if reading:
-            self._show_line(f"still reading, {reading.done:,} of {reading.total:,}; {self._elapsed_text()}")
-            self._last_shown = self._clock.now()
-        else:
-            self._show_progress(self._last_line or "still waiting for the first poll")
+        if self.until_heartbeat() <= MIN_WAIT:
+            self._show_status(f"reading versions, {reading.done:,} of {reading.total:,}" if reading else "")
 
     def until_heartbeat(self) -> float:
         """Seconds until the next heartbeat, never quite zero."""
@@ -143,106 +145,52 @@ class Reporter:
     def announce_tasks(self, jobs: Sequence[JobSnapshot]) -> None:
         """Say how long reading all tasks takes, if that is long."""
         tasks = sum(job.total for job in jobs)
-        self._announce_reading(
-            f"reading all {tasks:,} tasks before deciding",
-            tasks / PAGE_SIZE / self._options.max_qps if self._options.max_qps else 0.0,
-        )
+        seconds = tasks / PAGE_SIZE / self._options.max_qps if self._options.max_qps else 0.0
+        self._announce_reading(f"reading all {tasks:,} tasks before deciding", seconds)
 
     def announce_versions(self, rollout: RolloutState, devices: int) -> None:
         """Say how long reading the versions takes, if that is long."""
-        bounds = "the bounds are kept" if rollout.failed or rollout.pending else "all tasks succeeded"
-        self._announce_reading(
-            f"{bounds}; reading the versions of {count_things(devices, 'device')}",
-            devices / self._options.devices_per_second,
-        )
+        bounds = "the limits are kept" if rollout.failed or rollout.pending else "all tasks succeeded"
+        what = f"{bounds}; reading the versions of {count_things(devices, 'device')}"
+        self._announce_reading(what, devices / self._options.devices_per_second)
 
     def _announce_reading(self, what: str, seconds: float) -> None:
         if seconds >= MIN_ANNOUNCED:
-            self._show_line(f"{what}, about {format_duration(seconds)}; {self._elapsed_text()}")
+            clock = format_clock(self._clock.now())
+            self._show_lines(pack([f"{clock}{GAP}{self.title}", f"{what}, about {format_duration(seconds)}"]))
 
     # --- End ---------------------------------------------------------------------------------------------------------
 
-    def summary(self, verdict: Verdict, last_error: OtaError | None = None) -> list[str]:
-        """The verdict and its reasons, and the names of failed and late devices where they matter."""
-        versions = "" if verdict.final else versions_line(verdict.rollout, self._policy, self.reports)
-        parts = [f"{verdict_line(verdict)}{versions}; {self._elapsed_text()}"]
-        if last_error and verdict.final:
-            parts.append(f"the last poll failed: {str(last_error).rstrip('.')}")
-        names = device_names_line(verdict) if verdict.verdict != PASSED else ""
-        return [*parts, names] if names else parts
+    def end(self, verdict: Verdict, jobs: Sequence[JobSnapshot]) -> None:
+        """Show the verdict on one line, where each of the ``jobs`` is, and what was assumed."""
+        progress, rollout = progress_of(verdict), verdict.rollout
+        counts = (verdict_word(verdict), *progress.counts)
+        versions = versions_part(rollout, self._policy, self.reports)
+        mood = _MOODS.get(verdict.verdict, "unclear" if verdict.final else "")
+        self._show_lines(status_lines(self._clock.now(), self.title, counts, [versions]), mood)
+        self._batches = ""
+        self._show_batches(rollout, jobs)
+        for note in verdict.notes:
+            self._show_lines(wrap(note))
 
-    def end(self, verdict: Verdict, last_error: OtaError | None, jobs: Sequence[JobSnapshot] = ()) -> list[str]:
-        """Show the :meth:`summary` and where each of the ``jobs`` is, and return the summary."""
-        parts = self.summary(verdict, last_error)
-        for part in (*parts, *batch_lines(verdict.rollout, jobs), *verdict.notes):
-            self._show_line(part)
-        return parts
+    def _show_status(self, activity: str = "") -> None:
+        """Show where the rollout was at the latest poll, and what is done meanwhile."""
+        now, last = self._clock.now(), self._last
+        if last is None:
+            lines = status_lines(now, self.title, (), [activity or "waiting for the first poll"])
+        else:
+            others = [self._eta, self._versions, activity, last.reason, *last.devices]
+            lines = status_lines(now, self.title, last.counts, others, last.percent if self._terminal else None)
+        self._show_lines(lines, "bad" if last and last.at_limit else "")
+        self._last_shown = now
 
-    def message(self, parts: Sequence[str]) -> str:
-        """A summary as one sentence."""
-        return printable(f"{self._subject}: {'; '.join(parts)}.", MAX_LINE)
+    def _show_batches(self, rollout: RolloutState, jobs: Sequence[JobSnapshot]) -> None:
+        line = batches_line(rollout, self._policy, jobs)
+        if line and line != self._batches:
+            self._show_lines([line])
+        self._batches = line
 
-    def _elapsed_text(self) -> str:
-        return f"{format_duration(self._clock.now() - self.started)} of {format_duration(self._policy.wait_timeout)}"
-
-    def _show_progress(self, line: str) -> None:
-        self._show_line(f"{line}{self._versions_line}; {self._elapsed_text()}")
-        self._last_line, self._last_shown = line, self._clock.now()
-
-    def _show_line(self, line: str) -> None:
-        self._show(printable(f"{self._subject}: {line}", MAX_LINE))
-
-
-def progress_line(verdict: Verdict) -> str:
-    """Where the rollout is, on one line."""
-    rollout = verdict.rollout
-    failed = f"{rollout.failed} failed{class_counts(rollout, 'failed')}"
-    line = f"{rollout.succeeded} succeeded, {failed}, {rollout.pending} pending{class_counts(rollout, 'pending')}"
-    reason = verdict.reasons[0]
-    if reason.code == "unfinished":  # the numbers say so
-        return line
-    # What the clock alone changes between polls is no news.
-    return f"{line}; {'healthy, and soaking' if reason.code == 'soaking' else reason.message}"
-
-
-def versions_line(rollout: RolloutState, policy: Policy, reports: int) -> str:
-    """How many of the versions that prove success have been read, after a semicolon; empty where none is missing."""
-    read = rollout.verified if rollout.all_listed else min(reports, rollout.succeeded)
-    if not policy.verify_versions or read >= rollout.succeeded:
-        return ""
-    return f"; versions {read:,} of {rollout.succeeded:,} read"
-
-
-def verdict_line(verdict: Verdict) -> str:
-    """The verdict and its reasons, as one sentence without a full stop."""
-    reasons = [reason.message for reason in verdict.reasons[:2] if reason.code != "unfinished" or not verdict.final]
-    return f"{verdict.verdict.replace('_', ' ')}: {'; '.join(reasons)}"
-
-
-def batch_lines(rollout: RolloutState, jobs: Sequence[JobSnapshot]) -> list[str]:
-    """How many devices of each batch are in which state; nothing for a single batch, where the verdict says so."""
-    return [_batch_line(job, rollout.by_job[job.job_id]) for job in jobs] if len(jobs) > 1 else []
-
-
-def _batch_line(job: JobSnapshot, counts: JobCounts) -> str:
-    module = f" ({job.module_name})" if job.module_name else ""
-    states = f"{counts.succeeded} succeeded, {counts.failed} failed, {counts.pending} pending"
-    canceled = f", {counts.canceled} canceled and not counted" if counts.canceled else ""
-    return f"batch {job.job_id}{module}: {count_things(counts.devices, 'device')}, {states}{canceled}"
-
-
-def device_names_line(verdict: Verdict) -> str:
-    """The names of failed and late devices by class, a few of each."""
-    parts = []
-    states: tuple[tuple[State, str], ...] = (
-        ("failed", "failed"),
-        ("pending", "late" if verdict.verdict == TIMED_OUT else "waiting"),
-    )
-    for state, word in states:
-        devices = verdict.rollout.devices_in(state)
-        for name, number in verdict.rollout.by_class[state].items():
-            found = device_names([device for device in devices if device.class_name == name])
-            more = f" and {number - len(found)} more" if number > len(found) else ""
-            if found:
-                parts.append(f"{word} ({name.replace('_', ' ')}): {', '.join(found)}{more}")
-    return "; ".join(parts)
+    def _show_lines(self, lines: Iterable[str], mood: Mood = "") -> None:
+        for line in lines:
+            self._show(printable(line), mood)
+            mood = ""  # what follows explains the first one

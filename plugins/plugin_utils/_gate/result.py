@@ -12,6 +12,7 @@ from typing import Any, Union
 
 from ...module_utils._errors import OtaError
 from ...module_utils._text import truncate
+from .._report.labels import batch_labels
 from .._rollout.devices import Device, is_another
 from .._rollout.policy import VERSION_FIELDS, ExpectedDevice
 from .._rollout.snapshot import JobSnapshot, Snapshot
@@ -117,14 +118,15 @@ def _expected_result(device: ExpectedDevice) -> str | dict[str, str | None]:
 def _job_results(
     jobs: Sequence[JobSnapshot], by_job: Mapping[str, Mapping[str, int]], notes: list[str]
 ) -> list[dict[str, Any]]:
-    room = _Room(JOB_BYTES // max(1, len(jobs)))
+    room, labels = _Room(JOB_BYTES // max(1, len(jobs))), batch_labels(jobs)
     results = []
     for job in jobs:
         facts = dict(job.facts) if job.facts else {"job_id": job.job_id, "found": False, "finished": False}
         kept = room.copy_of(facts)
         if kept != facts:
             notes.append(f"the service says too much of batch {job.job_id}, so that a part of its facts is left out")
-        results.append({**kept, "job_id": job.job_id, "module_name": job.module_name, "counts": by_job.get(job.job_id)})
+        own = {"job_id": job.job_id, "label": labels[job.job_id], "module_name": job.module_name}
+        results.append({**kept, **own, "counts": by_job.get(job.job_id)})
     return results
 
 

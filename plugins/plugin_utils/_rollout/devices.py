@@ -187,7 +187,9 @@ def prove_device(
     may_be_late = not sources or is_source(device.version, sources, policy.version_match)
     if may_be_late and snapshot.now < (device.since or 0.0) + policy.version_grace:
         return device._replace(state="pending", class_name="awaiting_version")
-    return device._replace(state="failed", class_name="wrong_version", detail=f"reports {device.version}")
+    return device._replace(
+        state="failed", class_name="wrong_version", detail=f"reports {device.version}, not {job.target}"
+    )
 
 
 def _has_other_target(job: JobSnapshot, snapshot: Snapshot) -> bool:
@@ -210,7 +212,7 @@ def vanished(device: Device, why: str) -> Device:
 
 def fallen_back(device: Device, target: str | None, proved: float) -> Device:
     """A device that was on the ``target`` and no longer is."""
-    detail = f"reported {target} at {format_time(proved)}, and reports {device.version} now"
+    detail = f"fell back from {target} to {device.version} after {format_time(proved)}"
     return device._replace(state="failed", class_name="fell_back", detail=detail)
 
 

@@ -183,9 +183,9 @@ def snapshot_problems(snapshot: Snapshot, policy: Policy) -> Iterator[str]:
         if not all(task.get("device_name") for task in job.tasks):
             yield f"a task of batch {job.job_id} names no device, so it may be the latest task of any device"
         if job.all_listed and not job.of_expected and len(job.tasks) < job.total:
-            yield f"batch {job.job_id} has {job.total} tasks, and {len(job.tasks)} were read"
+            yield f"batch {job.job_id} has {job.total:,} tasks, and {len(job.tasks):,} were read"
         if sum(job.counts.values()) > job.total:
-            yield f"batch {job.job_id} has {job.total} tasks, but its counts by state add up to more"
+            yield f"batch {job.job_id} has {job.total:,} tasks, but its counts by state add up to more"
         if job.facts is not None:
             yield from _job_problems(job.job_id, job.facts, policy)
             if len(snapshot.jobs) > 1 and not job.product_key and not job.total and _has_bare_names(policy):

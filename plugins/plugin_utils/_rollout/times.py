@@ -33,3 +33,8 @@ def _parse_time(text: str) -> float | None:
 def format_time(seconds: float) -> str:
     """A time in seconds since 1970 as text."""
     return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def format_clock(seconds: float) -> str:
+    """The time of day in UTC of a time in seconds since 1970, such as ``15:00:41``."""
+    return format_time(seconds)[11:19]

@@ -15,7 +15,7 @@ from .._rollout.policy import Policy
 from .._rollout.snapshot import JobSnapshot, Snapshot
 from .._rollout.state import RolloutState
 from .history import History, begins_at, has_stopped_growing
-from .wording import Reason, deadline_sentence, device_names, format_duration
+from .wording import Reason, count_things, deadline_sentence, device_names, format_duration
 
 VerdictName = Literal["passed", "failed", "pending", "timed_out", "inconclusive"]
 Evidence = Literal["tasks", "versions"]
@@ -123,7 +123,8 @@ def pending_outcome(case: Case, *reasons: Reason, **kept: Any) -> Outcome:
     rollout = case.rollout
     late = device_names(rollout.devices_in("pending"))
     message = deadline_sentence(rollout, case.policy)
-    return Outcome(TIMED_OUT, True, (Reason("deadline", message, rollout.pending, late), *reasons), **kept)
+    others = [reason for reason in reasons if reason.code != "unfinished"]  # the deadline says so
+    return Outcome(TIMED_OUT, True, (Reason("deadline", message, rollout.pending, late), *others), **kept)
 
 
 def confirm_verdict(case: Case, verdict: VerdictName, *reasons: Reason) -> Outcome:
@@ -139,7 +140,7 @@ def confirm_verdict(case: Case, verdict: VerdictName, *reasons: Reason) -> Outco
     if verdict == PASSED:
         reasons = ()  # a reader would take them for the verdict
     if count < policy.confirmations:
-        what = f"confirming {verdict}: {count} of {policy.confirmations} polls"
+        what = f"confirming {verdict}: {count} of {count_things(policy.confirmations, 'poll')}"
         return _not_confirmed(case, verdict, Reason("confirming", what), *reasons, **kept)
     return _not_confirmed(case, verdict, soaking_reason(case, since), *reasons, **kept)
 

@@ -39,9 +39,12 @@ def rule_errors(case: Case) -> Outcome | None:
     if case.snapshot.permanent:
         return Outcome(INCONCLUSIVE, True, (Reason("api_error", message),))
     if history.errors > case.policy.max_consecutive_errors:
-        all_failed = f"{history.errors} consecutive polls failed; last error: {message}"
+        limit = f"the limit is {case.policy.max_consecutive_errors:,} (max_consecutive_errors)"
+        all_failed = f"{history.errors:,} consecutive polls failed; {limit}; last error: {message}"
         return Outcome(INCONCLUSIVE, True, (Reason("too_many_errors", all_failed),))
-    return pending_outcome(case, Reason("error", f"poll {history.polls} failed: {message}"), **history.kept_candidate())
+    return pending_outcome(
+        case, Reason("error", f"poll {history.polls:,} failed: {message}"), **history.kept_candidate()
+    )
 
 
 def rule_incomplete(case: Case) -> Outcome | None:
@@ -91,7 +94,7 @@ def _name_of(device: ExpectedDevice) -> str:
 
 def _names_of(devices: Sequence[ExpectedDevice]) -> str:
     names = ", ".join(_name_of(device)[:100] for device in devices[:MAX_NAMES])
-    return f"{names} and {len(devices) - MAX_NAMES} more" if len(devices) > MAX_NAMES else names
+    return f"{names} and {len(devices) - MAX_NAMES:,} more" if len(devices) > MAX_NAMES else names
 
 
 def rule_conflicting_batches(case: Case) -> Outcome | None:

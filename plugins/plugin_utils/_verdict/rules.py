@@ -47,11 +47,12 @@ from .wording import (
     class_counts,
     count_things,
     device_names,
-    failed_and_needed_sentence,
-    failures_sentence,
+    failed_sentence,
     format_duration,
+    out_of_reach_sentence,
     proof_sentence,
-    share_of,
+    too_few_sentence,
+    unfinished_words,
 )
 
 
@@ -99,20 +100,18 @@ def rule_too_many_failures(case: Case) -> Outcome | None:
         return None
     if rollout.failed <= allowed or rollout.executed < sample:  # whether devices without a task need none decides
         return _need_evidence(case, "versions") if case.finished or case.is_quiet else None
-    return _confirm_failed(case, "too_many_failures", failures_sentence(rollout, policy, allowed))
+    return _confirm_failed(case, "too_many_failures", failed_sentence(rollout, policy))
 
 
 def rule_out_of_reach(case: Case) -> Outcome | None:
     rollout, policy = case.rollout, case.policy
     if case.no_more_tasks and rollout.accounted < (policy.min_devices or 0):
-        had = count_things(rollout.accounted, "device")
-        message = f"{had} had a task; at least {policy.min_devices} must have one (min_devices)"
-        return _confirm_failed(case, "too_few_devices", message)
+        return _confirm_failed(case, "too_few_devices", too_few_sentence(rollout, policy))
     more = 0 if case.device_total_known else MAX_DEVICES  # a device that appears late may succeed
     more = max(more, _still_to_come(case))
     if rollout.succeeded + rollout.pending + more >= policy.succeeded_needed(rollout.total + more):
         return None
-    return _confirm_failed(case, "success_out_of_reach", failed_and_needed_sentence(rollout, case.policy))
+    return _confirm_failed(case, "success_out_of_reach", out_of_reach_sentence(rollout, case.policy))
 
 
 def rule_canceled(case: Case) -> Outcome | None:
@@ -124,7 +123,7 @@ def rule_canceled(case: Case) -> Outcome | None:
     enough = rollout.succeeded + may_succeed + more >= case.policy.succeeded_needed(rollout.total + more)
     if rollout.pending > may_succeed or enough:
         return None
-    return _confirm_failed(case, "batch_canceled", failed_and_needed_sentence(rollout, case.policy))
+    return _confirm_failed(case, "batch_canceled", out_of_reach_sentence(rollout, case.policy))
 
 
 _MAY_SUCCEED = ("unproved", "awaiting_version", "no_task", "vanished")
@@ -142,8 +141,15 @@ def _confirm_failed(case: Case, code: str, message: str) -> Outcome:
     if code == "too_few_devices":
         number, devices = case.rollout.accounted, []
     if case.canceled:  # which explains all the rest
-        code, message = "batch_canceled", f"batch {', '.join(case.canceled[:MAX_NAMES])} was canceled; {message}"
+        code, message = "batch_canceled", f"{_canceled_sentence(case)}; {message}"
     return confirm_verdict(case, FAILED, Reason(code, message, number, device_names(devices)))
+
+
+def _canceled_sentence(case: Case) -> str:
+    canceled = [job for job in case.snapshot.jobs if job.canceled]
+    ended = case.snapshot.job_time(canceled[0], "utc_end_time") if len(canceled) == 1 else None
+    when = "" if ended is None else f" at {format_time(ended)}"
+    return f"batch {', '.join(job.job_id for job in canceled[:MAX_NAMES])} was canceled{when}"
 
 
 def rule_unbegun_batch(case: Case) -> Outcome | None:
@@ -272,7 +278,7 @@ def rule_vanished(case: Case) -> Outcome | None:
     if not gone or not case.no_more_tasks or case.rollout.pending > len(gone):
         return None
     named = [f"{device_names([device])[0]}: {device.detail}" for device in gone[:MAX_NAMES]]
-    more = f"; and {len(gone) - len(named)} more" if len(gone) > len(named) else ""
+    more = f"; and {len(gone) - len(named):,} more" if len(gone) > len(named) else ""
     message = (
         f"{count_things(len(gone), 'device')} vanished ({'; '.join(named)}{more}); set ignore_vanished if devices that"
         " were deleted do not count"
@@ -305,7 +311,7 @@ def rule_pending(case: Case) -> Outcome:
             message = f"{count_things(len(waiting), 'device')} {what}{why[:300]}"
             return pending_outcome(case, Reason(_WAITING_CODES[name], message, len(waiting), device_names(waiting)))
     if rollout.pending:
-        late = f"{share_of(rollout.pending, rollout)} pending{class_counts(rollout, 'pending')}"
+        late = f"{unfinished_words(rollout)}{class_counts(rollout, 'pending')}"
         return pending_outcome(case, Reason("unfinished", late, rollout.pending, device_names(unfinished)))
     if case.finished:
         quiet = format_duration(case.policy.start_grace)

@@ -17,6 +17,7 @@ from .._rollout.policy import Policy, needs_modules
 from .._rollout.snapshot import Snapshot, snapshot_problems
 from .._rollout.state import RolloutState, assess
 from .._rollout.tasks import missing_tasks, proofs
+from .bounds import Limit, limits_of
 from .case import PASSED, Case, Evidence, Outcome, VerdictName
 from .history import (
     History,
@@ -35,7 +36,7 @@ class Verdict(NamedTuple):
     """What was decided, on what, and what the next judgement needs to know.
 
     ``needs`` is what must be read before the verdict can change, ``tasks`` or ``versions``. ``notes`` say what was
-    assumed.
+    assumed. ``limits`` are the bounds, the one that decided first.
     """
 
     verdict: VerdictName
@@ -45,6 +46,12 @@ class Verdict(NamedTuple):
     history: Mapping[str, Any]
     needs: Evidence | None = None
     notes: tuple[str, ...] = ()
+    limits: tuple[Limit, ...] = ()
+
+    @property
+    def decided_by(self) -> Limit | None:
+        """The bound that settled the verdict; ``None`` if no number did."""
+        return next((limit for limit in self.limits if limit.decided), None)
 
     def to_result(self) -> dict[str, Any]:
         """The verdict as the gate and the filter return it."""
@@ -75,6 +82,7 @@ class Verdict(NamedTuple):
             "by_class": {state: dict(numbers) for state, numbers in rollout.by_class.items()},
             "by_job": {job_id: counts._asdict() for job_id, counts in rollout.by_job.items()},
             "failure_texts": failure_texts(rollout),
+            "limits": [limit.to_result() for limit in self.limits],
             "history": shorten_history(self.history),
             "needs": self.needs,
         }
@@ -107,8 +115,16 @@ def judge(snapshot: Snapshot, policy: Policy, previous: Mapping[str, Any] | None
         candidate_since=outcome.candidate_since if outcome.candidate else snapshot.now,
         confirmed_at=_confirmed_at(outcome, case),
     )
+    code = outcome.reasons[0].code if outcome.final else ""
     return Verdict(
-        outcome.verdict, outcome.final, outcome.reasons, rollout, after._asdict(), outcome.needs, tuple(_notes(case))
+        outcome.verdict,
+        outcome.final,
+        outcome.reasons,
+        rollout,
+        after._asdict(),
+        outcome.needs,
+        tuple(_notes(case)),
+        limits_of(rollout, policy, after._asdict(), snapshot.now, code),
     )
 
 
@@ -133,11 +149,11 @@ def all_problems(snapshot: Snapshot, policy: Policy, history: History) -> tuple[
         most = history.max_totals.get(job.job_id, 0)
         known = job.total + missing_tasks(job, history.tasks.get(job.job_id, {}))
         if known < most and (job.all_listed or job.total > MAX_ROWS):  # tasks have vanished that cannot be named
-            problems.append(f"batch {job.job_id} had {most} tasks and has {job.total} now")
+            problems.append(f"batch {job.job_id} had {most:,} tasks and has {job.total:,} now")
         lost = job.total - sum(job.counts.values())
         # A task that moves may be missed between two counts, but not for long.
         if lost > 0 and (job.finished or history.counts.get(job.job_id) == job.counts):
-            problems.append(f"{lost} of the {job.total} tasks of batch {job.job_id} are in no documented state")
+            problems.append(f"{lost:,} of the {job.total:,} tasks of batch {job.job_id} are in no documented state")
     return tuple(dict.fromkeys(problems))
 
 

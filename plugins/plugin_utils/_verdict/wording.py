@@ -13,6 +13,7 @@ from ...module_utils._text import printable
 from .._rollout.devices import Device, State
 from .._rollout.policy import Policy
 from .._rollout.state import RolloutState
+from .bounds import Limit, deciding_limit, device_limits, failed_limits, pending_limits
 
 #: Name at most this many devices in a reason.
 MAX_NAMES = 10
@@ -37,54 +38,99 @@ def proof_sentence(rollout: RolloutState, policy: Policy) -> str:
     if policy.verify_versions:
         message += " and reported the new version"
     if rollout.failed:
-        message += f", {rollout.failed} failed{class_counts(rollout, 'failed')}"
+        message += f", {rollout.failed:,} failed{class_counts(rollout, 'failed')}"
     if rollout.pending:
-        message += f", {rollout.pending} pending{class_counts(rollout, 'pending')}"
+        message += f", {rollout.pending:,} unfinished{class_counts(rollout, 'pending')}"
     if rollout.canceled:
-        message += f", {rollout.canceled} canceled and not counted"
+        message += f", {rollout.canceled:,} canceled and not counted"
     if rollout.ignored:
-        message += f", {rollout.ignored} vanished and not counted"
+        message += f", {rollout.ignored:,} vanished and not counted"
     tolerated = rollout.failed + rollout.pending + rollout.canceled + rollout.ignored
-    return f"{message}, as is allowed" if tolerated else message
+    return f"{message}, within the limits" if tolerated else message
 
 
-def failures_sentence(rollout: RolloutState, policy: Policy, allowed: int) -> str:
-    """How many of the finished devices failed, and how many may: as a percentage where that is what decides."""
-    percent = policy.max_failed_percent
-    by_percent = percent is not None and (policy.max_failed is None or allowed < policy.max_failed)
-    share = f"{100 * rollout.failed / rollout.executed:.1f} %, " if by_percent else ""
-    classes = ", ".join(class_parts(rollout, "failed"))
-    details = f" ({share}{classes})" if classes else ""
-    if by_percent:
-        limit = (
-            f"at most {percent:g} % may fail (max_failed_percent)" if percent else "none may fail (max_failed_percent)"
-        )
-    else:
-        limit = f"at most {allowed} may fail (max_failed)" if allowed else "none may fail (max_failed)"
+def failed_sentence(rollout: RolloutState, policy: Policy) -> str:
+    """How many of the finished devices failed, and how many may."""
+    limits = failed_limits(rollout, policy)
+    limit = next((limit for limit in limits if not limit.kept), limits[0])
     finished = count_things(rollout.executed, "finished device")
-    return f"{rollout.failed} of {finished} failed{details}{texts_sentence(rollout)}; {limit}"
+    allowed = f"the limit is {allowed_words(limit)}" if limit.allowed else "none may fail"
+    return f"{rollout.failed:,} of {finished} {_failed_words(rollout)}, {share_words(limit)}; {allowed} ({limit.name})"
+
+
+def unfinished_sentence(rollout: RolloutState, policy: Policy) -> str:
+    """How many of the devices are unfinished, and how many may be."""
+    limits = pending_limits(rollout, policy)
+    limit = next((limit for limit in limits if not limit.kept), limits[0])
+    allowed = f"the limit is {allowed_words(limit)}" if limit.allowed else "none may be"
+    return f"{unfinished_words(rollout)}, {share_words(limit)}; {allowed} ({limit.name})"
+
+
+def needed_sentence(rollout: RolloutState, policy: Policy) -> str:
+    """How many of the devices succeeded, and how many must."""
+    succeeded = f"{share_of(rollout.succeeded, rollout)} succeeded"
+    return f"{succeeded}; at least {policy.succeeded_needed(rollout.total):,} must (min_succeeded_percent)"
+
+
+def too_few_sentence(rollout: RolloutState, policy: Policy) -> str:
+    """How many devices had a task, and how many must have one."""
+    had = count_things(rollout.accounted, "device")
+    return f"{had} had a task; at least {policy.min_devices or 0:,} must have one (min_devices)"
 
 
 def deadline_sentence(rollout: RolloutState, policy: Policy) -> str:
-    """That the time is over, and which devices are late."""
-    message = f"the rollout was not settled within {format_duration(policy.wait_timeout)}"
-    if rollout.pending:
-        message += f", {share_of(rollout.pending, rollout)} pending{class_counts(rollout, 'pending')}"
-    return message
+    """What was not reached when the time was over."""
+    limit = deciding_limit(device_limits(rollout, policy), "deadline")
+    if limit is None:
+        return f"not settled within {format_duration(policy.wait_timeout)} (wait_timeout)"
+    if limit.name.startswith("max_pending"):
+        return unfinished_sentence(rollout, policy)
+    if limit.name == "min_devices":
+        return too_few_sentence(rollout, policy)
+    if limit.name == "min_succeeded_percent":
+        return needed_sentence(rollout, policy)
+    return failed_sentence(rollout, policy)
 
 
-def failed_and_needed_sentence(rollout: RolloutState, policy: Policy) -> str:
-    """How many devices failed, and how many must succeed."""
-    failed = f"{share_of(rollout.failed, rollout)} failed{class_counts(rollout, 'failed')}"
-    option = " (min_succeeded_percent)" if policy.min_succeeded_percent is not None else ""
-    return f"{failed}{texts_sentence(rollout)}; {policy.succeeded_needed(rollout.total)} must succeed{option}"
+def out_of_reach_sentence(rollout: RolloutState, policy: Policy) -> str:
+    """How many devices can still succeed, and how many must."""
+    limit = deciding_limit(device_limits(rollout, policy), "success_out_of_reach")
+    option = limit.name if limit else "min_succeeded_percent"
+    most, needed = rollout.succeeded + rollout.pending, policy.succeeded_needed(rollout.total)
+    failed = f"{share_of(rollout.failed, rollout)} {_failed_words(rollout)}"
+    return f"{failed}, which leaves {most:,}; {needed:,} must succeed ({option})"
+
+
+def unfinished_words(rollout: RolloutState) -> str:
+    """How many of the devices are unfinished."""
+    return f"{share_of(rollout.pending, rollout)} {'is' if rollout.pending == 1 else 'are'} unfinished"
+
+
+def _failed_words(rollout: RolloutState) -> str:
+    """What became of failed devices: nothing of their own doing if all were canceled."""
+    if set(rollout.by_class["failed"]) != {"canceled"}:
+        return "failed"
+    return "was canceled" if rollout.failed == 1 else "were canceled"
+
+
+def allowed_words(limit: Limit) -> str:
+    """What a bound allows, in its own unit."""
+    return f"{limit.allowed:g} %" if limit.is_share else f"{limit.allowed:,}"
+
+
+def share_words(limit: Limit) -> str:
+    """What was measured in percent, with as many digits as tell it from none, all, and what is allowed."""
+    share = 100.0 * limit.measured / (limit.of or 1)
+    others = {0.0, 100.0, limit.allowed if limit.is_share else 0.0} - {share}
+    texts = (f"{share:.{digits}f}".rstrip("0").rstrip(".") for digits in range(1, 9))
+    return f"{next((text for text in texts if float(text) not in others), share)} %"
 
 
 def failure_texts(rollout: RolloutState) -> list[dict[str, Any]]:
     """The texts of failed devices, most frequent first, with their classes, numbers and some names of devices."""
     groups: dict[tuple[str, str], list[Device]] = {}
     for device in rollout.devices_in("failed"):
-        text = printable(str(device.detail or ""), MAX_TEXT)
+        text = printable(_cause(device), MAX_TEXT)
         groups.setdefault((str(device.class_name), text), []).append(device)
     ranked = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
     return [
@@ -93,18 +139,14 @@ def failure_texts(rollout: RolloutState) -> list[dict[str, Any]]:
     ]
 
 
-def texts_sentence(rollout: RolloutState) -> str:
-    """The commonest texts of failed devices, as people read them; empty without any."""
-    texts = [
-        f"{quote_short(entry['text'])} \N{MULTIPLICATION SIGN} {entry['count']}"
-        for entry in failure_texts(rollout)
-        if entry["text"]
-    ]
-    return f": {', '.join(texts[:3])}" if texts else ""
+def _cause(device: Device) -> str:
+    """The detail of a device without the time of its own, so that equal ones can be counted."""
+    detail = str(device.detail or "")
+    return detail.partition(" after ")[0] if device.class_name == "fell_back" else detail
 
 
 def share_of(number: int, rollout: RolloutState) -> str:
-    return f"{number} of {count_things(rollout.total, 'device')}"
+    return f"{number:,} of {count_things(rollout.total, 'device')}"
 
 
 def class_counts(rollout: RolloutState, state: State) -> str:
@@ -114,12 +156,43 @@ def class_counts(rollout: RolloutState, state: State) -> str:
 
 
 def class_parts(rollout: RolloutState, state: State) -> list[str]:
-    """How many devices in a state are in each class."""
-    return [f"{number} {name.replace('_', ' ')}" for name, number in rollout.by_class[state].items()]
+    """How many devices in a state are in each class, most first. One is offline only if the service says so."""
+    numbers = dict(rollout.by_class[state])
+    if "offline" in numbers:
+        known = sum(device_words(device) == "offline" for device in rollout.devices)
+        numbers = {**numbers, "offline": known, "queued": numbers["offline"] - known}
+    ranked = sorted(numbers.items(), key=lambda one: -one[1])
+    return [f"{number:,} {class_words(name)}" for name, number in ranked if number]
+
+
+#: What a class means for people, where its name does not say it.
+_CLASS_WORDS = {
+    "awaiting_version": "still reporting the old version",
+    "busy": "busy with another batch",
+    "in_progress": "updating",
+    "no_task": "without a task",
+    "online_not_pushed": "online but not pushed",
+    "planned": "planned for later",
+    "rate_limited": "queued by the batch's rate limit",
+    "retrying": "to be retried",
+    "unproved": "without proof",
+    "waits_for_device": "waiting for the device to ask",
+}
+
+
+def class_words(name: str) -> str:
+    """The class of a device, as people read it."""
+    return _CLASS_WORDS.get(name, name.replace("_", " "))
+
+
+def device_words(device: Device) -> str:
+    """The class of one device, as people read it."""
+    is_guess = device.class_name == "offline" and not device.detail
+    return "queued" if is_guess else class_words(str(device.class_name))
 
 
 def count_things(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def device_names(devices: Sequence[Device]) -> tuple[str, ...]:

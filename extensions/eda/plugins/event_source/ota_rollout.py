@@ -24,8 +24,8 @@ author:
 description:
   - Polls update batches until the rollout is settled, or its time is over, and judges it, as the module
     P(iotfleet.ota.ota_rollout_gate#module) does. It takes the options of that module, with the same environment
-    variables and defaults, except O(look_timeout), O(previous), O(wait) and O(mode), which have no meaning here. Only
-    the most important options, and those that differ, are listed below.
+    variables and defaults, except O(look_timeout), O(previous), O(wait), O(mode) and O(events_file), which have no
+    meaning here. Only the most important options, and those that differ, are listed below.
   - The first poll emits an event for each batch and one for the verdict. After that, only a change emits an event.
     Changes of batches come before the change of the verdict in the same poll.
   - Nothing is kept between two runs. A new run emits the events of a first poll again, and its deadline, confirmations,
@@ -122,6 +122,10 @@ batch:
       description: The ID of the batch.
       type: str
       sample: HvKuBpuk3rdk6E92CPQN020001
+    label:
+      description: What people call the batch, as in RV(iotfleet.ota.ota_rollout_gate#module:jobs[].label).
+      type: str
+      sample: lamps in Berlin
     found:
       description: Whether the service knows the batch. If not, the other facts are V(null), V(false) or V(0).
       type: bool
@@ -186,6 +190,10 @@ verdict:
       type: list
       elements: str
       sample: [HvKuBpuk3rdk6E92CPQN020001]
+    title:
+      description: What people call the rollout, as in RV(iotfleet.ota.ota_rollout_gate#module:title).
+      type: str
+      sample: Lamp 2.4.1
     verdict:
       description:
         - V(pending) until the rollout is settled, then V(passed), V(failed), V(timed_out) or V(inconclusive).
@@ -218,7 +226,7 @@ verdict:
         message:
           description: The reason as a sentence, without a full stop.
           type: str
-          sample: 3 of 12 finished devices failed (2 download, 1 timeout); at most 1 may fail (max_failed)
+          sample: 3 of 12 finished devices failed, 25 %; the limit is 1 (max_failed)
         count:
           description: Number of devices that it is about; V(null) if it is not about devices.
           type: int
@@ -238,10 +246,17 @@ verdict:
       description: The devices by class, as in RV(iotfleet.ota.ota_rollout_gate#module:by_class).
       type: dict
       sample: {"failed": {"download": 2, "timeout": 1}, "pending": {}}
+    limits:
+      description:
+        - What was measured against what is allowed, as in RV(iotfleet.ota.ota_rollout_gate#module:limits).
+      type: list
+      elements: dict
+      sample:
+        - {"name": "max_failed", "allowed": 1, "measured": 3, "of": 12, "share": 25.0, "kept": false, "decided": true}
     msg:
-      description: The verdict in one sentence, with the names of some failed and late devices.
+      description: The verdict on one line, as in RV(iotfleet.ota.ota_rollout_gate#module:msg).
       type: str
-      sample: "batch 1: failed: 1 of 5 finished devices failed (1 verify); none may fail (max_failed); 7 min of 60 min."
+      sample: "Lamp 2.4.1 FAILED after 7 min: 3 of 12 finished devices failed, 25 %; the limit is 1 (max_failed)."
     failure:
       description:
         - Why the last poll failed, as in RV(iotfleet.ota.ota_job_info#module:failure); V(null) if it did not fail.
@@ -289,6 +304,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import 
     GateOptions,
     read_gate_options,
 )
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.reporter import Show
 
 logger = logging.getLogger("iotfleet.ota.ota_rollout")
 
@@ -327,8 +343,8 @@ async def main(queue: asyncio.Queue[Event], args: dict[str, Any]) -> None:
             await asyncio.get_running_loop().create_future()
 
 
-def _logger(level: int, secrets: set[str]) -> Callable[[str], None]:
-    return lambda line: logger.log(level, "%s", mask_secrets(line, secrets))
+def _logger(level: int, secrets: set[str]) -> Show:
+    return lambda line, _mood="", /: logger.log(level, "%s", mask_secrets(line, secrets))
 
 
 class _Watcher:

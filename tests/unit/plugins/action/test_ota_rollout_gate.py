@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from unittest import mock
 
@@ -39,8 +40,8 @@ class Play:
         self.shown, self.colors, self.stderr, self.environments = [], [], [], []
         clock = Clock(self.rollout.wall, self.rollout.clock.monotonic, self.rollout.clock.sleep, lambda: 0.5)
 
-        def gate(client, options, show, warn, clock):
-            return Gate(client, options, show, warn, clock, lambda work, timeout, meanwhile: work())
+        def gate(client, options, show, warn, clock, terminal):
+            return Gate(client, options, show, warn, clock, lambda work, timeout, meanwhile: work(), terminal)
 
         def create_client(*arguments):
             self.environments.append(dict(os.environ))
@@ -93,7 +94,7 @@ def test_a_rollout_that_passes_is_a_success_without_a_change(play):
 def test_any_other_end_fails_the_task(play, devices, options, verdict):
     result = play(*devices).run(**options)
     assert (result["verdict"], result["failed"], result["changed"]) == (verdict, True, False)
-    assert result["msg"].startswith(f"batch 1: {verdict.replace('_', ' ')}: ")
+    assert f" {verdict.replace('_', ' ').upper()} after " in result["msg"]
 
 
 @pytest.mark.parametrize("mode", ["enforce", "report"])
@@ -124,16 +125,39 @@ def test_a_task_that_fails_returns_few_devices(play, mode, returned):
 def test_each_line_is_shown(play):
     scene = play(FIVE)
     scene.run(min_devices=5)
-    assert scene.shown[0].startswith("batch 1: the rollout must be settled by ")
-    assert scene.shown[-1].startswith("batch 1: passed: ")
-    assert set(scene.colors) == {None}
+    assert scene.shown[0] == "09:47:43  f1 2.0: 5 devices, times are in UTC"
+    assert "  PASSED  " in scene.shown[-1]
+    assert set(scene.colors[:-1]) == {None}
+
+
+@pytest.mark.parametrize(
+    ("devices", "options", "color"),
+    [
+        ([FIVE], {"min_devices": 5}, "COLOR_OK"),
+        ([FIVE, FAILS], {}, "COLOR_ERROR"),
+        ([FIVE, OFFLINE], {"wait_timeout": 60}, "COLOR_WARN"),
+        ([FIVE, OFFLINE], {"wait": False}, None),
+    ],
+)
+def test_the_verdict_has_a_colour(play, devices, options, color):
+    scene = play(*devices)
+    scene.run(**options)
+    assert scene.colors[-1] == (action.constants.config.get_config_value(color) if color else None)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_bars_are_for_terminals(play, monkeypatch, terminal):
+    monkeypatch.setattr(action, "ON_TERMINAL", terminal)
+    scene = play(FIVE)
+    scene.run(min_devices=5)
+    assert any("[####" in line for line in scene.shown) is terminal
 
 
 def test_a_warning_is_marked_and_coloured(play):
     scene = play(FIVE, maximum_per_minute=1)
     scene.run(wait_timeout=60)
     (warning,) = (line for line in scene.shown if line.startswith("[WARNING]: "))
-    assert warning.startswith("[WARNING]: batch 1 cannot be settled before the deadline: ")
+    assert warning.startswith("[WARNING]: f1 2.0 cannot be settled before the deadline: ")
     assert scene.colors[scene.shown.index(warning)] == action.constants.config.get_config_value("COLOR_WARN")
 
 
@@ -176,6 +200,33 @@ def test_a_short_password_of_a_proxy_changes_no_word_and_no_number(play, monkeyp
     scene = play(FIVE)
     assert scene.run(min_devices=5) == expected
     assert scene.shown == plain.shown
+
+
+# --- Events ----------------------------------------------------------------------------------------------------------
+
+
+def test_events_go_into_a_file(play, tmp_path, monkeypatch):
+    monkeypatch.setenv("PLACE", str(tmp_path))
+    result = play({"name": "canary-secret", "jitter": 0}).run(events_file="$PLACE/events.jsonl", title="Lamps")
+    text = (tmp_path / "events.jsonl").read_text()
+    events = [json.loads(line) for line in text.splitlines()]
+    assert [event["type"] for event in events[:2]] == ["batch", "verdict"]
+    assert (events[-1]["verdict"], events[-1]["title"], events[-1]["msg"]) == ("passed", "Lamps", result["msg"])
+    assert "canary" not in text
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_asked(play, tmp_path):
+    scene = play(FIVE)
+    result = scene.run(events_file=str(tmp_path))
+    assert (result["failed"], result["failure"]["code"], scene.environments) == (True, "invalid_option", [])
+    assert f"events_file is {tmp_path}, which cannot be written (Is a directory); choose another path" in result["msg"]
+
+
+def test_a_full_disk_is_noted_and_warned_of(play):
+    scene = play(FIVE)
+    result = scene.run(min_devices=5, events_file="/dev/full")
+    note = "events_file is incomplete, because it could not be written: No space left on device"
+    assert (result["verdict"], result["notes"][-1], scene.shown[-1]) == ("passed", note, f"[WARNING]: {note}")
 
 
 # --- Options ---------------------------------------------------------------------------------------------------------
@@ -223,7 +274,7 @@ def test_options_of_the_role_leave_the_others_of_the_task(play):
     result = play(FIVE).run(job_ids=["2"], min_devices=4, expected_version="4.0", _given=given)
     policy = result["policy"]
     assert (policy["min_devices"], policy["expected_version"], policy["versions"]["verify"]) == (4, "3.0", False)
-    assert result["msg"].startswith("batch 1: failed: ")
+    assert 'batch 1 has the dest_version "2.0"; expected "3.0"' in result["msg"]
 
 
 @pytest.mark.parametrize("option", ["max_faild", "_given"])

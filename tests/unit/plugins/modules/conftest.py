@@ -13,7 +13,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._client import client
 from ansible_collections.iotfleet.ota.plugins.modules import ota_job_info
 from ansible_collections.iotfleet.ota.tests.unit.fakes import Conversation, run_module
 
-TYPES = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
+TYPES = {"str": str, "int": int, "float": (float, int), "bool": bool, "list": list, "dict": dict}
 OPTIONS = {
     "access_key_id": "key-id",
     "access_key_secret": "canary-secret",

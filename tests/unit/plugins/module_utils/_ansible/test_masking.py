@@ -11,6 +11,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._ansible import maski
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import JOB_STATUSES, TASK_STATUSES
 from ansible_collections.iotfleet.ota.plugins.modules import ota_job_info
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import DeviceClass, State
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict import bounds
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.case import VerdictName
 from ansible_collections.iotfleet.ota.tests.unit import sentences
 from ansible_collections.iotfleet.ota.tests.unit.fakes import run_module
@@ -44,6 +45,7 @@ def test_shortest_secret_that_is_masked():
 def test_own_words_are_those_that_decide():
     codes = {reason.code for reason in sentences.said("Reason")}
     words = literals(VerdictName) | literals(DeviceClass) | literals(State) | codes | {*JOB_STATUSES, *TASK_STATUSES}
+    words |= {name for groups in bounds._DECIDING.values() for names in groups for name in names}
     long = {word for word in words if len(word) >= masking.MIN_SECRET and word.replace("_", "").isalpha()}
     assert {"inconclusive", "too_many_failures", "awaiting_version", "IN_PROGRESS", "succeeded"} <= long
     assert {word for word in long if masking.maskable_secrets({word})} == set()
@@ -61,4 +63,4 @@ def test_short_secret_of_a_module_is_hidden_and_masks_nothing_else():
     assert result["msg"] == "No request was sent: entry 1 of job_ids is blank; check the variable it comes from."
     given = result["invocation"]["module_args"]
     assert (given["access_key_secret"], given["security_token"]) == (masking.HIDDEN, masking.HIDDEN)
-    assert (given["region"], given["access_key_id"]) == (None, "key-id")
+    assert (given["region"], given["access_key_id"]) == ("test", "key-id")

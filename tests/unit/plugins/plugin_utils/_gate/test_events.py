@@ -23,6 +23,19 @@ def listen(rollout, *job_ids, **options):
     return [event for poll in rollout.polls(*job_ids, **options) for event in changes.events(poll)]
 
 
+def limit(**facts):
+    return {"of": None, "share": None, "kept": True, "decided": False, **facts}
+
+
+LIMITS = (
+    {"name": "max_failed", "allowed": 0, "measured": 0, "of": 0},
+    {"name": "max_pending", "allowed": 0, "measured": 1, "of": 1, "share": 100.0, "kept": False},
+    {"name": "min_devices", "allowed": 1, "measured": 1},
+    {"name": "wait_timeout", "allowed": 3600.0, "measured": 0.0},
+    {"name": "max_consecutive_errors", "allowed": 5, "measured": 0},
+)
+
+
 def outline(events):
     """What matters of each: how the batch is and its tasks, or the verdict and why."""
     return [
@@ -68,6 +81,7 @@ def test_an_event_says_all_that_is_known():
     assert first == {
         "type": "batch",
         "job_id": "1",
+        "label": "f1 2.0",
         "found": True,
         "finished": False,
         "job_status": "IN_PROGRESS",
@@ -81,10 +95,16 @@ def test_an_event_says_all_that_is_known():
         "seconds": 0.0,
         "time": "2024-11-19T09:47:43Z",
     }
-    reason = {"code": "unfinished", "message": "1 of 1 device pending (1 offline)", "count": 1, "devices": ["客厅"]}
+    reason = {
+        "code": "unfinished",
+        "message": "1 of 1 device is unfinished (1 queued)",
+        "count": 1,
+        "devices": ["客厅"],
+    }
     assert second == {
         "type": "verdict",
         "job_ids": ["1"],
+        "title": "f1 2.0",
         "verdict": "pending",
         "previous": None,
         "final": False,
@@ -101,20 +121,21 @@ def test_an_event_says_all_that_is_known():
             "ignored": 0,
         },
         "by_class": {"failed": {}, "pending": {"offline": 1}},
-        "msg": "batch 1: pending: 1 of 1 device pending (1 offline); 0 s of 60 min; waiting (offline): 客厅.",
+        "limits": [limit(**each) for each in LIMITS],
+        "msg": "f1 2.0 PENDING after 0 s: 1 of 1 device is unfinished (1 queued).",
         "failure": None,
         "seconds": 0.0,
         "time": "2024-11-19T09:47:43Z",
     }
     assert (last["verdict"], last["counts"]["verified"]) == ("passed", 1)
-    assert last["msg"].startswith("batch 1: passed: 1 of 1 device succeeded and reported the new version; ")
+    assert last["msg"].startswith("f1 2.0 PASSED after 30 s: 1 of 1 device succeeded and reported the new version.")
 
 
 def test_the_last_event_says_what_the_gate_returns():
     world = batch(FIVE, {"name": "d-2", "course": "fails", "step": -2}, OFFLINE)
     result = Rollout(world).gate("1", wait_interval=2)
     last = listen(Rollout(world), "1", wait_interval=2)[-1]
-    kept = ("verdict", "final", "reasons", "counts", "by_class", "msg")
+    kept = ("verdict", "final", "reasons", "counts", "by_class", "limits", "msg", "title")
     assert {name: last[name] for name in kept} == {name: result[name] for name in kept}
     assert last["verdict"] == "failed"
 

@@ -39,13 +39,21 @@ def test_a_rollout_that_passes_is_reported_as_it_happens():
     rollout = Rollout(batch(FIVE))
     result = rollout.gate("1", wait_interval=2, wait_timeout=1800, **KNOWN)
     assert rollout.lines == [
-        "batch 1: the rollout must be settled by 2024-11-19T10:17:43Z; start grace 2 min",
-        "batch 1: 0 succeeded, 0 failed, 5 pending (5 offline); 0 s of 30 min",
-        "batch 1: 0 succeeded, 0 failed, 5 pending (5 in progress); 2 s of 30 min",
-        "batch 1: 5 succeeded, 0 failed, 0 pending; confirming passed: 1 of 2 polls; 8 s of 30 min",
-        "batch 1: passed: 5 of 5 devices succeeded and reported the new version; 10 s of 30 min",
+        "09:47:43  f1 2.0: 5 devices, times are in UTC",
+        "          batch 1",
+        "          limits: none may fail (max_failed) · none may be unfinished (max_pending)",
+        "          at least 5 must have a task (min_devices)",
+        "          the rollout must be settled by 2024-11-19T10:17:43Z",
+        "          start grace 2 min",
+        "09:47:43  f1 2.0  0 %  0/5 done  0 failed (limit 0)  waiting: 5 queued",
+        "09:47:45  f1 2.0  0 %  0/5 done  0 failed (limit 0)  waiting: 5 updating",
+        "09:47:51  f1 2.0  100 %  5/5 done  0 failed (limit 0)  versions 5 of 5 read",
+        "          confirming passed: 1 of 2 polls",
+        "09:47:53  f1 2.0  PASSED  100 %  5/5 done  0 failed (limit 0)  versions 5 of 5 read",
     ]
-    assert result["msg"] == f"{rollout.lines[-1]}."
+    assert (rollout.moods[-1], set(rollout.moods[:-1])) == ("good", {""})
+    assert result["msg"] == "f1 2.0 PASSED after 10 s: 5 of 5 devices succeeded and reported the new version."
+    assert result["title"] == "f1 2.0"
     assert (result["verdict"], result["final"], result["polls"]) == ("passed", True, 6)
     assert result["counts"] == {
         "total": 5,
@@ -62,6 +70,13 @@ def test_a_rollout_that_passes_is_reported_as_it_happens():
     assert rollout.warnings == []
 
 
+def test_somebody_may_listen_to_each_poll():
+    heard = []
+    rollout = Rollout(batch(FIVE))
+    result = rollout.gate("1", wait_interval=2, title="Lamps", listen=heard.append, **KNOWN)
+    assert (len(heard), heard[-1].msg, heard[-1].title) == (result["polls"], result["msg"], "Lamps")
+
+
 def test_each_version_is_read_once_and_confirmed_by_the_tasks():
     rollout = Rollout(batch(FIVE))
     rollout.gate("1", wait_interval=2, **KNOWN)
@@ -74,11 +89,13 @@ def test_failures_end_the_wait_at_once_and_are_named():
     rollout = Rollout(batch(FIVE, {"name": "客厅 *", "course": "fails", "step": -2, "jitter": 0}, OFFLINE))
     result = rollout.gate("1", wait_interval=2, max_failed=0)
     assert (result["verdict"], result["elapsed_seconds"]) == ("failed", 10.0)
-    assert rollout.lines[-2:] == [
-        'batch 1: failed: 1 of 5 finished devices failed (1 download): "-2: download failed" \N{MULTIPLICATION SIGN} 1;'
-        " none may fail (max_failed); 10 s of 60 min",
-        "batch 1: failed (download): 客厅 *; waiting (offline): d-3",
-    ]
+    assert rollout.lines[-1] == ("09:47:53  f1 2.0  FAILED  83 %  5/6 done  1 failed (limit 0)  versions 4 of 4 read")
+    assert rollout.moods[-1] == "bad"
+    assert result["msg"].startswith(
+        "f1 2.0 FAILED after 10 s: 1 of 5 finished devices failed, 20 %; none may fail (max_failed)."
+        ' Why: 1 "-2: download failed". Still running: 1 queued; the gate does not stop them. To do: cancel batch 1 in'
+    )
+    assert result["msg"].endswith(" Failed: 客厅 * (download).")
     (failure,) = result["failed_devices"]
     assert (failure["device_name"], failure["class"], failure["job_id"]) == ("客厅 *", "download", "1")
     assert failure["detail"].startswith("-2")
@@ -89,12 +106,12 @@ def test_a_device_that_stays_offline_ends_with_the_deadline():
     rollout = Rollout(batch(FIVE, OFFLINE))
     result = rollout.gate("1", wait_interval=15, wait_timeout=300)
     assert (result["verdict"], result["elapsed_seconds"]) == ("timed_out", 300.0)
-    assert result["msg"] == (
-        "batch 1: timed out: the rollout was not settled within 5 min, 1 of 5 devices pending (1 offline);"
-        " 5 min of 5 min; late (offline): d-3."
+    assert result["msg"].startswith(
+        "f1 2.0 TIMED OUT after 5 min: 1 of 5 devices is unfinished, 20 %; none may be (max_pending). Why: 1 offline. "
     )
-    heartbeats = [line for line in rollout.lines if line.startswith("batch 1: 4 succeeded")]
-    assert len(heartbeats) == 5  # when it came to that, and once a minute
+    assert result["msg"].endswith(" Unfinished: d-3 (offline).")
+    heartbeats = [line for line in rollout.lines if "  80 %  4/5 done" in line and "TIMED" not in line]
+    assert len(heartbeats) == 6  # when it came to that, when it was known to be offline, and once a minute
     assert rollout.clock.elapsed == pytest.approx(300)
 
 
@@ -120,7 +137,7 @@ def test_the_soak_finds_a_device_that_falls_back():
     rollout = Rollout(world)
     soaked = rollout.gate("1", wait_interval=5, soak=90, **KNOWN)
     assert (soaked["verdict"], soaked["by_class"]["failed"]) == ("failed", {"fell_back": 1})
-    assert soaked["failed_devices"][0]["detail"] == "reported 2.0 at 2024-11-19T09:47:53Z, and reports 1.0 now"
+    assert soaked["failed_devices"][0]["detail"] == "fell back from 2.0 to 1.0 after 2024-11-19T09:47:53Z"
     # All once before the soak and once at its end, and the one that fell back once more.
     assert Counter(rollout.actions)["ListOTAModuleVersionsByDevice"] == 5 + 5 + 1
 
@@ -157,7 +174,7 @@ def test_passing_errors_are_outlived_and_the_others_not():
     rollout.fault("http_error", times=6 * 3)  # three polls with all their attempts
     result = rollout.gate("1", wait_interval=2, **KNOWN)
     assert result["verdict"] == "passed"
-    assert sum("poll" in line and "ServiceUnavailable" in line for line in rollout.lines) >= 1
+    assert "ServiceUnavailable" in " ".join(rollout.lines)
     rollout = Rollout(batch(FIVE))
     rollout.fault("http_error")
     result = rollout.gate("1", max_consecutive_errors=2)
@@ -220,8 +237,8 @@ def test_a_gate_that_never_saw_anything_says_why():
     assert result["verdict"] == "timed_out"
     assert [reason["code"] for reason in result["reasons"]] == ["deadline", "starting"]
     assert re.fullmatch(
-        r"batch 1: timed out: the rollout was not settled within 5 s; no poll has completed yet; 5 s of 5 s;"
-        r" the last poll failed: QueryOTAJob .*ServiceUnavailable.*\.",
+        r"batch 1 TIMED OUT after 5 s: not settled within 5 s \(wait_timeout\); no poll has completed yet\."
+        r" The last poll failed: QueryOTAJob .*ServiceUnavailable.*\. To do: .*\.",
         result["msg"],
     )
     assert result["failure"]["action"] == "QueryOTAJob"
@@ -240,18 +257,19 @@ def test_a_short_time_is_warned_of():
     rollout = Rollout(batch(FIVE, **limits))
     rollout.gate("1", wait_timeout=120)
     assert rollout.warnings == [
-        "batch 1 cannot be settled before the deadline: it takes at least 5 min, but wait_timeout is 2 min."
+        "f1 2.0 cannot be settled before the deadline: it takes at least 5 min, but wait_timeout is 2 min."
         " Raise wait_timeout."
     ]
-    assert rollout.lines[0] == (
-        "batch 1: the rollout must be settled by 2024-11-19T09:49:43Z; batch 1: rate limit 1 device a minute,"
-        " last device notified at 2024-11-19T09:52:42Z, per-device time-out 10 min, 2 retries after 5 min;"
-        " start grace 2 min"
-    )
+    assert [line.strip() for line in rollout.lines[3:7]] == [
+        "the rollout must be settled by 2024-11-19T09:49:43Z",
+        "f1 2.0: rate limit 1 device a minute, last device notified at 2024-11-19T09:52:42Z,",
+        "per-device time-out 10 min, 2 retries after 5 min",
+        "start grace 2 min",
+    ]
     rollout = Rollout(batch(FIVE, **limits))
     rollout.gate("1", wait_timeout=600)
     assert rollout.warnings == [
-        "batch 1 may miss the deadline: if devices time out, it takes at least 25 min, but wait_timeout is 10 min."
+        "f1 2.0 may miss the deadline: if devices time out, it takes at least 25 min, but wait_timeout is 10 min."
         " Raise wait_timeout."
     ]
 
@@ -271,9 +289,7 @@ def test_a_large_batch_is_listed_for_its_proof():
     rollout = Rollout(batch({"prefix": "d-", "count": 1000, "jitter": 0}))
     result = rollout.gate("1", wait_interval=4, min_devices=1000, max_qps=10.0)
     assert (result["verdict"], result["counts"]["verified"], len(result["devices"])) == ("passed", 1000, 1000)
-    assert any(
-        "all tasks succeeded; reading the versions of 1000 devices, about 1 min 40 s" in line for line in rollout.lines
-    )
+    assert any("versions of 1,000 devices, about 1 min 40 s" in line for line in rollout.lines)
     blind = Rollout(batch({"prefix": "d-", "count": 1000, "jitter": 0}))
     assert blind.gate("1", wait_interval=4, min_devices=1000, versions={"verify": False})["verdict"] == "passed"
     lists = 10  # numbers alone settle nothing that can be listed
@@ -379,7 +395,7 @@ def test_a_module_that_nobody_tells_is_noted():
         "the module of batch 1 is not known: a device counts only if all modules that it reports are on the new version"
     )
     assert result["notes"][-1] == note
-    assert rollout.lines[-1] == f"batch 1: {note}"
+    assert " ".join(line.strip() for line in rollout.lines[-2:]) == note
 
 
 def test_a_module_that_nobody_tells_is_the_one_that_is_expected():
@@ -609,8 +625,8 @@ def test_texts_of_failures_are_returned():
 
 def test_the_end_of_a_schedule_is_noted():
     result = Rollout(batch(FIVE, scheduled_after=600, schedule_ends_after=7200)).gate("1", wait=False)
-    (clocks,) = (note for note in result["notes"] if note.startswith("batch 1: "))
-    assert clocks == "batch 1: starts at 2024-11-19T09:57:42Z, scheduled to end at 2024-11-19T11:47:42Z"
+    (clocks,) = (note for note in result["notes"] if note.startswith("f1 2.0: "))
+    assert clocks == "f1 2.0: starts at 2024-11-19T09:57:42Z, scheduled to end at 2024-11-19T11:47:42Z"
 
 
 # --- Clocks -----------------------------------------------------------------------------------------------------------
@@ -676,7 +692,9 @@ def test_several_batches_are_judged_together():
     result = Rollout(world).gate("1", "2", wait_interval=2)
     assert (result["verdict"], result["counts"]["total"]) == ("failed", 2)
     assert [job["job_id"] for job in result["jobs"]] == ["1", "2"]
-    assert result["msg"].startswith("batches 1, 2: failed: 1 of 2 finished devices failed (1 upgrade): ")
+    assert [job["label"] for job in result["jobs"]] == ["f1 2.0 1", "f1 2.0 2"]
+    assert result["msg"].startswith("2 batches FAILED after 12 s: 1 of 2 finished devices failed, 50 %; none may fail ")
+    assert " Worst batch: f1 2.0 2, 1 of 1 failed. " in result["msg"]
 
 
 def test_an_unknown_job_is_waited_for_and_then_said():
@@ -684,7 +702,8 @@ def test_an_unknown_job_is_waited_for_and_then_said():
     assert (result["verdict"], result["reasons"][0]["code"]) == ("inconclusive", "unknown_job")
     assert 120 <= result["elapsed_seconds"] <= 200
     counts = {"devices": 0, "succeeded": 0, "failed": 0, "pending": 0, "canceled": 0}
-    assert result["jobs"] == [{"job_id": "7", "found": False, "finished": False, "module_name": None, "counts": counts}]
+    facts = {"job_id": "7", "found": False, "finished": False}
+    assert result["jobs"] == [{**facts, "label": "batch 7", "module_name": None, "counts": counts}]
 
 
 def test_the_timeline_stays_short():
@@ -894,7 +913,7 @@ def test_a_key_that_may_not_ask_for_states_is_told_so_once():
     result = rollout.gate("1", wait_timeout=300)
     assert (result["verdict"], result["by_class"]["pending"]) == ("timed_out", {"offline": 1})
     notes = [note for note in result["notes"] if "a guess" in note]
-    assert notes[0].startswith("why devices are late is a guess, because their states cannot be read: BatchGet")
+    assert notes[0].startswith("why devices are unfinished is a guess, because their states cannot be read: BatchGet")
     assert (len(notes), Counter(rollout.actions)["BatchGetDeviceState"]) == (1, 1)
 
 

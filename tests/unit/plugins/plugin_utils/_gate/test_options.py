@@ -70,6 +70,10 @@ def test_what_does_not_count_is_chosen(name):
     assert getattr(read(**{name: True}).policy, name) is True
 
 
+def test_a_title_is_taken_as_it_is():
+    assert [read(title=title).title for title in ("Lamp 2.4.1", "", None)] == ["Lamp 2.4.1", "", ""]
+
+
 @pytest.mark.parametrize("previous", [HISTORY, {"verdict": "pending", "history": HISTORY}])
 def test_previous_run_continues(previous):
     options = read(previous=previous)

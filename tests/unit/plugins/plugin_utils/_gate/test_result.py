@@ -28,7 +28,7 @@ from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
 )
 
 #: Options that say what is gated and how it is polled, and decide nothing.
-GATE_ONLY = {"job_ids", "wait", "wait_interval", "look_timeout", "previous", "mode"}
+GATE_ONLY = {"job_ids", "wait", "wait_interval", "look_timeout", "previous", "mode", "title", "events_file"}
 NO_DEVICES = dict.fromkeys(("devices", "succeeded", "failed", "pending", "canceled"), 0)
 EARLIER = {"seconds": 1.0, "succeeded": 0, "failed": 0, "pending": 4}
 
@@ -167,7 +167,8 @@ def test_devices_that_were_only_counted_are_not_returned():
 
 def test_an_unknown_batch_is_returned_as_such():
     (job,) = result_of(poll(batch(known=False)))["jobs"]
-    assert job == {"job_id": "j1", "found": False, "finished": False, "module_name": None, "counts": NO_DEVICES}
+    facts = {"job_id": "j1", "found": False, "finished": False}
+    assert job == {**facts, "label": "batch j1", "module_name": None, "counts": NO_DEVICES}
 
 
 def test_each_batch_is_returned_with_its_module_and_its_devices():

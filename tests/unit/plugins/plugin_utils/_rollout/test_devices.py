@@ -485,7 +485,7 @@ def test_version_may_come_late(sources, late, expected):
     job = batch(src_versions=sources.get("batch"))
     device = judged(content, job, poll(now=NOW + late, versions=report(OLD, "d1")), VERIFY)
     assert (state_of(device), device.version, device.verified) == (expected, OLD, False)
-    assert device.detail == (f"reports {OLD}" if expected[0] == "failed" else None)
+    assert device.detail == (f"reports {OLD}, not {NEW}" if expected[0] == "failed" else None)
 
 
 @pytest.mark.parametrize(
@@ -671,7 +671,7 @@ def test_device_that_was_on_the_target_and_is_no_longer_fell_back():
     content = task("d1", src_version=OLD, utc_modified=format_time(NOW))
     device = judged(content, batch(), poll(versions=report(OLD, "d1")), VERIFY, memory)
     assert (state_of(device), device.version, device.verified) == (("failed", "fell_back"), OLD, False)
-    assert device.detail == f"reported {NEW} at 2026-03-01T09:59:00Z, and reports {OLD} now"
+    assert device.detail == f"fell back from {NEW} to {OLD} after 2026-03-01T09:59:00Z"
 
 
 @pytest.mark.parametrize(

@@ -277,7 +277,7 @@ PROVED = Memory(on_target={f"{PRODUCT}\td2\t\tdefault\t{NEW}": NOW - 60})
 @pytest.mark.parametrize("no_more_tasks", [False, True])
 def test_device_that_was_on_the_target_and_is_no_longer_fell_back(no_more_tasks):
     device = found(batch(), memory=PROVED, no_more_tasks=no_more_tasks, versions=report(OLD, "d2"))
-    detail = f"reported {NEW} at 2026-03-01T09:59:00Z, and reports {OLD} now"
+    detail = f"fell back from {NEW} to {OLD} after 2026-03-01T09:59:00Z"
     assert device == Device(PRODUCT, "d2", "failed", "fell_back", version=OLD, detail=detail)
 
 

@@ -38,7 +38,7 @@ from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
 
 WELL = Reason("proved", "2 of 2 devices succeeded", 2)
 ILL = Reason("too_many_failures", "1 of 2 finished devices failed (1 other); none may fail", 1, ("d2",))
-LATE = "the rollout was not settled within 60 min"
+LATE = "not settled within 60 min (wait_timeout)"
 
 
 def case_of(facts, policy, **seen):
@@ -363,14 +363,14 @@ def test_reading_more_keeps_what_was_confirmed_before():
 
 
 def test_pending_outcome_before_and_at_the_deadline():
-    reason = Reason("unfinished", "1 of 2 devices pending (1 offline)", 1, ("d2",))
+    reason = Reason("unfinished", "1 of 2 devices is unfinished (1 queued)", 1, ("d2",))
     early, late = (
         pending_outcome(case_of(poll(batch("SQ"), now=NOW + after), plain()), reason, candidate="passed")
         for after in (3599, 3600)
     )
     assert early == Outcome("pending", False, (reason,), "passed")
-    message = f"{LATE}, 1 of 2 devices pending (1 offline)"
-    assert late == Outcome("timed_out", True, (Reason("deadline", message, 1, ("d2",)), reason), "passed")
+    message = "1 of 2 devices is unfinished, 50 %; none may be (max_pending)"
+    assert late == Outcome("timed_out", True, (Reason("deadline", message, 1, ("d2",)),), "passed")
 
 
 def test_nothing_to_judge_is_final_at_the_deadline_even_if_seen_once():

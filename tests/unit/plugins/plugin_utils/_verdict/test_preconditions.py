@@ -103,7 +103,7 @@ ROWS = [
         ),
         poll(OPEN),
         ("pending", False, "unfinished"),
-        "2 of 4 devices pending (2 offline)",
+        "2 of 4 devices are unfinished (2 queued)",
         id="1-not-all-as-meant",
     ),
     pytest.param(
@@ -140,7 +140,7 @@ ROWS = [
         plain(max_consecutive_errors=0),
         failed_poll(),
         ("inconclusive", True, "too_many_errors"),
-        f"2 consecutive polls failed; last error: {SAID}",
+        f"2 consecutive polls failed; the limit is 0 (max_consecutive_errors); last error: {SAID}",
         id="2-none-tolerated",
     ),
     pytest.param(
@@ -194,7 +194,7 @@ ROWS = [
         plain(),
         poll(numbers(SUCCEEDED=MAX_ROWS + 1)),
         ("passed", True, "proved"),
-        "100001 of 100001 devices succeeded",
+        "100,001 of 100,001 devices succeeded",
         id="3-too-large-to-list-but-not-to-count",
     ),
     pytest.param(
@@ -356,7 +356,10 @@ def test_so_many_errors_in_a_row_are_tolerated():
         ("pending", False, "error"),
         ("inconclusive", True, "too_many_errors"),
     ]
-    assert verdicts[-1].reasons[0].message == f"3 consecutive polls failed; last error: {SAID}"
+    assert (
+        verdicts[-1].reasons[0].message
+        == f"3 consecutive polls failed; the limit is 2 (max_consecutive_errors); last error: {SAID}"
+    )
 
 
 def test_a_successful_poll_resets_the_error_count():
@@ -373,7 +376,7 @@ def test_a_successful_poll_resets_the_error_count():
 def test_an_error_at_the_deadline_ends_the_wait():
     last = course(plain(), poll(OPEN), failed_poll(NOW + DEADLINE))[-1]
     assert (last.verdict, last.final, codes(last)) == ("timed_out", True, ["deadline", "error"])
-    assert last.reasons[0].message == "the rollout was not settled within 60 min"
+    assert last.reasons[0].message == "not settled within 60 min (wait_timeout)"
 
 
 def test_so_many_gaps_in_a_row_are_tolerated():

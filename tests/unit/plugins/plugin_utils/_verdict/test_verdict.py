@@ -37,7 +37,7 @@ def test_a_verdict_in_the_words_of_playbooks():
         "reasons": [
             {
                 "code": "unfinished",
-                "message": "1 of 4 devices pending (1 offline)",
+                "message": "1 of 4 devices is unfinished (1 queued)",
                 "count": 1,
                 "devices": ["d4"],
             }
@@ -55,6 +55,7 @@ def test_a_verdict_in_the_words_of_playbooks():
         "by_job": {"j1": {"devices": 4, "succeeded": 2, "failed": 1, "pending": 1, "canceled": 0}},
         "failure_texts": [{"class": "other", "text": "", "count": 1, "devices": ["d3"]}],
         "by_class": {"failed": {"other": 1}, "pending": {"offline": 1}},
+        "limits": [limit.to_result() for limit in verdict.limits],
         "needs": None,
     }
     assert {status: number for status, number in facts["by_status"].items() if number} == {
@@ -131,7 +132,7 @@ ONE_TASK = {"j1": {"t-d1": ["p", "d1", "SUCCEEDED", "", ""]}}
         pytest.param(
             numbers(SUCCEEDED=MAX_ROWS + 1),
             {"max_totals": {"j1": MAX_ROWS + 2}},
-            ("batch j1 had 100002 tasks and has 100001 now",),
+            ("batch j1 had 100,002 tasks and has 100,001 now",),
             id="fewer by number, too many to be listed",
         ),
         pytest.param(
@@ -201,7 +202,7 @@ def test_tasks_that_move_while_they_are_counted_are_waited_for():
 def test_tasks_of_a_finished_batch_do_not_move():
     """So that one which is counted in no state is missing at once."""
     finished, open_ = numbers(SUCCEEDED=900, total=1000), numbers(SUCCEEDED=900, QUEUED=1, total=1000)
-    missing = "100 of the 1000 tasks of batch j1 are in no documented state"
+    missing = "100 of the 1,000 tasks of batch j1 are in no documented state"
     assert [reason.message for reason in judge(poll(finished), plain()).reasons] == [missing]
     assert codes(judge(poll(open_), plain())) == ["unfinished"]
 

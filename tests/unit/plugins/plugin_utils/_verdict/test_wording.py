@@ -5,26 +5,32 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils._queries.states import DeviceState
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import Device
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import Memory
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.state import assess
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.bounds import Limit
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.wording import (
     MAX_NAMES,
     class_counts,
     class_parts,
+    class_words,
     count_things,
     deadline_sentence,
     device_names,
-    failed_and_needed_sentence,
+    failed_sentence,
     failure_texts,
-    failures_sentence,
     format_duration,
+    needed_sentence,
+    out_of_reach_sentence,
     proof_sentence,
     quote_short,
     share_of,
-    texts_sentence,
+    share_words,
+    too_few_sentence,
+    unfinished_sentence,
 )
-from ansible_collections.iotfleet.ota.tests.unit.verdicts import batch, plain, poll, task
+from ansible_collections.iotfleet.ota.tests.unit.verdicts import PRODUCT, batch, plain, poll, task
 
 
 def rollout_of(letters):
@@ -35,10 +41,10 @@ def rollout_of(letters):
     ("letters", "sentence"),
     [
         ("SS", "2 of 2 devices succeeded"),
-        ("SF", "1 of 2 devices succeeded, 1 failed (1 other), as is allowed"),
-        ("SFQ", "1 of 3 devices succeeded, 1 failed (1 other), 1 pending (1 offline), as is allowed"),
-        ("SFC", "1 of 2 devices succeeded, 1 failed (1 other), 1 canceled and not counted, as is allowed"),
-        ("SC", "1 of 1 device succeeded, 1 canceled and not counted, as is allowed"),
+        ("SF", "1 of 2 devices succeeded, 1 failed (1 other), within the limits"),
+        ("SFQ", "1 of 3 devices succeeded, 1 failed (1 other), 1 unfinished (1 queued), within the limits"),
+        ("SFC", "1 of 2 devices succeeded, 1 failed (1 other), 1 canceled and not counted, within the limits"),
+        ("SC", "1 of 1 device succeeded, 1 canceled and not counted, within the limits"),
     ],
 )
 def test_proof_tells_all_that_did_not_succeed(letters, sentence):
@@ -47,70 +53,124 @@ def test_proof_tells_all_that_did_not_succeed(letters, sentence):
 
 def test_proof_tells_that_versions_were_reported():
     assert proof_sentence(rollout_of("SF"), plain(verify_versions=True)) == (
-        "1 of 2 devices succeeded and reported the new version, 1 failed (1 other), as is allowed"
+        "1 of 2 devices succeeded and reported the new version, 1 failed (1 other), within the limits"
     )
 
 
 def test_proof_tells_the_devices_that_vanished():
     rollout = rollout_of("SQ")._replace(ignored=2)
     assert proof_sentence(rollout, plain()) == (
-        "1 of 2 devices succeeded, 1 pending (1 offline), 2 vanished and not counted, as is allowed"
+        "1 of 2 devices succeeded, 1 unfinished (1 queued), 2 vanished and not counted, within the limits"
     )
-    assert proof_sentence(rollout_of("SQ")._replace(ignored=1), plain()).endswith(", as is allowed")
+    assert proof_sentence(rollout_of("SQ")._replace(ignored=1), plain()).endswith(", within the limits")
     assert proof_sentence(rollout_of("S")._replace(ignored=1), plain()) == (
-        "1 of 1 device succeeded, 1 vanished and not counted, as is allowed"
+        "1 of 1 device succeeded, 1 vanished and not counted, within the limits"
     )
 
 
 @pytest.mark.parametrize(
-    ("options", "allowed", "end"),
+    ("options", "end"),
     [
-        ({"max_failed": 1}, 1, "(2 other); at most 1 may fail (max_failed)"),
-        ({"max_failed": 0}, 0, "(2 other); none may fail (max_failed)"),
-        ({"max_failed_percent": 50}, 1, "(66.7 %, 2 other); at most 50 % may fail (max_failed_percent)"),
-        ({"max_failed_percent": 0}, 0, "(66.7 %, 2 other); none may fail (max_failed_percent)"),
+        ({"max_failed": 1}, "the limit is 1 (max_failed)"),
+        ({"max_failed": 0}, "none may fail (max_failed)"),
+        ({}, "none may fail (max_failed)"),
+        ({"max_failed_percent": 50}, "the limit is 50 % (max_failed_percent)"),
+        ({"max_failed_percent": 12.25}, "the limit is 12.25 % (max_failed_percent)"),
+        ({"max_failed_percent": 0}, "none may fail (max_failed_percent)"),
+        ({"max_failed_percent": 50, "max_failed": 2}, "the limit is 50 % (max_failed_percent)"),
+        ({"max_failed_percent": 50, "max_failed": 1}, "the limit is 1 (max_failed)"),
+        ({"max_failed_percent": 50, "max_failed": 0}, "none may fail (max_failed)"),
+    ],
+)
+def test_failures_are_held_against_the_tighter_bound(options, end):
+    assert failed_sentence(rollout_of("FFS"), plain(**options)) == f"2 of 3 finished devices failed, 66.7 %; {end}"
+
+
+def test_canceled_devices_did_not_fail_by_themselves():
+    rollout = assess(poll(batch("SCC")), plain(), Memory(), True)
+    assert failed_sentence(rollout, plain()) == (
+        "2 of 3 finished devices were canceled, 66.7 %; none may fail (max_failed)"
+    )
+    assert out_of_reach_sentence(rollout, plain()) == (
+        "2 of 3 devices were canceled, which leaves 1; 3 must succeed (max_failed)"
+    )
+    mixed = assess(poll(batch("SCF")), plain(), Memory(), True)
+    assert failed_sentence(mixed, plain()).startswith("2 of 3 finished devices failed, ")
+
+
+@pytest.mark.parametrize(
+    ("options", "end"),
+    [
+        ({}, "none may be (max_pending)"),
+        ({"max_pending": 1}, "the limit is 1 (max_pending)"),
+        ({"max_pending_percent": 25}, "the limit is 25 % (max_pending_percent)"),
+        ({"max_pending_percent": 25, "max_pending": 2}, "the limit is 25 % (max_pending_percent)"),
+    ],
+)
+def test_unfinished_devices_are_held_against_the_tighter_bound(options, end):
+    assert unfinished_sentence(rollout_of("SSQN"), plain(**options)) == f"2 of 4 devices are unfinished, 50 %; {end}"
+
+
+def test_one_device_is_unfinished():
+    assert unfinished_sentence(rollout_of("SSQ"), plain()).startswith("1 of 3 devices is unfinished, 33.3 %; ")
+
+
+@pytest.mark.parametrize(
+    ("measured", "of", "allowed", "words"),
+    [
+        (60, 1700, 2, "3.5 %"),
+        (41, 2000, 2, "2.05 %"),  # not 2 %, which the limit allows
+        (40, 2000, 2, "2 %"),
+        (1, 100_000, 5, "0.001 %"),  # not 0 %
+        (1999, 2000, 5, "99.95 %"),  # not 100 %
+        (7, 7, 5, "100 %"),
+        (0, 7, 5, "0 %"),
+    ],
+)
+def test_a_share_never_looks_like_what_it_is_not(measured, of, allowed, words):
+    assert share_words(Limit("max_failed_percent", allowed, measured, of, False)) == words
+
+
+@pytest.mark.parametrize(
+    ("letters", "options", "expected"),
+    [
+        ("SSQN", {}, "2 of 4 devices are unfinished, 50 %; none may be (max_pending)"),
+        ("FSQN", {"max_failed_percent": 50}, "2 of 4 devices are unfinished, 50 %; none may be (max_pending)"),
+        ("SS", {}, "not settled within 1 min 30 s (wait_timeout)"),
+        ("SQ", {"max_pending": 1}, "not settled within 1 min 30 s (wait_timeout)"),
+        ("S", {"min_devices": 1200}, "1 device had a task; at least 1,200 must have one (min_devices)"),
         (
-            {"max_failed_percent": 50, "max_failed": 2},
-            1,
-            "(66.7 %, 2 other); at most 50 % may fail (max_failed_percent)",
+            "SQQ",
+            {"max_pending": 2, "min_succeeded_percent": 50},
+            "1 of 3 devices succeeded; at least 2 must (min_succeeded_percent)",
         ),
-        ({"max_failed_percent": 50, "max_failed": 1}, 1, "(2 other); at most 1 may fail (max_failed)"),
+        ("SF", {}, "1 of 2 finished devices failed, 50 %; none may fail (max_failed)"),
     ],
 )
-def test_failures_are_a_share_where_a_share_decides(options, allowed, end):
-    assert failures_sentence(rollout_of("FFS"), plain(**options), allowed) == f"2 of 3 finished devices failed {end}"
-
-
-def test_share_of_failures_is_rounded_and_the_bound_is_not():
-    sentence = failures_sentence(rollout_of("FSSSSSS"), plain(max_failed_percent=12.25), 0)
-    assert sentence == "1 of 7 finished devices failed (14.3 %, 1 other); at most 12.25 % may fail (max_failed_percent)"
-
-
-def test_failures_without_a_class_have_no_brackets():
-    rollout = rollout_of("FS")._replace(by_class={"failed": {}, "pending": {}})
-    assert failures_sentence(rollout, plain(max_failed=0), 0) == (
-        "1 of 2 finished devices failed; none may fail (max_failed)"
-    )
-
-
-@pytest.mark.parametrize(
-    ("letters", "expected"),
-    [
-        ("SSQN", "the rollout was not settled within 1 min 30 s, 2 of 4 devices pending (1 notified, 1 offline)"),
-        ("SS", "the rollout was not settled within 1 min 30 s"),
-    ],
-)
-def test_deadline_tells_what_is_late(letters, expected):
-    assert deadline_sentence(rollout_of(letters), plain(wait_timeout=90.0)) == expected
+def test_deadline_says_what_was_in_the_way(letters, options, expected):
+    assert deadline_sentence(rollout_of(letters), plain(wait_timeout=90.0, **options)) == expected
 
 
 def test_failures_and_what_was_needed():
     rollout = rollout_of("SFQ")
-    assert failed_and_needed_sentence(rollout, plain(max_pending=1)) == (
-        "1 of 3 devices failed (1 other); 2 must succeed"
+    assert out_of_reach_sentence(rollout, plain(max_pending=1)) == (
+        "1 of 3 devices failed, which leaves 2; 2 must succeed (max_failed)"
     )
-    assert failed_and_needed_sentence(rollout, plain(min_succeeded_percent=100, max_pending=1)) == (
-        "1 of 3 devices failed (1 other); 3 must succeed (min_succeeded_percent)"
+    assert out_of_reach_sentence(rollout, plain(min_succeeded_percent=100, max_pending=1)) == (
+        "1 of 3 devices failed, which leaves 2; 3 must succeed (min_succeeded_percent)"
+    )
+    assert out_of_reach_sentence(rollout_of("FF"), plain(max_failed=2)) == (
+        "2 of 2 devices failed, which leaves 0; 1 must succeed (min_succeeded_percent)"
+    )
+
+
+def test_what_must_be_reached():
+    rollout = rollout_of("SFQ")
+    assert needed_sentence(rollout, plain(min_succeeded_percent=60)) == (
+        "1 of 3 devices succeeded; at least 2 must (min_succeeded_percent)"
+    )
+    assert too_few_sentence(rollout, plain(min_devices=4)) == (
+        "3 devices had a task; at least 4 must have one (min_devices)"
     )
 
 
@@ -157,41 +217,25 @@ def test_ten_devices_of_a_text_are_named():
     assert (entry["count"], len(entry["devices"])) == (MAX_NAMES + 1, MAX_NAMES)
 
 
-TIMES = "\N{MULTIPLICATION SIGN}"
-
-
-@pytest.mark.parametrize(
-    ("texts", "expected"),
-    [
-        ((None,), ""),
-        (("sha256 mismatch", "sha256 mismatch", None), f': "sha256 mismatch" {TIMES} 2'),
-        (("a", "b", "b", "c", "d"), f': "b" {TIMES} 2, "a" {TIMES} 1, "c" {TIMES} 1'),
-        (("x" * 101,), f': "{"x" * 100}" {TIMES} 1'),
-        ((None, None, "a"), f': "a" {TIMES} 1'),
-    ],
-)
-def test_three_texts_are_told(texts, expected):
-    assert texts_sentence(failing(*texts)) == expected
-
-
-def test_texts_stand_after_the_classes():
-    rollout = failing("x")
-    assert failures_sentence(rollout, plain(max_failed=0), 0) == (
-        f'1 of 2 finished devices failed (1 other): "x" {TIMES} 1; none may fail (max_failed)'
-    )
-    assert failed_and_needed_sentence(rollout, plain()) == (
-        f'1 of 3 devices failed (1 other): "x" {TIMES} 1; 3 must succeed'
-    )
-
-
 # --- Words -----------------------------------------------------------------------------------------------------------
 
 
 def test_underscores_are_not_for_people():
     assert class_parts(failing("x", failure_class="wrong_version"), "failed") == ["1 wrong version"]
+    assert [class_words(name) for name in ("rate_limited", "fell_back")] == [
+        "queued by the batch's rate limit",
+        "fell back",
+    ]
 
 
-@pytest.mark.parametrize(("number", "words"), [(0, "0 devices"), (1, "1 device"), (2, "2 devices")])
+def test_a_device_is_offline_only_if_the_service_says_so():
+    waiting = poll(batch("QQS", status="IN_PROGRESS"), states={(PRODUCT, "d1"): DeviceState("OFFLINE", None)})
+    rollout = assess(waiting, plain(), Memory(), False)
+    assert rollout.by_class["pending"] == {"offline": 2}
+    assert class_parts(rollout, "pending") == ["1 offline", "1 queued"]
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, "0 devices"), (1, "1 device"), (1200, "1,200 devices")])
 def test_things_are_counted(number, words):
     assert count_things(number, "device") == words
 

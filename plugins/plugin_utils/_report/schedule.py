@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from .._rollout.policy import Policy
 from .._rollout.snapshot import JobSnapshot, Snapshot, all_notified_at, positive_int
 from .._rollout.times import format_time
 from .._verdict.wording import count_things, format_duration
+from .labels import batch_labels
 
 
 class Schedule(NamedTuple):
@@ -26,8 +28,9 @@ class Schedule(NamedTuple):
 
 def estimate_schedule(snapshot: Snapshot, policy: Policy, now: float) -> Schedule:
     """The schedule of the unfinished batches, as far as they give one."""
-    schedules = [_job_schedule(job, snapshot, now) for job in snapshot.jobs if not job.finished]
-    sentences = [sentence for schedule in schedules for sentence in schedule.sentences]
+    unfinished = [job for job in snapshot.jobs if not job.finished]
+    schedules = [_job_schedule(job, snapshot, now) for job in unfinished]
+    sentences = _merged(zip(batch_labels(unfinished).values(), schedules))
     for name, seconds in (("start grace", policy.start_grace), ("soak", policy.soak)):
         if seconds:
             sentences.append(f"{name} {format_duration(seconds)}")
@@ -57,5 +60,16 @@ def _job_schedule(job: JobSnapshot, snapshot: Snapshot, now: float) -> Schedule:
     ends = snapshot.job_time(job, "utc_schedule_finish_time")
     if ends is not None and ends > now:
         clocks.append(f"scheduled to end at {format_time(ends)}")
-    sentences = [f"batch {job.job_id}: {', '.join(clocks)}"] if clocks else []
-    return Schedule(max(starts, notified), 60.0 * (limit + retries * interval), sentences)
+    return Schedule(max(starts, notified), 60.0 * (limit + retries * interval), [", ".join(clocks)] if clocks else [])
+
+
+def _merged(schedules: Iterable[tuple[str, Schedule]]) -> list[str]:
+    """One sentence for all batches with the same clocks."""
+    labels: dict[str, list[str]] = {}
+    for label, schedule in schedules:
+        for sentence in schedule.sentences:
+            labels.setdefault(sentence, []).append(label)
+    return [
+        f"{names[0] if len(names) == 1 else str(len(names)) + ' batches'}: {sentence}"
+        for sentence, names in labels.items()
+    ]

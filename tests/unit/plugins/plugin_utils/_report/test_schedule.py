@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.schedule import estimate_schedule
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._report.schedule import estimate_schedule
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import format_time
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import NOW, batch, plain, poll
 
