@@ -12,10 +12,11 @@ import json
 import socket
 import zlib
 from email.utils import parsedate_to_datetime
+from types import SimpleNamespace
 from urllib.parse import urlencode
 
 import pytest
-from ota_sim.server import Server
+from ota_sim.server import Handler, Server
 
 GOOD_ENOUGH = 300  # seconds that nothing here needs
 
@@ -248,6 +249,15 @@ def test_web_page_is_refused(caller, connection, headers):
 def test_names_of_this_machine_are_known(connection, host):
     connection.request("GET", "/_sim/health", headers={"Host": host})
     assert connection.getresponse().status == 200
+
+
+@pytest.mark.parametrize(("headers", "welcome"), [({}, True), ({"Origin": "https://evil.example"}, False)])
+def test_with_a_certificate_the_service_has_its_real_name(headers, welcome):
+    request = SimpleNamespace(headers={"Host": "iot.cn-shanghai.aliyuncs.com", **headers})
+    request.server = SimpleNamespace(tls=object())
+    assert Handler._is_from_here(request) is welcome
+    request.server.tls = None
+    assert not Handler._is_from_here(request)
 
 
 def test_empty_body_and_redirect(caller, connection):

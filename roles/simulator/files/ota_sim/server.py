@@ -143,7 +143,9 @@ class Handler(BaseHTTPRequestHandler):
     def _is_from_here(self) -> bool:
         """Whether no page in a browser asks: those of other sites name themselves, or their host."""
         host = self.headers.get("Host", LOOPBACK)
-        return "Origin" not in self.headers and re.sub(r":\d*$", "", host).lower() in LOOPBACK_NAMES
+        # By TLS, a browser has compared the name with the certificate, which may be for the name of the real service.
+        is_named = self.server.tls is not None or re.sub(r":\d*$", "", host).lower() in LOOPBACK_NAMES
+        return "Origin" not in self.headers and is_named
 
     def _request(self, body: bytes) -> Request:
         headers: dict[str, str] = {}
