@@ -235,7 +235,7 @@ def test_a_credential_of_tuya_reaches_the_gate(tmp_path, tuya, inject):
     survey = {"rollout_gate_job_ids": TUYA["jobs"][0]["job_id"], "rollout_gate_module_name": "ble"}
     job = run_job(tmp_path, "gate.yml", {**survey, **FAST}, env, arguments=[*arguments, "-vvvv"])
     assert (job.status, job.artifacts["rollout_gate_verdict"]) == ("failed", "failed"), job.stdout
-    assert "failed (download): bulb-3" in job.stdout
+    assert "Failed: bulb-3 (download)." in job.stdout
     assert SECRET not in job.everything(tmp_path)
 
 

@@ -158,7 +158,7 @@ def test_artifacts_stay_small(tmp_path, credential):
     job = run_job(tmp_path, "gate.yml", gate("many"), credential)
     assert job.artifacts["rollout_gate_counts"]["failed"] == 1000
     assert len(json.dumps(job.artifacts)) < 4000
-    assert "more" in job.artifacts["rollout_gate_message"]
+    assert job.artifacts["rollout_gate_message"].endswith(" The names are in failed_devices.")
 
 
 def test_a_proxy_is_used_and_its_password_shown_nowhere(tmp_path, credential):
@@ -210,7 +210,7 @@ def test_a_job_on_another_node(tmp_path, credential):
     assert run.status == "failed"
     assert set(job.artifacts) == ARTIFACTS
     assert job.artifacts["rollout_gate_verdict"] == "failed"
-    assert next(event["event"] for _moment, event in job.lines("batch bad: failed: ")) == "verbose"
+    assert next(event["event"] for _moment, event in job.lines("  FAILED  ")) == "verbose"
     assert not [secret for secret in SECRETS if secret in job.everything(back)]
 
 

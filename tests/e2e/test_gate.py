@@ -14,6 +14,7 @@ import re
 import signal
 import subprocess
 import time
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -21,7 +22,6 @@ import ansible_runner
 import jsonschema
 import pytest
 import yaml
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._report.columns import width
 
 from .conftest import ROOT, Simulator, run_play, simulator
 
@@ -142,11 +142,15 @@ def test_events_in_a_file_are_what_the_schema_says(folder, place, tmp_path):
         EVENT.validate({**events[-1], "limits": [{"name": "max_failures"}]})
 
 
+def columns(line: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in line)
+
+
 def test_no_line_is_longer_than_a_terminal(folder, place):
     run = gate(folder, place, {"job_ids": ["good", "bad", "late", "fleet"], "title": "客厅" * 40, "wait_timeout": 5})[0]
     lines = [line for line in run.output.splitlines() if re.match(r"\d\d:\d\d:\d\d  | {10}\S", line)]
     assert len(lines) > 5
-    assert max(map(width, lines)) <= 100
+    assert max(map(columns, lines)) <= 100
 
 
 def test_invalid_options_are_reported(folder, place):

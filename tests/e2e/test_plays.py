@@ -161,7 +161,7 @@ def test_the_playbook_runs_whatever_limit_and_tags_say(ansible: Ansible, options
     ran = ansible.run("iotfleet.ota.rollout_gate", *options, "-e", everywhere, "-e", "rollout_gate_report_dir=reports")
     assert (ran.code, ran.artifacts["rollout_gate_verdict"]) == (2, "failed"), ran.stdout
     assert (ansible.folder / "reports" / "rollout-gate.html").exists()
-    assert len(re.findall(r"^batch 1002: failed: ", ran.stdout, re.MULTILINE)) == 1
+    assert len(re.findall(r"^\d\d:\d\d:\d\d  fw-1 2.0.0  FAILED  ", ran.stdout, re.MULTILINE)) == 1
 
 
 def test_a_gate_that_is_imported_once_stops_all_hosts(ansible: Ansible) -> None:
@@ -176,7 +176,7 @@ def test_a_gate_that_is_imported_once_stops_all_hosts(ansible: Ansible) -> None:
 @pytest.mark.parametrize(
     ("hosts", "verdict", "message"),
     [
-        ("good,bad,odd,fine", "failed", "batch 1002: failed: "),
+        ("good,bad,odd,fine", "failed", "fw-1 2.0.0 FAILED after "),
         ("odd,good", "inconclusive", "The gate has not judged."),
     ],
 )
