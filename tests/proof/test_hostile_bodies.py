@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 #: So many bytes of a body are enough to tell how its steps grow.
 SMALL = 60
 #: A response that is slower than all before it is tried in full, as often as its parts may be there.
-AMOUNTS = (19_900, 9_900, 6_600, 4_900)
+AMOUNTS = (14_900, 7_400, 4_900, 3_700)
 
 _tokens = ["{", "}", "[", "]", ",", ":", '"', '"a"', '"TaskDesc"', "1", "1.5", "NaN", "\\ud800", "\\u0041", "=", "%2F"]
 _tokens += [

@@ -67,8 +67,8 @@ with open("/proc/self/status") as status:
     [
         ("texts", 90),
         ("texts", MAX_BODY),
-        ("objects", 9_900),
-        ("attributes", 39_000),
+        ("objects", 7_400),
+        ("attributes", 29_000),
     ],
 )
 def test_hostile_responses_side_by_side_take_little_memory(name, most):

@@ -44,7 +44,7 @@ _DENIAL = typed_fields(Kind.TEXT, "PolicyType NoPermissionType AuthAction")
 #: Deepest nesting that is read; no documented response comes near it.
 _MAX_DEPTH = 50
 #: Most values and objects, and most rows, that are read: several times those of a full page.
-_MAX_VALUES = 20_000
+_MAX_VALUES = 15_000
 _MAX_ROWS = 1000
 #: Most bytes that its texts take in memory, where a character may take four.
 _MAX_TEXTS = 1_500_000
