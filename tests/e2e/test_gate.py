@@ -280,7 +280,7 @@ def test_nothing_more_is_requested_once_ansible_is_killed(tmp_path):
     with simulator(tmp_path, WORLD) as still, os.fdopen(reader) as left:
         with playbook(tmp_path, still, options, writer) as process:
             os.close(writer)
-            next(line for line in process.stdout if "1 pending" in line)
+            next(line for line in process.stdout if "waiting: 1 " in line)
             process.kill()
             process.wait()
             polls = still.stats()["requests"]["QueryOTAJob"]
