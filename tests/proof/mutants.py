@@ -12,7 +12,8 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._api import facts as 
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import Operation
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries import jobs as job_queries
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence import modules, observer, versions
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate, limits, reporter
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate, limits
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._report import opening
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout import (
     devices,
     state,
@@ -152,8 +153,8 @@ MUTANTS: Mapping[str, Patches] = {
     "gaps too long": {(limits, "gap_since"): lambda earlier, now, there: GAP(earlier, now, there) + 4.0},
     "younger from run to run": {(limits, "anchor_devices"): lambda moved, earlier, now, there: moved},
     "nothing between runs": {(limits, "gap_since"): lambda earlier, now, there: 0.0},
-    "wrong clock not told": {(reporter, "MAX_CLOCK_OFFSET"): 10.0**9},
-    "every clock told": {(reporter, "MAX_CLOCK_OFFSET"): 0.0},
+    "wrong clock not told": {(opening, "MAX_CLOCK_OFFSET"): 10.0**9},
+    "every clock told": {(opening, "MAX_CLOCK_OFFSET"): 0.0},
     "curious": {(observer, "observe_job"): curious},
     "old versions": {(versions, "read_report"): stale_report},
     "any version": {(versions, "read_report"): any_version},

@@ -37,7 +37,7 @@ class Limit(NamedTuple):
     @property
     def share(self) -> float | None:
         """What was measured in percent of its base; ``None`` without one."""
-        return round(100.0 * self.measured / self.of, 1) if self.of else None
+        return round(100 * self.measured / self.of, 1) if self.of else None
 
     def to_result(self) -> dict[str, Any]:
         """The bound as the gate returns it."""

@@ -120,7 +120,7 @@ def allowed_words(limit: Limit) -> str:
 
 def share_words(limit: Limit) -> str:
     """What was measured in percent, with as many digits as tell it from none, all, and what is allowed."""
-    share = 100.0 * limit.measured / (limit.of or 1)
+    share = 100 * limit.measured / limit.of if limit.of else 0.0
     others = {0.0, 100.0, limit.allowed if limit.is_share else 0.0} - {share}
     texts = (f"{share:.{digits}f}".rstrip("0").rstrip(".") for digits in range(1, 9))
     return f"{next((text for text in texts if float(text) not in others), share)} %"
