@@ -160,6 +160,9 @@ _NO_DEVICE = _absent("device(?:id|name)?|iotid", "InvalidIoTId")
 
 _NO_FIRMWARE = _absent("firmware(?:id)?", "InvalidFirmwareId")
 
+#: What cancels a batch on both platforms. Nothing here calls it; people are told of it.
+CANCEL_ACTION = "CancelOTATaskByJob"
+
 QUERY_OTA_JOB = Operation(
     action="QueryOTAJob",
     parameters=MappingProxyType({"job_id": "JobId"}),

@@ -15,9 +15,10 @@ from .._api.envelope import Envelope
 from .._api.error_codes import FailureTopic, failure_topic, is_clock_code, is_expiry_code, is_version_code
 from .._api.operations import Operation
 from .._api.platforms import Argument
-from .._api.request import ServiceConfig, build_request
+from .._api.request import ServiceConfig, SignedRequest, build_request
 from .._credentials.refresh import RefreshableCredentials
 from .._errors import OtaError, Retry
+from .._http.network_errors import host_and_port, timeout_error
 from .._http.transport import Transport
 from .._http.workers import WorkerPool
 from .clock import ServiceClock, Timestamp
@@ -74,23 +75,18 @@ class Exchange:
         """
         deadline = self._now() + timeout
         signing = Signing(self._credentials.current(timeout), self._clock.timestamp(), self._version_required.is_set())
-        request = build_request(
-            self._service,
-            operation,
-            arguments,
-            signing.credentials,
-            str(self._nonce()),
-            signing.timestamp.text,
-            signing.send_version,
-        )
+        request = self._sign_request(operation, arguments, signing)
         sent = self._clock.wall()
         # The credentials may have taken a part of the time.
-        left = max(0.001, deadline - self._now())
-        response = self._transport.send(request.method, request.url, left, request.headers)
+        response = self._transport.send(request.method, request.url, self._left(deadline), request.headers)
         response_format = self._service.response_format
         confidential = (*signing.credentials.confidential(), request.signature)
+
+        def parse() -> T:
+            return read(parse_response(response, response_format, confidential, operation.data))
+
         try:
-            result = self._read(lambda: read(parse_response(response, response_format, confidential, operation.data)))
+            result = self._read(parse, request.url, deadline)
         except OtaError as error:
             refusal = error
         else:
@@ -107,13 +103,29 @@ class Exchange:
         """End the thread that reads."""
         self._reader.cancel()
 
-    def _read(self, work: Callable[[], T]) -> T:
-        """What ``work`` makes of a response, in the one thread that reads.
+    def _sign_request(self, operation: Operation, arguments: Mapping[str, Argument], signing: Signing) -> SignedRequest:
+        nonce, moment = str(self._nonce()), signing.timestamp.text
+        return build_request(
+            self._service, operation, arguments, signing.credentials, nonce, moment, signing.send_version
+        )
+
+    def _left(self, deadline: float) -> float:
+        """Seconds until the ``deadline``, never quite zero."""
+        return max(0.001, deadline - self._now())
+
+    def _read(self, work: Callable[[], T], url: str, deadline: float) -> T:
+        """What ``work`` makes of the response from ``url``, in the one thread that reads.
 
         Several gain no time, and each would hold on to the memory that the largest response took.
+
+        :raises OtaError: others are read until the ``deadline``, or ``work`` cannot be done.
         """
-        with self._reading:
+        if not self._reading.acquire(timeout=self._left(deadline)):
+            raise timeout_error(host_and_port(url))
+        try:
             return self._reader.run(work, threading.TIMEOUT_MAX)
+        finally:
+            self._reading.release()
 
     def _learn_from(self, refusal: OtaError, signing: Signing, deadline: float) -> OtaError:
         """The ``refusal``, to be retried once if the next attempt is signed with something else."""

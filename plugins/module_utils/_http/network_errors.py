@@ -117,23 +117,8 @@ def _proxy_error(causes: list[BaseException], place: str, proxy: str | None) -> 
 def proxy_status_error(place: str, proxy: str | None, status: int, schemes: tuple[str, ...] = ()) -> OtaError:
     """A proxy returned ``status`` itself, and offered these ``schemes`` of authentication, in lower case."""
     name = _name_proxy(place, proxy)
-    if status == PROXY_AUTHENTICATION_REQUIRED and schemes and "basic" not in schemes:
-        return OtaError(
-            f"{name} does not accept a user name and a password by the scheme Basic (HTTP {status})",
-            code="proxy_authentication",
-            hint="let its administrator allow Basic or this machine, because no other scheme is supported",
-            http_status=status,
-            affects_all=True,
-        )
     if status == PROXY_AUTHENTICATION_REQUIRED:
-        return OtaError(
-            f"{name} requires a user name and a password, or rejects the given ones (HTTP {status})",
-            code="proxy_authentication",
-            hint=f"write them like http://user:password@host:port into {_PROXY_SETTINGS}, with special characters"
-            " percent-encoded, such as %40 for @",
-            http_status=status,
-            affects_all=True,
-        )
+        return _password_error(name, status, schemes)
     if status == NETWORK_AUTHENTICATION_REQUIRED:
         return OtaError(
             f"{name} requires a login to the network (HTTP {status})",
@@ -156,6 +141,25 @@ def proxy_status_error(place: str, proxy: str | None, status: int, schemes: tupl
         hint="check host and port of endpoint, and that the proxy can reach it",
         http_status=status,
         retry=Retry.LATER,
+    )
+
+
+def _password_error(name: str, status: int, schemes: tuple[str, ...]) -> OtaError:
+    if schemes and "basic" not in schemes:
+        return OtaError(
+            f"{name} does not accept a user name and a password by the scheme Basic (HTTP {status})",
+            code="proxy_authentication",
+            hint="let its administrator allow Basic or this machine, because no other scheme is supported",
+            http_status=status,
+            affects_all=True,
+        )
+    return OtaError(
+        f"{name} requires a user name and a password, or rejects the given ones (HTTP {status})",
+        code="proxy_authentication",
+        hint=f"write them like http://user:password@host:port into {_PROXY_SETTINGS}, with special characters"
+        " percent-encoded, such as %40 for @",
+        http_status=status,
+        affects_all=True,
     )
 
 

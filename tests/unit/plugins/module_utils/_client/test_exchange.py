@@ -227,3 +227,16 @@ def test_renewal_gets_what_is_left_of_the_time():
     world = World(expire, success(Data=JOB), timeout=20.0, credentials=Timed())
     world.job()
     assert limits == [7.0]
+
+
+def test_response_that_waits_too_long_to_be_read_is_a_timeout():
+    """Responses are read one by one, and those of others may take long."""
+
+    def arrive_late(request):
+        world.clock.elapsed += 20.0
+        return success(Data=JOB)
+
+    world = World(arrive_late, timeout=10.0, retries=0)
+    with world.client._exchange._reading:
+        error = world.error(world.job)
+    assert (error.code, error.retry) == ("timeout", Retry.LATER)

@@ -93,7 +93,7 @@ def test_failures_end_the_wait_at_once_and_are_named():
     assert rollout.moods[-1] == "bad"
     assert result["msg"].startswith(
         "f1 2.0 FAILED after 10 s: 1 of 5 finished devices failed, 20 %; none may fail (max_failed)."
-        ' Why: 1 "-2: download failed". Still running: 1 queued; the gate does not stop them. To do: cancel batch 1 in'
+        ' Why: 1 "-2: download failed". Still running: 1 queued; the gate does not stop them. To do: cancel batch 1 (in'
     )
     assert result["msg"].endswith(" Failed: 客厅 * (download).")
     (failure,) = result["failed_devices"]
