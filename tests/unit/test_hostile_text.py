@@ -39,6 +39,8 @@ from .fakes import run_module
 from .hostile import KINDS, harmful, poisoned, refusal
 from .simulated import Rollout, batch
 
+pytestmark = pytest.mark.exhaustive
+
 KEY = {"access_key_id": "key-id", "access_key_secret": "canary-secret", "endpoint": "https://iot.example.com"}
 DEVICE = {"product_key": "k1", "device_names": ["d-3"]}
 MODULES = {

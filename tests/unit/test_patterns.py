@@ -32,6 +32,8 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._text import MAX_TEXT
 
 from . import regex_steps
 
+pytestmark = pytest.mark.exhaustive
+
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = ("compile", "search", "match", "fullmatch", "sub", "split", "findall", "finditer")
 #: Arguments that are known only at run time: a secret, word for word, and the patterns that codes are compared with.

@@ -28,6 +28,8 @@ from ansible_collections.iotfleet.ota.tests.unit.simulated import batch
 
 from .conftest import hold_failure, hold_success
 
+pytestmark = pytest.mark.exhaustive
+
 WORLD = batch({"prefix": "d-", "count": 2, "course": "offline"}, tags={"room": "客厅"})
 DEVICES = {"product_key": "k1", "device_names": ["d-1", "d-2"]}
 QUERIES = {

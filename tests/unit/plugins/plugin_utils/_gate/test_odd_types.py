@@ -20,6 +20,8 @@ from ansible_collections.iotfleet.ota.tests.unit.odd_service import (
 )
 
 #: What a gate asks.
+pytestmark = pytest.mark.exhaustive
+
 ACTIONS = (
     "QueryOTAJob",
     "QueryOTAFirmware",
