@@ -46,7 +46,8 @@ FOLDERS = {
     "plugin_utils/_files": "",
     "modules": "module_utils/_ansible module_utils/_api module_utils/_client module_utils/_queries"
     " module_utils/_validation",
-    "action": "module_utils/_ansible module_utils/_errors plugin_utils/_evidence plugin_utils/_files plugin_utils/_gate",
+    "action": "module_utils/_ansible module_utils/_errors plugin_utils/_evidence plugin_utils/_files"
+    " plugin_utils/_gate",
     "filter": "module_utils/_errors module_utils/_validation plugin_utils/_rollout plugin_utils/_verdict",
     "test": "",
     "doc_fragments": "",

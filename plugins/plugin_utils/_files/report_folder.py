@@ -175,8 +175,8 @@ def _read_previous(path: str) -> dict[str, Any]:
         report = None
     if not _can_resume(report):
         raise FolderError(
-            f"rollout_gate_previous names {path}, which is not a JSON report of this role in version 1; give the path of"
-            " such a report, or delete the file to start over."
+            f"rollout_gate_previous names {path}, which is not a JSON report of this role in version 1; give the path"
+            " of such a report, or delete the file to start over."
         )
     return dict(report)
 

@@ -40,7 +40,7 @@ def test_files_are_those_of_the_formats(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "shown"),
-    [("a/b", '"a/b"'), ("", '""'), ("a\nb", '"a\\nb"'), ("a\n", '"a\\n"'), ("é" * 101, f'"{"\\u00e9" * 97}..."')],
+    [("a/b", '"a/b"'), ("", '""'), ("a\nb", '"a\\nb"'), ("a\n", '"a\\n"'), ("é" * 101, '"' + "\\u00e9" * 97 + '..."')],
 )
 @pytest.mark.parametrize("folder", ["", "reports"])
 def test_a_name_that_is_none_is_refused_even_without_a_folder(name, shown, folder):
