@@ -116,7 +116,7 @@ SHIPPED = (
     "roles/simulator/meta/argument_specs.yml",
 )
 NOT_SHIPPED = re.compile(
-    r"(^|/)(\.(?!ansible-lint$)|__pycache__|tests/|docs/site|changelogs/(fragments|config)|(noxfile|Makefile|constraints|pyproject))"
+    r"(^|/)(\.(?!ansible-lint$)|__pycache__|tests/|docs/(site|images)|changelogs/(fragments|config)|(noxfile|Makefile|constraints|pyproject))"
 )
 
 

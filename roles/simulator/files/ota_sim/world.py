@@ -18,8 +18,8 @@ from .rollouts import JobView, Rollout, TaskView
 class World:
     """All products, devices, packages and batches of a scenario.
 
-    ``begun`` says when, on the rollout clock, the clock of each batch began, if the scenario lets batches wait for their
-    first request. The clock of a batch that is not among them stands at zero.
+    ``begun`` says when, on the rollout clock, the clock of each batch began, if the scenario lets batches wait for
+    their first request. The clock of a batch that is not among them stands at zero.
     """
 
     def __init__(self, scenario: Scenario, begun: Mapping[str, float] | None = None) -> None:
