@@ -6,13 +6,16 @@ NOX := .venv/bin/nox
 MATRIX := .nox/matrix.json
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs proof mutants matrix release-check bench format changelog pins clean
+.PHONY: help demo recording test docs proof mutants matrix release-check bench format changelog pins clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
 demo: $(NOX) ## Rehearse a rollout and its gate against a simulated service
 	@$(NOX) --session demo
+
+recording: demo ## Renew the pictures of README.md by what the demo has recorded
+	@cp reports/fleet.svg reports/fleet.png docs/images/
 
 test: $(NOX) ## Run what continuous integration runs; SESSIONS="lint units" runs only these
 	@.venv/bin/python tests/tooling/side_by_side.py $(SESSIONS); status=$$?; \

@@ -116,7 +116,7 @@ SHIPPED = (
     "roles/simulator/meta/argument_specs.yml",
 )
 NOT_SHIPPED = re.compile(
-    r"(^|/)(\.(?!ansible-lint$)|__pycache__|tests/|docs/site|changelogs/(fragments|config)|(noxfile|Makefile|constraints|pyproject))"
+    r"(^|/)(\.(?!ansible-lint$)|__pycache__|tests/|docs/(site|images)|changelogs/(fragments|config)|(noxfile|Makefile|constraints|pyproject))"
 )
 
 
@@ -470,12 +470,16 @@ def matrix(session: nox.Session, core: str, modules: str) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Rehearse a rollout and its gate with the installed collection against a simulated service."""
+    """Rehearse a rollout and its gate with the installed collection, and record the lines of the gate and its page."""
     install(session, "runtime")
     install_collection(session)
-    variables = {"ansible_python_interpreter": f"{session.bin}/python", "rehearsal_reports": str(ROOT / "reports")}
+    reports = ROOT / "reports"
+    reports.mkdir(exist_ok=True)
+    variables = {"ansible_python_interpreter": f"{session.bin}/python", "rehearsal_reports": str(reports)}
     options = ("-i", "localhost,", "-e", json.dumps(variables))
-    session.run("ansible-playbook", "iotfleet.ota.rehearsal", *options, *session.posargs)
+    record = ("python", str(TOOLING / "recording.py"), "--svg", str(reports / "fleet.svg"))
+    rehearse = ("ansible-playbook", "iotfleet.ota.rehearsal", *options, *session.posargs)
+    session.run(*record, "--page", str(reports / "fleet.html"), "--", *rehearse)
 
 
 @nox.session

@@ -54,7 +54,10 @@ class ActionModule(ActionBase):
         failure: OtaError | None = None
         try:
             with self._task_environment():
-                options = validate_options(GATE, self._given_options(), secrets.update)
+                given = self._given_options()
+                if problem := given.pop("_problem", ""):
+                    return {"failed": True, "msg": problem}
+                options = validate_options(GATE, given, secrets.update)
                 result = self._run_gate(options, secrets)
         except (AnsibleError, CanceledError):  # of the task itself, such as its environment; or nobody waits for it
             raise
@@ -67,7 +70,7 @@ class ActionModule(ActionBase):
 
     def _given_options(self) -> dict[str, Any]:
         """The options of the task. The role rollout_gate gives its own as one dictionary, because an option that it
-        passes and then omits would hide what ``module_defaults`` say of it.
+        passes and then omits would hide what ``module_defaults`` say of it. Or it gives only what is wrong with them.
         """
         options = dict(self._task.args)
         given = options.pop("_given", {})

@@ -76,12 +76,16 @@ FIELDS: dict[str, dict[str, Any]] = {
         "all_parents_must_converge": False,
     },
     "workflow_approval_templates": {"name": "", "description": "", "timeout": 0},
+    "notification_templates": {"name": "", "description": "", "organization": None, "notification_type": ""},
 }
 #: The lists that are made by associating objects.
 ASSOCIATIONS = {
-    "job_templates": ("credentials",),
+    "job_templates": ("credentials", "notification_templates_error"),
+    "workflow_job_templates": ("notification_templates_error", "notification_templates_approvals"),
     "workflow_job_template_nodes": ("success_nodes", "failure_nodes", "always_nodes"),
 }
+#: What they hold, if not objects of the same list.
+LINKED = {"credentials": "credentials", "notification_templates": "notification_templates"}
 TYPES = {name: name.removesuffix("s") for name in FIELDS} | {"inventories": "inventory"}
 SURVEYED = ("job_templates", "workflow_job_templates")
 SURVEY_TYPES = {
@@ -185,7 +189,7 @@ class FakeAwx:
         if content.get("disassociate"):
             links.remove(content["id"])
         else:
-            assert content["id"] in self.objects["credentials" if part == "credentials" else kind]
+            assert content["id"] in self.objects[LINKED.get(part.rpartition("_")[0] or part, kind)]
             links.append(content["id"])
         return 204, None
 

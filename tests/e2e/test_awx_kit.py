@@ -279,8 +279,9 @@ def test_surveys_ask_for_variables_of_the_role(name, role):
             assert option.get("required") is True
 
 
-def test_the_workflow_asks_for_what_its_playbooks_take():
-    asked = {question["variable"] for question in read_kit("surveys/rollout.yml")["spec"]}
+def test_the_workflow_and_the_fleet_ask_for_what_their_playbooks_take():
+    surveys = [read_kit(f"surveys/{name}.yml")["spec"] for name in ("rollout", "fleet")]
+    asked = {question["variable"] for survey in surveys for question in survey}
     playbooks = "".join((KIT / "project" / f"{name}.yml").read_text() for name in ("canary", "fleet"))
     own = {name for name in asked if not name.startswith("rollout_gate_")}
     assert all(re.search(rf"\b{name}\b", playbooks) for name in own)
@@ -318,6 +319,8 @@ def test_all_answers_and_none_reach_the_gate(tmp_path, place):
         "rollout_gate_mode": "enforce",
         "rollout_gate_report_dir": str(tmp_path / "reports"),
     }
+    unanswered = {question["variable"]: question.get("default") for question in survey["spec"]}
+    assert unanswered["rollout_gate_report_dir"] == "reports"
     assert set(given) == {question["variable"] for question in survey["spec"]} - {"rollout_gate_min_devices"}
     full = run_job(tmp_path / "full", "gate.yml", {**answered(survey, given), **FAST}, credential)
     assert (full.status, full.artifacts["rollout_gate_verdict"]) == ("successful", "passed"), full.stdout
@@ -409,16 +412,53 @@ VARIABLES = {
 }
 
 
+WORKFLOW = ("workflow_job_templates", "OTA rollout")
+
+
+def test_set_up_with_notifications_and_a_report_store(tmp_path, collections):
+    more = {
+        "ota_notify_error": ["Chat"],
+        "ota_notify_approval": ["Chat", "Mail"],
+        "ota_report_store": "Reports",
+        "ota_report_store_inputs": {"url": "https://files.example.com/ota", "username": "awx", "password": SECRET},
+        "ota_report_dir": "/var/lib/ota",
+    }
+    with fake_awx() as awx:
+        chat, mail = (awx.make("notification_templates", name=name) for name in ("Chat", "Mail"))
+        first = set_up(tmp_path, awx, collections, {**VARIABLES, **more})
+        assert set_up(tmp_path, awx, collections, {**VARIABLES, **more}) == {**first, "changed": 0}
+        workflow = awx.named(*WORKFLOW)
+        assert awx.links(workflow, "notification_templates_error") == [chat]
+        assert awx.links(workflow, "notification_templates_approvals") == [chat, mail]
+        launched = {"OTA rollout gate", "OTA preflight", "OTA fleet gate"}
+        store = awx.named("credentials", "Reports")["id"]
+        for template in awx.objects["job_templates"].values():
+            assert awx.links(template, "notification_templates_error") == [chat] * (template["name"] in launched)
+            assert (store in awx.links(template, "credentials")) == (template["name"] != "OTA rollout stopped")
+            assert json.loads(template["extra_vars"]) == {"ota_report_dir": "/var/lib/ota"}
+
+
+def test_set_up_without_a_project(tmp_path):
+    """Before anything is created, and so without AWX's collection."""
+    content = (KIT / "setup.yml").read_text(encoding="utf-8")
+    (play,) = yaml.safe_load(content)
+    (tmp_path / "setup.yml").write_text(yaml.safe_dump([{**play, "tasks": play["tasks"][:1]}]))
+    done = execute(["ansible-playbook", "-i", "localhost,", "setup.yml"], cwd=tmp_path, env=dict(os.environ))
+    refusal = "ota_project_url is empty; give the URL of the git repository with the content of the folder project."
+    assert (done.returncode, refusal in done.stdout) == (2, True), done.stdout
+
+
 def test_set_up(tmp_path, collections):
     with fake_awx() as awx:
         first = set_up(tmp_path, awx, collections, VARIABLES)
         assert first["changed"] == 11
+        assert not [link for (_entry, part), links in awx.linked.items() for link in links if "notification" in part]
         written = len(awx.written)
         second = set_up(tmp_path, awx, collections, VARIABLES)
         assert second == {**first, "changed": 0}
         assert len(awx.written) == written
 
-        for name in TYPES:
+        for name in (*TYPES, "report_store"):
             file = read_kit(f"credential_types/{name}.yml")
             made = awx.named("credential_types", file["name"])
             assert {key: made[key] for key in file} == file
@@ -450,26 +490,31 @@ def test_set_up(tmp_path, collections):
         for survey, kind, name in (
             ("gate", "job_templates", "OTA rollout gate"),
             ("preflight", "job_templates", "OTA preflight"),
-            ("rollout", "workflow_job_templates", "OTA rollout"),
+            ("fleet", "job_templates", "OTA fleet gate"),
         ):
             assert awx.surveys[awx.named(kind, name)["id"]] == read_kit(f"surveys/{survey}.yml")
+            assert awx.named(kind, name)["survey_enabled"]
+        asked = [question["variable"] for question in awx.surveys[awx.named(*WORKFLOW)["id"]]["spec"]]
+        assert asked == ["rollout_gate_expected_version", "canary_job_ids", "canary_devices"]
 
         assert graph(awx) == {
             "canary gate": {"success_nodes": ["approval"], "failure_nodes": ["stopped"]},
-            "approval": {"success_nodes": ["fleet gate"], "failure_nodes": ["stopped"]},
-            "fleet gate": {"failure_nodes": ["stopped"]},
+            "approval": {"failure_nodes": ["stopped"]},
             "stopped": {},
         }
         approval = awx.named("workflow_job_template_nodes", "approval")["unified_job_template"]
-        assert approval in awx.objects["workflow_approval_templates"]
-        for node, template in {"canary gate": "OTA canary gate", "fleet gate": "OTA fleet gate"}.items():
-            started = awx.named("workflow_job_template_nodes", node)["unified_job_template"]
-            assert started == templates[template]["id"]
+        assert "launch OTA fleet gate" in awx.objects["workflow_approval_templates"][approval]["description"]
+        started = awx.named("workflow_job_template_nodes", "canary gate")["unified_job_template"]
+        assert started == templates["OTA canary gate"]["id"]
 
         # A step that starts the fleet can come between later.
         awx.call("POST", "/api/v2/job_templates/", {"name": "Start the fleet"})
         step = {**VARIABLES, "ota_start_fleet_template": "Start the fleet"}
-        set_up(tmp_path, awx, collections, step, "--start-at-task", "Create the workflow")
+        set_up(tmp_path, awx, collections, step, "--start-at-task", "Create the job templates")
+        assert awx.surveys[awx.named(*WORKFLOW)["id"]] == read_kit("surveys/rollout.yml")
+        assert not awx.named("job_templates", "OTA fleet gate")["survey_enabled"]
+        started = awx.named("workflow_job_template_nodes", "fleet gate")["unified_job_template"]
+        assert started == templates["OTA fleet gate"]["id"]
         assert graph(awx) == {
             "canary gate": {"success_nodes": ["approval"], "failure_nodes": ["stopped"]},
             "approval": {"success_nodes": ["start fleet"], "failure_nodes": ["stopped"]},
@@ -477,6 +522,14 @@ def test_set_up(tmp_path, collections):
             "fleet gate": {"failure_nodes": ["stopped"]},
             "stopped": {},
         }
+
+
+#: The credentials of credential.yml, and their types.
+CREDENTIALS = {"ota_credential_inputs": "alibaba_cloud_ota", "ota_report_store_inputs": "report_store"}
+
+
+def fields_of(kind: str) -> list[str]:
+    return [field["id"] for field in read_kit(f"credential_types/{kind}.yml")["inputs"]["fields"]]
 
 
 # --- Guide -----------------------------------------------------------------------------------------------------------
@@ -493,8 +546,14 @@ def test_the_guide_shows_what_the_files_hold():
     assert f"#   {command}\n" in (KIT / "setup.yml").read_text(encoding="utf-8")
     # The last one is for playbooks of users.
     assert [any(block in text for text in files) for block in shown] == [True, False]
+    (credential,) = re.findall(r"   \.\. code-block:: yaml\n\n((?:      .*\n)+)", guide)
+    assert textwrap.dedent(credential) in (KIT / "credential.yml").read_text(encoding="utf-8")
+    assert [set(read_kit("credential.yml")[name]) - set(fields_of(kind)) for name, kind in CREDENTIALS.items()] == [
+        set(),
+        set(),
+    ]
     named = re.findall(r"``((?:credential_types/|surveys/|project/|collections/)?\w+(?:/|\.yml))``", guide)
-    own = {name for name in named if name not in ("credential.yml", "meta/execution-environment.yml")}
+    own = {name for name in named if name != "meta/execution-environment.yml"}
     assert not [name for name in own if not any((folder / name).exists() for folder in (KIT, KIT / "project"))]
     first_cells = "".join(re.findall(r"^   \* - (.*\n)", guide, re.MULTILINE))
     assert set(re.findall(r"``(rollout_gate_\w+)``", first_cells)) == ARTIFACTS

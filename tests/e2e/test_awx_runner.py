@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
+import base64
+import http.server
 import json
 import pathlib
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import ansible_runner
 import pytest
@@ -25,6 +28,7 @@ from .conftest import ROOT, Simulator, simulator
 KEY = {"id": "awx-id", "secret": "canary-secret-+/=", "security_token": "canary-token-+/="}
 GUIDE = (ROOT / "docs" / "docsite" / "rst" / "awx.rst").read_text(encoding="utf-8")
 PROXY_PASSWORD = "canary-password"
+STORE_LOGIN = "awx:canary-store-password"
 SECRETS = (KEY["secret"], KEY["security_token"], PROXY_PASSWORD)
 WORLD = {
     "access_keys": [KEY],
@@ -220,17 +224,26 @@ def test_a_job_on_another_node(tmp_path, credential):
 def stage(folder: pathlib.Path, name: str, credential: dict[str, str], *published: Any, **answers: Any) -> Job:
     """Run the job of a workflow's node."""
     given = {"rollout_gate_expected_version": "2.0.0", "canary_job_ids": "good", "fleet_min_devices": 2, **answers}
-    workflow = {**answered(read_kit("surveys/rollout.yml"), given)}
+    survey = read_kit("surveys/fleet.yml" if "fleet_job_ids" in given else "surveys/rollout.yml")
+    workflow = {**answered(survey, given)}
     return run_job(folder / name, f"{name}.yml", node_variables(FAST, published, workflow), credential)
 
 
 def test_the_workflow_from_canary_to_fleet(tmp_path, credential):
     devices = "\n".join(f"g-{number}" for number in range(1, 6))
-    canary = stage(tmp_path, "canary", credential, canary_devices=devices, fleet_job_ids="bad")
+    canary = stage(tmp_path, "canary", credential, canary_devices=devices)
     assert (canary.status, canary.artifacts["rollout_gate_verdict"]) == ("successful", "passed"), canary.stdout
     assert canary.artifacts["canary_verdict"] == "passed"
-    # The verdict of the canary, which AWX gives to the fleet's gate, does not become the fleet's.
-    fleet = stage(tmp_path, "fleet", credential, canary.artifacts, fleet_job_ids="bad", canary_devices=devices)
+    assert sorted(path.name for path in (tmp_path / "canary" / "project" / "reports").iterdir()) == [
+        "canary.html",
+        "canary.json",
+        "canary.md",
+        "canary.xml",
+    ]
+    # The verdict of the canary, which AWX gives to later steps of a workflow, does not become the fleet's.
+    fleet = stage(
+        tmp_path, "fleet", credential, {**canary.artifacts, "started_fleet_job_ids": "bad"}, canary_devices=devices
+    )
     assert (fleet.status, fleet.artifacts["rollout_gate_verdict"]) == ("failed", "failed"), fleet.stdout
     assert fleet.artifacts["rollout_gate_message"].startswith("Fleet FAILED after ")
     stopped = stage(tmp_path, "stopped", credential, canary.artifacts, fleet.artifacts)
@@ -247,8 +260,50 @@ def test_the_batch_of_the_canary_is_not_the_fleet(tmp_path, credential):
     assert few in fleet.artifacts["rollout_gate_message"]
 
 
+class Store(http.server.BaseHTTPRequestHandler):
+    """Takes files by PUT from whoever has the password."""
+
+    files: ClassVar[dict[str, bytes]]
+
+    def do_PUT(self) -> None:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        knows = self.headers.get("Authorization") == f"Basic {base64.b64encode(STORE_LOGIN.encode()).decode()}"
+        if knows:
+            self.files[self.path] = content
+        self.send_response(201 if knows else 401)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize("password", [STORE_LOGIN.split(":")[1], "canary-store-of-another"])
+def test_reports_are_uploaded_whatever_the_verdict_is(tmp_path, credential, password):
+    """And a store that refuses them changes no verdict."""
+    handler = type("BoundStore", (Store,), {"files": {}})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        store = {"OTA_REPORTS_USERNAME": "awx", "OTA_REPORTS_PASSWORD": password}
+        store["OTA_REPORTS_URL"] = f"http://127.0.0.1:{server.server_address[1]}/reports/"
+        variables = {**gate("bad", report_dir="reports"), "awx_job_id": 7}
+        job = run_job(tmp_path, "gate.yml", variables, {**credential, **store}, arguments=["-vvvv"])
+        server.shutdown()
+    assert (job.status, job.artifacts["rollout_gate_verdict"]) == ("failed", "failed"), job.stdout
+    paths = [f"/reports/7/rollout-gate.{suffix}" for suffix in ("html", "json", "md", "xml")]
+    if password in STORE_LOGIN:
+        assert sorted(handler.files) == paths
+        assert json.loads(handler.files[paths[1]])["verdict"] == "failed"
+        assert [url.removeprefix(store["OTA_REPORTS_URL"]) for url in sorted(job.artifacts["ota_report_urls"])] == [
+            path.removeprefix("/reports/") for path in paths
+        ]
+    else:
+        assert (handler.files, "ota_report_urls" in job.artifacts) == ({}, False)
+        assert "The reports were not uploaded: " in job.stdout
+    assert not [secret for secret in (*SECRETS, password) if secret in job.everything(tmp_path)]
+
+
 def test_batches_from_a_step_that_starts_the_fleet(tmp_path, credential):
-    """Also if the survey's question for them is answered with an empty text."""
     fleet = stage(tmp_path, "fleet", credential, {"started_fleet_job_ids": "good"})
     assert (fleet.status, fleet.artifacts["rollout_gate_verdict"]) == ("successful", "passed"), fleet.stdout
     assert fleet.artifacts["rollout_gate_counts"]["total"] == 5
@@ -327,7 +382,7 @@ def files(role: str, kind: str) -> list[str]:
 
 
 def test_scheduled_polls_resume_from_a_folder_that_outlives_the_job(tmp_path, credential):
-    (block,) = re.findall(r"code-block:: yaml\n\n((?:    .*\n)+)", GUIDE)
+    (block,) = re.findall(r"^\.\. code-block:: yaml\n\n((?:    .*\n)+)", GUIDE, re.MULTILINE)
     shown = yaml.safe_load(block.replace("/var/lib/ota", str(tmp_path / "exposed")))
     once = {**gate("bad", confirmations=2, formats="json"), **shown}
     first = run_job(tmp_path / "first", "gate.yml", once, credential)

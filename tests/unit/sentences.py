@@ -26,6 +26,7 @@ MAKERS: Mapping[str, tuple[str, ...]] = {
     "Reason": ("code", "message"),
     "Check": ("name", "ok", "message", "hint", "code"),
     "AnsibleFilterError": ("message",),
+    "FolderError": ("message",),
     "TaskListing": ("query", "found", "tasks", "announced", "message"),
     "Observation": ("job", "message"),
 }

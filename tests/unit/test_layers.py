@@ -43,9 +43,11 @@ FOLDERS = {
     "plugin_utils/_gate": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_http"
     " module_utils/_queries module_utils/_text module_utils/_validation plugin_utils/_evidence plugin_utils/_report"
     " plugin_utils/_rollout plugin_utils/_verdict",
+    "plugin_utils/_files": "",
     "modules": "module_utils/_ansible module_utils/_api module_utils/_client module_utils/_queries"
     " module_utils/_validation",
-    "action": "module_utils/_ansible module_utils/_errors plugin_utils/_evidence plugin_utils/_gate",
+    "action": "module_utils/_ansible module_utils/_errors plugin_utils/_evidence plugin_utils/_files"
+    " plugin_utils/_gate",
     "filter": "module_utils/_errors module_utils/_validation plugin_utils/_rollout plugin_utils/_verdict",
     "test": "",
     "doc_fragments": "",
@@ -138,6 +140,7 @@ PACKAGES = {
     "module_utils/_ansible/info_module": "ansible",
     "module_utils/_ansible/masking": "ansible",
     "action/ota_rollout_gate": "ansible",
+    "action/rollout_report_files": "ansible",
     "filter/rollout_verdict": "ansible",
     "test/rollout": "ansible",
 }

@@ -126,7 +126,8 @@ def test_checks():
 
 def test_refusals_of_roles_filters_and_tests():
     rows = {(sentence,) for sentence, _remedy in first_table("Roles, filters and tests")}
-    said = {error.message for error in sentences.said("AnsibleFilterError")} | set(refusals())
+    said = {error.message for maker in ("AnsibleFilterError", "FolderError") for error in sentences.said(maker)}
+    said |= set(refusals())
     assert lacking({(sentence,) for sentence in said}, rows) == (set(), set())
 
 
@@ -160,13 +161,26 @@ def refusals():
     """What the roles and playbooks fail with, besides what others say."""
     for text in CONTENT.values():
         content = yaml.safe_load(text)
+        if isinstance(content, dict):
+            problems = (words for name, words in content.items() if name.endswith("_problem"))
+            yield from (words for problem in problems for words in filter(None, map(worded, clauses(problem))))
         for task in tasks_of(content if isinstance(content, list) else ()):
             for module, option in (("fail", "msg"), ("assert", "fail_msg")):
                 sentence = task.get(f"ansible.builtin.{module}", {}).get(option, "")
                 yield from re.findall(r"default\('([A-Z][^']+\.)'\)", sentence)
-                words = re.sub(r"\{\{.*?\}\}", "<words>", sentence, flags=re.DOTALL).strip()
-                if re.search(r"\w ", re.sub(r"<words>", "", words)):
+                if words := worded(sentence):
                     yield words
+
+
+def clauses(template):
+    """What each branch of a template says."""
+    return re.split(r"\{%-.*?-%\}", template, flags=re.DOTALL)
+
+
+def worded(template):
+    """A sentence with words in place of what is known only at run time; nothing if there is no other word."""
+    words = re.sub(r"\{\{.*?\}\}", "<words>", template, flags=re.DOTALL).strip()
+    return words if re.search(r"\w ", re.sub(r"<words>", "", words)) else ""
 
 
 def handed_on(name):

@@ -11,6 +11,7 @@ import json
 import pytest
 from ota_sim import scenario
 from ota_sim.lives import iot_id
+from ota_sim.timelines import FINISHED
 from ota_sim.world import World
 
 FOREVER = 10.0**9
@@ -258,9 +259,15 @@ def test_a_hundred_thousand_devices():
 
 
 def test_the_rehearsal():
-    built = World(scenario.parse({}))
-    canary, fleet = built.job_ids[1:]
-    assert [built.job_at(canary, t).status for t in (0, 4, 12)] == ["IN_PROGRESS", "IN_PROGRESS", "COMPLETED"]
+    history, canary, fleet = World(scenario.parse({})).job_ids
+    built = World(scenario.parse({}), {canary: 0, fleet: 0})
+    assert {job_id: built.task_count_at(job_id, 0) for job_id in built.job_ids} == {history: 1, canary: 5, fleet: 40}
+    assert [built.job_at(canary, t).status for t in (0, 4, 10)] == ["IN_PROGRESS", "IN_PROGRESS", "COMPLETED"]
     ends = {task.device: task.status for task in built.tasks_at(fleet, 30) if task.status != "SUCCEEDED"}
-    failed, offline = ("lamp-fleet-04", "lamp-fleet-09"), ("lamp-fleet-07", "lamp-fleet-11")
+    failed, offline = [f"lamp-fleet-{number}" for number in ("04", "09", "23")], ("lamp-fleet-07", "lamp-fleet-11")
+    fails = [built.task_count_at(fleet, t, ("FAILED",)) for t in (8, 12, 18, 26)]
+    finished = [built.task_count_at(fleet, t, FINISHED) for t in range(4, 30, 2)]
+    assert fails == [0, 1, 2, 3]
+    assert finished == sorted(finished)
+    assert len(set(finished)) > 8  # it moves from poll to poll
     assert ends == {**dict.fromkeys(failed, "FAILED"), **dict.fromkeys(offline, "QUEUED")}

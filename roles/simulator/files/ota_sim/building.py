@@ -6,14 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from .courses import Batch, Course, chance_of, online_from, plan_task
 from .lives import DeviceKey, Lives
 from .model import Firmware, Job, Scenario
 from .rollouts import Rollout
-from .timelines import FOREVER, frozen, version_at
+from .timelines import FOREVER, frozen, until, version_at
 
 
 class _Turn(NamedTuple):
@@ -30,16 +30,18 @@ class _Turn(NamedTuple):
 class Builder:
     """Takes the turns of all devices in order of time, because each depends on what came before it."""
 
-    def __init__(self, scenario: Scenario, firmwares: dict[str, Firmware]) -> None:
+    def __init__(self, scenario: Scenario, firmwares: dict[str, Firmware], begun: Mapping[str, float]) -> None:
         self._seed = scenario.seed
         jobs = [*scenario.jobs, *_foreign_jobs(scenario, firmwares)]
         ordered = sorted(jobs, key=lambda job: -job.created_before)
         self._homes = {job.job_id: _homes(jobs, job, firmwares) for job in jobs if _has_busy(job)}
         self.lives = Lives(scenario.devices)
-        self.rollouts = {job.job_id: Rollout(job, firmwares[job.firmware_id]) for job in ordered}
+        zeros = {job.job_id: begun.get(job.job_id) if scenario.waits else 0.0 for job in jobs}
+        self.rollouts = {job.job_id: Rollout(job, firmwares[job.firmware_id], zeros[job.job_id]) for job in ordered}
         self.tasks_of: dict[DeviceKey, list[tuple[Rollout, int]]] = {}
         for turn in sorted(self._turns(), key=lambda turn: turn.begin):
-            self._take(turn)
+            if not turn.rollout.stands or turn.begin <= 0:
+                self._take(turn)
         self.lives.settle()
         for rollout in self.rollouts.values():
             rollout.settle()
@@ -63,12 +65,13 @@ class Builder:
         reports = life.reports[firmware.module_name]
         src = version_at(reports, turn.begin)
         batch = self._batch(turn, src)
-        life.meets(turn.begin, online_from(turn.course, batch))
+        online = online_from(turn.course, batch)
+        life.meets(turn.begin, FOREVER if rollout.stands and online > 0 else online)
         if done or src == firmware.dest_version:
             return
         plan = plan_task(turn.course, batch)
         plan = frozen(plan, life.end) if life.end < FOREVER else plan
-        plan = rollout.cut_short(plan, life)
+        plan = rollout.cut_short(until(plan, 0) if rollout.stands else plan, life)
         if not plan.steps:
             return
         if not (turn.same_task and rollout.restart(life, plan)):

@@ -16,6 +16,7 @@ from .presences import STATES
 from .problems import InputError
 
 DIALECTS = ("alibaba", "tuya")
+STARTS = ("immediately", "first_request")
 WORLD_KEYS = ("products", "firmwares", "devices", "jobs")
 
 
@@ -69,6 +70,7 @@ TOP = {
     "counts_lag": _SECONDS,
     "versions_lag": _SECONDS,
     "seed": _WHOLE,
+    "start": _one_of(*STARTS),
     **dict.fromkeys(WORLD_KEYS, _LIST),
 }
 KEY = {

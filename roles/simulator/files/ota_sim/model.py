@@ -120,3 +120,9 @@ class Scenario:
     firmwares: tuple[Firmware, ...]
     devices: tuple[Device, ...]
     jobs: tuple[Job, ...]
+    start: str = "immediately"
+
+    @property
+    def waits(self) -> bool:
+        """Whether the clock of each batch begins with the first request that names the batch."""
+        return self.start == "first_request"

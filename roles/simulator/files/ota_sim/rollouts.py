@@ -80,18 +80,24 @@ class Task(NamedTuple):
 class Rollout:
     """A batch and its tasks, in the order in which they came into being."""
 
-    def __init__(self, job: Job, firmware: Firmware) -> None:
+    def __init__(self, job: Job, firmware: Firmware, zero: float | None = 0.0) -> None:
+        """The batch's own clock is at zero at ``zero`` on the rollout clock; without one it stands at zero for ever."""
         self.job = job
         self.firmware = firmware
-        self.created = -job.created_before
-        self.start = self.created + (job.scheduled_after or 0)
-        self.tasks_from = (self.created if job.tasks_before_schedule else self.start) + job.tasks_after
-        self.canceled = FOREVER if job.canceled_after is None else self.created + job.canceled_after
+        self.stands = zero is None
+        self.created = (zero or 0.0) - job.created_before
+        self.start = self._reached(self.created + (job.scheduled_after or 0))
+        self.tasks_from = self._reached((self.created if job.tasks_before_schedule else self.start) + job.tasks_after)
+        self.canceled = FOREVER if job.canceled_after is None else self._reached(self.created + job.canceled_after)
         self.tasks: list[Task] = []
         self._numbers: dict[str, list[int]] = {}
         self.completed = FOREVER
         self._interrupted = False  # whether the cancel ended what would have gone on
         self._number = int.from_bytes(hashlib.blake2b(job.job_id.encode(), digest_size=8).digest(), "big") % 10**11
+
+    def _reached(self, at: float) -> float:
+        """When it will be ``at``: never on a clock that stands."""
+        return FOREVER if self.stands and at > 0 else at
 
     def cut_short(self, plan: Plan, life: Life) -> Plan:
         """What the cancel of the batch leaves of a plan."""
@@ -105,7 +111,7 @@ class Rollout:
     def add(self, life: Life, src_version: str, plan: Plan, listed_after: float) -> None:
         """Give the device one more task, which lists show so many seconds after it came into being."""
         times = tuple(step.at for step in plan.steps)
-        listed = times[0] + listed_after
+        listed = self._reached(times[0] + listed_after)
         gone = FOREVER if life.tasks_stay else life.end
         self._numbers.setdefault(life.key[1], []).append(len(self.tasks))
         self.tasks.append(Task(len(self.tasks), life, src_version, plan, times, listed, gone))

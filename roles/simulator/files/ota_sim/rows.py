@@ -102,7 +102,6 @@ def job_row(look: Look, view: JobView) -> Answer:
 def _job_details(look: Look, view: JobView) -> Answer:
     """What only QueryOTAJob tells."""
     job, firmware = view.job, view.firmware
-    begin = -job.created_before
     group = (job.group_id, job.group_name) if job.target_selection == "GROUP" or job.group_id else None
     return {
         "Name": firmware.name,
@@ -122,9 +121,9 @@ def _job_details(look: Look, view: JobView) -> Answer:
         "GrayPercent": job.gray_percent or None,
         "GroupId": group[0] if group else None,
         "GroupName": group[1] if group else None,
-        "UtcScheduleTime": None if job.scheduled_after is None else look.utc(begin + job.scheduled_after),
+        "UtcScheduleTime": None if job.scheduled_after is None else look.utc(view.created + job.scheduled_after),
         "UtcScheduleFinishTime": (
-            None if job.schedule_ends_after is None else look.utc(begin + job.schedule_ends_after)
+            None if job.schedule_ends_after is None else look.utc(view.created + job.schedule_ends_after)
         ),
     }
 

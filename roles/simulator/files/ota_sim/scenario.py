@@ -245,7 +245,7 @@ def parse(raw: Any) -> Scenario:
     fields = check("The scenario", raw, TOP)
     if not any(fields.get(key) for key in WORLD_KEYS):
         built_in = read(BUILT_IN)
-        fields.update((key, built_in[key]) for key in WORLD_KEYS if key in built_in)
+        fields.update((key, built_in[key]) for key in (*WORLD_KEYS, "start") if key in built_in and not fields.get(key))
     firmwares = _firmwares(fields.get("firmwares", ()))
     jobs = _jobs(fields.get("jobs", ()), firmwares)
     listed = fields.get("devices", ())
@@ -266,6 +266,7 @@ def parse(raw: Any) -> Scenario:
         firmwares=firmwares,
         devices=devices,
         jobs=jobs,
+        start=fields.get("start", "immediately"),
     )
 
 

@@ -103,6 +103,7 @@ class Service:
         self.scenario = scenario
         self.settings = settings or Settings()
         self.clocks = self.settings.clocks
+        self.begun: dict[str, float] = {}  # seconds on the rollout clock, by batch
         self.world = World(scenario)
         self.rollout = RolloutClock(self.settings.time_scale, self.clocks.steady)
         self.epoch = self.wall()
@@ -199,9 +200,10 @@ class Service:
         if instance and params.get("IotInstanceId") != instance:
             raise ApiError("iot.system.InstanceNotFound", "the instance does not exist", business=True)
         tuya = self.scenario.dialect == "tuya"
+        now = self.rollout.now()
         look = Look(
-            self.world,
-            self.rollout.now(),
+            self._world(params.get("JobId", ""), now),
+            now,
             self.epoch,
             tuya,
             fault.name if fault else "",
@@ -210,6 +212,14 @@ class Service:
         )
         answer = faults.spoil(fault, OPERATIONS[action](look, params))
         return {"Code": "", **answer} if tuya else answer
+
+    def _world(self, job_id: str, now: float) -> World:
+        """The world; the batch begins if it waits for a request that names it."""
+        with self.lock:
+            if self.scenario.waits and job_id not in self.begun and job_id in self.world.job_ids:
+                self.begun[job_id] = now
+                self.world = World(self.scenario, self.begun)
+            return self.world
 
     def _reply(
         self, request: checks.Request, status: int, answer: Mapping[str, Any], root: str, fault: faults.Rule | None

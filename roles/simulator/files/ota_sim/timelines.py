@@ -111,6 +111,13 @@ def frozen(plan: Plan, at: float) -> Plan:
     return Plan((*kept, *last), plan.reports)
 
 
+def until(plan: Plan, t: float) -> Plan:
+    """What the plan holds up to ``t``, as if nothing followed."""
+    return Plan(
+        tuple(step for step in plan.steps if step.at <= t), tuple(report for report in plan.reports if report.at <= t)
+    )
+
+
 def restarted(plan: Plan, again: Plan) -> Plan:
     """The task is upgraded again: it begins anew where ``again`` begins."""
     begin = again.steps[0].at

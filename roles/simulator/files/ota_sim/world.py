@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cached_property
 
 from .building import Builder
@@ -16,13 +16,17 @@ from .rollouts import JobView, Rollout, TaskView
 
 
 class World:
-    """All products, devices, packages and batches of a scenario."""
+    """All products, devices, packages and batches of a scenario.
 
-    def __init__(self, scenario: Scenario) -> None:
+    ``begun`` says when, on the rollout clock, the clock of each batch began, if the scenario lets batches wait for
+    their first request. The clock of a batch that is not among them stands at zero.
+    """
+
+    def __init__(self, scenario: Scenario, begun: Mapping[str, float] | None = None) -> None:
         self.scenario = scenario
         self.products = {product.product_key: product for product in scenario.products}
         self.firmwares = {firmware.firmware_id: firmware for firmware in scenario.firmwares}
-        built = Builder(scenario, self.firmwares)
+        built = Builder(scenario, self.firmwares, begun or {})
         self._lives, self._rollouts, self._tasks_of = built.lives, built.rollouts, built.tasks_of
 
     def job_at(self, job_id: str, t: float) -> JobView | None:

@@ -1,0 +1,92 @@
+#!/usr/bin/python
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollout_report_files
+short_description: Prepare and write the report files of the role rollout_gate, for that role only
+version_added: 0.2.0
+author:
+  - iotfleet.ota contributors (@iotfleet)
+description:
+  - Steps of the role P(iotfleet.ota.rollout_gate#role). It is not for use by itself, and may change at any time.
+  - It removes the reports of an earlier run, or writes those of this one and publishes the artifacts.
+  - This is an action plugin. It runs on the controller, and the target host is never contacted.
+attributes:
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: none
+  check_mode:
+    description: Can run in C(check_mode) and does the same, because a report is a record of the run.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed, or possibly needs changing, in diff mode.
+    support: N/A
+    details:
+      - A report is not a change.
+options:
+  state:
+    description:
+      - With V(prepared), check folder, name and O(previous), and remove the reports of an earlier run.
+      - With V(written), write the reports from the templates of the role, and publish O(artifacts).
+    type: str
+    choices:
+      - prepared
+      - written
+    required: true
+  suffixes:
+    description: The suffix of each format.
+    type: dict
+    required: true
+  folder:
+    description: With O(state=prepared), the report folder; empty for no reports.
+    type: path
+  name:
+    description: With O(state=prepared), the name of the reports without their suffix.
+    type: str
+  formats:
+    description: With O(state=prepared), the formats that this run writes. A value of another type counts as none.
+    type: raw
+  marks:
+    description: With O(state=prepared), regular expressions. A line that begins with one makes a file a report.
+    type: list
+    elements: str
+  previous:
+    description: With O(state=prepared), the JSON report to resume from; empty for none.
+    type: path
+  files:
+    description: With O(state=written), the path of the report in each format.
+    type: dict
+  artifacts:
+    description: With O(state=written), what C(set_stats) publishes.
+    type: dict
+"""
+
+EXAMPLES = r"""
+- name: Remove the reports of an earlier run, as the role rollout_gate does
+  iotfleet.ota.rollout_report_files:
+    state: prepared
+    folder: "{{ rollout_gate_run_folder }}"
+    name: "{{ rollout_gate_run_name }}"
+    formats: "{{ rollout_gate_run_formats }}"
+    suffixes: "{{ rollout_gate_run_suffixes }}"
+    marks: "{{ rollout_gate_run_marks }}"
+    previous: "{{ rollout_gate_run_previous }}"
+"""
+
+RETURN = r"""
+files:
+  description: The path of the report in each format.
+  type: dict
+  returned: with O(state=prepared)
+  sample:
+    html: /srv/reports/rollout-gate.html
+problem:
+  description: Why the first report that could not be written could not; empty if all were written.
+  type: str
+  returned: with O(state=written)
+  sample: "The report /srv/reports/rollout-gate.html cannot be written: No space left on device."
+"""
