@@ -42,13 +42,18 @@ def metrics_report(result: Result, title: str) -> str:
         if family.samples:
             name = PREFIX + family.name
             lines += [f"# HELP {name} {family.meaning}", f"# TYPE {name} gauge"]
-            lines += [f"{name}{_labels({'rollout': title, **labels})} {value}" for labels, value in family.samples]
+            for labels, value in family.samples:
+                lines.append(f"{name}{_labels({'rollout': title, **labels})} {_number(value)}")
     return "\n".join([*lines, "# EOF", ""])
 
 
 def _labels(labels: Labels) -> str:
     parts = (f'{name}="{escape(value)}"' for name, value in labels.items())
     return f"{{{','.join(parts)}}}"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else str(value)
 
 
 def escape(value: str) -> str:

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from .wording import STATE_WORDS, Result, allowed_text, class_numbers, device_words, limits_of, verifies_versions
+from .._verdict.wording import allowed_words
+from .wording import STATE_WORDS, Result, class_numbers, device_words, limits_of, verifies_versions
 
 Kind = Literal["passed", "skipped", "failure", "error"]
 
@@ -51,7 +52,7 @@ def judgement_of(result: Result) -> Judgement:
 def _why_tolerated(result: Result, state: str) -> str:
     """Why devices in a state are no reason for the verdict; empty if they are."""
     limits = [limit for limit in limits_of(result) if limit.name.startswith(f"max_{state}")]
-    allowed = ", ".join(f"{limit.name} allows {allowed_text(limit)}" for limit in limits)
+    allowed = ", ".join(f"{limit.name} allows {allowed_words(limit)}" for limit in limits)
     if result["verdict"] == "passed":
         return f"tolerated: {allowed or 'the rollout passed'}"
     if result["verdict"] == "pending":
