@@ -130,7 +130,7 @@ def test_junit_keeps_odd_names(reports):
     tree = ET.parse(reports / "odd" / "rollout-gate.xml")
     names = [case.get("name") for case in tree.iter("testcase")][1:]
     assert names == [
-        written_in_xml(name).strip() and written_in_xml(name) or "(blank)"
+        (written_in_xml(name).strip() and written_in_xml(name)) or "(blank)"
         for name in [*ODD, *(f"late {name}" for name in ODD)]
     ]
 

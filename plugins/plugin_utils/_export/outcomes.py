@@ -92,10 +92,12 @@ def _device_case(device: Mapping[str, Any], judgement: Judgement) -> JUnitCase:
     kind, why = _outcome(device["state"], device.get("verified", False), judgement)
     words = STATE_WORDS.get(device["state"], device["state"])
     about = device_words(device) if device["class"] else ""
-    message = ", ".join(filter(None, [words, about if about != words else ""]))
-    message = ": ".join(filter(None, [message, device["detail"]]))
+    detail = device["detail"] or ""
+    if about == words or detail.startswith(about):
+        about = ""
+    message = ": ".join(filter(None, [", ".join(filter(None, [words, about])), detail]))
     facts = {name: device[name] for name in ("task_status", "version", "job_id", "since")}
-    named = zip(("state", "version", "batch", "since"), facts.values())
+    named = zip(("task", "version", "batch", "since"), facts.values())
     return JUnitCase(
         f"rollout.{device['product_key'] or 'devices'}",
         device["device_name"] or "(blank)",

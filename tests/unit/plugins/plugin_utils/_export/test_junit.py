@@ -44,7 +44,7 @@ timestamp="2026-03-01T10:00:00">
 (max_failed)">1 of 2 finished devices failed, 50 %; none may fail (max_failed)</failure>
     </testcase>
     <testcase classname="rollout.a19mzPZ0001" name="f001">
-      <failure type="download" message="failed, download: no space">state: FAILED
+      <failure type="download" message="failed, download: no space">task: FAILED
 batch: 1834
 since: 2026-03-01T10:00:00Z</failure>
     </testcase>

@@ -107,7 +107,7 @@ def test_canceled_devices_are_skipped():
 
 def test_a_device_says_what_is_known_and_nothing_else():
     (case,) = device_cases(gated(batch(*failing(1, "no space"))))
-    lines = ("state: FAILED", "batch: j1", "since: 2026-03-01T10:00:00Z")
+    lines = ("task: FAILED", "batch: j1", "since: 2026-03-01T10:00:00Z")
     assert case == JUnitCase("rollout.a19mzPZ0001", "f001", "failure", "download", FAILED, lines)
 
 
@@ -140,3 +140,9 @@ def test_counted_devices_are_green_only_as_far_as_versions_were_read():
     assert [(case.name, case.kind, case.message) for case in device_cases(result)] == [
         ("version not read", "skipped", "succeeded, 1,200 of 1,200 devices; its version was not read")
     ]
+
+
+def test_a_detail_does_not_repeat_why():
+    result = gated(batch(*failing(1)))
+    result["devices"][0].update({"class": "fell_back", "detail": "fell back from 2.4.1 to 2.3.0"})
+    assert outcomes(result) == {"f001": ("failure", "failed: fell back from 2.4.1 to 2.3.0")}
