@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The reports that the documentation shows are what the product writes, and its alerting rules are about its metrics."""
+"""The reports in the documentation are what the product writes, and its alerting rules are about its metrics."""
 
 from __future__ import annotations
 
