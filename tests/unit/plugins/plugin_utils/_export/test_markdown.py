@@ -117,6 +117,12 @@ def test_a_device_that_fell_back_says_from_where_and_when():
     assert f"| f001 | fell back | SUCCEEDED | {fell_back} | " in markdown_report(result, "Lamp")
 
 
+def test_what_to_do_follows_the_reasons():
+    result = {**gated(batch(*failing(1))), "to_do": ["Find the <cause>.", "Run the gate again."]}
+    text = markdown_report(result, "Lamp")
+    assert "(max\\_failed): f001\n\n**To do:** Find the \\<cause\\>. Run the gate again.\n\n| Counted |" in text
+
+
 def test_unfinished_devices_are_not_called_late():
     text = markdown_report(gated(batch(*waiting(1), status="IN_PROGRESS"), wait_timeout=60, after=60), "Lamp")
     assert text.startswith("## ⌛ Lamp: timed out\n")
