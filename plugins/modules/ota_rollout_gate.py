@@ -717,6 +717,13 @@ failed_devices:
       type: str
       returned: always
       sample: download
+    verified:
+      description:
+        - Whether the device has succeeded and has reported the new version since. V(false) for all devices with
+          O(versions.verify=false).
+      type: bool
+      returned: always
+      sample: false
     task_status:
       description: The state of the device's task; V(null) for a device without one.
       type: str

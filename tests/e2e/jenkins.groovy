@@ -180,6 +180,15 @@ abstract class Jenkins extends Script {
     found.each { assert new XmlSlurper().parse(it).name() == 'testsuites' }
   }
 
+  void publishHTML(Map options) {
+    Build.only(options, 'target')
+    def target = options.target
+    Build.only(target, 'reportName', 'reportDir', 'reportFiles', 'keepAll', 'alwaysLinkToLastBuild', 'allowMissing')
+    def path = "${target.reportDir}/${target.reportFiles}"
+    if (new File(Build.given.workspace, path).exists()) println "PUBLISHED ${path}"
+    else if (!target.allowMissing) throw new Failure("Specified HTML directory does not exist.")
+  }
+
   void archiveArtifacts(Map options) {
     Build.only(options, 'artifacts', 'allowEmptyArchive')
     def found = Build.files(options.artifacts)

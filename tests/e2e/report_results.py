@@ -17,6 +17,8 @@ from typing import Any
 from .conftest import run_play
 
 SUFFIXES = {"json": "json", "markdown": "md", "junit": "xml", "html": "html"}
+#: Those that are written on request only and hold texts from elsewhere.
+MORE_SUFFIXES = {"csv": "csv", "metrics": "prom"}
 
 # What becomes a link, a mention or a reference in Markdown without any markup.
 LINKS = [
@@ -71,6 +73,7 @@ def device(name: str, state: str = "succeeded", **changes: Any) -> dict[str, Any
         "job_id": "HvKuBpuk3rdk6E92CPQN020001",
         "state": state,
         "class": {"failed": "download", "pending": "offline"}.get(state),
+        "verified": state == "succeeded",
         "task_status": status,
         "progress_percent": 100.0 if state == "succeeded" else None,
         "version": "2.0.0" if state == "succeeded" else "1.0.0",
@@ -109,14 +112,14 @@ def result(verdict: str, devices: list[dict[str, Any]], code: str, message: str,
         "counts": {
             "total": total,
             **counts,
-            "verified": counts["succeeded"] if verdict == "passed" else 0,
+            "verified": sum(each["verified"] for each in devices),
             "executed": counts["succeeded"] + counts["failed"],
             "canceled": 0,
             "ignored": 0,
         },
         "by_status": {"QUEUED": counts["pending"], "SUCCEEDED": counts["succeeded"], "FAILED": counts["failed"]},
         "by_class": by_class,
-        "limits": [],
+        "limits": limits(verdict, code, counts),
         "failure_texts": failure_texts(states["failed"]),
         "jobs": [
             {
@@ -129,6 +132,7 @@ def result(verdict: str, devices: list[dict[str, Any]], code: str, message: str,
                 "dest_version": "2.0.0",
                 "utc_create": "2026-03-01T10:00:00.000Z",
                 "module_name": "default",
+                "label": "Lamps 2.0.0",
                 "counts": {"devices": total, **counts, "canceled": 0},
             }
         ],
@@ -173,6 +177,30 @@ def result(verdict: str, devices: list[dict[str, Any]], code: str, message: str,
     }
 
 
+def limits(verdict: str, code: str, counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The bounds of a result, the one that decided first."""
+    executed, total = counts["succeeded"] + counts["failed"], sum(counts.values())
+    rows = (
+        ("max_failed", 1, counts["failed"], executed, code == "too_many_failures"),
+        ("max_pending", 0, counts["pending"], total, code == "deadline"),
+        ("wait_timeout", 1800.0, 420.0, None, False),
+        ("max_consecutive_errors", 5, 6 if code == "api_error" else 0, None, code == "api_error"),
+    )
+    made = [
+        {
+            "name": name,
+            "allowed": allowed,
+            "measured": measured,
+            "of": of,
+            "share": round(100 * measured / of, 1) if of else None,
+            "kept": measured <= allowed or verdict == "passed",
+            "decided": decided,
+        }
+        for name, allowed, measured, of, decided in rows
+    ]
+    return sorted(made, key=lambda limit: not limit["decided"])
+
+
 def failure_texts(failed: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """How the gate counts the texts of failed devices."""
     groups: dict[tuple[str, str], list[str]] = {}
@@ -197,7 +225,12 @@ def several_batches() -> dict[str, Any]:
         " (max_failed)",
     )
     first = {**made["jobs"][0], "counts": {"devices": 10, "succeeded": 9, "failed": 1, "pending": 0, "canceled": 2}}
-    other = {"job_id": "HvKuBpuk3rdk6E92CPQN020002 <b>", "module_name": "mcu | <i>", "job_status": "PLANNED"}
+    other = {
+        "job_id": "HvKuBpuk3rdk6E92CPQN020002 <b>",
+        "label": "Lamps & <i>more</i>",
+        "module_name": "mcu | <i>",
+        "job_status": "PLANNED",
+    }
     counts = {"devices": 7, "succeeded": 5, "failed": 2, "pending": 0, "canceled": 0}
     return {
         **made,
@@ -329,6 +362,6 @@ def shared_reports(base: pathlib.Path) -> pathlib.Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             unfinished = pathlib.Path(tempfile.mkdtemp(dir=root))
-            write_reports(unfinished, results(), [*SUFFIXES, "dotenv"])
+            write_reports(unfinished, results(), [*SUFFIXES, *MORE_SUFFIXES, "dotenv"])
             unfinished.rename(folder)
     return folder

@@ -59,7 +59,7 @@ ROLE = {
     "rollout_gate_mode": "report",
     "rollout_gate_verify_versions": False,
     "rollout_gate_report_dir": "reports",
-    "rollout_gate_formats": ["json", "markdown", "junit", "html", "dotenv"],
+    "rollout_gate_formats": ["json", "markdown", "junit", "html", "csv", "metrics", "dotenv"],
 }
 
 # What a role of a user does with a fact.
@@ -174,7 +174,7 @@ def test_no_text_runs_or_acts(tmp_path, core):
     assert stats["everything"]["refused_gate"]["verdict"] == "inconclusive"
     assert harmful(stats) == []
     reports = {path.suffix: path.read_text(encoding="utf-8") for path in (tmp_path / "reports").iterdir()}
-    assert reports.keys() == {".json", ".md", ".xml", ".html", ".env"}
+    assert reports.keys() == {".json", ".md", ".xml", ".html", ".csv", ".prom", ".env"}
     for suffix, report in reports.items():
         assert "lookup" in report or suffix == ".env"
         assert harmful(report.split("\n")) == [], suffix

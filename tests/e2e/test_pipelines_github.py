@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -197,6 +198,25 @@ class GitHub:
             shutil.copytree(place / given["path"], self.folder / "artifacts" / given["name"])
 
 
+def errors_of(github: GitHub) -> list[str]:
+    """The errors on the page of the runs."""
+    return [line for line in github.output.splitlines() if line.startswith("::")]
+
+
+def test_the_message_of_an_error_is_escaped(tmp_path):
+    (step,) = [step for step in FILES["rollout-gate.yml"]["jobs"]["gate"]["steps"] if "blocks" in step.get("name", "")]
+    (tmp_path / "reports").mkdir()
+    told = []
+    for verdict in ("failed", "timed_out", "inconclusive", "passed", "pending"):
+        report = {"verdict": verdict, "title": "a:b,c\n%", "msg": "50 % failed: x,\r\n::add-mask::y %0A"}
+        (tmp_path / "reports" / "fleet.json").write_text(json.dumps(report), encoding="utf-8")
+        code, output = run_script(["bash", "-e", "-c", step["run"]], tmp_path, {**os.environ, "GATE": "fleet"})
+        assert code == 0, output
+        told += output.splitlines()
+    line = "::error title=a%3Ab%2Cc%0A%25::50 %25 failed: x,%0D%0A::add-mask::y %250A"
+    assert told == [line] * 3
+
+
 def test_schema():
     check_schema("vendor.github-workflows", *(EXAMPLES / "github").iterdir())
 
@@ -234,6 +254,8 @@ def test_a_fleet_that_is_blocked(tmp_path, moving):
     assert results == expected, github.output
     assert published(tmp_path / "artifacts" / "rollout-fleet-1", "fleet") == "failed"
     assert re.findall(r"^## \W+(.*)", github.summary, re.MULTILINE) == ["Fleet: failed"]
+    report = json.loads((tmp_path / "artifacts" / "rollout-fleet-1" / "fleet.json").read_text(encoding="utf-8"))
+    assert errors_of(github) == [f"::error title=Fleet::{report['msg'].replace('%', '%25')}"]
 
 
 @pytest.mark.parametrize("verdict", OTHER_WORDS)
@@ -244,6 +266,8 @@ def test_only_the_word_passed_goes_on(tmp_path, moving, verdict):
     results = github.run("rollout.yml", canary_batch=CANARY)
     assert results == {"canary": "success", "approve": "skipped", "fleet": "skipped", "release": "skipped"}
     assert github.run("rollout-once.yml") == {"poll": "success", "release": "skipped"}
+    is_blocked = verdict not in ("pending", None)
+    assert errors_of(github) == ["::error title=Stand-in::It says so."] * (2 if is_blocked else 0)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import re
 import shutil
@@ -52,6 +53,7 @@ KEYWORDS = {
     ),
     *("resource_group", "rules", "script", "stage", "timeout", "variables"),
 }
+JOBS = "https://gitlab.example.com/fleet/rollout/-/jobs"
 PROJECT = {
     "OTA_VERSION": "1.2.0",
     "OTA_FLEET_DEVICES": DEVICES,
@@ -117,7 +119,8 @@ class GitLab:
         shutil.rmtree(place, ignore_errors=True)
         self.site.check_out(place)
         own = {key: string.Template(value).safe_substitute(given) for key, value in job.get("variables", {}).items()}
-        environment = {**self.site.environment, **given, **own, "GITLAB_CI": "true", "CI_JOB_NAME": name}
+        predefined = {"GITLAB_CI": "true", "CI_JOB_NAME": name, "CI_JOB_URL": f"{JOBS}/{name}"}
+        environment = {**self.site.environment, **given, **own, **predefined}
         cache = job.get("cache", {})
         kept = self.folder / "caches" / string.Template(cache.get("key", "")).substitute(given)
         for source in (*(self.folder / "artifacts" / need for need in needed), *([kept] if cache else [])):
@@ -126,9 +129,11 @@ class GitLab:
         script = "\n".join([*job.get("before_script", []), *job["script"]])
         code, output = run_script(["bash", "-eo", "pipefail", "-c", script], place, environment)
         self.output += output
+        # In a shell of its own, and whatever it ends with.
+        run_script(["bash", "-eo", "pipefail", "-c", "\n".join(job.get("after_script", []))], place, environment)
         for settings, target in ((cache, kept), (job.get("artifacts", {}), self.folder / "artifacts" / name)):
             assert not settings or settings["when"] == "always"
-            for path in settings.get("paths", []):
+            for path in [*settings.get("paths", []), *settings.get("reports", {}).values()]:
                 keep(place, path, target)
         return (
             "success"
@@ -145,6 +150,32 @@ def keep(place: pathlib.Path, path: str, target: pathlib.Path) -> None:
         if found.is_file():
             (target / found.relative_to(place)).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(found, target / found.relative_to(place))
+
+
+def linked_page(artifacts: pathlib.Path, name: str) -> pathlib.Path:
+    """The file to which the page of a job links."""
+    annotations = json.loads((artifacts / "annotations.json").read_text(encoding="utf-8"))
+    (section,) = annotations.values()
+    (entry,) = section
+    assert set(entry) == {"external_link"}
+    assert set(entry["external_link"]) == {"label", "url"}
+    begin = f"{JOBS}/{name}/artifacts/file/"
+    assert entry["external_link"]["url"].startswith(begin)
+    return artifacts / entry["external_link"]["url"].removeprefix(begin)
+
+
+def test_reports_are_exposed_as_gitlab_wants_it():
+    """By a name of plain characters, and a path without variables and patterns."""
+    for name in ("canary", "fleet", "poll"):
+        artifacts = jobs()[name]["artifacts"]
+        assert re.fullmatch(r"[\w -]{1,100}", artifacts["expose_as"])
+        assert artifacts["paths"] == ["reports/"]
+
+
+def test_no_page_is_linked_that_is_not_there(tmp_path, moving):
+    gitlab = GitLab(tmp_path, saying(moving, tmp_path, "failed"))
+    assert gitlab.run("schedule", OTA_FLEET_BATCH=FLEET)["poll"] == "success"
+    assert not (tmp_path / "artifacts" / "poll" / "annotations.json").exists()
 
 
 def test_schema():
@@ -176,7 +207,11 @@ def test_a_canary_that_passes_and_a_fleet_that_is_blocked(tmp_path, moving):
     for name, verdict in (("canary", "passed"), ("fleet", "failed")):
         artifacts = tmp_path / "artifacts" / name
         assert published(artifacts / "reports", name) == verdict
-        assert (artifacts / jobs()[name]["artifacts"]["reports"]["junit"]).exists()
+        reports = jobs()[name]["artifacts"]["reports"]
+        assert sorted(reports) == ["annotations", "junit", "metrics"]
+        assert all((artifacts / path).exists() for path in reports.values())
+        page = linked_page(artifacts, name)
+        assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
 
 
 def test_a_wrong_key(tmp_path, moving):

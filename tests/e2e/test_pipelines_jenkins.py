@@ -48,6 +48,7 @@ class Jenkins:
     folder: pathlib.Path
     site: Site
     name: str
+    publishes_html: bool = False
     number: int = 0
     output: str = ""
 
@@ -56,7 +57,10 @@ class Jenkins:
         self.number += 1
         workspace, archive = self.folder / "workspace", self.folder / "builds"
         self.site.check_out(workspace)
-        shutil.copy2(FILES / "gate.groovy", workspace / "rollout")
+        gate = (FILES / "gate.groovy").read_text(encoding="utf-8")
+        if self.publishes_html:
+            gate = re.sub(r"^( *)// (publishHTML|  \w+:|\])", r"\1\2", gate, flags=re.MULTILINE)
+        (workspace / "rollout" / "gate.groovy").write_text(gate, encoding="utf-8")
         archive.mkdir(parents=True, exist_ok=True)
         given = {
             "workspace": str(workspace),
@@ -115,6 +119,13 @@ def test_only_the_word_passed_goes_on(tmp_path, moving):
     }
     once = Jenkins(tmp_path / "once", saying(moving, tmp_path / "once", "not_passed"), "Jenkinsfile.once")
     assert once.build(FLEET) == {"Poll": "passed", "Release": "skipped"}
+
+
+def test_a_page_that_is_published(tmp_path, moving):
+    place = saying(moving, tmp_path, "passed", "canary")
+    jenkins = Jenkins(tmp_path, place, "Jenkinsfile", publishes_html=True)
+    assert jenkins.build(CANARY, {"FLEET_BATCH": FLEET}) == {"Canary": "passed", "Fleet": "failed"}, jenkins.output
+    assert re.findall(r"^PUBLISHED (.*)", jenkins.output, re.MULTILINE) == ["reports/fleet.html"]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ import pytest
 import yaml
 
 from .conftest import ROOT, Run, run_play, simulator
-from .report_results import SUFFIXES, results, write_reports
+from .report_results import MORE_SUFFIXES, SUFFIXES, results, write_reports
 
 ROLE = ROOT / "roles" / "rollout_gate"
 VALID = jsonschema.Draft202012Validator(json.loads((ROLE / "files" / "rollout-report.schema.json").read_text("utf-8")))
@@ -45,8 +45,8 @@ SCENARIO = {
         },
     ],
 }
-ALL = [*SUFFIXES, "dotenv"]
-ENDS = ["json", "md", "xml", "html", "env"]
+ALL = [*SUFFIXES, *MORE_SUFFIXES, "dotenv"]
+ENDS = ["json", "md", "xml", "html", "csv", "prom", "env"]
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +147,7 @@ def test_files_that_are_no_reports_stay_unless_they_are_replaced(tmp_path, url):
 
 
 def test_every_report_is_known_as_one(tmp_path):
+    # Each report is known by a mark of its own, so that no other file is taken for one.
     marks = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))["rollout_gate_run_marks"]
     pattern = re.compile(rf"\s*({'|'.join(marks)})")
     write_reports(tmp_path, {name: results()[name] for name in ("odd", "empty")}, ALL)
@@ -154,6 +155,8 @@ def test_every_report_is_known_as_one(tmp_path):
         for end in ENDS:
             lines = (tmp_path / name / f"rollout-gate.{end}").read_text(encoding="utf-8").splitlines()
             assert any(pattern.match(line) for line in lines), (name, end)
+            known = {mark for mark in marks for line in lines if re.match(rf"\s*{mark}", line)}
+            assert len(known) == 1, (name, end)
 
 
 POLL = {"job_ids": "1003", "wait": False, "previous": "reports/rollout-gate.json", "wait_timeout": 86400}
@@ -243,7 +246,8 @@ def test_reports_are_usable_whatever_devices_say(tmp_path, url):
         sizes = {end: (tmp_path / "reports" / f"{name}.{end}").stat().st_size for end in ENDS}
         assert sizes["json"] < 8 << 20
         assert sizes["md"] < 1 << 20
-        assert max(sizes["html"], sizes["xml"]) < 8 << 20
+        assert max(sizes["html"], sizes["xml"], sizes["csv"]) < 8 << 20
+        assert sizes["prom"] < 64 << 10
         assert sizes["env"] < 1 << 10
         assert ET.parse(tmp_path / "reports" / f"{name}.xml").getroot().tag == "testsuites"
         report = json.loads((tmp_path / "reports" / f"{name}.json").read_text())

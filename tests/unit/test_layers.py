@@ -38,6 +38,7 @@ FOLDERS = {
     " module_utils/_validation plugin_utils/_rollout",
     "plugin_utils/_report": "module_utils/_api module_utils/_errors module_utils/_text plugin_utils/_rollout"
     " plugin_utils/_verdict",
+    "plugin_utils/_export": "module_utils/_text plugin_utils/_verdict",
     "plugin_utils/_evidence": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_queries"
     " plugin_utils/_rollout",
     "plugin_utils/_gate": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_http"
@@ -48,7 +49,8 @@ FOLDERS = {
     " module_utils/_validation",
     "action": "module_utils/_ansible module_utils/_errors plugin_utils/_evidence plugin_utils/_files"
     " plugin_utils/_gate",
-    "filter": "module_utils/_errors module_utils/_validation plugin_utils/_rollout plugin_utils/_verdict",
+    "filter": "module_utils/_errors module_utils/_validation plugin_utils/_export plugin_utils/_rollout"
+    " plugin_utils/_verdict",
     "test": "",
     "doc_fragments": "",
 }
@@ -115,6 +117,13 @@ NEIGHBOURS = {
         "opening": "columns labels lines schedule",
         "message": "labels remedies",
     },
+    "plugin_utils/_export": {
+        "devices_csv": "wording",
+        "junit": "outcomes wording",
+        "markdown": "page wording",
+        "metrics": "wording",
+        "outcomes": "wording",
+    },
     "plugin_utils/_evidence": {
         "succeeded": "jobs",
         "observer": "clock jobs modules states succeeded versions",
@@ -141,6 +150,7 @@ PACKAGES = {
     "module_utils/_ansible/masking": "ansible",
     "action/ota_rollout_gate": "ansible",
     "action/rollout_report_files": "ansible",
+    "filter/rollout_export": "ansible",
     "filter/rollout_verdict": "ansible",
     "test/rollout": "ansible",
 }

@@ -79,6 +79,7 @@ class Device(NamedTuple):
             "job_id": self.job_id,
             "state": self.state,
             "class": self.class_name,
+            "verified": self.verified,
             "task_status": self.task_status,
             "progress_percent": self.progress_percent,
             "version": self.version,

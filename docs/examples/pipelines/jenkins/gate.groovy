@@ -35,6 +35,15 @@ boolean passes(String name, String batch, boolean once = false) {
     } finally {
       junit testResults: 'reports/*.xml', allowEmptyResults: true
       archiveArtifacts artifacts: 'reports/*', allowEmptyArchive: true
+      // With the plugin HTML Publisher, each build also links its page:
+      // publishHTML(target: [
+      //   reportName: 'Rollout report',
+      //   reportDir: 'reports',
+      //   reportFiles: "${name}.html",
+      //   keepAll: true,
+      //   alwaysLinkToLastBuild: true,
+      //   allowMissing: true
+      // ])
     }
   }
   def status = sh(

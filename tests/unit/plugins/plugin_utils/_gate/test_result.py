@@ -137,6 +137,7 @@ def test_devices_are_returned_by_state():
         "job_id": "j1",
         "state": "failed",
         "class": "other",
+        "verified": False,
         "task_status": "FAILED",
         "progress_percent": None,
         "version": None,

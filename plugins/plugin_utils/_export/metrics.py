@@ -1,0 +1,124 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The metrics of a rollout, in text that Prometheus, node_exporter, OpenMetrics and GitLab read alike. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from ...module_utils._text import printable
+from .._verdict.bounds import Limit
+from .wording import STATE_WORDS, Result, batch_label, limits_of
+
+PREFIX = "iotfleet_ota_rollout_"
+VERDICTS = ("passed", "failed", "pending", "timed_out", "inconclusive")
+#: Characters of a label's value, and of how many batches the devices are counted.
+MAX_LABEL = 200
+MAX_BATCHES = 100
+
+Labels = Mapping[str, str]
+
+
+class Family(NamedTuple):
+    """A metric: its name without the prefix, what it means, and its values by their labels."""
+
+    name: str
+    meaning: str
+    samples: list[tuple[Labels, float]]
+
+
+def metrics_report(result: Result, title: str) -> str:
+    """The metrics of a result. Each has the label ``rollout``, the ``title``.
+
+    All of them are gauges, because node_exporter knows no other type that fits. The verdict is a set of states as
+    OpenMetrics defines one: a gauge for each, of which one is 1.
+    """
+    lines = []
+    for family in [*_rollout_families(result), *_device_families(result), *_limit_families(limits_of(result))]:
+        if family.samples:
+            name = PREFIX + family.name
+            lines += [f"# HELP {name} {family.meaning}", f"# TYPE {name} gauge"]
+            for labels, value in family.samples:
+                lines.append(f"{name}{_labels({'rollout': title, **labels})} {_number(value)}")
+    return "\n".join([*lines, "# EOF", ""])
+
+
+def _labels(labels: Labels) -> str:
+    parts = (f'{name}="{escape(value)}"' for name, value in labels.items())
+    return f"{{{','.join(parts)}}}"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else str(value)
+
+
+def escape(value: str) -> str:
+    """The value of a label between its quotes. A number sign is a wide one, because GitLab takes it for a comment."""
+    text = printable(value, MAX_LABEL).replace("#", "\N{FULLWIDTH NUMBER SIGN}")
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _rollout_families(result: Result) -> Iterator[Family]:
+    states = [({"verdict": verdict}, int(result["verdict"] == verdict)) for verdict in VERDICTS]
+    yield Family("verdict", "The verdict on the rollout: 1 for the one that it is, 0 for the others.", [*states])
+    yield _single("final", "Whether further polls would not change the verdict.", int(result["final"]))
+    for name, word in (("started", "The first poll"), ("ended", "The last poll"), ("deadline", "The deadline")):
+        moment = _seconds(result[name])
+        if moment is not None:
+            yield _single(f"{name}_timestamp_seconds", f"{word}, in seconds since 1970.", moment)
+    yield _single("polls", "How often the rollout was polled, in all runs that continue each other.", result["polls"])
+
+
+def _single(name: str, meaning: str, value: float) -> Family:
+    return Family(name, meaning, [({}, value)])
+
+
+def _seconds(time: Any) -> int | None:
+    """A time of the result in seconds since 1970; ``None`` if it is none."""
+    try:
+        return int(datetime.strptime(f"{time}+0000", "%Y-%m-%dT%H:%M:%SZ%z").timestamp())
+    except ValueError:
+        return None
+
+
+def _device_families(result: Result) -> Iterator[Family]:
+    counts = result["counts"]
+    states = [({"state": state}, counts[state]) for state in ("succeeded", "failed", "pending")]
+    yield Family("devices", "Devices that count, by state.", [*states])
+    yield _single("verified_devices", "Succeeded devices that have reported the new version.", counts["verified"])
+    left_out = [({"state": word}, counts[name]) for name, word in (("canceled", "canceled"), ("ignored", "vanished"))]
+    yield Family("uncounted_devices", "Devices that do not count, by state.", [*left_out])
+    classes = [
+        ({"state": state, "class": name}, number)
+        for state in STATE_WORDS
+        for name, number in result["by_class"][state].items()
+    ]
+    yield Family("class_devices", "Devices that have not succeeded, by state and class.", [*classes])
+    batches = [
+        ({"job_id": job["job_id"], "batch": batch_label(job), "state": state}, job["counts"][state])
+        for job in result["jobs"][:MAX_BATCHES]
+        for state in ("succeeded", "failed", "pending", "canceled")
+        if job["counts"] is not None
+    ]
+    yield Family("batch_devices", "Devices by batch and state. One that is in several counts in one.", [*batches])
+
+
+def _limit_families(limits: list[Limit]) -> Iterator[Family]:
+    labels = [{"limit": limit.name, "unit": _unit(limit)} for limit in limits]
+    allowed = [limit.allowed for limit in limits]
+    measured = [(limit.share or 0) if limit.is_share else limit.measured for limit in limits]
+    kept = [int(limit.kept) for limit in limits]
+    decided = [int(limit.decided) for limit in limits]
+    yield Family("limit_allowed", "What each limit allows, in its unit.", [*zip(labels, allowed)])
+    yield Family("limit_measured", "What was measured for it, in the same unit.", [*zip(labels, measured)])
+    yield Family("limit_kept", "Whether it was kept.", [*zip(labels, kept)])
+    yield Family("limit_decided", "Whether it settled the verdict.", [*zip(labels, decided)])
+
+
+def _unit(limit: Limit) -> str:
+    units = {"wait_timeout": "seconds", "max_consecutive_errors": "polls"}
+    return "percent" if limit.is_share else units.get(limit.name, "devices")
