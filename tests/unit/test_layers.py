@@ -38,6 +38,7 @@ FOLDERS = {
     " module_utils/_validation plugin_utils/_rollout",
     "plugin_utils/_report": "module_utils/_api module_utils/_errors module_utils/_text plugin_utils/_rollout"
     " plugin_utils/_verdict",
+    "plugin_utils/_page": "module_utils/_text plugin_utils/_report plugin_utils/_rollout plugin_utils/_verdict",
     "plugin_utils/_evidence": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_queries"
     " plugin_utils/_rollout",
     "plugin_utils/_gate": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_http"
@@ -46,7 +47,8 @@ FOLDERS = {
     "modules": "module_utils/_ansible module_utils/_api module_utils/_client module_utils/_queries"
     " module_utils/_validation",
     "action": "module_utils/_ansible module_utils/_errors plugin_utils/_evidence plugin_utils/_gate",
-    "filter": "module_utils/_errors module_utils/_validation plugin_utils/_rollout plugin_utils/_verdict",
+    "filter": "module_utils/_errors module_utils/_validation plugin_utils/_page plugin_utils/_rollout"
+    " plugin_utils/_verdict",
     "test": "",
     "doc_fragments": "",
 }
@@ -113,6 +115,14 @@ NEIGHBOURS = {
         "opening": "columns labels lines schedule",
         "message": "labels remedies",
     },
+    "plugin_utils/_page": {
+        "bounds": "reading words",
+        "tiles": "bounds reading words",
+        "chart": "reading tiles words",
+        "tables": "reading tiles words",
+        "causes": "reading tiles words",
+        "page": "bounds causes chart links reading tables tiles words",
+    },
     "plugin_utils/_evidence": {
         "succeeded": "jobs",
         "observer": "clock jobs modules states succeeded versions",
@@ -138,6 +148,7 @@ PACKAGES = {
     "module_utils/_ansible/info_module": "ansible",
     "module_utils/_ansible/masking": "ansible",
     "action/ota_rollout_gate": "ansible",
+    "filter/rollout_report": "ansible",
     "filter/rollout_verdict": "ansible",
     "test/rollout": "ansible",
 }
