@@ -121,6 +121,7 @@ NEIGHBOURS = {
         "chart": "reading tiles words",
         "tables": "reading tiles words",
         "causes": "reading tiles words",
+        "links": "reading",
         "page": "bounds causes chart links reading tables tiles words",
     },
     "plugin_utils/_evidence": {

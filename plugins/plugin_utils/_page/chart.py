@@ -24,6 +24,8 @@ FAR = 1.5
 #: At most this many marks on an axis.
 MAX_TICKS = 8
 MAX_LEVELS = 5
+#: No mark for devices but the last is above this part of the axis.
+LAST_LEVEL = 0.9
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 #: The distances of marks on the axis of time, in seconds.
@@ -137,10 +139,10 @@ def time_step(seconds: float) -> int:
 
 
 def level_ticks(top: int) -> list[int]:
-    """Round numbers of devices up to ``top``, from 0, with few between."""
+    """Round numbers of devices from 0 with few between, and ``top`` in place of one just below it."""
     sizes = (factor * 10**power for power in range(10) for factor in (1, 2, 5))
     step = next(size for size in sizes if top / size <= MAX_LEVELS)
-    return list(range(0, top + 1, step))
+    return [*(level for level in range(0, top, step) if level <= LAST_LEVEL * top), top]
 
 
 def _ticks(axis: Axis, started: float | None) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ...module_utils._text import printable
+from .reading import text_of
 
 #: Maximum number of links, and maximum length of a URL.
 MAX_LINKS = 20
@@ -49,7 +50,7 @@ def _pairs(given: Any) -> list[tuple[str, str]] | None:
         return None
     if not all(isinstance(link, Mapping) and link.keys() == {"title", "url"} for link in given):
         return None
-    return [tuple("" if link[key] is None else str(link[key]).strip() for key in ("title", "url")) for link in given]
+    return [(text_of(link["title"]).strip(), text_of(link["url"]).strip()) for link in given]
 
 
 def link_problem(title: str, url: str) -> str:

@@ -138,7 +138,8 @@ def batch_table(result: Mapping[str, Any], day: str) -> dict[str, Any]:
     """The table of the batches, each with the bar of its devices. What they share is in no column."""
     rows = [batch_row(job, day) for job in rows_of(result.get("jobs"))]
     columns = columns_of(BATCH_COLUMNS, rows)
-    shared = [column for column in columns if column["key"] in SHARED and len({row[column["key"]] for row in rows}) == 1]
+    is_shared = {key: len({row[key] for row in rows}) == 1 for key in SHARED}
+    shared = [column for column in columns if is_shared.get(column["key"])]
     words = ", ".join(f"{column['name'].lower().replace('utc', 'UTC')} {rows[0][column['key']]}" for column in shared)
     return {
         "columns": [column for column in columns if column not in shared],

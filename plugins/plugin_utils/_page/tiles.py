@@ -34,7 +34,7 @@ def tiles(result: Mapping[str, Any], first: State) -> list[dict[str, Any]]:
         if tile["group"] == "succeeded":
             tile["note"] = versions_note(counts, mapping_of(policy.get("versions")).get("verify") is True)
     decides = any(tile["decided"] for tile in shown) or result.get("verdict") == "passed"
-    return sorted(shown, key=lambda tile: (not tile["decided"], decides or tile["group"] != first, not tile["broken"]))
+    return sorted(shown, key=lambda tile: (not tile["decided"], not tile["broken"], decides or tile["group"] != first))
 
 
 def _tile(group: str, counts: Mapping[str, Any], bounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def sentence(text: str) -> str:
 def few_names(names: Sequence[str], number: int = 0) -> str:
     """The first few of ``names``, and how many more there are of ``number`` in all."""
     shown = ", ".join(name.strip() or "(blank)" for name in names[:MAX_NAMES])
-    more = max(number, len(names)) - MAX_NAMES
+    more = max(number, len(names)) - len(names[:MAX_NAMES])
     return f"{shown} and {more:,} more" if names and more > 0 else shown
 
 
