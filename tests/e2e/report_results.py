@@ -35,6 +35,9 @@ LINKS = [
     "~~gone~~",
 ]
 
+# The links of the result about several batches.
+LINKS_GIVEN = {"Console <1>": "https://console.example.com/?a=1&b=2", "Runbook": "http://wiki.example.com/"}
+
 # Names and texts that mean something in HTML, XML, Markdown or Jinja, or cannot be written at all.
 ODD = [
     *LINKS,
@@ -98,6 +101,7 @@ def result(verdict: str, devices: list[dict[str, Any]], code: str, message: str,
         "verdict": verdict,
         "msg": f"batch HvKuBpuk3rdk6E92CPQN020001: {verdict}: {message}; 7 min of 30 min.",
         "final": verdict != "pending",
+        "to_do": [] if verdict == "passed" else ["See why.", "Run the gate again."],
         "reasons": [
             {
                 "code": code,
@@ -116,7 +120,7 @@ def result(verdict: str, devices: list[dict[str, Any]], code: str, message: str,
         },
         "by_status": {"QUEUED": counts["pending"], "SUCCEEDED": counts["succeeded"], "FAILED": counts["failed"]},
         "by_class": by_class,
-        "limits": [],
+        "limits": limits(verdict, code, counts),
         "failure_texts": failure_texts(states["failed"]),
         "jobs": [
             {
@@ -129,6 +133,7 @@ def result(verdict: str, devices: list[dict[str, Any]], code: str, message: str,
                 "dest_version": "2.0.0",
                 "utc_create": "2026-03-01T10:00:00.000Z",
                 "module_name": "default",
+                "label": "Lamps 2.0.0",
                 "counts": {"devices": total, **counts, "canceled": 0},
             }
         ],
@@ -173,6 +178,30 @@ def result(verdict: str, devices: list[dict[str, Any]], code: str, message: str,
     }
 
 
+def limits(verdict: str, code: str, counts: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The bounds of a result, the one that decided first."""
+    executed, total = counts["succeeded"] + counts["failed"], sum(counts.values())
+    rows = (
+        ("max_failed", 1, counts["failed"], executed, code == "too_many_failures"),
+        ("max_pending", 0, counts["pending"], total, code == "deadline"),
+        ("wait_timeout", 1800.0, 420.0, None, False),
+        ("max_consecutive_errors", 5, 6 if code == "api_error" else 0, None, code == "api_error"),
+    )
+    made = [
+        {
+            "name": name,
+            "allowed": allowed,
+            "measured": measured,
+            "of": of,
+            "share": round(100 * measured / of, 1) if of else None,
+            "kept": measured <= allowed or verdict == "passed",
+            "decided": decided,
+        }
+        for name, allowed, measured, of, decided in rows
+    ]
+    return sorted(made, key=lambda limit: not limit["decided"])
+
+
 def failure_texts(failed: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """How the gate counts the texts of failed devices."""
     groups: dict[tuple[str, str], list[str]] = {}
@@ -197,7 +226,12 @@ def several_batches() -> dict[str, Any]:
         " (max_failed)",
     )
     first = {**made["jobs"][0], "counts": {"devices": 10, "succeeded": 9, "failed": 1, "pending": 0, "canceled": 2}}
-    other = {"job_id": "HvKuBpuk3rdk6E92CPQN020002 <b>", "module_name": "mcu | <i>", "job_status": "PLANNED"}
+    other = {
+        "job_id": "HvKuBpuk3rdk6E92CPQN020002 <b>",
+        "label": "Lamps & <i>more</i>",
+        "module_name": "mcu | <i>",
+        "job_status": "PLANNED",
+    }
     counts = {"devices": 7, "succeeded": 5, "failed": 2, "pending": 0, "canceled": 0}
     return {
         **made,
@@ -229,6 +263,12 @@ def results() -> dict[str, dict[str, Any]]:
     odd += [device(f"late {name}", "pending", busy_with=name, task_status=name) for name in ODD]
     many = [
         {"seconds": 15.0 * n, "succeeded": n, "failed": n // 50, "pending": 1200 - n - n // 50} for n in range(1000)
+    ]
+    unread = [
+        {"seconds": 0.0, "succeeded": 0, "failed": 0, "pending": 3},
+        {"seconds": 60.0, "succeeded": 1, "failed": 1, "pending": 1},
+        {"seconds": 90.0, "succeeded": 1, "failed": 1, "pending": 1, "error": True},
+        {"seconds": 420.0, "succeeded": 1, "failed": 1, "pending": 1, "error": True},
     ]
     nothing = {
         "timeline": [{"seconds": 0.0, "succeeded": 0, "failed": 0, "pending": 0}],
@@ -277,6 +317,7 @@ def results() -> dict[str, dict[str, Any]]:
         ),
         "pending": result("pending", tolerated, "unfinished", "1 of 3 devices is still open"),
         "inconclusive": result("inconclusive", [], "api_error", failure["message"], failure=failure, **nothing),
+        "unread": result("inconclusive", tolerated, "api_error", failure["message"], failure=failure, timeline=unread),
         "empty": result(
             "inconclusive",
             [],
@@ -314,6 +355,7 @@ def write_reports(folder: pathlib.Path, given: Mapping[str, Any], formats: Seque
                     "rollout_gate_report_dir": str(folder / name),
                     "rollout_gate_title": f"Rollout <{name}> & more",
                     "rollout_gate_formats": [*formats],
+                    "rollout_gate_links": LINKS_GIVEN if name == "batches" else [],
                 },
             },
         ]
