@@ -458,6 +458,12 @@ reasons:
       elements: str
       returned: always
       sample: [light3, light7, light9]
+to_do:
+  description: What to do about the verdict, in sentences. Empty if the rollout passed.
+  type: list
+  elements: str
+  returned: always, unless an option is invalid
+  sample: ["Find the cause, and repeat the update with a new batch."]
 limits:
   description:
     - What was measured against what is allowed, for each bound that is given, and for those that apply by default. If
@@ -781,7 +787,8 @@ devices:
   contains: *device
 timeline:
   description:
-    - The timeline of the rollout, up to 1,000 entries. It has the first poll, each change, and the last poll.
+    - The timeline of the rollout, up to 1,000 entries. It has the first poll, each change, and the last poll. Of
+      several polls in a row that failed, it has the first.
   type: list
   elements: dict
   returned: always, unless an option is invalid
@@ -806,6 +813,11 @@ timeline:
       type: int
       returned: always
       sample: 8
+    error:
+      description: V(true) if the poll failed. The numbers are then those of the poll before it.
+      type: bool
+      returned: if the poll failed
+      sample: true
 notes:
   description:
     - The lines shown at the start, with the deadlines that apply, and a warning if the time may be too short or the

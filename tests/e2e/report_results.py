@@ -37,6 +37,9 @@ LINKS = [
     "~~gone~~",
 ]
 
+# The links of the result about several batches.
+LINKS_GIVEN = {"Console <1>": "https://console.example.com/?a=1&b=2", "Runbook": "http://wiki.example.com/"}
+
 # Names and texts that mean something in HTML, XML, Markdown or Jinja, or cannot be written at all.
 ODD = [
     *LINKS,
@@ -101,6 +104,7 @@ def result(verdict: str, devices: list[dict[str, Any]], code: str, message: str,
         "verdict": verdict,
         "msg": f"batch HvKuBpuk3rdk6E92CPQN020001: {verdict}: {message}; 7 min of 30 min.",
         "final": verdict != "pending",
+        "to_do": [] if verdict == "passed" else ["See why.", "Run the gate again."],
         "reasons": [
             {
                 "code": code,
@@ -263,6 +267,12 @@ def results() -> dict[str, dict[str, Any]]:
     many = [
         {"seconds": 15.0 * n, "succeeded": n, "failed": n // 50, "pending": 1200 - n - n // 50} for n in range(1000)
     ]
+    unread = [
+        {"seconds": 0.0, "succeeded": 0, "failed": 0, "pending": 3},
+        {"seconds": 60.0, "succeeded": 1, "failed": 1, "pending": 1},
+        {"seconds": 90.0, "succeeded": 1, "failed": 1, "pending": 1, "error": True},
+        {"seconds": 420.0, "succeeded": 1, "failed": 1, "pending": 1, "error": True},
+    ]
     nothing = {
         "timeline": [{"seconds": 0.0, "succeeded": 0, "failed": 0, "pending": 0}],
         "elapsed_seconds": 0.0,
@@ -310,6 +320,7 @@ def results() -> dict[str, dict[str, Any]]:
         ),
         "pending": result("pending", tolerated, "unfinished", "1 of 3 devices is still open"),
         "inconclusive": result("inconclusive", [], "api_error", failure["message"], failure=failure, **nothing),
+        "unread": result("inconclusive", tolerated, "api_error", failure["message"], failure=failure, timeline=unread),
         "empty": result(
             "inconclusive",
             [],
@@ -347,6 +358,7 @@ def write_reports(folder: pathlib.Path, given: Mapping[str, Any], formats: Seque
                     "rollout_gate_report_dir": str(folder / name),
                     "rollout_gate_title": f"Rollout <{name}> & more",
                     "rollout_gate_formats": [*formats],
+                    "rollout_gate_links": LINKS_GIVEN if name == "batches" else [],
                 },
             },
         ]

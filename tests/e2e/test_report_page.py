@@ -114,7 +114,10 @@ def test_page(page, reports, name):
     assert page.title().endswith(f"Rollout <{name}> & more")
 
 
-@pytest.mark.parametrize("name", [name for name in RESULTS if RESULTS[name]["counts"]["total"]])
+MOVED = [name for name in RESULTS if len({entry["pending"] for entry in RESULTS[name]["timeline"]}) > 1]
+
+
+@pytest.mark.parametrize("name", MOVED)
 def test_chart(page, reports, name):
     show(page, reports, name)
     chart = page.get_by_role("img", name="Devices by state over time")
@@ -124,13 +127,25 @@ def test_chart(page, reports, name):
     assert box["height"] > 150
     areas = page.locator(".plot .area").evaluate_all("areas => areas.map(area => area.getBBox().height)")
     timeline = RESULTS[name]["timeline"]
-    top = max(sum(entry.values()) - entry["seconds"] for entry in timeline)
+    top = max(entry["succeeded"] + entry["failed"] + entry["pending"] for entry in timeline)
     ended = max(entry["succeeded"] + entry["failed"] for entry in timeline)
-    heights = [top, ended, timeline[-1]["succeeded"]]
+    heights = [top, ended, max(entry["failed"] for entry in timeline)]
     assert areas == pytest.approx([200 * height / top for height in heights], abs=0.2)
     # The legend tells the areas apart by their pattern as well.
-    fills = page.locator("figcaption rect").evaluate_all("all => all.map(e => getComputedStyle(e).fill)")
-    assert [fill.startswith("url(") for fill in fills] == [True, True, False]
+    fills = page.locator("figcaption .swatch").evaluate_all("all => all.map(e => getComputedStyle(e).backgroundImage)")
+    assert [fill.startswith("repeating") for fill in fills][:3] == [True, False, True]
+    marks = page.locator(".x span:visible").evaluate_all(
+        "all => all.map(e => e.getBoundingClientRect()).map(r => [r.left, r.right])"
+    )
+    assert all(one[1] < other[0] for one, other in zip(marks, marks[1:]))
+    assert page.locator(".x span").first.inner_text().startswith("0 s")
+
+
+def test_a_rollout_that_did_not_move_has_one_bar(page, reports):
+    show(page, reports, "one_poll")
+    assert page.locator(".plot").count() == 0
+    widths = page.locator("figure .stack span").evaluate_all("all => all.map(e => e.style.width)")
+    assert widths == ["100%"]
 
 
 def test_contrast_is_measured(page, reports):
@@ -152,14 +167,21 @@ def test_tables_are_reached_with_the_keyboard(page, reports):
     for index in range(boxes.count()):
         boxes.nth(index).focus()
         assert page.evaluate("document.activeElement.getAttribute('role')") == "region"
-    box = page.locator("#batches + .scroll")
-    if page.viewport_size["width"] < 500:
-        assert box.evaluate("e => (e.scrollLeft = 1e6, e.scrollLeft)") > 0
+
+
+@pytest.mark.parametrize("name", ["failed", "odd", "timed_out"])
+def test_the_detail_of_a_device_is_seen_without_scrolling_sideways(page, reports, name):
+    show(page, reports, name)
+    boxes = page.locator(".scroll:visible").evaluate_all("all => all.map(e => e.scrollWidth - e.clientWidth)")
+    if page.viewport_size["width"] < 500 or name == "failed":
+        assert max(boxes) <= 0
 
 
 def test_print(page, reports, tmp_path):
     show(page, reports, "timed_out")
     page.emulate_media(media="print")
     assert page.locator("#pending-devices + .scroll").evaluate("e => e.scrollHeight <= e.clientHeight + 1")
+    words = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)"
+    assert page.locator("td.state, td.reason").evaluate_all(words) == []
     page.pdf(path=tmp_path / "report.pdf", format="A4")
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")

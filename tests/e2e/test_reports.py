@@ -221,15 +221,35 @@ def cells(page: str, section: str) -> list[list[str]]:
 def test_html_of_batches(reports):
     page = read(reports / "batches", "html")
     head, first, second = cells(page, "batches")
-    assert head[:7] == ["Batch", "State", "Devices", "Succeeded", "Failed", "Pending", "Module"]
-    assert first[:7] == ["HvKuBpuk3rdk6E92CPQN020001", "IN_PROGRESS", "10", "9", "1", "0", "default"]
-    assert second[:7] == ["HvKuBpuk3rdk6E92CPQN020002 &lt;b&gt;", "PLANNED", "7", "5", "2", "0", "mcu | &lt;i&gt;"]
-    assert cells(page, "texts")[1:] == [
-        ["sha256 mismatch", "2", "download", "lamp-15, lamp-16"],
-        ["客厅: &lt;b&gt;no space&lt;/b&gt; {{ 7*7 }}|", "1", "download", "lamp-17"],
+    assert head == ["Batch", "State", "Bar", "Devices", "Succeeded", "Failed", "Unfinished", "Module"]
+    assert first == ["Lamps 2.0.0HvKuBpuk3rdk6E92CPQN020001", "IN_PROGRESS", "", "10", "9", "110 %", "0", "default"]
+    assert second[0] == "Lamps &amp; &lt;i&gt;more&lt;/i&gt;HvKuBpuk3rdk6E92CPQN020002 &lt;b&gt;"
+    assert second[1:] == ["PLANNED", "", "7", "5", "228.6 %", "0", "mcu | &lt;i&gt;"]
+    assert "Version 2.0.0, product a19mzPZ0001, package UfuxnwygsuSkVE0VCN9u010100, created (UTC) 10:00:00." in page
+    assert page.index('id="batches"') < page.index('id="failed-devices"')
+    reasons = re.search(r'<h2 id="causes">(.*?)</section>', page, re.DOTALL)[1]
+    assert re.findall(r'<span class="long">(.*?)</span><b>(\d+)<small>(.*?)</small>', reasons) == [
+        ("sha256 mismatch", "2", "11.8 %"),
+        ("客厅: &lt;b&gt;no space&lt;/b&gt; {{ 7*7 }}|", "1", "5.9 %"),
     ]
+    assert re.findall(r'class="such">(.*?)</small>', reasons) == ["download: lamp-15, lamp-16", "download: lamp-17"]
+    assert re.findall(r'style="width: (.*?)%"', reasons) == ["11.76", "5.88"]
     assert '<p class="note">Not counted: 2 canceled, 1 vanished.</p>' in page
     assert "so it decides for the 2 devices in both" in page
+
+
+def test_html_says_what_decided_and_what_to_do(reports):
+    page = read(reports / "timed_out", "html")
+    tiles = re.findall(r'<li class="(.*?)">\n<span class="name">.*?</span> (.*?)</span>', page)
+    assert tiles[:3] == [("decided", "Unfinished"), ("", "Failed"), ("", "Succeeded")]
+    assert "80, limit 0" in page
+    assert page.index("Decided the verdict") < page.index('id="to-do"')
+    assert "<li>See why.</li>\n<li>Run the gate again.</li>" in page
+    assert page.index('id="pending-devices"') < page.index('id="failed-devices"')
+    passed = read(reports / "passed", "html")
+    assert "<li>Go on.</li>" in passed
+    assert "12 of 12 versions read" in passed
+    assert "None of the devices may be unfinished at the end" in passed
 
 
 def test_dotenv(reports):
@@ -259,7 +279,7 @@ class Reader(html.parser.HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.links += [f"{name}={value}" for name, value in attrs if name in ("href", "src") or name.startswith("on")]
-        if tag not in ("meta", "link", "wbr"):
+        if tag not in ("br", "meta", "link"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -280,9 +300,13 @@ def test_html(reports, name):
     reader.close()
     assert reader.open == []
     assert not {"script", "img", "iframe", "object", "form"} & set(reader.tags)
-    assert reader.links == ["href=data:,"]
+    links = ["href=https://console.example.com/?a=1&b=2", "href=http://wiki.example.com/"] if name == "batches" else []
+    beside = ["href=./rollout-gate.json", "href=./rollout-gate.md"]
+    assert reader.links == ["href=data:,", *links, *beside]
     assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in page
-    assert ("desc" in reader.tags) == (RESULTS[name]["counts"]["total"] > 0)
+    moved = len({entry["pending"] for entry in RESULTS[name]["timeline"]}) > 1
+    assert ("desc" in reader.tags) == moved
+    assert len(re.findall('class="gap"', page)) == (name == "unread")
     if name == "odd":
         for odd in ODD:
             assert (re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", odd).strip() or "(blank)") in reader.text

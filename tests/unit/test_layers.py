@@ -39,6 +39,7 @@ FOLDERS = {
     "plugin_utils/_report": "module_utils/_api module_utils/_errors module_utils/_text plugin_utils/_rollout"
     " plugin_utils/_verdict",
     "plugin_utils/_export": "module_utils/_text plugin_utils/_verdict",
+    "plugin_utils/_page": "module_utils/_text plugin_utils/_report plugin_utils/_rollout plugin_utils/_verdict",
     "plugin_utils/_evidence": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_queries"
     " plugin_utils/_rollout",
     "plugin_utils/_gate": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_http"
@@ -49,8 +50,8 @@ FOLDERS = {
     " module_utils/_validation",
     "action": "module_utils/_ansible module_utils/_errors plugin_utils/_evidence plugin_utils/_files"
     " plugin_utils/_gate",
-    "filter": "module_utils/_errors module_utils/_validation plugin_utils/_export plugin_utils/_rollout"
-    " plugin_utils/_verdict",
+    "filter": "module_utils/_errors module_utils/_validation plugin_utils/_export plugin_utils/_page"
+    " plugin_utils/_rollout plugin_utils/_verdict",
     "test": "",
     "doc_fragments": "",
 }
@@ -124,6 +125,15 @@ NEIGHBOURS = {
         "metrics": "wording",
         "outcomes": "wording",
     },
+    "plugin_utils/_page": {
+        "bounds": "reading words",
+        "tiles": "bounds reading words",
+        "chart": "reading tiles words",
+        "tables": "reading tiles words",
+        "causes": "reading tiles words",
+        "links": "reading",
+        "page": "bounds causes chart links reading tables tiles words",
+    },
     "plugin_utils/_evidence": {
         "succeeded": "jobs",
         "observer": "clock jobs modules states succeeded versions",
@@ -151,6 +161,7 @@ PACKAGES = {
     "action/ota_rollout_gate": "ansible",
     "action/rollout_report_files": "ansible",
     "filter/rollout_export": "ansible",
+    "filter/rollout_report": "ansible",
     "filter/rollout_verdict": "ansible",
     "test/rollout": "ansible",
 }

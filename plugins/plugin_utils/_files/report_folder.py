@@ -35,6 +35,7 @@ SUPERSEDED: Mapping[str, Any] = {
             "devices": [],
         }
     ],
+    "to_do": ["Run the gate again."],
 }
 
 

@@ -95,7 +95,7 @@ class Gate:
             self._reporter.name(self._snapshot.jobs)
             if self._learned and not self._reporter.has_started:
                 self._reporter.start(self._snapshot, verdict)
-            self._timeline.add_poll(self._snapshot, verdict)
+            self._timeline.add_poll(self._snapshot, verdict, self._last_error is not None)
             self._reporter.reports = len(self._snapshot.earlier)
             if verdict.final or not self._options.wait:
                 yield self._final_poll(verdict)
@@ -203,7 +203,7 @@ class Gate:
         self._reporter.heartbeat(self._observer.reading)
 
     def _final_poll(self, verdict: Verdict) -> Poll:
-        self._timeline.add_poll(self._snapshot, verdict, last=True)
+        self._timeline.add_poll(self._snapshot, verdict, self._last_error is not None, last=True)
         self._reporter.end(verdict, self._snapshot.jobs)
         # The error of the snapshot is among the reasons already.
         return self._as_poll(verdict, None if self._snapshot.error else self._last_error)

@@ -13,6 +13,7 @@ from typing import Any, Union
 from ...module_utils._errors import OtaError
 from ...module_utils._text import truncate
 from .._report.labels import batch_labels
+from .._report.message import to_do
 from .._rollout.devices import Device, is_another
 from .._rollout.policy import VERSION_FIELDS, ExpectedDevice
 from .._rollout.snapshot import JobSnapshot, Snapshot
@@ -31,11 +32,14 @@ JOB_BYTES = 512 << 10
 #: Cut the texts of devices to the first of these lengths that suffices; no documented text is longer than the second.
 TEXT_LENGTHS = (4096, 1024, 256, 64)
 
-TimelineEntry = dict[str, Union[int, float]]
+TimelineEntry = dict[str, Union[int, float, bool]]
 
 
 class Timeline:
     """How the numbers changed: an entry for each poll that changed any, and for the last poll.
+
+    The first of several polls that failed has an entry with an ``error`` and the numbers before it, and so has the
+    first poll after them.
 
     ``previous`` is the timeline of an earlier run, which continues; anything else is ignored.
     """
@@ -45,13 +49,14 @@ class Timeline:
         entries = previous if isinstance(previous, list) else []
         self.entries: list[TimelineEntry] = [entry for entry in entries if _is_timeline_entry(entry)]
 
-    def add_poll(self, snapshot: Snapshot, verdict: Verdict, last: bool = False) -> None:
-        """Add a poll."""
+    def add_poll(self, snapshot: Snapshot, verdict: Verdict, failed: bool = False, last: bool = False) -> None:
+        """Add a poll, which may have ``failed``."""
         rollout = verdict.rollout
         numbers = {"succeeded": rollout.succeeded, "failed": rollout.failed, "pending": rollout.pending}
-        before = {name: self.entries[-1].get(name) for name in numbers} if self.entries else None
-        if numbers != before or last:
-            self.entries.append({"seconds": round(snapshot.now - self.started, 1), **numbers})
+        found: TimelineEntry = {**numbers, "error": True} if failed else {**numbers}
+        before = {name: value for name, value in self.entries[-1].items() if name != "seconds"} if self.entries else {}
+        if found != before or last:
+            self.entries.append({"seconds": round(snapshot.now - self.started, 1), **found})
         if len(self.entries) > MAX_ENTRIES:  # the longer, the coarser
             self.entries = [*self.entries[:-1:2], self.entries[-1]]
 
@@ -96,6 +101,7 @@ def build_result(
         "elapsed_seconds": round(snapshot.now - started, 1),
         "polls": verdict.history["polls"],
         "policy": _policy_result(options),
+        "to_do": to_do(verdict, snapshot.jobs),
         **({"failure": error.failure()} if error else {}),
     }
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ...module_utils._api.operations import UNFINISHED_TASK_STATUSES
@@ -30,7 +30,7 @@ from .._verdict.wording import (
     share_words,
 )
 from .labels import batch_labels
-from .remedies import remedy
+from .remedies import remedy, remedy_sentences
 
 #: Maximum length of a message in characters; it may hold an error, and name many batches.
 MAX_MESSAGE = 4 * MAX_TEXT
@@ -66,24 +66,34 @@ def _sentences(verdict: Verdict, subject: Subject, last_error: OtaError | None) 
         yield f"The last poll failed: {last_error}"
     if verdict.verdict == PASSED:
         return
-    state = concerned_state(verdict)
+    state = concerned_state(verdict.verdict, verdict.decided_by)
     if state:
         yield from _why(verdict, state)
         yield from _worst_batch(verdict, state, subject.jobs)
     yield from _tolerated(verdict)
-    yield from _still_running(verdict)
-    running = [job.job_id for job in subject.jobs if not job.finished]
-    yield f"To do: {remedy(verdict.reasons[0].code, verdict.decided_by, running)}"
+    running = running_words(verdict.rollout.by_status)
+    if running:
+        yield running
+    yield f"To do: {_remedy(verdict, subject.jobs)}"
     if state:
         yield from _names(verdict, state)
 
 
-def concerned_state(verdict: Verdict) -> State | None:
-    """The state of the devices that a verdict is about; ``None`` if it is not about any."""
-    limit = verdict.decided_by
+def to_do(verdict: Verdict, jobs: Sequence[JobSnapshot]) -> list[str]:
+    """What to do, in sentences; nothing if the rollout passed."""
+    return [] if verdict.verdict == PASSED else remedy_sentences(_remedy(verdict, jobs))
+
+
+def _remedy(verdict: Verdict, jobs: Sequence[JobSnapshot]) -> str:
+    running = [job.job_id for job in jobs if not job.finished]
+    return remedy(verdict.reasons[0].code, verdict.decided_by, running)
+
+
+def concerned_state(verdict: str, limit: Limit | None) -> State | None:
+    """The state of the devices that a verdict by this bound is about; ``None`` if it is not about any."""
     if limit is None:
         return None
-    if limit.name.startswith("max_pending") or (verdict.verdict == TIMED_OUT and limit.name == "min_succeeded_percent"):
+    if limit.name.startswith("max_pending") or (verdict == TIMED_OUT and limit.name == "min_succeeded_percent"):
         return "pending"
     return "failed" if limit.name.startswith("max_failed") or limit.name == "min_succeeded_percent" else None
 
@@ -132,15 +142,14 @@ def _bound(limit: Limit) -> str:
     return f"{allowed_words(limit)} ({limit.name})"
 
 
-def _still_running(verdict: Verdict) -> Iterator[str]:
-    """Whether devices still get the update, which no gate stops."""
-    open_tasks = {status: verdict.rollout.by_status.get(status, 0) for status in UNFINISHED_TASK_STATUSES}
+def running_words(by_status: Mapping[str, int]) -> str:
+    """How many devices still get the update, which no gate stops, by the states of tasks; empty if none does."""
+    open_tasks = {status: by_status.get(status, 0) for status in UNFINISHED_TASK_STATUSES}
     updating = open_tasks.get("NOTIFIED", 0) + open_tasks.get("IN_PROGRESS", 0)
     queued = sum(open_tasks.values()) - updating
     states = ((updating, "being updated"), (queued, "queued"))
     running = ", ".join(f"{number:,} {state}" for number, state in states if number)
-    if running:
-        yield f"Still running: {running}; the gate does not stop them"
+    return f"Still running: {running}; the gate does not stop them" if running else ""
 
 
 def _names(verdict: Verdict, state: State) -> Iterator[str]:

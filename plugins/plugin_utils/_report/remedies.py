@@ -14,7 +14,7 @@ from .._verdict.bounds import Limit
 #: How to stop what the gate cannot stop, after the name of the batch.
 CANCEL = f"(in the console, or with {CANCEL_ACTION})"
 _REPEAT = "find the cause, and repeat the update with a new batch"
-_WAIT = "nothing yet; poll again"
+_WAIT = "poll again"
 _AGAIN = "run the gate again"
 
 #: By the code of the deciding reason. Where it is about different bounds, those that need something else come after a
@@ -68,3 +68,8 @@ def remedy(code: str, limit: Limit | None, running: Sequence[str] = ()) -> str:
         return clause
     batches = f"batch {running[0]}" if len(running) == 1 else f"the {len(running)} batches that are still running"
     return f"cancel {batches} {CANCEL}, {clause}"
+
+
+def remedy_sentences(clause: str) -> list[str]:
+    """What to do in sentences, for a page or a program."""
+    return [f"{part[:1].upper()}{part[1:]}." for part in clause.split("; ")]

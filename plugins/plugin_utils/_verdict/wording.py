@@ -187,8 +187,12 @@ def class_words(name: str) -> str:
 
 def device_words(device: Device) -> str:
     """The class of one device, as people read it."""
-    is_guess = device.class_name == "offline" and not device.detail
-    return "queued" if is_guess else class_words(str(device.class_name))
+    return words_of(str(device.class_name), device.detail)
+
+
+def words_of(class_name: str, detail: Any) -> str:
+    """The same, by the class and what is known of the device: without that, nobody knows whether it is offline."""
+    return "queued" if class_name == "offline" and not detail else class_words(class_name)
 
 
 def count_things(number: int, thing: str) -> str:

@@ -180,6 +180,8 @@ def test_passing_errors_are_outlived_and_the_others_not():
     result = rollout.gate("1", max_consecutive_errors=2)
     assert (result["verdict"], result["reasons"][0]["code"], result["polls"]) == ("inconclusive", "too_many_errors", 3)
     assert result["failure"]["code"] == "ServiceUnavailable"
+    assert [entry.get("error") for entry in result["timeline"]] == [True, True]
+    assert result["to_do"] == ["Do what the error says, and run the gate again."]
     rollout = Rollout(batch(FIVE))
     rollout.fault("no_permission", action="ListOTAModuleVersionsByDevice")
     result = rollout.gate("1", **KNOWN)

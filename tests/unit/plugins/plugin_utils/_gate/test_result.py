@@ -68,6 +68,20 @@ def test_the_last_poll_always_adds_an_entry():
     assert [entry["succeeded"] for entry in timeline.entries] == [1, 1]
 
 
+def test_the_first_poll_that_failed_and_the_first_that_did_not_have_an_entry():
+    timeline = Timeline(None, NOW)
+    for number, failed in enumerate([False, True, True, False, False, True]):
+        snapshot = poll(batch("SQ"), now=NOW + 15 * number)
+        timeline.add_poll(snapshot, judge(snapshot, plain()), failed)
+    assert [(entry["seconds"], entry.get("error")) for entry in timeline.entries] == [
+        (0.0, None),
+        (15.0, True),
+        (45.0, None),
+        (75.0, True),
+    ]
+    assert {(entry["succeeded"], entry["pending"]) for entry in timeline.entries} == {(1, 1)}
+
+
 def test_the_timeline_of_an_earlier_run_goes_on():
     assert add_polls(Timeline([EARLIER], NOW - 60), batch("SQQQ")) == [
         EARLIER,
@@ -320,3 +334,15 @@ def test_result_of_the_largest_fleet_is_readable():
     assert result["counts"]["pending"] == 100_000
     assert len(result.pop("policy")["expected_devices"]) == 100_000  # of which the report shows a part
     assert written(result) < READABLE / 4
+
+
+# --- What to do ------------------------------------------------------------------------------------------------------
+
+
+def test_what_to_do():
+    assert result_of(poll(batch("S")), confirmations=1)["to_do"] == []
+    assert result_of(poll(batch("Q")))["to_do"] == ["Poll again."]
+    assert result_of(poll(batch("FFQ", status="IN_PROGRESS", finished=False)), confirmations=1)["to_do"] == [
+        "Cancel batch j1 (in the console, or with CancelOTATaskByJob), find the cause, and repeat the update with a new"
+        " batch."
+    ]

@@ -6,8 +6,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._report.remedies import CANCEL, REMEDIES, remedy
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._report.remedies import (
+    CANCEL,
+    REMEDIES,
+    remedy,
+    remedy_sentences,
+)
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.bounds import Limit
 from ansible_collections.iotfleet.ota.tests.unit import sentences
 
@@ -39,3 +46,10 @@ def test_what_still_runs_is_to_be_canceled_first():
         f"cancel the 2 batches that are still running {CANCEL}, "
     )
     assert remedy("deadline", None, ["18"]) == REMEDIES["deadline"]
+
+
+def test_sentences_for_a_page():
+    assert remedy_sentences("raise wait_timeout; see why") == ["Raise wait_timeout.", "See why."]
+    assert all(
+        re.fullmatch(r"[A-Z].*[^.]\.", part) for clause in REMEDIES.values() for part in remedy_sentences(clause)
+    )

@@ -1,0 +1,176 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The tables of devices and batches, without columns that are empty for all. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from .._verdict.wording import words_of
+from .reading import count_of, mapping_of, number_of, rows_of, text_of
+from .tiles import stacked_bar
+from .words import duration_or_blank, escaped_size, moment, share_text, shown_text, with_moments
+
+#: The devices of a page take this many characters at most, which is enough for a person and not too much for a browser.
+MAX_SIZE = 4_000_000
+#: What a cell takes beside its text.
+CELL_SIZE = 60
+
+#: The columns, by the keys of the cells.
+DEVICE_COLUMNS: Mapping[str, str] = {
+    "device": "Device",
+    "state": "State",
+    "reason": "Reason",
+    "detail": "Detail",
+    "version": "Version",
+    "unchanged": "No change for",
+    "since": "Since (UTC)",
+    "batch": "Batch",
+}
+BATCH_COLUMNS: Mapping[str, str] = {
+    "batch": "Batch",
+    "state": "State",
+    "devices": "Devices",
+    "succeeded": "Succeeded",
+    "failed": "Failed",
+    "pending": "Unfinished",
+    "module": "Module",
+    "version": "Version",
+    "product": "Product",
+    "package": "Package",
+    "created": "Created (UTC)",
+}
+NUMBERS = ("devices", "succeeded", "failed", "pending")
+#: Where all batches have the same, it is said once, in no column.
+SHARED = ("module", "version", "product", "package", "created")
+
+
+class Batches(NamedTuple):
+    """What batches are called, by their IDs, if there are ``several``."""
+
+    labels: Mapping[str, str]
+    several: bool
+
+
+def read_batches(result: Mapping[str, Any]) -> Batches:
+    """What the batches in a result are called."""
+    jobs = rows_of(result.get("jobs"))
+    return Batches({text_of(job.get("job_id")): batch_name(job) for job in jobs}, len(jobs) > 1)
+
+
+def batch_name(job: Mapping[str, Any]) -> str:
+    """The label of a batch, else its ID."""
+    return text_of(job.get("label")) or text_of(job.get("job_id"))
+
+
+def columns_of(names: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The columns in which any of the ``rows`` has anything, each with its key, its name and what is in it."""
+    filled = [key for key in names if any(row[key] for row in rows)]
+    return [{"key": key, "name": names[key], "is_number": key in NUMBERS} for key in filled]
+
+
+# --- Devices ---------------------------------------------------------------------------------------------------------
+
+
+def device_tables(result: Mapping[str, Any], states: Sequence[str], day: str) -> list[dict[str, Any]]:
+    """The tables of the devices in these states, as far as there is room. Without the date on ``day``."""
+    counts, batches, left, tables = mapping_of(result.get("counts")), read_batches(result), MAX_SIZE, []
+    for state in states:
+        listed = rows_of(result.get(f"{state}_devices"))
+        rows = []
+        for device in listed:
+            row = device_row(device, batches, day)
+            if left <= 0:
+                break
+            left -= escaped_size(row.values()) + CELL_SIZE * len(row)
+            rows.append(row)
+        total = max(count_of(counts.get(state)), len(listed))
+        if rows:
+            tables.append(_device_table(state, rows, total))
+    return tables
+
+
+def _device_table(state: str, rows: Sequence[Mapping[str, str]], total: int) -> dict[str, Any]:
+    left_out = total - len(rows)
+    return {
+        "state": state,
+        "heading": "Failed devices" if state == "failed" else "Unfinished devices",
+        "total": f"{total:,}",
+        "columns": columns_of(DEVICE_COLUMNS, rows),
+        "rows": rows,
+        "left_out": f"{left_out:,} more {'is' if left_out == 1 else 'are'} not listed." if left_out else "",
+    }
+
+
+def device_row(device: Mapping[str, Any], batches: Batches, day: str) -> dict[str, str]:
+    """The cells of one device."""
+    job_id = text_of(device.get("job_id"))
+    kind, detail = text_of(device.get("class")), text_of(device.get("detail"))
+    busy = text_of(device.get("busy_with"))
+    row = {
+        "device": shown_text(device.get("device_name")) or "(blank)",
+        "state": state_words(device),
+        "reason": words_of(kind, detail) if kind else "",
+        "detail": " ".join(filter(None, [with_moments(detail, day), f"Busy with {busy}" if busy else ""])),
+        "version": text_of(device.get("version")),
+        "unchanged": duration_or_blank(device.get("idle_seconds")),
+        "since": moment(device.get("since"), day),
+        "batch": batches.labels.get(job_id, job_id) if batches.several else "",
+    }
+    return {key: shown_text(cell) for key, cell in row.items()}
+
+
+def state_words(device: Mapping[str, Any]) -> str:
+    """The state of a device's task, and how far it came."""
+    status, progress = text_of(device.get("task_status")), device.get("progress_percent")
+    if status == "SUCCEEDED" or not isinstance(progress, (int, float)):
+        return status
+    return f"{status} at {number_of(progress):.3g} %".strip()
+
+
+# --- Batches ---------------------------------------------------------------------------------------------------------
+
+
+def batch_table(result: Mapping[str, Any], day: str) -> dict[str, Any]:
+    """The table of the batches, each with the bar of its devices. What they share is in no column."""
+    rows = [batch_row(job, day) for job in rows_of(result.get("jobs"))]
+    columns = columns_of(BATCH_COLUMNS, rows)
+    is_shared = {key: len({row[key] for row in rows}) == 1 for key in SHARED}
+    shared = [column for column in columns if is_shared.get(column["key"])]
+    words = ", ".join(f"{column['name'].lower().replace('utc', 'UTC')} {rows[0][column['key']]}" for column in shared)
+    return {
+        "columns": [column for column in columns if column not in shared],
+        "rows": rows,
+        "total": f"{len(rows):,}",
+        "shared": f"{words[:1].upper()}{words[1:]}." if words else "",
+    }
+
+
+def batch_row(job: Mapping[str, Any], day: str) -> dict[str, Any]:
+    """The cells of one batch. The ID is in no column, because it stands below what people call the batch."""
+    counts = mapping_of(job.get("counts"))
+    devices = count_of(counts.get("devices"))
+    job_id, name = text_of(job.get("job_id")), batch_name(job)
+    cells = {
+        "batch": name,
+        "id": "" if name in (job_id, f"batch {job_id}") else job_id,
+        "state": text_of(job.get("job_status")) or "not found",
+        "module": text_of(job.get("module_name")),
+        "version": text_of(job.get("dest_version")),
+        "product": text_of(job.get("product_key")),
+        "package": text_of(job.get("firmware_id")),
+        "created": moment(_without_fraction(job.get("utc_create")), day),
+    }
+    numbers = {name: f"{count_of(counts.get(name)):,}" if counts else "" for name in NUMBERS}
+    failed = share_text(count_of(counts.get("failed")), devices) if count_of(counts.get("failed")) else ""
+    texts = {key: shown_text(cell) for key, cell in cells.items()}
+    return {**texts, **numbers, "failed_share": failed, "bar": stacked_bar(counts, devices)}
+
+
+def _without_fraction(value: Any) -> str:
+    """A time without its fractions of a second, which some services send."""
+    head, dot, _fraction = text_of(value).partition(".")
+    return f"{head}Z" if dot else head
