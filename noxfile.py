@@ -98,6 +98,7 @@ SHIPPED = (
     "docs/examples/awx/setup.yml",
     "docs/examples/execution-environment/execution-environment.yml",
     "docs/examples/execution-environment/requirements.txt",
+    "docs/examples/notifications/slack.yml",
     "docs/examples/pipelines/jenkins/Jenkinsfile",
     "docs/examples/pipelines/rollout/requirements.in",
     "extensions/eda/plugins/event_source/ota_rollout.py",

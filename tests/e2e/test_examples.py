@@ -103,6 +103,7 @@ ELSEWHERE = {
     ("events.rst", "yaml"): "test_event_source.py",
     ("events.rst", "yaml+jinja"): "test_event_source.py",
     ("execution_environment.rst", "console"): "test_execution_environment.py",
+    ("notifications.rst", "yaml"): "test_notifications.py",
 }
 
 #: Examples that name what exists nowhere, and what they fail with.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Holds the guide on troubleshooting against what the code says: each sentence, with its code and its remedy."""
+"""Holds the pages on troubleshooting against what the code says: each sentence, with its code and its remedy."""
 
 from __future__ import annotations
 
@@ -16,18 +16,27 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._http import network_
 from ansible_collections.iotfleet.ota.tests.unit import sentences
 
 ROOT = Path(__file__).resolve().parents[2]
-GUIDE = (ROOT / "docs" / "docsite" / "rst" / "troubleshooting.rst").read_text(encoding="utf-8")
+PAGES = ROOT / "docs" / "docsite" / "rst"
+OVERVIEW = (PAGES / "troubleshooting.rst").read_text(encoding="utf-8")
+GUIDE = "\n".join(path.read_text(encoding="utf-8") for path in sorted(PAGES.glob("troubleshooting_*.rst")))
 PLUGINS = ROOT / "plugins"
 CLOCK_HINTS = (
     "try again, or give the request ID to the vendor's support",
     "set the clock of the machine that runs the module, or check endpoint and proxy if it is right",
 )
-ERRORS = ("Options", "Credentials", "The network", "Unusable responses", "Errors of the service")
+SERVICE = "Errors: codes of the service"
+ERRORS = (
+    "Errors: options",
+    "Errors: credentials and access keys",
+    "The network",
+    "Unusable responses",
+    SERVICE,
+)
 
 
 def tables(section):
-    """The tables of a section, without their heads. An empty first cell means the one above."""
-    (text,) = re.findall(rf"\n{section}\n-+\n(.*?)(?=\n[^\n]+\n---+\n|\Z)", GUIDE, re.DOTALL)
+    """The tables of a page or section, without their heads. An empty first cell means the one above."""
+    (text,) = re.findall(rf"\n{section}\n[-=]+\n(.*?)(?=\n[^\n]+\n(?:---+|===+)\n|\Z)", GUIDE, re.DOTALL)
     for table in re.findall(r"\.\. list-table::\n(?:   :.*\n)+\n((?:   .*\n|\n)+)", text):
         rows = [cells(row) for row in re.split(r"^   \* -", table, flags=re.MULTILINE)[1:]]
         for above, row in zip(rows, rows[1:]):
@@ -62,7 +71,7 @@ def test_what_may_be_wrong_with_a_proxy():
 
 
 def test_codes_of_the_services():
-    _sentences, rows, _clock = tables("Errors of the service")
+    _sentences, rows, _clock = tables(SERVICE)
     told = {frozenset(codes.split(", ")): hint for codes, hint in rows if not codes.startswith("any other")}
     known = {frozenset(sentences.codes_of(meaning.pattern)): meaning.hint for meaning in error_codes.ERROR_CODES}
     assert told == known
@@ -85,18 +94,18 @@ def test_codes_of_the_services():
     ],
 )
 def test_codes_that_nobody_knows(words, status):
-    _sentences, rows, _clock = tables("Errors of the service")
+    _sentences, rows, _clock = tables(SERVICE)
     assert [hint for codes, hint in rows if codes == words] == [error_codes.lookup_error_code("Unheard", status).hint]
 
 
 def test_codes_of_another_api():
-    _sentences, rows, _clock = tables("Errors of the service")
+    _sentences, rows, _clock = tables(SERVICE)
     hint = error_codes.lookup_error_code("1013", 200).hint
     assert [codes for codes, remedy in rows if remedy == hint] == ["any other that is a number"]
 
 
 def test_what_follows_the_refusal_of_a_clock():
-    _sentences, _codes, rows = tables("Errors of the service")
+    _sentences, _codes, rows = tables(SERVICE)
     remedies = {*error_codes.lookup_error_code("IllegalTimestamp").hint.split("; "), *CLOCK_HINTS}
     said = (PLUGINS / "module_utils" / "_client" / "clock.py").read_text(encoding="utf-8")
     assert {remedy.partition(";")[0] for _sentence, remedy in rows} == remedies
@@ -132,8 +141,15 @@ def test_refusals_of_roles_filters_and_tests():
 
 
 def test_each_row_says_what_to_do():
-    sections = re.findall(r"\n(.+)\n---+\n", GUIDE)
+    sections = re.findall(r"\n(.+)\n(?:---+|===+)\n", GUIDE)
     assert [row for section in sections for table in tables(section) for row in table if not all(row)] == []
+
+
+def test_the_overview_leads_to_each_code():
+    codes = {row[0] for section in ERRORS for row in first_table(section) if row[0] != "<code>"}
+    assert {code for code in codes if f"``{code}``" not in OVERVIEW} == set()
+    pages = {path.stem for path in PAGES.glob("troubleshooting_*.rst")}
+    assert set(re.findall(r"docsite\.(troubleshooting_\w+)>", OVERVIEW)) == pages
 
 
 def test_a_sentence_that_is_missing_or_made_up_is_found():
