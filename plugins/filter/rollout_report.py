@@ -30,7 +30,7 @@ options:
     default: {}
   links:
     description:
-      - The links to show, as in the option O(iotfleet.ota.rollout_gate#role:rollout_gate_links) of the role.
+      - The links to show, as in the option O(iotfleet.ota.rollout_gate#role:main:rollout_gate_links) of the role.
       - One that begins with neither C(https://) nor C(http://) is left out, and RV(_value.link_problem) says so.
     type: raw
     default: []

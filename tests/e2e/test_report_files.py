@@ -102,6 +102,19 @@ def test_names_that_are_no_names_of_files_are_refused_before_the_wait(tmp_path, 
     assert names_in(tmp_path / "reports") == sorted(["a", *written])
 
 
+def test_links_that_lead_nowhere_are_refused_before_the_wait(tmp_path, url):
+    wrong = [{"Console": "javascript:alert(1)"}, "https://console.example.com"]
+    right = [{"title": "Console", "url": "https://console.example.com/?a=1&b=2"}]
+    said = run_gates(tmp_path, url, *(gate(links=links) for links in wrong), gate(links=right), gate(links=""))
+    assert said == [
+        'rollout_gate_links has no valid URL for "Console"; give one that begins with https:// or http://.',
+        "rollout_gate_links is no list; give a list of {title, url}, or a dictionary of URLs by their titles.",
+    ]
+    assert run_gates(tmp_path, url, gate(links=json.dumps(right))) == []
+    page = (tmp_path / "reports" / "rollout-gate.html").read_text(encoding="utf-8")
+    assert '<a href="https://console.example.com/?a=1&amp;b=2" rel="noopener noreferrer">Console</a>' in page
+
+
 def test_folder_in_the_way_is_refused_and_kept(tmp_path, url):
     keep = tmp_path / "reports" / "rollout-gate.md" / "keep"
     keep.mkdir(parents=True)

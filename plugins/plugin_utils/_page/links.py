@@ -21,7 +21,7 @@ MAX_URL = 2000
 MAX_SHOWN = 100
 
 #: The formats that a page links to, which are for programs, by their names.
-FORMATS: Mapping[str, str] = {"json": "JSON", "csv": "CSV", "markdown": "Markdown", "metrics": "Metrics"}
+FORMATS: Mapping[str, str] = {"json": "JSON", "csv": "CSV"}
 _SHAPE = "give a list of {title, url}, or a dictionary of URLs by their titles"
 
 
