@@ -51,7 +51,7 @@ options:
     description: With O(state=prepared), the formats that this run writes. A value of another type counts as none.
     type: raw
   marks:
-    description: With O(state=prepared), regular expressions. A line that begins with one makes a file a report.
+    description: With O(state=prepared), texts. A line that begins with one makes a file a report.
     type: list
     elements: str
   previous:

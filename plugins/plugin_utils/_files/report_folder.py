@@ -11,7 +11,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,7 +51,7 @@ class Reports(NamedTuple):
     """Where the reports of a gate are: ``folder`` is empty if it writes none.
 
     ``suffixes`` are those of all formats, and ``formats`` the ones that this run writes. A line that begins with one of
-    the regular expressions ``marks`` is in a report and in no other file. ``previous`` is the report to resume from.
+    ``marks`` is in a report and in no other file. ``previous`` is the report to resume from.
     """
 
     folder: str
@@ -145,14 +145,13 @@ def _remove_earlier(reports: Reports) -> None:
         )
 
 
-def _is_report(path: str, marks: Iterable[str]) -> bool:
+def _is_report(path: str, marks: tuple[str, ...]) -> bool:
     """Whether a file is known as a report of the role. A link is none."""
     if os.path.islink(path) or not os.path.isfile(path):
         return False
-    begin = re.compile(rf"\s*({'|'.join(marks)})")
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            return any(begin.match(line) for line in file)
+            return any(line.lstrip().startswith(marks) for line in file)
     except OSError:
         return False
 

@@ -37,10 +37,9 @@ def read_links(given: Any) -> tuple[list[dict[str, str]], str]:
         return [], f"is no list of links; {_SHAPE}"
     if len(pairs) > MAX_LINKS:
         return [], f"has {len(pairs):,} links; give at most {MAX_LINKS}"
-    problems = [problem for title, url in pairs if (problem := link_problem(title, url))]
-    return [{"title": title, "url": url} for title, url in pairs if not link_problem(title, url)], (
-        problems[0] if problems else ""
-    )
+    faults = [link_fault(title, url) for title, url in pairs]
+    sound = [{"title": title, "url": url} for (title, url), fault in zip(pairs, faults) if not fault]
+    return sound, next(filter(None, faults), "")
 
 
 def _pairs(given: Any) -> list[tuple[str, str]] | None:
@@ -53,7 +52,7 @@ def _pairs(given: Any) -> list[tuple[str, str]] | None:
     return [(text_of(link["title"]).strip(), text_of(link["url"]).strip()) for link in given]
 
 
-def link_problem(title: str, url: str) -> str:
+def link_fault(title: str, url: str) -> str:
     """Why a page may not link there; empty if it may. It does not show the URL, which may hold a password."""
     name = printable(title, MAX_SHOWN)
     if not title:

@@ -15,7 +15,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._files import report_
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._files.report_folder import FolderError, Reports, prepare
 
 SUFFIXES = {"json": "json", "markdown": "md", "html": "html", "dotenv": "env"}
-MARKS = ('\\{?"format": "iotfleet', "ROLLOUT_GATE_VERDICT=")
+MARKS = ('{"format": "iotfleet', '"format": "iotfleet', "ROLLOUT_GATE_VERDICT=")
 REPORT = {"format": "iotfleet.ota/rollout-report", "version": 1, "history": {"a": 1}, "verdict": "passed", "polls": 3}
 
 
