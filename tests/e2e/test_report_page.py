@@ -150,7 +150,7 @@ def test_a_rollout_that_did_not_move_has_one_bar(page, reports):
 
 def test_contrast_is_measured(page, reports):
     show(page, reports, "failed")
-    page.add_style_tag(content="dt { color: #888888; opacity: 1; } section { background: #777777; }")
+    page.add_style_tag(content=".note { color: #888888; opacity: 1; } section { background: #777777; }")
     assert page.evaluate(CONTRAST)["ratio"] < 1.5
 
 
