@@ -34,7 +34,7 @@ def test_a_device_of_the_json_report():
 @pytest.mark.parametrize(("document", "number"), [("reports", 4), ("metrics", 1)])
 def test_documents_show_parts_of_these_files(document, number):
     text = (ROOT / "docs" / "docsite" / "rst" / f"{document}.rst").read_text(encoding="utf-8")
-    blocks = re.findall(r"^\.\. code-block:: (?:text|xml|json)\n\n((?:[ ]+.*\n|\n)+)", text, re.MULTILINE)
+    blocks = re.findall(r"^\.\. code-block:: (?:text|json)\n\n((?:[ ]+.*\n|\n)+)", text, re.MULTILINE)
     files = [_without_indentation(path.read_text(encoding="utf-8")) for path in OUTPUT.iterdir()]
     assert len(blocks) == number
     for block in blocks:
