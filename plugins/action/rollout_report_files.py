@@ -49,16 +49,18 @@ class ActionModule(ActionBase):
         """Let Ansible's own action render the template, but write the file at once, without a module."""
         task = self._task.copy()
         task.args = {"src": template, "dest": path, "lstrip_blocks": True}
-        loader = SimpleNamespace(action_loader=SimpleNamespace(get=lambda _name, **given: _Copy(given["task"].args)))
-        action = self._shared_loader_obj.action_loader.get(
+        action: Any = self._shared_loader_obj.action_loader.get(
             "ansible.builtin.template",
             task=task,
             connection=self._connection,
             play_context=self._play_context,
             loader=self._loader,
             templar=self._templar,
-            shared_loader_obj=loader,
+            shared_loader_obj=self._shared_loader_obj,
         )
+        # Where it looks for the action that copies; some versions of ansible-core ignore the argument above.
+        copies = SimpleNamespace(get=lambda _name, **given: _Copy(given["task"].args))
+        action._shared_loader_obj = SimpleNamespace(action_loader=copies)
         result = action.run(task_vars=task_vars)
         if result.get("failed"):
             raise AnsibleError(str(result.get("msg")))
