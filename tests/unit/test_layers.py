@@ -83,6 +83,7 @@ NEIGHBOURS = {
     "module_utils/_queries": {
         "details": "devices",
         "devices": "jobs",
+        "firmwares": "jobs",
         "preflight": "details devices jobs states",
         "version_sources": "details",
         "checks": "jobs preflight version_sources",
