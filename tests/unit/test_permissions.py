@@ -30,6 +30,8 @@ OPTIONS = {
     "ota_unfinished_tasks_info": {**DEVICE, "module_name": None, "task_statuses": None},
     "ota_module_versions_info": {**DEVICE, "module_name": None},
     "ota_device_states_info": DEVICE,
+    "ota_firmware_info": {**dict.fromkeys(("product_key", "dest_version", "module_name")), "firmware_ids": ["f1"]},
+    "ota_firmware_jobs_info": {"firmware_ids": ["f1"]},
     "ota_device_jobs_info": {**DEVICE, "firmware_id": "f1"},
     "ota_preflight_info": {
         **dict.fromkeys(PREFLIGHT),
@@ -82,6 +84,8 @@ def test_operations_that_a_module_calls(name, monkeypatch):
     rollout.clock.elapsed += 60  # when tasks have succeeded
     for item in life["inputs"](options):
         life["query"](rollout.client(), options, item)
+    if name == "ota_firmware_info":  # by its ID, or in a list
+        life["query"](rollout.client(), options, {"product_key": "k1"})
     assert set(rollout.actions) == table()[name]
 
 

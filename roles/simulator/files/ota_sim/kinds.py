@@ -16,6 +16,7 @@ from .presences import STATES
 from .problems import InputError
 
 DIALECTS = ("alibaba", "tuya")
+STATUSES_OF_PACKAGES = (-1, 0, 1, 2, 3)
 WORLD_KEYS = ("products", "firmwares", "devices", "jobs")
 
 
@@ -88,6 +89,8 @@ FIRMWARE = {
     "src_version": _TEXT,
     "dest_version": _NAME,
     "files": _TEXTS,
+    "status": _one_of(*STATUSES_OF_PACKAGES),
+    "created_before": _SECONDS,
 }
 DEVICE = {
     "name": _NAME,
@@ -111,6 +114,7 @@ JOB = {
     "selection_type": _one_of("STATIC", "DYNAMIC"),
     "target_selection": _one_of("ALL", "SPECIFIC", "GRAY", "GROUP"),
     "created_before": _SECONDS,
+    "created_after": _SECONDS,
     "scheduled_after": _SECONDS,
     "schedule_ends_after": _SECONDS,
     "canceled_after": _SECONDS,

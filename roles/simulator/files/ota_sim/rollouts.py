@@ -83,7 +83,7 @@ class Rollout:
     def __init__(self, job: Job, firmware: Firmware) -> None:
         self.job = job
         self.firmware = firmware
-        self.created = -job.created_before
+        self.created = job.created
         self.start = self.created + (job.scheduled_after or 0)
         self.tasks_from = (self.created if job.tasks_before_schedule else self.start) + job.tasks_after
         self.canceled = FOREVER if job.canceled_after is None else self.created + job.canceled_after

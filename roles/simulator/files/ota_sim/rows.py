@@ -102,7 +102,7 @@ def job_row(look: Look, view: JobView) -> Answer:
 def _job_details(look: Look, view: JobView) -> Answer:
     """What only QueryOTAJob tells."""
     job, firmware = view.job, view.firmware
-    begin = -job.created_before
+    begin = view.created
     group = (job.group_id, job.group_name) if job.target_selection == "GROUP" or job.group_id else None
     return {
         "Name": firmware.name,
@@ -173,11 +173,11 @@ def _file(look: Look, firmware_id: str, name: str) -> Answer:
     return {"Name": name, "Size": 65_536, "FileMd5": digest[:32], "SignValue": digest[:32], "Url": _link(look, digest)}
 
 
-def firmware_info(look: Look, firmware: Firmware) -> Answer:
-    """All that QueryOTAFirmware tells."""
+def firmware_row(look: Look, firmware: Firmware) -> Answer:
+    """What ListOTAFirmware and QueryOTAFirmware have in common, also the link, which only a sample of the list shows."""
     digest = hashlib.sha256(firmware.firmware_id.encode()).hexdigest()
-    files = [_file(look, firmware.firmware_id, name) for name in firmware.files]
-    info = {
+    created = look.utc(-firmware.created_before)
+    return {
         "FirmwareId": firmware.firmware_id,
         "FirmwareName": firmware.name,
         "FirmwareDesc": f"{firmware.name}, simulated",
@@ -190,13 +190,18 @@ def firmware_info(look: Look, firmware: Firmware) -> Answer:
         "ProductName": look.world.products[firmware.product_key].name,
         "SrcVersion": firmware.src_version,
         "DestVersion": firmware.dest_version,
-        "Status": 1,
+        "Status": firmware.status,
         "Type": 0,
-        "VerifyProgress": 100,
-        "UtcCreate": look.utc(-7 * 86400),
-        "UtcModified": look.utc(-7 * 86400),
-        "MultiFiles": files or None,
+        "UtcCreate": created,
+        "UtcModified": created,
     }
+
+
+def firmware_info(look: Look, firmware: Firmware) -> Answer:
+    """All that QueryOTAFirmware tells."""
+    files = [_file(look, firmware.firmware_id, name) for name in firmware.files]
+    progress = {1: 100, 2: 50}.get(firmware.status, 0)
+    info = {**firmware_row(look, firmware), "VerifyProgress": progress, "MultiFiles": files or None}
     return _shown(look, info, _NOT_TUYA_FIRMWARE)
 
 
