@@ -116,7 +116,8 @@ NEIGHBOURS = {
     },
     "plugin_utils/_evidence": {
         "succeeded": "jobs",
-        "observer": "clock jobs modules states succeeded versions",
+        "search": "candidates",
+        "observer": "clock jobs modules search states succeeded versions",
     },
     "plugin_utils/_gate": {
         "limits": "options",

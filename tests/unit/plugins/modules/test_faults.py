@@ -56,9 +56,13 @@ FLEET = {
     "devices": [{"name": f"f-{number}", "course": "offline"} for number in range(101)],
 }
 FIRMWARE = {"firmware_id": "f1", "product_key": "k1", "src_version": "1.0", "dest_version": "2.0"}
-OLDER = {**FIRMWARE, "firmware_id": "f2", "dest_version": "1.5"}
-TRIALS = [{"job_id": f"18301{number:04}", "firmware_id": "f2", "devices": []} for number in range(201)]
-WORLD = {"firmwares": [FIRMWARE, OLDER], "jobs": [*JOBS, FLEET, *TRIALS]}
+OLDER = [{**FIRMWARE, "firmware_id": name, "dest_version": "1.5"} for name in ("f2", "f3")]
+TRIALS = [
+    {"job_id": f"1830{name[1:]}{number:04}", "firmware_id": name, "devices": []}
+    for name in ("f2", "f3")
+    for number in range(201)
+]
+WORLD = {"firmwares": [FIRMWARE, *OLDER], "jobs": [*JOBS, FLEET, *TRIALS]}
 QUERIES = {
     ota_job_info: {"job_ids": [job["job_id"] for job in JOBS[:3]]},
     ota_device_jobs_info: {"product_key": "k1", "device_names": DEVICES, "firmware_id": "f1"},
@@ -67,7 +71,7 @@ QUERIES = {
     ota_module_versions_info: {"product_key": "k1", "device_names": DEVICES},
     ota_device_states_info: {"product_key": "k1", "device_names": [device["name"] for device in FLEET["devices"]]},
     ota_firmware_info: {"firmware_ids": ["f1", "f2", "f0"]},
-    ota_firmware_jobs_info: {"firmware_ids": ["f2", "f1", "f0"]},
+    ota_firmware_jobs_info: {"firmware_ids": ["f2", "f3", "f0"]},
 }
 # JSON goes with the newer style of signing and XML with the older one, so that both meet most faults.
 WIRES = [("alibaba", "json"), ("alibaba", "xml"), ("tuya", "json")]
@@ -306,7 +310,7 @@ def test_results_are_not_empty(ask):
     packages, _seconds = ask(ota_firmware_info, WIRES[0], [])
     assert [package["dest_version"] for package in packages["firmwares"]] == ["2.0", "1.5", None]
     made, _seconds = ask(ota_firmware_jobs_info, WIRES[0], [])
-    assert [package["job_count"] for package in made["firmwares"]] == [201, 103, 0]
+    assert [package["job_count"] for package in made["firmwares"]] == [201, 201, 0]
     versions, _seconds = ask(ota_module_versions_info, WIRES[0], [])
     assert [device["versions"] for device in versions["devices"]] == [{"default": "1.0"}] * 3
 
