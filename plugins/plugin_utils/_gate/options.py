@@ -25,7 +25,7 @@ GATE: dict[str, dict[str, Any]] = {
     "find": {
         "type": "dict",
         "options": {
-            "product_key": {"type": "str", "required": True, "no_log": False},
+            "product_key": {"type": "str", "required": True},
             "dest_version": {"type": "str", "required": True},
             "module_name": {"type": "str"},
             "job_type": {

@@ -265,7 +265,7 @@ def test_a_mistake_at_the_start_is_a_sentence(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"job_ids": None}, "missing required arguments: job_ids"),
+        ({"job_ids": None}, "neither job_ids nor find is given"),
         ({"job_ids": []}, "job_ids is empty; name at least one"),
         ({"job_ids": ["1", " "]}, "entry 2 of job_ids is blank"),
         ({"max_failed": "some"}, "max_failed"),
