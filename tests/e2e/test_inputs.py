@@ -109,7 +109,10 @@ def test_required_answer_that_is_empty_is_refused(tmp_path, url):
         caught("rollout_preflight", {"rollout_preflight_job_id": ""}),
     )
     first, second = values(run_tasks(tmp_path, url, gate, preflight))
-    assert first == "rollout_gate_job_ids names no batch; give the IDs of the batches that make up the rollout."
+    assert first == (
+        "rollout_gate_job_ids names no batch; give the IDs of the batches that make up the rollout, or find them with"
+        " rollout_gate_find_product_key and rollout_gate_find_dest_version."
+    )
     assert "neither job_id nor product_key with device_names is given" in second
 
 

@@ -77,6 +77,7 @@ class Reporter:
         self._pace = Pace()
         self._last: Progress | None = None
         self._batches, self._eta, self._versions = "", "", ""
+        self._found = ""
         self._last_shown = clock.now()
         self.name(())
 
@@ -98,6 +99,7 @@ class Reporter:
             self.notes.append(note)
             self._warn(printable(f"{note}. The service's clock is used. Set this one, preferably by NTP."))
         if not self._options.wait or verdict.final:
+            self._show_lines(wrap(self._found) if self._found else ())
             return
         self._show_lines(opening_lines(now, self.title, verdict, self._policy, jobs))
         for line in self.notes:
@@ -110,6 +112,7 @@ class Reporter:
     def note_found(self, why: str) -> None:
         """Say at the start which batches were found, and why they are meant."""
         self.notes.append(why)
+        self._found = why
 
     def note_denied_states(self, why: str | None) -> None:
         """Say once that the states of unfinished devices cannot be read."""
