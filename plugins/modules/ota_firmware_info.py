@@ -54,7 +54,7 @@ EXAMPLES = r"""
 - name: Read the package that brings a product to the version that was just built
   iotfleet.ota.ota_firmware_info:
     product_key: a19mzPZ0001
-    dest_version: "{{ lookup('ansible.builtin.env', 'CI_COMMIT_TAG') }}"
+    dest_version: "{{ ota_version }}"
     module_name: default
   register: package
 
@@ -77,7 +77,7 @@ EXAMPLES = r"""
 
 - name: Wait until a package is verified
   iotfleet.ota.ota_firmware_info:
-    firmware_id: s8SSHiKjpBfrM3BSN0z803
+    firmware_id: FJFx8JzpnhpIsKftRjjm030001
   register: package
   until: package is failed or package.firmwares[0].verified
   retries: 20

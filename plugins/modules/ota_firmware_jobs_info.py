@@ -40,19 +40,18 @@ seealso:
 EXAMPLES = r"""
 - name: Read the batches of a package
   iotfleet.ota.ota_firmware_jobs_info:
-    firmware_id: s8SSHiKjpBfrM3BSN0z803
+    firmware_id: FJFx8JzpnhpIsKftRjjm030001
   register: history
 
-- name: Make sure that nobody is rolling it out
-  ansible.builtin.assert:
-    that: history.jobs | rejectattr("finished") | length == 0
-    fail_msg: "In progress: {{ history.jobs | rejectattr('finished') | map(attribute='job_id') | join(', ') }}"
+- name: Show which of them are still in progress
+  ansible.builtin.debug:
+    msg: "{{ history.jobs | rejectattr('finished') | map(attribute='job_id') | list }}"
 
-- name: Show the newest batch that updates devices
+- name: Show the newest one that updates devices
   ansible.builtin.debug:
     msg: "{{ history.jobs | selectattr('job_type', 'eq', 'UPGRADE_FIRMWARE') | map(attribute='job_id') | first }}"
 
-- name: Show the batches whose tag stage is canary
+- name: Show those whose tag stage is canary
   ansible.builtin.debug:
     msg: "{{ history.jobs | selectattr('tags', 'contains', canary) | map(attribute='job_id') | list }}"
   vars:

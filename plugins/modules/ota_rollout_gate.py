@@ -427,11 +427,11 @@ EXAMPLES = r"""
   iotfleet.ota.ota_rollout_gate:
     find:
       product_key: a19mzPZ0001
-      dest_version: "{{ lookup('ansible.builtin.env', 'CI_COMMIT_TAG') }}"
-      created_after: "{{ lookup('ansible.builtin.env', 'CI_PIPELINE_CREATED_AT') }}"
+      dest_version: "{{ ota_version }}"
+      created_after: "{{ ota_pipeline_began }}"
       tags:
         stage: canary
-    min_devices: 20
+    min_devices: 2
 
 - name: Gate a fleet in which 2 % may fail and 5 % may be offline
   iotfleet.ota.ota_rollout_gate:

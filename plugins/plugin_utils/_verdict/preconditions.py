@@ -51,12 +51,11 @@ def rule_unfound(case: Case) -> Outcome | None:
     unfound = case.snapshot.unfound
     if unfound is None:
         return None
-    reason = Reason(unfound.code, unfound.message)
     if unfound.code == "ambiguous_batch":  # what is there already does not become clearer
-        return Outcome(INCONCLUSIVE, True, (reason,))
+        return Outcome(INCONCLUSIVE, True, (Reason("ambiguous_batch", unfound.message),))
     if case.in_start_grace:
         return pending_outcome(case, Reason("starting", unfound.message))
-    return confirm_verdict(case, INCONCLUSIVE, reason)
+    return confirm_verdict(case, INCONCLUSIVE, Reason("no_batch", unfound.message))
 
 
 def rule_incomplete(case: Case) -> Outcome | None:
