@@ -101,8 +101,8 @@ jobs:
       sample: FJFx8JzpnhpIsKftRjjm030001
     selection_type:
       description:
-        - V(STATIC) for a fixed set of devices, V(DYNAMIC) for a policy that applies until it is canceled. Tuya's pages do
-          not list it.
+        - V(STATIC) for a fixed set of devices, V(DYNAMIC) for a policy that applies until it is canceled. Tuya's pages
+          do not list it.
       type: str
       returned: always
       sample: STATIC

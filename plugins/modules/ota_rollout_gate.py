@@ -338,8 +338,9 @@ options:
     default: 5
   start_grace:
     description:
-      - Seconds to wait for a batch that is unknown or not found, has not begun or has no tasks, because tasks appear some
-        time after the batch. They count from the first poll, or from the time for which the batch is scheduled if that is later.
+      - Seconds to wait for a batch that is unknown or not found, has not begun or has no tasks, because tasks appear
+        some time after the batch. They count from the first poll, or from the time for which the batch is scheduled if
+        that is later.
       - Unless O(expected_devices) or O(min_devices) says how many devices there must be, a rollout passes only if no
         new task has appeared for this time.
     type: float
@@ -877,9 +878,9 @@ notes:
   description:
     - The lines shown at the start, with the deadlines that apply, and a warning if the time may be too short or the
       clock of this machine is off by more than a minute.
-    - After these, which batches O(find) has found, and what was assumed, such as the module of a batch that is not known, or which of two batches is the
-      later stage, why the states of unfinished devices cannot be read, and what is cut
-      because it is too long, such as texts of devices, and that O(events_file) is incomplete.
+    - After these, which batches O(find) has found, and what was assumed, such as the module of a batch that is not
+      known, or which of two batches is the later stage, why the states of unfinished devices cannot be read, and what
+      is cut because it is too long, such as texts of devices, and that O(events_file) is incomplete.
   type: list
   elements: str
   returned: always, unless an option is invalid

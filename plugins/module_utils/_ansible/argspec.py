@@ -82,9 +82,7 @@ DEVICES: dict[str, dict[str, Any]] = {
     "iot_ids": {"type": "list", "elements": "str", "aliases": ["iot_id"]},
 }
 
-FIRMWARES: dict[str, dict[str, Any]] = {
-    "firmware_ids": {"type": "list", "elements": "str", "aliases": ["firmware_id"]}
-}
+FIRMWARES: dict[str, dict[str, Any]] = {"firmware_ids": {"type": "list", "elements": "str", "aliases": ["firmware_id"]}}
 
 ONLY_SUMMARY: dict[str, dict[str, Any]] = {"only_summary": {"type": "bool", "default": False}}
 

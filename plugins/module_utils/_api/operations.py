@@ -38,7 +38,7 @@ class Field:
     """A field of a response: its name on the wire and how to read it.
 
     A value of another type costs the field, or the whole response if the field is ``vital``: left out, it would let the
-    rest prove more than it does. The records of a list keep other fields than ``fields`` unless ``keeps_others`` is off.
+    rest prove more than it does. ``keeps_others`` is off where no other fields of records may become facts.
     """
 
     wire: str

@@ -183,5 +183,7 @@ def _with_expectations(options: Mapping[str, Any], search: Search) -> dict[str, 
         versions["module_name"] = search.module_name
     for name, value in {**meant, "versions.module_name": search.module_name}.items():
         if value is not None and given[name] not in (None, value):
-            raise invalid_option(f"{name} is {given[name]}, but find is about {value}", "give the same, or leave it out")
+            raise invalid_option(
+                f"{name} is {given[name]}, but find is about {value}", "give the same, or leave it out"
+            )
     return {**options, **meant, "versions": versions}

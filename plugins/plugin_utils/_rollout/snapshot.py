@@ -85,8 +85,9 @@ class Snapshot(NamedTuple):
     it. ``versions`` are the reports of the devices that were read; it is ``None`` if none were. ``earlier`` are reports
     from before this poll, each with its time: they can prove success, and say nothing else. ``states`` say whether late
     devices are online. ``busy`` are the other batches for which devices have unfinished tasks. ``problems`` say why the
-    poll is incomplete. ``unfound`` says why a search has found no batch, of which there are none then. After an ``error``, which is ``permanent`` if no further poll can succeed, and whenever it is
-    not ``fresh``, the rest is that of an earlier poll.
+    poll is incomplete. ``unfound`` says why a search has found no batch; there are no ``jobs`` then. After an
+    ``error``, which is ``permanent`` if no further poll can succeed, and whenever it is not ``fresh``, the rest is that
+    of an earlier poll.
     """
 
     now: float

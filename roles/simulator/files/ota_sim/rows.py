@@ -174,7 +174,7 @@ def _file(look: Look, firmware_id: str, name: str) -> Answer:
 
 
 def firmware_row(look: Look, firmware: Firmware) -> Answer:
-    """What ListOTAFirmware and QueryOTAFirmware have in common, also the link, which only a sample of the list shows."""
+    """What ListOTAFirmware and QueryOTAFirmware have in common. Of the list, only a sample shows the link."""
     digest = hashlib.sha256(firmware.firmware_id.encode()).hexdigest()
     created = look.utc(-firmware.created_before)
     return {

@@ -63,9 +63,7 @@ def lower(content):
 
 
 def page(number, packages, total, page_count):
-    return success(
-        FirmwareInfo={"SimpleFirmwareInfo": packages}, Total=total, PageCount=page_count, CurrentPage=number
-    )
+    return success(FirmwareInfo={"SimpleFirmwareInfo": packages}, Total=total, PageCount=page_count, CurrentPage=number)
 
 
 def numbered(*numbers, **fields):

@@ -100,7 +100,10 @@ def test_only_summary(ask):
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"firmware_ids": []}, "firmware_ids is empty"), ({"firmware_ids": ["a", ""]}, "entry 2 of firmware_ids is blank")],
+    [
+        ({"firmware_ids": []}, "firmware_ids is empty"),
+        ({"firmware_ids": ["a", ""]}, "entry 2 of firmware_ids is blank"),
+    ],
 )
 def test_options_that_cannot_be_used(ask, options, words):
     result, _requests = ask(ota_firmware_jobs_info, options)

@@ -11,8 +11,8 @@ import json
 import pytest
 import yaml
 from ansible_collections.iotfleet.ota.plugins.modules import ota_rollout_gate
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GATE
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.candidates import Search
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GATE
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 

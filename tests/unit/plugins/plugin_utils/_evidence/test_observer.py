@@ -11,8 +11,8 @@ import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock import Clock
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.search import Selection
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.observer import Observer
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.search import Selection
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.versions import Reading
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import Snapshot
 from ansible_collections.iotfleet.ota.tests.unit.fleets import Fleet, failing, keys_of, odd

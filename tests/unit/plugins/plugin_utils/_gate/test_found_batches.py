@@ -150,4 +150,4 @@ def test_events_name_the_batches_once_they_are_found():
     assert events[0]["type"] == "verdict"
     assert (events[0]["job_ids"], events[0]["title"]) == ([], "version 2.0 of k1")
     assert (events[-1]["verdict"], events[-1]["job_ids"]) == ("passed", ["7"])
-    assert [event["job_id"] for event in events if event["type"] == "batch"][0] == "7"
+    assert next(event["job_id"] for event in events if event["type"] == "batch") == "7"
