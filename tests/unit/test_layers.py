@@ -39,7 +39,7 @@ FOLDERS = {
     "plugin_utils/_report": "module_utils/_api module_utils/_errors module_utils/_text plugin_utils/_rollout"
     " plugin_utils/_verdict",
     "plugin_utils/_evidence": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_queries"
-    " plugin_utils/_rollout",
+    " module_utils/_text plugin_utils/_rollout",
     "plugin_utils/_gate": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_http"
     " module_utils/_queries module_utils/_text module_utils/_validation plugin_utils/_evidence plugin_utils/_report"
     " plugin_utils/_rollout plugin_utils/_verdict",
