@@ -160,12 +160,12 @@ OTHERS = {
     "previous": " reports/2.10.json ",
 }
 LISTS = ("job_ids", "expected_devices", "on_verdict")
+#: In place of ``job_ids`` there may be what ``test_find.py`` gives.
 
 
 def test_each_typed_option_of_the_gate_takes_text(tmp_path, url):
-    assert {*TEXTS, *VERSIONS, *OTHERS, *LISTS} == {
-        name.removeprefix("rollout_gate_") for name in options_of("rollout_gate")
-    }
+    names = {name.removeprefix("rollout_gate_") for name in options_of("rollout_gate")}
+    assert {*TEXTS, *VERSIONS, *OTHERS, *LISTS} == {name for name in names if not name.startswith("find_")}
     given = {name: text for name, (text, _value) in TEXTS.items()}
     given |= {name: text for name, (text, _option, _value) in VERSIONS.items()} | OTHERS | {"job_ids": "1001,\r\n1001"}
     variables = {f"rollout_gate_{name}": text for name, text in given.items()}
