@@ -25,7 +25,7 @@ description:
   - It ends if the Ansible that runs it is gone, such as after a kill.
   - This is an action plugin. It runs on the controller, so its libraries must be installed on the controller; the
     target host is never contacted. The keyword C(environment) of task, block and play is honored.
-  - B(Which rollout) is judged is set by O(job_ids), O(expected_devices) and O(min_devices).
+  - B(Which rollout) is judged is set by O(job_ids) or O(find), O(expected_devices) and O(min_devices).
   - B(Whether it is the one that was meant) is checked with O(expected_product_key), O(expected_firmware_id),
     O(expected_version), O(expected_job_type) and O(versions.module_name), and with O(versions) for each device.
   - The B(bounds) are O(min_succeeded_percent), O(max_failed), O(max_failed_percent), O(min_executed), O(max_pending),
@@ -71,6 +71,7 @@ options:
   job_ids:
     description:
       - The IDs of the batches that make up the rollout. They are judged together, and each must have begun.
+      - Exactly one of O(job_ids) and O(find) is required.
       - Of several tasks that a device has in one batch, the latest decides. A device with tasks in several batches
         counts once, by the worst of these. If a batch was repeated, give only the repetition.
       - Batches may be for several modules and products. Each is judged by the versions of its own module.
@@ -79,9 +80,71 @@ options:
         devices in both.
     type: list
     elements: str
-    required: true
     aliases:
       - job_id
+  find:
+    description:
+      - Which batches to find, in place of O(job_ids), such as by the version that a pipeline has just built.
+      - The packages of the product to the version are listed, and then their batches. That is repeated with each poll
+        until a batch fits, at most for O(start_grace). If none does, the verdict is V(inconclusive), and names the
+        packages and batches that were seen.
+      - The batches that are found stay the same until the end, also in runs that go on with O(previous). A newer one
+        that appears later is not taken. RV(found_by) and RV(notes) say which batches were found and why.
+      - A canceled batch fits like any other, so that the gate does not pass for an older one. But if a newer batch that
+        fits is not canceled, that one has replaced it, and the canceled one does not fit.
+      - Each batch that was found is judged as with O(job_ids). What was searched is also what is expected, as with
+        O(expected_product_key), O(expected_version), O(expected_job_type) and O(versions.module_name). If one of these
+        is given too, it must be the same.
+      - This takes the permissions for C(ListOTAFirmware) and C(ListOTAJobByFirmware).
+    type: dict
+    version_added: 0.3.0
+    suboptions:
+      product_key:
+        description:
+          - The key of the product.
+        type: str
+        required: true
+      dest_version:
+        description:
+          - The version that the batches update devices to. It must be the same text.
+          - Quote it if it looks like a number. A number is rejected.
+        type: str
+        required: true
+      module_name:
+        description:
+          - The OTA module that the packages are for. By default, any module.
+        type: str
+      job_type:
+        description:
+          - The type of the batches.
+        type: str
+        choices:
+          - UPGRADE_FIRMWARE
+          - VERIFY_FIRMWARE
+        default: UPGRADE_FIRMWARE
+      tags:
+        description:
+          - Tags that the batches have, each with its value. They may have others as well.
+          - Cannot be used on Tuya, whose pages list no tags of batches.
+        type: dict
+      created_after:
+        description:
+          - The batches were created at this time or later, by the clock of the service. The time is in ISO 8601, and in
+            UTC unless it says otherwise.
+          - Give it if the package may have had another batch before, such as one of yesterday that would pass.
+          - In runs that go on with O(previous), it must stay the same.
+        type: str
+      which:
+        description:
+          - With V(only), exactly one batch must fit. If several do, the verdict is V(inconclusive) and names them.
+          - With V(newest), the one that was created last.
+          - With V(all), all that fit when the first of them is seen, and at most 100. They are judged together.
+        type: str
+        choices:
+          - only
+          - newest
+          - all
+        default: only
   expected_devices:
     description:
       - All devices that the rollout is meant to reach. Exactly these count, whatever tasks the batches have.
@@ -275,8 +338,9 @@ options:
     default: 5
   start_grace:
     description:
-      - Seconds to wait for a batch that is unknown, has not begun or has no tasks, because tasks appear some time after
-        the batch. They count from the first poll, or from the time for which the batch is scheduled if that is later.
+      - Seconds to wait for a batch that is unknown or not found, has not begun or has no tasks, because tasks appear
+        some time after the batch. They count from the first poll, or from the time for which the batch is scheduled if
+        that is later.
       - Unless O(expected_devices) or O(min_devices) says how many devices there must be, a rollout passes only if no
         new task has appeared for this time.
     type: float
@@ -360,6 +424,16 @@ EXAMPLES = r"""
     expected_version: 2.0.0
     wait_timeout: 1800
 
+- name: Gate the canary of the version that this pipeline has built, whatever the ID of its batch is
+  iotfleet.ota.ota_rollout_gate:
+    find:
+      product_key: a19mzPZ0001
+      dest_version: "{{ ota_version }}"
+      created_after: "{{ ota_pipeline_began }}"
+      tags:
+        stage: canary
+    min_devices: 2
+
 - name: Gate a fleet in which 2 % may fail and 5 % may be offline
   iotfleet.ota.ota_rollout_gate:
     job_id: HvKuBpuk3rdk6E92CPQN020002
@@ -434,7 +508,8 @@ reasons:
       description:
         - The reason as a code. For V(passed), C(proved). For V(failed), C(wrong_job), C(too_many_failures),
           C(success_out_of_reach), C(too_few_devices) or C(batch_canceled). For V(timed_out), C(deadline). For
-          V(inconclusive), C(api_error), C(too_many_errors), C(incomplete), C(unknown_job), C(dynamic_batch),
+          V(inconclusive), C(api_error), C(too_many_errors), C(no_batch), C(ambiguous_batch), C(incomplete),
+          C(unknown_job), C(dynamic_batch),
           C(too_large), C(ambiguous_device), C(unknown_product), C(nothing_to_judge), C(conflicting_batches),
           C(not_started), C(empty_batch), C(unknown_module) or C(vanished).
         - For V(pending), C(starting), C(not_started), C(unfinished), C(still_open), C(unproved), C(awaiting_version),
@@ -822,9 +897,9 @@ notes:
   description:
     - The lines shown at the start, with the deadlines that apply, and a warning if the time may be too short or the
       clock of this machine is off by more than a minute.
-    - After these, what was assumed, such as the module of a batch that is not known, or which of two batches is the
-      later stage, why the states of unfinished devices cannot be read, and what is cut
-      because it is too long, such as texts of devices, and that O(events_file) is incomplete.
+    - After these, which batches O(find) has found, and what was assumed, such as the module of a batch that is not
+      known, or which of two batches is the later stage, why the states of unfinished devices cannot be read, and what
+      is cut because it is too long, such as texts of devices, and that O(events_file) is incomplete.
   type: list
   elements: str
   returned: always, unless an option is invalid
@@ -861,6 +936,59 @@ policy:
   sample:
     {"min_executed": 1,
      "versions": {"verify": true, "module_name": null, "match": "exact", "grace": 120.0, "source": "device"}}
+found_by:
+  description:
+    - What was searched with O(find), and what was found; V(null) with O(job_ids), and as long as nothing was found.
+  type: dict
+  returned: always, unless an option is invalid
+  contains:
+    product_key:
+      description: The key of the product.
+      type: str
+      returned: always
+      sample: a19mzPZ0001
+    dest_version:
+      description: The version that the batches update devices to.
+      type: str
+      returned: always
+      sample: 2.0.0
+    module_name:
+      description: The OTA module.
+      type: str
+      returned: always
+      sample: default
+    job_type:
+      description: The type of the batches.
+      type: str
+      returned: always
+      sample: UPGRADE_FIRMWARE
+    tags:
+      description: Tags that the batches have.
+      type: dict
+      returned: always
+      sample: {"stage": "canary"}
+    created_after:
+      description: When the batches were created at the earliest.
+      type: str
+      returned: always
+      sample: "2026-03-01T09:00:00Z"
+    which:
+      description: Which of several batches are meant.
+      type: str
+      returned: always
+      sample: only
+    job_ids:
+      description: The IDs of the batches that were found.
+      type: list
+      elements: str
+      returned: always
+      sample: [HvKuBpuk3rdk6E92CPQN020001]
+    why:
+      description: Why these batches are meant, as a sentence without a full stop.
+      type: str
+      returned: always
+      sample: >-
+        found batch HvKuBpuk3rdk6E92CPQN020001 (IN_PROGRESS): the only one that fits, out of 3 batches of version 2.0.0
 history:
   description:
     - What O(previous) needs. Its content may change with any version.

@@ -47,7 +47,13 @@ ALIBABA = {
         *REHEARSAL["firmwares"],
     ],
     "jobs": [
-        {"job_id": CANARY, "firmware_id": PACKAGE, "devices": ["light1", "light2"], **PAST},
+        {
+            "job_id": CANARY,
+            "firmware_id": PACKAGE,
+            "devices": ["light1", "light2"],
+            "tags": {"stage": "canary"},
+            **PAST,
+        },
         {"job_id": OTHER, "firmware_id": "mcu-1", "devices": ["light1", "light2"], **PAST},
         {
             "job_id": FLEET,
@@ -83,6 +89,7 @@ VARIABLES = {
     "ota_fleet_job": FLEET,
     "ota_fleet_devices": len(LAMPS),
     "ota_version": "2.0.0",
+    "ota_pipeline_began": "2020-01-01T00:00:00Z",
     # What an earlier job has published.
     "canary_verdict": "passed",
     "rollout_gate_verdict": "passed",

@@ -109,7 +109,10 @@ def test_required_answer_that_is_empty_is_refused(tmp_path, url):
         caught("rollout_preflight", {"rollout_preflight_job_id": ""}),
     )
     first, second = values(run_tasks(tmp_path, url, gate, preflight))
-    assert first == "rollout_gate_job_ids names no batch; give the IDs of the batches that make up the rollout."
+    assert first == (
+        "rollout_gate_job_ids names no batch; give the IDs of the batches that make up the rollout, or find them with"
+        " rollout_gate_find_product_key and rollout_gate_find_dest_version."
+    )
     assert "neither job_id nor product_key with device_names is given" in second
 
 
@@ -157,12 +160,12 @@ OTHERS = {
     "previous": " reports/2.10.json ",
 }
 LISTS = ("job_ids", "expected_devices", "on_verdict")
+#: In place of ``job_ids`` there may be what ``test_find.py`` gives.
 
 
 def test_each_typed_option_of_the_gate_takes_text(tmp_path, url):
-    assert {*TEXTS, *VERSIONS, *OTHERS, *LISTS} == {
-        name.removeprefix("rollout_gate_") for name in options_of("rollout_gate")
-    }
+    names = {name.removeprefix("rollout_gate_") for name in options_of("rollout_gate")}
+    assert {*TEXTS, *VERSIONS, *OTHERS, *LISTS} == {name for name in names if not name.startswith("find_")}
     given = {name: text for name, (text, _value) in TEXTS.items()}
     given |= {name: text for name, (text, _option, _value) in VERSIONS.items()} | OTHERS | {"job_ids": "1001,\r\n1001"}
     variables = {f"rollout_gate_{name}": text for name, text in given.items()}

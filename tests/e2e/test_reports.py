@@ -329,12 +329,15 @@ def test_inputs_are_the_options_of_the_gate():
     options = yaml.safe_load(re.search(r'DOCUMENTATION = r"""(.*?)"""', source, re.DOTALL).group(1))["options"]
     inputs = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
     own = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
-    passed = {*own["rollout_gate_run_options"], "versions", "previous", "mode"}
+    passed = {*own["rollout_gate_run_options"], "versions", "find", "previous", "mode"}
     readme = (ROLE / "README.md").read_text(encoding="utf-8")
     suboptions = options["versions"]["suboptions"]
     assert own["rollout_gate_run_suboptions"].keys() == suboptions.keys()
-    assert passed - set(own["rollout_gate_run_suboptions"].values()) == set(options)
+    searched = {f"find_{name}": option for name, option in options["find"]["suboptions"].items()}
+    assert passed - set(own["rollout_gate_run_suboptions"].values()) - set(searched) == set(options)
     options.pop("versions")
+    options.pop("find")
+    options.update({name: {**option, "required": None} for name, option in searched.items()})
     options.update(verify_versions=suboptions["verify"], module_name=suboptions["module_name"])
     options.update({f"versions_{name}": suboptions[name] for name in ("match", "grace", "source")})
     for name, option in options.items():

@@ -11,7 +11,7 @@ import json
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import JOB_STATUSES, TASK_STATUSES
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import JobSnapshot, Snapshot
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import JobSnapshot, Snapshot, Unfound
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import read_history
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import NEW, NOW, OLD, PRODUCT, batch, course, poll
@@ -122,6 +122,9 @@ any_facts = st.builds(
     earlier=st.dictionaries(keys, reports, max_size=4),
     busy=st.dictionaries(keys, st.just("j9"), max_size=2),
     problems=st.sampled_from([(), (), ("a gap",), ("a gap", "another")]),
+    unfound=st.sampled_from(
+        [*[None] * 6, Unfound("no_batch", "no batch fits"), Unfound("ambiguous_batch", "2 batches fit")]
+    ),
     error=st.sampled_from([None, None, None, ERROR]),
     permanent=st.booleans(),
     fresh=st.booleans(),
@@ -147,6 +150,7 @@ def test_every_look_gets_a_verdict(course_, policy):
         verdict = judge(facts, policy, history)
         assert verdict.verdict in VERDICTS
         assert verdict.reasons
+        assert verdict.verdict != "passed" or facts.unfound is None
         assert all(reason.code and reason.message and reason.message[-1:] != "." for reason in verdict.reasons)
         assert verdict.final or verdict.verdict in ("pending", "inconclusive")
         assert verdict.needs in (None, "tasks", "versions")

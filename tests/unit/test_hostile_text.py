@@ -26,6 +26,8 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport impor
 from ansible_collections.iotfleet.ota.plugins.modules import (
     ota_device_jobs_info,
     ota_device_states_info,
+    ota_firmware_info,
+    ota_firmware_jobs_info,
     ota_job_info,
     ota_job_tasks_info,
     ota_module_versions_info,
@@ -46,6 +48,8 @@ DEVICE = {"product_key": "k1", "device_names": ["d-3"]}
 MODULES = {
     ota_device_jobs_info: {**DEVICE, "firmware_id": "f1"},
     ota_device_states_info: DEVICE,
+    ota_firmware_info: {"product_key": "k1"},
+    ota_firmware_jobs_info: {"firmware_id": "f1"},
     ota_job_info: {"job_id": "1"},
     ota_job_tasks_info: {"job_id": "1"},
     ota_module_versions_info: DEVICE,

@@ -41,7 +41,7 @@ FOLDERS = {
     "plugin_utils/_export": "module_utils/_text plugin_utils/_verdict",
     "plugin_utils/_page": "module_utils/_text plugin_utils/_report plugin_utils/_rollout plugin_utils/_verdict",
     "plugin_utils/_evidence": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_queries"
-    " plugin_utils/_rollout",
+    " module_utils/_text plugin_utils/_rollout",
     "plugin_utils/_gate": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_http"
     " module_utils/_queries module_utils/_text module_utils/_validation plugin_utils/_evidence plugin_utils/_report"
     " plugin_utils/_rollout plugin_utils/_verdict",
@@ -88,6 +88,7 @@ NEIGHBOURS = {
     "module_utils/_queries": {
         "details": "devices",
         "devices": "jobs",
+        "firmwares": "jobs",
         "preflight": "details devices jobs states",
         "version_sources": "details",
         "checks": "jobs preflight version_sources",
@@ -136,7 +137,8 @@ NEIGHBOURS = {
     },
     "plugin_utils/_evidence": {
         "succeeded": "jobs",
-        "observer": "clock jobs modules states succeeded versions",
+        "search": "candidates",
+        "observer": "clock jobs modules search states succeeded versions",
     },
     "plugin_utils/_gate": {
         "limits": "options",

@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec import PREFLIGHT
 from ansible_collections.iotfleet.ota.plugins.module_utils._api import operations
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.version_sources import DETAILS_SOURCE
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.candidates import Search
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,6 +24,8 @@ GUIDE = (ROOT / "docs" / "docsite" / "rst" / "permissions.rst").read_text(encodi
 ACTIONS = {value.action for value in vars(operations).values() if isinstance(value, operations.Operation)}
 #: What only those allow who choose it: it shows the secrets of devices to whoever holds the key.
 OPTIONAL = {"BatchQueryDeviceDetail"}
+#: What a gate calls only to find its batches.
+SEARCHING = {"ListOTAFirmware", "ListOTAJobByFirmware"}
 DEVICE = {"product_key": "k1", "device_names": ["d-1"], "iot_ids": None}
 OPTIONS = {
     "ota_job_info": {"job_ids": ["1"]},
@@ -30,6 +33,8 @@ OPTIONS = {
     "ota_unfinished_tasks_info": {**DEVICE, "module_name": None, "task_statuses": None},
     "ota_module_versions_info": {**DEVICE, "module_name": None},
     "ota_device_states_info": DEVICE,
+    "ota_firmware_info": {**dict.fromkeys(("product_key", "dest_version", "module_name")), "firmware_ids": ["f1"]},
+    "ota_firmware_jobs_info": {"firmware_ids": ["f1"]},
     "ota_device_jobs_info": {**DEVICE, "firmware_id": "f1"},
     "ota_preflight_info": {
         **dict.fromkeys(PREFLIGHT),
@@ -82,6 +87,8 @@ def test_operations_that_a_module_calls(name, monkeypatch):
     rollout.clock.elapsed += 60  # when tasks have succeeded
     for item in life["inputs"](options):
         life["query"](rollout.client(), options, item)
+    if name == "ota_firmware_info":  # by its ID, or in a list
+        life["query"](rollout.client(), options, {"product_key": "k1"})
     assert set(rollout.actions) == table()[name]
 
 
@@ -91,4 +98,6 @@ def test_operations_that_the_gate_calls():
     assert passing.gate("1", min_devices=1)["verdict"] == "passed"
     assert not {*failing.actions, *passing.actions} & OPTIONAL
     assert late.gate("1", source=DETAILS_SOURCE)["verdict"] == "timed_out"
+    assert not {*failing.actions, *passing.actions, *late.actions} & SEARCHING
+    assert passing.gate(search=Search("k1", "2.0"), min_devices=1)["verdict"] == "passed"
     assert {*failing.actions, *passing.actions, *late.actions} == table()["ota_rollout_gate"]

@@ -82,6 +82,8 @@ DEVICES: dict[str, dict[str, Any]] = {
     "iot_ids": {"type": "list", "elements": "str", "aliases": ["iot_id"]},
 }
 
+FIRMWARES: dict[str, dict[str, Any]] = {"firmware_ids": {"type": "list", "elements": "str", "aliases": ["firmware_id"]}}
+
 ONLY_SUMMARY: dict[str, dict[str, Any]] = {"only_summary": {"type": "bool", "default": False}}
 
 PREFLIGHT: dict[str, dict[str, Any]] = {

@@ -41,6 +41,23 @@ def device_selectors(options: Mapping[str, Any]) -> list[dict[str, Argument]]:
     return [{"product_key": product_key, "device_name": name} for name in non_blank("device_names", device_names)]
 
 
+def firmware_selectors(options: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What selects each package, in order, or what selects a list of them.
+
+    :raises OtaError: it is not clear which packages are meant.
+    """
+    names = ("product_key", "dest_version", "module_name")
+    selection = {name: non_blank_text(name, options[name]) for name in names if options[name] is not None}
+    if options["firmware_ids"] is None:
+        return [selection]
+    if selection:
+        raise invalid_option(
+            f"firmware_ids is given together with {next(iter(selection))}",
+            "name the packages by firmware_ids, or select them by the other options",
+        )
+    return [{"firmware_id": firmware_id} for firmware_id in non_blank("firmware_ids", options["firmware_ids"])]
+
+
 def preflight_inputs(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a preflight, without blanks around them.
 

@@ -65,11 +65,11 @@ def read_field(field: Field, value: Any) -> Any:
 
 def _read_list(field: Field, value: Any) -> list[Any] | None:
     """The facts in a list, without items of another type; ``None`` instead if the field is vital."""
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict) and value and field.wrapper:
         value = by_lower_name(value).get(field.wrapper.lower(), _OTHER)
     items = [] if is_blank(value) else value if isinstance(value, list) else [value]
     if field.kind is Kind.RECORDS:
-        return [read_fields(field.fields, item) for item in items if isinstance(item, dict)]
+        return [read_fields(field.fields, item, field.keeps_others) for item in items if isinstance(item, dict)]
     texts = [to_text(item) for item in items if item is not None]
     return None if field.vital and None in texts else [text for text in texts if text is not None]
 

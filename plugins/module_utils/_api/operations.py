@@ -38,7 +38,7 @@ class Field:
     """A field of a response: its name on the wire and how to read it.
 
     A value of another type costs the field, or the whole response if the field is ``vital``: left out, it would let the
-    rest prove more than it does.
+    rest prove more than it does. ``keeps_others`` is off where no other fields of records may become facts.
     """
 
     wire: str
@@ -46,6 +46,7 @@ class Field:
     wrapper: str = ""
     fields: tuple[Field, ...] = ()
     vital: bool = False
+    keeps_others: bool = True
 
     @cached_property
     def name(self) -> str:
@@ -160,6 +161,9 @@ _NO_DEVICE = _absent("device(?:id|name)?|iotid", "InvalidIoTId")
 
 _NO_FIRMWARE = _absent("firmware(?:id)?", "InvalidFirmwareId")
 
+#: Matches no code: what a list of everything lacks is simply not there.
+_NOTHING = r"(?!)"
+
 #: What cancels a batch on both platforms. Nothing here calls it; people are told of it.
 CANCEL_ACTION = "CancelOTATaskByJob"
 
@@ -185,6 +189,20 @@ QUERY_OTA_JOB = Operation(
     ),
 )
 
+#: What a list tells of a package. The list names nothing more than this, and neither do facts: a response also holds
+#: links, and whoever has such a link can download the package.
+_PACKAGE = (
+    *typed_fields(Kind.TEXT, "FirmwareId ModuleName", vital=True),
+    *typed_fields(Kind.TEXT, "ProductKey SrcVersion DestVersion"),
+    *typed_fields(Kind.PROSE, "FirmwareName FirmwareDesc ProductName"),
+    *typed_fields(Kind.TEXT, "FirmwareSign SignMethod"),
+    *typed_fields(Kind.INTEGER, "FirmwareSize Status Type"),
+    *typed_fields(Kind.TEXT, "UtcCreate UtcModified"),
+)
+
+#: The states of a package that may be rolled out: it needs no verification, or is verified.
+VERIFIED_STATUSES = (-1, 1)
+
 QUERY_OTA_FIRMWARE = Operation(
     action="QueryOTAFirmware",
     parameters=MappingProxyType({"firmware_id": "FirmwareId"}),
@@ -192,11 +210,44 @@ QUERY_OTA_FIRMWARE = Operation(
     not_found=_NO_FIRMWARE,
     quota=20,
     data="FirmwareInfo",
-    keeps_others=False,  # FirmwareUrl, MultiFiles.Url: whoever has such a link can download the package
+    keeps_others=False,  # FirmwareUrl
     fields=(
-        *typed_fields(Kind.TEXT, "FirmwareId ModuleName", vital=True),
-        *typed_fields(Kind.TEXT, "ProductKey SrcVersion DestVersion"),
+        *_PACKAGE,
+        *typed_fields(Kind.INTEGER, "VerifyProgress"),
+        *typed_fields(Kind.PROSE, "Udi"),
+        Field(
+            "MultiFiles",
+            Kind.RECORDS,
+            fields=(
+                *typed_fields(Kind.TEXT, "Name"),
+                *typed_fields(Kind.INTEGER, "Size"),
+                *typed_fields(Kind.TEXT, "FileMd5 SignValue"),
+            ),
+            keeps_others=False,  # Url
+        ),
     ),
+)
+
+LIST_OTA_FIRMWARE = Operation(
+    action="ListOTAFirmware",
+    parameters=MappingProxyType({"product_key": "ProductKey", "dest_version": "DestVersion", **_PAGE}),
+    identity="firmware_id",
+    not_found=_NOTHING,
+    data="FirmwareInfo",
+    wrapper="SimpleFirmwareInfo",
+    page_size=100,
+    keeps_others=False,  # FirmwareUrl, which a sample holds although no table does
+    fields=_PACKAGE,
+)
+
+#: What a list tells of a batch.
+_BATCH = (
+    *typed_fields(Kind.TEXT, "JobId", vital=True),
+    *typed_fields(Kind.WORD, "JobStatus JobType"),
+    *typed_fields(Kind.TEXT, "ProductKey FirmwareId"),
+    *typed_fields(Kind.WORD, "SelectionType TargetSelection"),
+    _TAGS,
+    *typed_fields(Kind.TEXT, "UtcCreate UtcModified UtcStartTime UtcEndTime"),
 )
 
 LIST_OTA_JOB_BY_DEVICE = Operation(
@@ -213,14 +264,17 @@ LIST_OTA_JOB_BY_DEVICE = Operation(
     not_found=_NO_DEVICE,
     wrapper="SimpleOTAJobInfo",
     page_size=100,
-    fields=(
-        *typed_fields(Kind.TEXT, "JobId", vital=True),
-        *typed_fields(Kind.WORD, "JobStatus JobType"),
-        *typed_fields(Kind.TEXT, "ProductKey FirmwareId"),
-        *typed_fields(Kind.WORD, "SelectionType TargetSelection"),
-        _TAGS,
-        *typed_fields(Kind.TEXT, "UtcCreate UtcModified UtcStartTime UtcEndTime"),
-    ),
+    fields=_BATCH,
+)
+
+LIST_OTA_JOB_BY_FIRMWARE = Operation(
+    action="ListOTAJobByFirmware",
+    parameters=MappingProxyType({"firmware_id": "FirmwareId", **_PAGE}),
+    identity="job_id",
+    not_found=_NO_FIRMWARE,
+    wrapper="SimpleOTAJobInfo",
+    page_size=200,
+    fields=_BATCH,
 )
 
 LIST_OTA_UNFINISHED_TASK_BY_DEVICE = Operation(

@@ -77,6 +77,7 @@ class Platform(NamedTuple):
     signature_methods: tuple[str, ...]  # the first is what its own tools use
     regions: tuple[str, ...] = ()
     host: str = ""
+    has_tags: bool = True  # of batches
 
 
 PLATFORMS: Mapping[str, Platform] = MappingProxyType(
@@ -107,6 +108,7 @@ PLATFORMS: Mapping[str, Platform] = MappingProxyType(
             sends_region=False,
             sends_token=False,
             signature_methods=(RPC_METHOD,),
+            has_tags=False,
         ),
     }
 )

@@ -24,6 +24,7 @@ from .._rollout.versions import module_of
 from .clock import Clock
 from .jobs import Observation, TaskLists, observe_job
 from .modules import JobModules
+from .search import Selection
 from .states import StateReader
 from .succeeded import SucceededTasks, Success
 from .versions import BLOCK, Reading, VersionReader
@@ -41,13 +42,13 @@ class Observer:
     def __init__(
         self,
         client: Client,
-        job_ids: Sequence[str],
+        selection: Selection,
         policy: Policy,
         clock: Clock,
         source: VersionSource = DEVICE_SOURCE,
     ) -> None:
         self._client = client
-        self._job_ids = job_ids
+        self._selection = selection
         self._policy = policy
         self._source = source
         self._block = min(BLOCK * source.block, MAX_TAKEN)
@@ -80,11 +81,14 @@ class Observer:
         self._versions.keep(reports)
 
     def observe_jobs(self) -> Snapshot:
-        """The state of the batches.
+        """The state of the batches, which are found first.
 
         :raises OtaError: no usable response.
         """
-        observations = self._read_first(lambda job_id: observe_job(self._client, job_id), self._job_ids)
+        unfound = self._selection.find()
+        if unfound:
+            return Snapshot(self._clock.now(), unfound=unfound, clock_offset=self.clock_offset)
+        observations = self._read_first(lambda job_id: observe_job(self._client, job_id), self._selection.job_ids)
         snapshot = self._latest = self._snapshot_of(observations)
         for job in _paged_jobs(snapshot):
             self._succeeded.count(job)
@@ -186,7 +190,8 @@ class Observer:
             with contextlib.suppress(OtaError):  # nothing is decided by these versions
                 snapshot = self.read_versions(snapshot, unread, math.inf)._replace(now=snapshot.now)
         self.states.read(late)
-        found, _failure = self._client.map(lambda key: (key, competing_job(self._client, key, self._job_ids)), suspects)
+        job_ids = self._selection.job_ids
+        found, _failure = self._client.map(lambda key: (key, competing_job(self._client, key, job_ids)), suspects)
         busy = {key: job_id for key, job_id in found if job_id}
         return snapshot._replace(busy=busy, states=self.states.kept)
 

@@ -65,7 +65,7 @@ INCOMPLETE = "incomplete"
 
 
 class ChangeDetector:
-    """Finds what each poll of the batches ``job_ids`` changed."""
+    """Finds what each poll of the batches ``job_ids`` changed, or of those that a search finds if there are none."""
 
     def __init__(self, job_ids: Sequence[str]) -> None:
         self._job_ids = list(job_ids)
@@ -83,7 +83,8 @@ class ChangeDetector:
                 status = before["job_status"] if before else None
                 events.append({**batch, "previous": status, "seconds": poll.seconds, "time": time})
                 self._jobs[job.job_id] = batch
-        verdict, earlier = _verdict_event(poll, self._job_ids), self._verdict
+        job_ids = self._job_ids or [job.job_id for job in poll.snapshot.jobs]
+        verdict, earlier = _verdict_event(poll, job_ids), self._verdict
         if earlier is None or _compared_part(verdict) != _compared_part(earlier):
             previous = earlier["verdict"] if earlier else None
             events.append({**verdict, "previous": previous, "seconds": poll.seconds, "time": time})

@@ -16,6 +16,7 @@ from ...module_utils._errors import OtaError, Retry
 from ...module_utils._http.workers import WorkerPool
 from .._evidence.clock import Clock
 from .._evidence.observer import Observer
+from .._evidence.search import Selection
 from .._report.message import Subject, verdict_message
 from .._rollout.snapshot import Snapshot
 from .._verdict.case import PASSED
@@ -65,12 +66,15 @@ class Gate:
         self._snapshot = Snapshot(self._clock.now())
         self._learned = False
         self._last_error: OtaError | None = None  # kept after the deadline has passed, which is no error of its own
-        self._observer = Observer(client, options.job_ids, options.policy, self._clock, options.source)
+        self._selection = Selection(client, options.job_ids, options.search)
+        self._observer = Observer(client, self._selection, options.policy, self._clock, options.source)
         self._explanation = Explanation(self._observer, options.policy.wait_timeout, options.max_qps)
         self._reporter = Reporter(options, self._limits.started, self._clock, show, warn, terminal)
         self._timeline = Timeline(options.previous.get("timeline"), self._limits.started)
         self._run_in_time = TimedRunner(self._limits, run or WorkerPool().run, self._show_heartbeat, client.cancel)
         self._pauses = PauseReader(self._observer, options, self._clock, self._run_in_time)
+        if found := self._limits.history["found"]:
+            self._reporter.note_found(f"{found['why']}; an earlier run found it")
 
     def run(self, listen: Callable[[Poll], object] | None = None) -> dict[str, Any]:
         """Take all :meth:`polls`, to each of which somebody may ``listen``; what the action returns."""
@@ -93,7 +97,7 @@ class Gate:
             began = self._clock.now()
             verdict = self._poll()
             self._reporter.name(self._snapshot.jobs)
-            if self._learned and not self._reporter.has_started:
+            if self._learned and self._snapshot.jobs and not self._reporter.has_started:
                 self._reporter.start(self._snapshot, verdict)
             self._timeline.add_poll(self._snapshot, verdict, self._last_error is not None)
             self._reporter.reports = len(self._snapshot.earlier)
@@ -138,7 +142,7 @@ class Gate:
 
     def _pause(self, verdict: Verdict, until: float) -> None:
         """Wait for the next poll, and meanwhile read what will prove success."""
-        if not self._snapshot.error:
+        if self._snapshot.shows_batches:
             self._pauses.read_states(verdict)
             self._reporter.note_denied_states(self._observer.states.denied)
         self._read_ahead(verdict, until)
@@ -146,7 +150,7 @@ class Gate:
         self._reporter.sleep(min(max(MIN_WAIT, until - now), self._limits.deadline - now))
 
     def _read_ahead(self, verdict: Verdict, until: float) -> None:
-        if not self._snapshot.error:
+        if self._snapshot.shows_batches:
             found = self._pauses.read_versions(self._snapshot, verdict, until)
             self._limits.history = remember_proofs(found, self._options.policy, self._limits.history)
             self._snapshot = found._replace(versions=self._snapshot.versions)
@@ -169,8 +173,17 @@ class Gate:
             self._snapshot = self._snapshot.failed(self._clock.now(), self._observer.clock_offset, error)
             self._snapshot = self._snapshot._replace(permanent=_is_permanent(error, self._learned))
         self._limits.resume(self._observer.clock_offset, self._learned)
+        self._remember_found()
         self._reporter.started = self._timeline.started = self._limits.started
         self._take_over_reports()
+
+    def _remember_found(self) -> None:
+        """Remember which batches were found, also if they cannot be read yet: no later poll or run takes others."""
+        why, search = self._selection.why, self._options.search
+        if why and search and not self._limits.history["found"]:
+            found = {"search": search._asdict(), "job_ids": [*self._selection.job_ids], "why": why}
+            self._limits.history = {**self._limits.history, "found": found}
+            self._reporter.note_found(why)
 
     def _take_over_reports(self) -> None:
         """Go on with what an earlier run has read, once the times of that are those of this machine."""
@@ -182,7 +195,7 @@ class Gate:
 
     def _explain(self, verdict: Verdict) -> Verdict:
         """The same verdict, with its explanation if that can be read."""
-        if self._snapshot.error or self._limits.left() < MIN_POLL:
+        if not self._snapshot.shows_batches or self._limits.left() < MIN_POLL:
             return verdict
         with suppress(TimeoutError):  # the verdict stands, and only lacks its explanation
             snapshot = self._run_in_time(lambda: self._explanation.read(self._snapshot, verdict))
@@ -193,7 +206,7 @@ class Gate:
     def _prepare_end(self, verdict: Verdict) -> None:
         """Read what explains why the rollout is late, before it is too late for that."""
         left = self._limits.left()
-        if not self._snapshot.error and self._explanation.is_due(left):
+        if self._snapshot.shows_batches and self._explanation.is_due(left):
             with suppress(TimeoutError):
                 late = self._run_in_time(lambda: self._explanation.read_late(self._snapshot, verdict, left))
                 # A device that reports the new version now, and another one later, falls back.

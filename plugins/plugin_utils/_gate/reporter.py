@@ -67,7 +67,7 @@ class Reporter:
         self.has_started = False
         self.started = started
         self.reports = 0
-        self.title = rollout_title(options.title, options.job_ids, ())
+        self.title = ""
         self._options = options
         self._policy = options.policy
         self._clock = clock
@@ -77,13 +77,16 @@ class Reporter:
         self._pace = Pace()
         self._last: Progress | None = None
         self._batches, self._eta, self._versions = "", "", ""
+        self._found = ""
         self._last_shown = clock.now()
+        self.name(())
 
     # --- Start -------------------------------------------------------------------------------------------------------
 
     def name(self, jobs: Sequence[JobSnapshot]) -> None:
         """Call the rollout by what is known of its ``jobs``."""
-        self.title = rollout_title(self._options.title, self._options.job_ids, jobs)
+        job_ids, search = [*self._options.job_ids] or [job.job_id for job in jobs], self._options.search
+        self.title = rollout_title(self._options.title or (search.title if search and not jobs else ""), job_ids, jobs)
 
     def start(self, snapshot: Snapshot, verdict: Verdict) -> None:
         """Say which batches, bounds and clocks apply, and warn of a rollout that cannot be settled in time."""
@@ -96,6 +99,7 @@ class Reporter:
             self.notes.append(note)
             self._warn(printable(f"{note}. The service's clock is used. Set this one, preferably by NTP."))
         if not self._options.wait or verdict.final:
+            self._show_lines(wrap(self._found) if self._found else ())
             return
         self._show_lines(opening_lines(now, self.title, verdict, self._policy, jobs))
         for line in self.notes:
@@ -104,6 +108,11 @@ class Reporter:
         if warning := time_warning(schedule, proof, now, self.started, self._policy):
             self.notes.append(f"{self.title} {warning}")
             self._warn(printable(f"{self.title} {warning}. Raise wait_timeout."))
+
+    def note_found(self, why: str) -> None:
+        """Say at the start which batches were found, and why they are meant."""
+        self.notes.append(why)
+        self._found = why
 
     def note_denied_states(self, why: str | None) -> None:
         """Say once that the states of unfinished devices cannot be read."""

@@ -102,6 +102,7 @@ def build_result(
         "polls": verdict.history["polls"],
         "policy": _policy_result(options),
         "to_do": to_do(verdict, snapshot.jobs),
+        "found_by": _found_result(verdict.history["found"]),
         **({"failure": error.failure()} if error else {}),
     }
 
@@ -114,6 +115,11 @@ def _policy_result(options: GateOptions) -> dict[str, Any]:
     if policy["expected_devices"] is not None:
         policy["expected_devices"] = [_expected_result(device) for device in options.policy.expected_devices or ()]
     return {**policy, "versions": versions}
+
+
+def _found_result(found: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Which batches were found, by what and why; ``None`` where they were given, or none was found."""
+    return {**found["search"], "job_ids": found["job_ids"], "why": found["why"]} if found else None
 
 
 def _expected_result(device: ExpectedDevice) -> str | dict[str, str | None]:

@@ -36,6 +36,8 @@ REMEDIES: Mapping[str, str] = {
     "api_error": f"do what the error says, and {_AGAIN}",
     "too_many_errors": f"do what the error says, and {_AGAIN}",
     "incomplete": f"{_AGAIN}; if it stays so, see Troubleshooting, Incomplete lists and batches",
+    "no_batch": f"create the batch or correct find, and {_AGAIN}",
+    "ambiguous_batch": "say in find which is meant (tags, created_after, module_name, which), or give job_ids",
     "unknown_job": f"correct job_ids or the connection, and {_AGAIN}",
     "dynamic_batch": "give expected_devices",
     "too_large": "give expected_devices",

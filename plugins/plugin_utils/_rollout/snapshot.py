@@ -71,6 +71,13 @@ class JobSnapshot(NamedTuple):
         return to_text((self.facts or {}).get("dest_version"))
 
 
+class Unfound(NamedTuple):
+    """Why a search has found no batch, as the code of a reason and its message."""
+
+    code: str
+    message: str
+
+
 class Snapshot(NamedTuple):
     """What one poll has learned.
 
@@ -78,8 +85,9 @@ class Snapshot(NamedTuple):
     it. ``versions`` are the reports of the devices that were read; it is ``None`` if none were. ``earlier`` are reports
     from before this poll, each with its time: they can prove success, and say nothing else. ``states`` say whether late
     devices are online. ``busy`` are the other batches for which devices have unfinished tasks. ``problems`` say why the
-    poll is incomplete. After an ``error``, which is ``permanent`` if no further poll can succeed, and whenever it is
-    not ``fresh``, the rest is that of an earlier poll.
+    poll is incomplete. ``unfound`` says why a search has found no batch; there are no ``jobs`` then. After an
+    ``error``, which is ``permanent`` if no further poll can succeed, and whenever it is not ``fresh``, the rest is that
+    of an earlier poll.
     """
 
     now: float
@@ -89,6 +97,7 @@ class Snapshot(NamedTuple):
     states: Mapping[DeviceKey, DeviceState] = {}
     busy: Mapping[DeviceKey, str] = {}
     problems: tuple[str, ...] = ()
+    unfound: Unfound | None = None
     error: OtaError | None = None
     permanent: bool = False
     fresh: bool = True
@@ -98,6 +107,11 @@ class Snapshot(NamedTuple):
     def finished(self) -> bool:
         """Whether there are batches and all of them are finished."""
         return bool(self.jobs) and all(job.finished for job in self.jobs)
+
+    @property
+    def shows_batches(self) -> bool:
+        """Whether it shows how batches are."""
+        return self.error is None and bool(self.jobs)
 
     @property
     def service_now(self) -> float | None:

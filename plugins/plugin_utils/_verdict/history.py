@@ -41,7 +41,8 @@ class History(NamedTuple):
     it is to pass, ``confirmed_at`` is when there were enough of them. ``max_totals`` are the most tasks that each batch
     ever had, and ``last_growth`` is when one last had more. ``first_seen`` is when the batches were first read, and
     ``finished_since`` when all were first seen finished. For ``task_changes``, ``tasks`` and ``on_target`` see
-    :class:`Memory`. ``reports`` are what an earlier run has read of devices, packed.
+    :class:`Memory`. ``reports`` are what an earlier run has read of devices, packed. ``found`` is which batches were
+    found by which search and why, where they were not given.
     """
 
     started: float
@@ -66,6 +67,7 @@ class History(NamedTuple):
     on_target: Mapping[str, float] = {}
     reports: Sequence[Mapping[str, Any]] = ()
     policy: Mapping[str, Any] = {}
+    found: Mapping[str, Any] = {}
 
     @property
     def memory(self) -> Memory:
@@ -127,12 +129,14 @@ def few_counts(numbers: Mapping[str, int]) -> dict[str, int]:
 # --- From a file -----------------------------------------------------------------------------------------------------
 
 
-def read_history(content: Any, job_ids: Sequence[str]) -> dict[str, Any] | None:
+def read_history(
+    content: Any, job_ids: Sequence[str], search: Mapping[str, Any] | None = None
+) -> dict[str, Any] | None:
     """The history in what an earlier run left, ``None`` where there is none.
 
     It is trusted as the options are: that its numbers fit each other is checked, and not that they are true.
 
-    :raises OtaError: it is not a history, or one of other batches.
+    :raises OtaError: it is not a history, or one of other batches than ``job_ids`` or those of the ``search``.
     """
     if not content:
         return None
@@ -141,10 +145,15 @@ def read_history(content: Any, job_ids: Sequence[str]) -> dict[str, Any] | None:
         raise _history_error()
     if not all(has_shape(history[name]) for name, has_shape in _SHAPES.items()) or not _is_consistent(history):
         raise _history_error()
-    if history["job_ids"] and sorted(history["job_ids"]) != sorted(job_ids):
+    known = history["found"].get("job_ids") or history["job_ids"]
+    if search is not None:
+        is_same = not known or history["found"].get("search") == search
+    else:
+        is_same = not history["job_ids"] or sorted(history["job_ids"]) == sorted(job_ids)
+    if not is_same:
         raise invalid_option(
-            f"previous is about batch {', '.join(history['job_ids'])[:100]}",
-            "give the result of an earlier run for the same job_ids, or leave it out",
+            f"previous is about batch {', '.join(known)[:100]}",
+            f"give the result of an earlier run for the same {'find' if search else 'job_ids'}, or leave it out",
         )
     return dict(history)
 
@@ -197,6 +206,14 @@ def _is_task_change(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and _is_time(value[1])
 
 
+def _is_finding(value: Any) -> bool:
+    if not isinstance(value, Mapping) or set(value) != {"search", "job_ids", "why"}:
+        return False
+    job_ids = value["job_ids"]
+    are_ids = isinstance(job_ids, list) and bool(job_ids) and all(isinstance(job_id, str) for job_id in job_ids)
+    return are_ids and isinstance(value["search"], Mapping) and isinstance(value["why"], str)
+
+
 OPTIONAL_TIMES = ("first_seen", "finished_since", "confirmed_at")
 
 _SHAPES: Mapping[str, Callable[[Any], bool]] = {
@@ -214,6 +231,7 @@ _SHAPES: Mapping[str, Callable[[Any], bool]] = {
     "on_target": lambda value: isinstance(value, Mapping) and all(map(_is_time, value.values())),
     "reports": _are_reports,
     "policy": lambda value: isinstance(value, Mapping),
+    "found": lambda value: value == {} or _is_finding(value),
 }
 
 
@@ -256,6 +274,8 @@ def update_history(snapshot: Snapshot, history: History, problems: Sequence[str]
         return history._replace(polls=history.polls + 1, errors=history.errors + 1)
     if not snapshot.fresh:
         return history
+    if snapshot.unfound:
+        return history._replace(polls=history.polls + 1, errors=0, incomplete=0)
     max_totals = dict(history.max_totals)
     for job in snapshot.jobs:
         max_totals[job.job_id] = max(job.total, max_totals.get(job.job_id, 0))

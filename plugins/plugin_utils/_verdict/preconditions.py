@@ -47,6 +47,17 @@ def rule_errors(case: Case) -> Outcome | None:
     )
 
 
+def rule_unfound(case: Case) -> Outcome | None:
+    unfound = case.snapshot.unfound
+    if unfound is None:
+        return None
+    if unfound.code == "ambiguous_batch":  # what is there already does not become clearer
+        return Outcome(INCONCLUSIVE, True, (Reason("ambiguous_batch", unfound.message),))
+    if case.in_start_grace:
+        return pending_outcome(case, Reason("starting", unfound.message))
+    return confirm_verdict(case, INCONCLUSIVE, Reason("no_batch", unfound.message))
+
+
 def rule_incomplete(case: Case) -> Outcome | None:
     if not case.problems:
         return None

@@ -38,6 +38,7 @@ from .preconditions import (
     rule_incomplete,
     rule_too_large,
     rule_unclear_devices,
+    rule_unfound,
     rule_unknown_job,
     rule_wrong_job,
 )
@@ -328,6 +329,7 @@ Rule = Callable[[Case], Optional[Outcome]]
 RULES: tuple[Rule, ...] = (
     rule_wrong_job,
     rule_errors,
+    rule_unfound,
     rule_too_large,
     rule_incomplete,
     rule_unknown_job,

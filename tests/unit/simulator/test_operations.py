@@ -138,6 +138,38 @@ def test_list_ota_job_by_firmware(caller):
     assert [job["JobId"] for job in answer["Data"]["SimpleOTAJobInfo"]] == ["900"]
 
 
+def test_list_ota_firmware(make_caller):
+    newer = {"firmware_id": "f3", "product_key": "p1", "dest_version": "2.0", "created_before": 60, "status": 2}
+    caller = make_caller({**RAW, "firmwares": [*FIRMWARES, newer]})
+    answer = caller.call("ListOTAFirmware", ProductKey="p1", CurrentPage="2", PageSize="2")
+    assert (answer["Total"], answer["PageCount"], answer["CurrentPage"]) == (3, 2, 2)
+    assert [row["FirmwareId"] for row in answer["FirmwareInfo"]["SimpleFirmwareInfo"]] == ["f2"]
+    rows = caller.call("ListOTAFirmware", DestVersion="2.0", **PAGE)["FirmwareInfo"]["SimpleFirmwareInfo"]
+    assert [(row["FirmwareId"], row["Status"], row["UtcCreate"]) for row in rows] == [
+        ("f3", 2, "2025-06-15T15:05:40.000Z"),
+        ("f1", 1, "2025-06-08T15:06:40.000Z"),
+    ]
+    assert {"VerifyProgress", "MultiFiles"}.isdisjoint(rows[0])
+    assert "Signature=" in rows[0]["FirmwareUrl"]
+    none = caller.call("ListOTAFirmware", ProductKey="p1", DestVersion="2", **PAGE)
+    assert (none["Total"], none["FirmwareInfo"]) == (0, {"SimpleFirmwareInfo": []})
+    assert caller.call("ListOTAFirmware", ProductKey="p9", **PAGE)["Code"] == "iot.prod.NotExistedProduct"
+
+
+def test_a_batch_is_not_known_before_it_is_created(make_caller):
+    later = {"job_id": "77", "firmware_id": "f1", "created_after": 10, "devices": [{"name": "d-1", "jitter": 0}]}
+    caller = make_caller({**RAW, "jobs": [later]})
+    caller.at(9.9)
+    assert caller.call("QueryOTAJob", JobId="77")["Code"] == "iot.firmware.InvalidOTAJobId"
+    assert caller.call("ListOTATaskByJob", JobId="77")["Code"] == "iot.firmware.InvalidOTAJobId"
+    assert caller.call("ListOTAJobByFirmware", FirmwareId="f1", **PAGE)["Total"] == 0
+    caller.at(10)
+    assert caller.call("QueryOTAJob", JobId="77")["Data"]["UtcCreate"] == "2025-06-15T15:06:50.000Z"
+    assert caller.call("ListOTAJobByFirmware", FirmwareId="f1", **PAGE)["Total"] == 1
+    caller.at(18)
+    assert caller.call("QueryOTAJob", JobId="77")["Data"]["JobStatus"] == "COMPLETED"
+
+
 def unfinished(caller, **params):
     answer = caller.call("ListOTAUnfinishedTaskByDevice", **params)
     assert "Total" not in answer

@@ -92,6 +92,16 @@ def changed(path, value):
             "devices entry 1: last_online_before must not be less than state_before; correct one of them.",
         ),
         (
+            ("jobs", 0, "created_after"),
+            5,
+            "jobs entry 1: created_before and created_after exclude each other; leave one of them out.",
+        ),
+        (
+            ("firmwares", 0, "status"),
+            True,
+            "firmwares entry 1: status must be one of -1, 0, 1, 2, 3, not true.",
+        ),
+        (
             ("jobs", 0, "confirmed_after"),
             5,
             "jobs entry 1: confirmed_after needs need_confirm; add it, or leave confirmed_after out.",

@@ -49,11 +49,12 @@ options:
   job_ids:
     description:
       - The IDs of the batches that make up the rollout. They are judged together.
+      - Exactly one of this option and O(iotfleet.ota.ota_rollout_gate#module:find), which finds them by their product
+        and version, is required.
       - If a value is nothing but a variable, ansible-rulebook turns text that looks like a number into a number. The
         elements of a list that is a variable stay text.
     type: list
     elements: str
-    required: true
     aliases:
       - job_id
   wait_timeout:
@@ -186,7 +187,7 @@ verdict:
       type: str
       sample: verdict
     job_ids:
-      description: The IDs of the batches that are judged together.
+      description: The IDs of the batches that are judged together; none until a search has found some.
       type: list
       elements: str
       sample: [HvKuBpuk3rdk6E92CPQN020001]

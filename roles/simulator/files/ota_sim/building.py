@@ -33,7 +33,7 @@ class Builder:
     def __init__(self, scenario: Scenario, firmwares: dict[str, Firmware], begun: Mapping[str, float]) -> None:
         self._seed = scenario.seed
         jobs = [*scenario.jobs, *_foreign_jobs(scenario, firmwares)]
-        ordered = sorted(jobs, key=lambda job: -job.created_before)
+        ordered = sorted(jobs, key=lambda job: job.created)
         self._homes = {job.job_id: _homes(jobs, job, firmwares) for job in jobs if _has_busy(job)}
         self.lives = Lives(scenario.devices)
         zeros = {job.job_id: begun.get(job.job_id) if scenario.waits else 0.0 for job in jobs}
@@ -135,4 +135,4 @@ def _foreign_jobs(scenario: Scenario, firmwares: dict[str, Firmware]) -> Iterato
         homes = _homes(scenario.jobs, job, firmwares)
         alone = {name: Course("silent", {}) for name, c in busy if name not in homes and "busy_with" not in c.options}
         if alone:
-            yield Job(f"{job.job_id}9", job.firmware_id, tuple(alone.items()), created_before=job.created_before + 60)
+            yield Job(f"{job.job_id}9", job.firmware_id, tuple(alone.items()), created_before=60 - job.created)

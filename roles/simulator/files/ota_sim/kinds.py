@@ -17,6 +17,7 @@ from .problems import InputError
 
 DIALECTS = ("alibaba", "tuya")
 STARTS = ("immediately", "first_request")
+STATUSES_OF_PACKAGES = (-1, 0, 1, 2, 3)
 WORLD_KEYS = ("products", "firmwares", "devices", "jobs")
 
 
@@ -90,6 +91,8 @@ FIRMWARE = {
     "src_version": _TEXT,
     "dest_version": _NAME,
     "files": _TEXTS,
+    "status": _one_of(*STATUSES_OF_PACKAGES),
+    "created_before": _SECONDS,
 }
 DEVICE = {
     "name": _NAME,
@@ -113,6 +116,7 @@ JOB = {
     "selection_type": _one_of("STATIC", "DYNAMIC"),
     "target_selection": _one_of("ALL", "SPECIFIC", "GRAY", "GROUP"),
     "created_before": _SECONDS,
+    "created_after": _SECONDS,
     "scheduled_after": _SECONDS,
     "schedule_ends_after": _SECONDS,
     "canceled_after": _SECONDS,

@@ -33,7 +33,10 @@ class Product(NamedTuple):
 
 
 class Firmware(NamedTuple):
-    """An update package for one module of one product."""
+    """An update package for one module of one product, created ``created_before`` seconds before the clock's zero.
+
+    ``status`` is that of its verification: 1 after success.
+    """
 
     firmware_id: str
     product_key: str
@@ -42,6 +45,8 @@ class Firmware(NamedTuple):
     src_version: str
     dest_version: str
     files: tuple[str, ...] = ()
+    status: int = 1
+    created_before: float = 7 * 86_400
 
 
 class Device(NamedTuple):
@@ -63,7 +68,9 @@ class Device(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """A batch. Times are seconds after its creation, which is ``created_before`` seconds before the clock's zero."""
+    """A batch. Times are seconds after its creation, which is ``created_before`` seconds before the clock's zero, or
+    ``created_after`` seconds after it.
+    """
 
     job_id: str
     firmware_id: str
@@ -72,6 +79,7 @@ class Job:
     selection_type: str = "STATIC"
     target_selection: str = "SPECIFIC"
     created_before: float = 0
+    created_after: float = 0
     scheduled_after: float | None = None
     schedule_ends_after: float | None = None
     canceled_after: float | None = None
@@ -95,6 +103,11 @@ class Job:
     group_name: str = ""
     description: str = ""
     tags: Mapping[str, str] | None = None
+
+    @property
+    def created(self) -> float:
+        """When it was created, in seconds on the rollout clock. Nobody knows it before."""
+        return self.created_after - self.created_before
 
     @property
     def dynamic(self) -> bool:

@@ -22,6 +22,7 @@ from .rows import (
     device_state,
     envelope,
     firmware_info,
+    firmware_row,
     job_data,
     job_row,
     job_task_row,
@@ -146,6 +147,23 @@ def query_ota_firmware(look: Look, params: Params) -> Answer:
     return {"Success": True, "FirmwareInfo": firmware_info(look, firmware)}
 
 
+def list_ota_firmware(look: Look, params: Params) -> Answer:
+    """The packages of the account or of one product, perhaps only those to one version, newest first."""
+    page = page_of(params, 100)
+    product_key, version = params.get("ProductKey", ""), params.get("DestVersion", "")
+    if product_key:
+        _check_product(look, product_key)
+    found = [
+        firmware
+        for firmware in sorted(look.world.firmwares.values(), key=lambda firmware: firmware.created_before)
+        if product_key in ("", firmware.product_key) and version in ("", firmware.dest_version)
+    ]
+    offset, count = page_bounds(look.fault, *page)
+    rows = [firmware_row(look, firmware) for firmware in found[offset : offset + count]]
+    answer = envelope(page, len(found), "SimpleFirmwareInfo", rows)
+    return {**answer, "FirmwareInfo": answer.pop("Data")}
+
+
 def list_ota_module_versions_by_device(look: Look, params: Params) -> Answer:
     """The version of each module that the device itself reports, or reported some time ago."""
     page = page_of(params, 200)
@@ -204,6 +222,7 @@ OPERATIONS: Mapping[str, Callable[[Look, Params], Answer]] = {
     "ListOTATaskByJob": list_ota_task_by_job,
     "ListOTAJobByFirmware": list_ota_job_by_firmware,
     "QueryOTAFirmware": query_ota_firmware,
+    "ListOTAFirmware": list_ota_firmware,
     "ListOTAModuleVersionsByDevice": list_ota_module_versions_by_device,
     "BatchQueryDeviceDetail": batch_query_device_detail,
     "BatchGetDeviceState": batch_get_device_state,

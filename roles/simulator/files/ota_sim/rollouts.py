@@ -85,7 +85,7 @@ class Rollout:
         self.job = job
         self.firmware = firmware
         self.stands = zero is None
-        self.created = (zero or 0.0) - job.created_before
+        self.created = (zero or 0.0) + job.created
         self.start = self._reached(self.created + (job.scheduled_after or 0))
         self.tasks_from = self._reached((self.created if job.tasks_before_schedule else self.start) + job.tasks_after)
         self.canceled = FOREVER if job.canceled_after is None else self._reached(self.created + job.canceled_after)

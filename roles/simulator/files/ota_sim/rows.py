@@ -172,11 +172,11 @@ def _file(look: Look, firmware_id: str, name: str) -> Answer:
     return {"Name": name, "Size": 65_536, "FileMd5": digest[:32], "SignValue": digest[:32], "Url": _link(look, digest)}
 
 
-def firmware_info(look: Look, firmware: Firmware) -> Answer:
-    """All that QueryOTAFirmware tells."""
+def firmware_row(look: Look, firmware: Firmware) -> Answer:
+    """What ListOTAFirmware and QueryOTAFirmware have in common. Of the list, only a sample shows the link."""
     digest = hashlib.sha256(firmware.firmware_id.encode()).hexdigest()
-    files = [_file(look, firmware.firmware_id, name) for name in firmware.files]
-    info = {
+    created = look.utc(-firmware.created_before)
+    return {
         "FirmwareId": firmware.firmware_id,
         "FirmwareName": firmware.name,
         "FirmwareDesc": f"{firmware.name}, simulated",
@@ -189,13 +189,18 @@ def firmware_info(look: Look, firmware: Firmware) -> Answer:
         "ProductName": look.world.products[firmware.product_key].name,
         "SrcVersion": firmware.src_version,
         "DestVersion": firmware.dest_version,
-        "Status": 1,
+        "Status": firmware.status,
         "Type": 0,
-        "VerifyProgress": 100,
-        "UtcCreate": look.utc(-7 * 86400),
-        "UtcModified": look.utc(-7 * 86400),
-        "MultiFiles": files or None,
+        "UtcCreate": created,
+        "UtcModified": created,
     }
+
+
+def firmware_info(look: Look, firmware: Firmware) -> Answer:
+    """All that QueryOTAFirmware tells."""
+    files = [_file(look, firmware.firmware_id, name) for name in firmware.files]
+    progress = {1: 100, 2: 50}.get(firmware.status, 0)
+    info = {**firmware_row(look, firmware), "VerifyProgress": progress, "MultiFiles": files or None}
     return _shown(look, info, _NOT_TUYA_FIRMWARE)
 
 

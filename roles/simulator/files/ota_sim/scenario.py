@@ -204,6 +204,8 @@ def _jobs(rows: Sequence[Any], firmwares: Sequence[Firmware]) -> tuple[Job, ...]
                     f"{where}: only a STATIC batch can have scheduled_after; leave it out or make it STATIC."
                 )
         _check_needs(where, fields)
+        if "created_before" in fields and "created_after" in fields:
+            raise InputError(f"{where}: created_before and created_after exclude each other; leave one of them out.")
         job = Job(**{**fields, "devices": _entries(where, fields.get("devices", ()))})
         _check_attempts(where, job)
         found.append(job)

@@ -32,11 +32,11 @@ class World:
     def job_at(self, job_id: str, t: float) -> JobView | None:
         """The batch, or None if there is no such one."""
         rollout = self._rollouts.get(job_id)
-        return rollout.view(t) if rollout else None
+        return rollout.view(t) if rollout and rollout.created <= t else None
 
     def jobs_at(self, t: float) -> list[JobView]:
-        """All batches, oldest first."""
-        return [rollout.view(t) for rollout in self._rollouts.values()]
+        """All batches that there are, oldest first."""
+        return [rollout.view(t) for rollout in self._rollouts.values() if rollout.created <= t]
 
     def tasks_at(self, job_id: str, t: float) -> list[TaskView]:
         """All tasks of a batch that exist at ``t``."""
@@ -71,8 +71,7 @@ class World:
 
     def firmware_jobs_at(self, firmware_id: str, t: float) -> list[JobView]:
         """The batches of one package, newest first."""
-        rows = [rollout for rollout in self._rollouts.values() if rollout.job.firmware_id == firmware_id]
-        return [rollout.view(t) for rollout in reversed(rows)]
+        return [view for view in reversed(self.jobs_at(t)) if view.job.firmware_id == firmware_id]
 
     def versions_at(self, device: str, t: float, product_key: str | None = None, lag: float = 0) -> dict[str, str]:
         """The version that each module of the device reported ``lag`` seconds before ``t``.

@@ -23,6 +23,8 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport impor
 from ansible_collections.iotfleet.ota.plugins.modules import (
     ota_device_jobs_info,
     ota_device_states_info,
+    ota_firmware_info,
+    ota_firmware_jobs_info,
     ota_job_info,
     ota_job_tasks_info,
     ota_module_versions_info,
@@ -54,7 +56,13 @@ FLEET = {
     "devices": [{"name": f"f-{number}", "course": "offline"} for number in range(101)],
 }
 FIRMWARE = {"firmware_id": "f1", "product_key": "k1", "src_version": "1.0", "dest_version": "2.0"}
-WORLD = {"firmwares": [FIRMWARE], "jobs": [*JOBS, FLEET]}
+OLDER = [{**FIRMWARE, "firmware_id": name, "dest_version": "1.5"} for name in ("f2", "f3")]
+TRIALS = [
+    {"job_id": f"1830{name[1:]}{number:04}", "firmware_id": name, "devices": []}
+    for name in ("f2", "f3")
+    for number in range(201)
+]
+WORLD = {"firmwares": [FIRMWARE, *OLDER], "jobs": [*JOBS, FLEET, *TRIALS]}
 QUERIES = {
     ota_job_info: {"job_ids": [job["job_id"] for job in JOBS[:3]]},
     ota_device_jobs_info: {"product_key": "k1", "device_names": DEVICES, "firmware_id": "f1"},
@@ -62,13 +70,15 @@ QUERIES = {
     ota_job_tasks_info: {"job_id": FLEET["job_id"], "task_statuses": ["QUEUED", "CONFIRM"]},
     ota_module_versions_info: {"product_key": "k1", "device_names": DEVICES},
     ota_device_states_info: {"product_key": "k1", "device_names": [device["name"] for device in FLEET["devices"]]},
+    ota_firmware_info: {"firmware_ids": ["f1", "f2", "f0"]},
+    ota_firmware_jobs_info: {"firmware_ids": ["f2", "f3", "f0"]},
 }
 # JSON goes with the newer style of signing and XML with the older one, so that both meet most faults.
 WIRES = [("alibaba", "json"), ("alibaba", "xml"), ("tuya", "json")]
 STYLES = {WIRES[0]: "auto", WIRES[1]: "HMAC-SHA1", WIRES[2]: "auto"}
 # Where the style itself matters, each format meets each style.
 CROSSED = [("alibaba", "json", "HMAC-SHA1"), ("alibaba", "xml", "auto")]
-ALL, LISTED, TASKS = tuple(QUERIES), (ota_device_jobs_info,), (ota_job_tasks_info,)
+ALL, LISTED, TASKS = tuple(QUERIES), (ota_device_jobs_info, ota_firmware_jobs_info), (ota_job_tasks_info,)
 RIGHT, INCOMPLETE = "right", "incomplete"
 
 
@@ -211,8 +221,7 @@ def servers():
             "dialect": dialect,
             "access_keys": [KEYS[dialect]],
             "qps": 0,
-            "firmwares": [FIRMWARE],
-            "jobs": [*JOBS, FLEET],
+            **WORLD,
         }
         service = Service(scenario.parse(world), Settings(time_scale=0))
         service.rollout.set(30.0)
@@ -304,6 +313,10 @@ def test_results_are_not_empty(ask):
     assert [device["unfinished"] > 0 for device in tasks["devices"]] == [True] * 3
     rollout, _seconds = ask(ota_job_tasks_info, WIRES[0], [])
     assert (rollout["read"], rollout["complete"], rollout["by_status"]["QUEUED"]) == (101, True, 101)
+    packages, _seconds = ask(ota_firmware_info, WIRES[0], [])
+    assert [package["dest_version"] for package in packages["firmwares"]] == ["2.0", "1.5", None]
+    made, _seconds = ask(ota_firmware_jobs_info, WIRES[0], [])
+    assert [package["job_count"] for package in made["firmwares"]] == [201, 201, 0]
     versions, _seconds = ask(ota_module_versions_info, WIRES[0], [])
     assert [device["versions"] for device in versions["devices"]] == [{"default": "1.0"}] * 3
 

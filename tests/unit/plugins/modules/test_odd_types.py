@@ -16,6 +16,8 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._client.rate_limiter 
 from ansible_collections.iotfleet.ota.plugins.modules import (
     ota_device_jobs_info,
     ota_device_states_info,
+    ota_firmware_info,
+    ota_firmware_jobs_info,
     ota_job_info,
     ota_job_tasks_info,
     ota_module_versions_info,
@@ -39,7 +41,9 @@ QUERIES = {
     "ListOTATaskByJob": (ota_job_tasks_info, {"job_id": "1"}),
     "ListOTAModuleVersionsByDevice": (ota_module_versions_info, DEVICES),
     "BatchGetDeviceState": (ota_device_states_info, DEVICES),
-    "QueryOTAFirmware": (ota_preflight_info, {"job_id": "1"}),
+    "QueryOTAFirmware": (ota_firmware_info, {"firmware_id": "f1"}),
+    "ListOTAFirmware": (ota_firmware_info, {"product_key": "k1"}),
+    "ListOTAJobByFirmware": (ota_firmware_jobs_info, {"firmware_id": "f1"}),
     "BatchQueryDeviceDetail": (ota_preflight_info, {"job_id": "1"}),
 }
 #: What a module may say of an odd value.

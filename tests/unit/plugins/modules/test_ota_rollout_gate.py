@@ -11,6 +11,7 @@ import json
 import pytest
 import yaml
 from ansible_collections.iotfleet.ota.plugins.modules import ota_rollout_gate
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.candidates import Search
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import GATE
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
@@ -36,6 +37,7 @@ def test_an_option_is_documented_as_it_is(name):
 def hold_option(documented, taken):
     """Fail unless the suboptions are documented as they are; what needs no documentation is removed."""
     documented.pop("description")
+    documented.pop("version_added", None)
     for internal in ("no_log", "apply_defaults"):
         taken.pop(internal, None)
     suboptions, options = documented.pop("suboptions", {}), taken.pop("options", {})
@@ -59,6 +61,15 @@ def hold_option(documented, taken):
 )
 def test_the_result_is_what_is_documented(devices, options):
     result = Rollout(batch(*devices)).gate("1", wait_interval=5, **options)
+    hold_success(ota_rollout_gate, {"changed": False, **json.loads(json.dumps(result))})
+
+
+@pytest.mark.parametrize(("version", "code"), [("2.0", "unfinished"), ("3.0", "no_batch")])
+def test_the_result_of_a_search_is_what_is_documented(version, code):
+    search = Search("k1", version, tags={"stage": "canary"}, created_after="2020-01-01")
+    rollout = Rollout(batch({"name": "d-1", "course": "offline"}, tags={"stage": "canary"}))
+    result = rollout.gate(search=search, wait=code == "no_batch")
+    assert result["reasons"][0]["code"] == code
     hold_success(ota_rollout_gate, {"changed": False, **json.loads(json.dumps(result))})
 
 

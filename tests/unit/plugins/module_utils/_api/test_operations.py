@@ -9,7 +9,9 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._api import operation
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import (
     BATCH_GET_DEVICE_STATE,
     BATCH_QUERY_DEVICE_DETAIL,
+    LIST_OTA_FIRMWARE,
     LIST_OTA_JOB_BY_DEVICE,
+    LIST_OTA_JOB_BY_FIRMWARE,
     LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
     LIST_OTA_TASK_BY_JOB,
     LIST_OTA_TASK_BY_NAMES,
@@ -61,8 +63,10 @@ def test_codes_of_an_unknown_job(operation, code):
 @pytest.mark.parametrize(
     "code", ["iot.firmware.FirmwareNotFound", "iot.ota.FirmwareNotFound", "iot.firmware.InvalidFirmwareId"]
 )
-def test_codes_of_an_unknown_package(code):
-    assert QUERY_OTA_FIRMWARE.is_not_found(code)
+@pytest.mark.parametrize("operation", [QUERY_OTA_FIRMWARE, LIST_OTA_JOB_BY_FIRMWARE])
+def test_codes_of_an_unknown_package(operation, code):
+    assert operation.is_not_found(code)
+    assert not LIST_OTA_FIRMWARE.is_not_found(code)
 
 
 @pytest.mark.parametrize("operation", [LIST_OTA_JOB_BY_DEVICE, LIST_OTA_UNFINISHED_TASK_BY_DEVICE])
@@ -107,6 +111,8 @@ def test_codes_of_other_unknown_objects(operation, code):
 OPERATIONS = [
     QUERY_OTA_JOB,
     QUERY_OTA_FIRMWARE,
+    LIST_OTA_FIRMWARE,
+    LIST_OTA_JOB_BY_FIRMWARE,
     LIST_OTA_JOB_BY_DEVICE,
     LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
     LIST_OTA_TASK_BY_JOB,
@@ -130,6 +136,8 @@ BY_NAMES = {"product_key": "product_key", "device_name": "device_names"}
 
 SUBJECTS = [
     {"job_id": "job_id"},
+    {"firmware_id": "firmware_id"},
+    {"product_key": "product_key", "dest_version": "dest_version"},
     {"firmware_id": "firmware_id"},
     {"product_key": "product_key", "firmware_id": "firmware_id"},
     {**DEVICE, "module_name": "module_name"},

@@ -8,7 +8,9 @@ import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import (
     BATCH_GET_DEVICE_STATE,
     BATCH_QUERY_DEVICE_DETAIL,
+    LIST_OTA_FIRMWARE,
     LIST_OTA_JOB_BY_DEVICE,
+    LIST_OTA_JOB_BY_FIRMWARE,
     LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
     LIST_OTA_TASK_BY_JOB,
     LIST_OTA_TASK_BY_NAMES,
@@ -356,6 +358,8 @@ def test_empty_code_of_a_success_is_no_error(code):
 REQUESTS = [
     (QUERY_OTA_JOB, {"job_id": "j"}),
     (QUERY_OTA_FIRMWARE, {"firmware_id": "f"}),
+    (LIST_OTA_FIRMWARE, {"product_key": "k", "dest_version": "v"}),
+    (LIST_OTA_JOB_BY_FIRMWARE, {"firmware_id": "f"}),
     (LIST_OTA_JOB_BY_DEVICE, {"firmware_id": "f", "product_key": "k", "device_name": "d"}),
     (
         LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
@@ -374,6 +378,7 @@ WIRE = {
     "device_name": "DeviceName",
     "iot_id": "IotId",
     "module_name": "ModuleName",
+    "dest_version": "DestVersion",
 }
 
 
@@ -418,7 +423,7 @@ SUBJECTS = [
 def test_every_subject_of_every_operation_is_requested():
     named = {(operation.action, name) for operation, _asked in REQUESTS for name in operation.subjects}
     assert {(subject.operation.action, subject.name) for subject in SUBJECTS} == named
-    assert len(named) == 17
+    assert len(named) == 20
 
 
 @pytest.mark.parametrize("subject", SUBJECTS, ids=repr)

@@ -12,6 +12,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaErr
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.clock import Clock
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.observer import Observer
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.search import Selection
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.versions import Reading
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import Snapshot
 from ansible_collections.iotfleet.ota.tests.unit.fleets import Fleet, failing, keys_of, odd
@@ -25,7 +26,8 @@ def fleet(count, **course):
 
 def observer_of(rollout, *job_ids, client=None, needs_modules=False):
     clock = Clock(rollout.wall, rollout.clock.monotonic)
-    return Observer(client or rollout.client(), job_ids or ("1",), plain(verify_versions=needs_modules), clock)
+    client = client or rollout.client()
+    return Observer(client, Selection(client, job_ids or ("1",)), plain(verify_versions=needs_modules), clock)
 
 
 def requests_of(rollout):
@@ -218,7 +220,7 @@ def test_no_module_is_asked_for_where_none_is_needed():
 
 
 def observing(client):
-    return Observer(client, ("1",), plain(), Clock(lambda: 1000.0, lambda: 0.0))
+    return Observer(client, Selection(client, ("1",)), plain(), Clock(lambda: 1000.0, lambda: 0.0))
 
 
 def test_versions_come_with_the_moment_at_which_they_were_read():

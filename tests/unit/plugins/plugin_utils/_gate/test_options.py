@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec import validate_options
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.connection import read_service
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.candidates import Search
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate.options import (
     EVENT_SOURCE,
     GATE,
@@ -106,6 +109,94 @@ def test_previous_run_continues(previous):
     ],
 )
 def test_invalid_option_is_refused(given, sentence):
+    with pytest.raises(OtaError) as error:
+        read(**given)
+    assert f"{error.value.cause}; {error.value.hint}" == sentence
+    assert error.value.code == "invalid_option"
+
+
+FIND = {"product_key": "k1", "dest_version": "2.0"}
+FOUND = {"search": Search("k1", "2.0")._asdict(), "job_ids": ["7"], "why": "found batch 7"}
+
+
+def find(**given):
+    return {"job_ids": None, "find": {**FIND, **given}}
+
+
+def test_what_is_searched_is_what_is_expected():
+    options = read(**find(module_name=" mcu ", tags={"stage": " 客厅 "}, created_after="2026-03-01", which="all"))
+    expected = ("k1", "2.0", "mcu", "UPGRADE_FIRMWARE", {"stage": "客厅"}, "2026-03-01", "all")
+    assert options.search == Search(*expected)
+    assert options.job_ids == []
+    policy = options.policy
+    assert (policy.expected_product_key, policy.expected_version, policy.module_name) == ("k1", "2.0", "mcu")
+    assert policy.expected_job_type == "UPGRADE_FIRMWARE"
+
+
+def test_the_same_may_be_expected_in_words():
+    options = read(**find(), expected_version="2.0", expected_product_key="k1", versions={"module_name": "mcu"})
+    assert (options.search, options.policy.module_name) == (Search("k1", "2.0"), "mcu")
+
+
+@pytest.mark.parametrize(
+    ("found", "job_ids"), [(FOUND, ["7"]), (json.loads(json.dumps(FOUND)), ["7"]), ({}, [])], ids=str
+)
+def test_batches_that_an_earlier_run_found_stay_the_same(found, job_ids):
+    options = read(**find(), previous={**HISTORY, "job_ids": job_ids, "found": found})
+    assert options.job_ids == job_ids
+    assert options.history["found"] == found
+
+
+@pytest.mark.parametrize(
+    ("job_ids", "found"),
+    [
+        pytest.param(["1"], {}, id="batches that were given"),
+        pytest.param(["7"], {**FOUND, "search": Search("k1", "3.0")._asdict()}, id="batches of another search"),
+        pytest.param([], {**FOUND, "search": Search("k1", "3.0")._asdict()}, id="batches that were never read"),
+    ],
+)
+def test_run_about_other_batches_does_not_continue(job_ids, found):
+    about = found.get("job_ids", job_ids)[0]
+    with pytest.raises(OtaError) as error:
+        read(**find(), previous={**HISTORY, "job_ids": job_ids, "found": found})
+    assert str(error.value.cause) == f"previous is about batch {about}"
+    assert error.value.hint == "give the result of an earlier run for the same find, or leave it out"
+
+
+@pytest.mark.parametrize("found", [[], {"job_ids": ["7"]}, {**FOUND, "job_ids": []}, {**FOUND, "why": 7}], ids=str)
+def test_what_is_no_finding_is_refused(found):
+    with pytest.raises(OtaError, match="previous is not the result of an earlier run"):
+        read(**find(), previous={**HISTORY, "found": found})
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"job_ids": None}, "neither job_ids nor find is given; name the batches, or say which to find"),
+        ({"find": FIND}, "job_ids and find are both given; leave one of them out"),
+        (find(dest_version=2.1), f"find.dest_version {NUMBER.replace('7', '2.1')}"),
+        (find(product_key=" "), "find.product_key is blank; check the variable it comes from"),
+        (find(tags={"stage": 7}), f"find.tags.stage {NUMBER}"),
+        (
+            find(created_after="yesterday"),
+            "find.created_after is yesterday; give a time in ISO 8601, such as 2026-03-01T10:12:44Z",
+        ),
+        (
+            {**find(), "expected_version": "3.0"},
+            "expected_version is 3.0, but find is about 2.0; give the same, or leave it out",
+        ),
+        (
+            {**find(module_name="mcu"), "versions": {"module_name": "ble"}},
+            "versions.module_name is ble, but find is about mcu; give the same, or leave it out",
+        ),
+        (
+            {**find(tags={"a": "b"}), "platform": "tuya", "endpoint": "https://si-1.tuyacloud.com:8686"},
+            "find.tags is given, but tuya documents no tags of batches; leave it out, and use created_after, or give"
+            " job_ids",
+        ),
+    ],
+)
+def test_search_that_cannot_be_made_is_refused(given, sentence):
     with pytest.raises(OtaError) as error:
         read(**given)
     assert f"{error.value.cause}; {error.value.hint}" == sentence

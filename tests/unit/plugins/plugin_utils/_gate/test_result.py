@@ -28,7 +28,7 @@ from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
 )
 
 #: Options that say what is gated and how it is polled, and decide nothing.
-GATE_ONLY = {"job_ids", "wait", "wait_interval", "look_timeout", "previous", "mode", "title", "events_file"}
+GATE_ONLY = {"job_ids", "find", "wait", "wait_interval", "look_timeout", "previous", "mode", "title", "events_file"}
 NO_DEVICES = dict.fromkeys(("devices", "succeeded", "failed", "pending", "canceled"), 0)
 EARLIER = {"seconds": 1.0, "succeeded": 0, "failed": 0, "pending": 4}
 

@@ -237,7 +237,7 @@ def test_history_before_the_first_poll():
     assert new_history(NOW) == {
         **dict.fromkeys(("started", "last_poll", "last_growth"), NOW),
         **dict.fromkeys(("polls", "errors", "incomplete", "candidate_count", "candidate_since"), 0),
-        **{name: {} for name in ("max_totals", "counts", "task_changes", "tasks", "on_target", "policy")},
+        **{name: {} for name in ("max_totals", "counts", "task_changes", "tasks", "on_target", "policy", "found")},
         "service_time": None,
         **dict.fromkeys(("service_started", "first_seen", "finished_since", "confirmed_at"), None),
         "candidate": "",

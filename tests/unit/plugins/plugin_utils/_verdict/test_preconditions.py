@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import MAX_ROWS
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import Unfound
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import format_time
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.verdict import judge
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.wording import MAX_NAMES, Reason
@@ -543,3 +544,49 @@ def test_batch_that_is_for_a_module_of_its_own_is_proved_by_that():
     for version, expected in (("5.0", "passed"), ("4.9", "failed")):
         versions = {(PRODUCT, "d1"): DeviceReport({"default": NEW, "wifi": version})}
         assert settled(poll(batch("S"), wifi), STRICT, versions=versions).verdict == expected
+
+
+# --- Batches that are searched ---------------------------------------------------------------------------------------
+
+NONE_YET = Unfound("no_batch", "no batch fits")
+SEVERAL = Unfound("ambiguous_batch", "2 batches fit")
+
+
+def test_a_batch_may_still_be_created():
+    verdict = judge(poll(unfound=NONE_YET), plain(start_grace=60.0))
+    assert decided(verdict) == ("pending", False, "starting")
+    assert verdict.reasons == (Reason("starting", "no batch fits"),)
+
+
+def test_there_is_no_batch_once_enough_polls_have_seen_none():
+    first, second = course(plain(), *again(poll(unfound=NONE_YET), 2))
+    assert decided(first) == ("inconclusive", False, "no_batch")
+    assert decided(second) == ("inconclusive", True, "no_batch")
+    assert second.reasons == (Reason("no_batch", "no batch fits"),)
+
+
+def test_several_batches_do_not_become_one():
+    verdict = judge(poll(unfound=SEVERAL), plain(start_grace=60.0))
+    assert decided(verdict) == ("inconclusive", True, "ambiguous_batch")
+    assert verdict.reasons == (Reason("ambiguous_batch", "2 batches fit"),)
+
+
+def test_polls_without_a_batch_say_nothing_of_its_tasks():
+    searching, found = poll(unfound=NONE_YET), poll(batch("SS"), now=NOW + 30)
+    late = course(plain(start_grace=60.0), searching, found)[-1].history
+    at_once = course(plain(start_grace=60.0), found)[-1].history
+    assert (late["first_seen"], late["last_growth"]) == (NOW + 30, NOW + 30)
+    assert late["polls"] == at_once["polls"] + 1
+    assert late["max_totals"] == at_once["max_totals"]
+
+
+def test_the_time_may_be_over_before_a_batch_is_found():
+    policy = plain(start_grace=7200.0, wait_timeout=60.0)
+    verdict = course(policy, poll(unfound=NONE_YET), poll(unfound=NONE_YET, now=NOW + 61))[-1]
+    assert decided(verdict) == ("timed_out", True, "deadline")
+    assert codes(verdict) == ["deadline", "starting"]
+
+
+def test_an_outage_during_the_search_is_an_error():
+    verdict = course(plain(), poll(unfound=NONE_YET), failed_poll(unfound=NONE_YET))[-1]
+    assert codes(verdict)[0] == "error"

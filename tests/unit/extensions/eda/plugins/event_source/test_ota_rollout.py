@@ -109,6 +109,13 @@ def test_the_verdict_is_that_of_the_gate(serve, devices, options):
     assert {name: last[name] for name in kept} == {name: wanted[name] for name in kept}
 
 
+def test_batches_can_be_found(serve):
+    serve(Rollout(batch(FIVE, job_id="7", created_after=9)))
+    events = listen({**ARGS, "job_ids": None, "find": {"product_key": "k1", "dest_version": "2.0"}})
+    assert next(event["job_ids"] for event in events if event["type"] == "verdict") == []
+    assert (events[-1]["verdict"], events[-1]["job_ids"]) == ("passed", ["7"])
+
+
 def test_a_key_that_is_refused_is_an_event(serve):
     rollout = serve(Rollout(batch(FIVE)))
     rollout.fault("no_permission")
@@ -265,7 +272,7 @@ def test_a_mistake_at_the_start_is_a_sentence(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"job_ids": None}, "missing required arguments: job_ids"),
+        ({"job_ids": None}, "neither job_ids nor find is given"),
         ({"job_ids": []}, "job_ids is empty; name at least one"),
         ({"job_ids": ["1", " "]}, "entry 2 of job_ids is blank"),
         ({"max_failed": "some"}, "max_failed"),
