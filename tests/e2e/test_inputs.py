@@ -160,7 +160,6 @@ OTHERS = {
     "previous": " reports/2.10.json ",
 }
 LISTS = ("job_ids", "expected_devices", "on_verdict")
-#: In place of ``job_ids`` there may be what ``test_find.py`` gives.
 
 
 def test_each_typed_option_of_the_gate_takes_text(tmp_path, url):
