@@ -17,8 +17,8 @@ description:
   - It cancels the tasks in the chosen O(states), and waits until none of them is open. Devices in other states go on.
   - No message tells a device of a cancel. One that has been notified may still install the update, although its task is
     V(CANCELED). Nothing goes back to the old version.
-  - Nothing is canceled unless the service knows all batches, and each is the one that is meant by the options that begin
-    with C(expected_).
+  - Nothing is canceled unless the service knows all batches, and each is the one that is meant by the options that
+    begin with C(expected_).
   - The service does not say how many tasks it cancels. They are counted before and afterwards.
   - A request that may have been carried out, such as one without a response, is not repeated before the state of the
     tasks has been read.
@@ -295,9 +295,9 @@ summary:
 failure:
   description:
     - What went wrong first, as in RV(iotfleet.ota.ota_job_info#module:failure).
-    - The code V(unknown_outcome) means that a request may have been carried out although the service did not say so, and
-      that the state does not show it. V(not_canceled) means that tasks in the chosen O(states) are left. V(wrong_job)
-      and V(unknown_job) mean that nothing was canceled.
+    - The code V(unknown_outcome) means that a request may have been carried out although the service did not say so,
+      and that the state does not show it. V(not_canceled) means that tasks in the chosen O(states) are left.
+      V(wrong_job) and V(unknown_job) mean that nothing was canceled.
   type: dict
   returned: failure
 """
@@ -335,7 +335,8 @@ def check_platform(name: str, states: tuple[str, ...], strategy: bool) -> None:
     others = [state for state in states if state not in platform.cancelable]
     if others:
         raise invalid_option(
-            f"platform {name} cannot cancel {' and '.join(others)} tasks", f"choose from {', '.join(platform.cancelable)}"
+            f"platform {name} cannot cancel {' and '.join(others)} tasks",
+            f"choose from {', '.join(platform.cancelable)}",
         )
     if strategy and not platform.cancels_strategies:
         raise invalid_option(

@@ -112,8 +112,9 @@ def run_change_module(
     returned = result(entries, module.check_mode)
     if failure is None:
         module.exit_json(**returned)
-    ended = returned.pop("msg") if entries else "Nothing was changed"
-    _fail(module, failure, failure.sentence(ended.rstrip(".")), returned)
+    ended = returned.pop("msg")
+    msg = f"{ended} {failure}" if failure.action else failure.sentence(ended.rstrip("."))
+    _fail(module, failure, msg, returned)
 
 
 def _fail(module: OtaModule, failure: OtaError, msg: str, returned: Mapping[str, Any]) -> NoReturn:

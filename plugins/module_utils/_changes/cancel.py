@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from .._client.client import Client
 from .._errors import UNKNOWN_OUTCOME, OtaError
-from .cancellation import CancelRequest, Cancellation
+from .cancellation import Cancellation, CancelRequest
 from .expected import read_expected_job
 
 #: Seconds between two looks at what is left: at first, and at most.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Callable, NamedTuple, Optional
+from typing import Callable, NamedTuple
 
 from .._api.operations import (
     CANCEL_OTA_STRATEGY_BY_JOB,
@@ -45,7 +45,7 @@ class CancelRequest(NamedTuple):
 
     states: tuple[str, ...]
     strategy: bool = False
-    expected: Mapping[str, Optional[str]] = MappingProxyType({})
+    expected: Mapping[str, str | None] = MappingProxyType({})
     wait_timeout: float = 120.0
 
 
@@ -148,9 +148,9 @@ class Cancellation:
     def shortfall(self, waited: float) -> OtaError | None:
         """What is left after ``waited`` seconds although it should be canceled."""
         strategy = self.outcomes.get(CANCEL_OTA_STRATEGY_BY_JOB.action)
-        left = "" if self.open_now == 0 else f"{self.open_now:,} tasks" if self.open_now else "an unknown number of tasks"
-        if left:
-            cause = f"batch {self.job_id} still has {left} in the states to cancel after {waited:g} s"
+        if self.open_now != 0:
+            left = "an unknown number of" if self.open_now is None else f"{self.open_now:,}"
+            cause = f"batch {self.job_id} still has {left} tasks in the states to cancel after {waited:g} s"
         elif strategy is Outcome.ACCEPTED and self.status_after != "CANCELED":
             cause = f"batch {self.job_id} is {self.status_after} although its strategy was canceled {waited:g} s ago"
         else:

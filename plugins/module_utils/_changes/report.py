@@ -93,7 +93,7 @@ def _sentence(jobs: Sequence[dict[str, Any]], sums: dict[str, int | None], check
     batches = _count(len(jobs), "batch", "es")
     goes_on = f"; {_count(sums['too_late'], 'task')} in other states go on" if sums["too_late"] else ""
     if not any(job["operations"] for job in jobs):
-        if sums["to_cancel"] is None:
+        if not jobs or sums["to_cancel"] is None:
             return "Nothing was canceled."
         return f"There is nothing to cancel in {batches}{goes_on}."
     verb, number = ("Would cancel", sums["to_cancel"]) if check_mode else ("Canceled", sums["canceled"])

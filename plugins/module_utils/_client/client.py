@@ -37,8 +37,8 @@ class Client:
     """Calls one service. Safe to use from threads.
 
     ``credentials`` hold the key that signs each attempt. The monotonic clock is that of the ``limiter``. Wall clock,
-    jitter and nonce are arguments so that a test can hand in its own. ``warn`` gets a sentence. ``limiter`` is the clock
-    of whoever waits between two calls.
+    jitter and nonce are arguments so that a test can hand in its own. ``warn`` gets a sentence. Whoever waits
+    between two calls uses the clock of the ``limiter``.
 
     :raises MissingLibraryError: what reads the responses is not installed.
     """
