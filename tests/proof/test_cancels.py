@@ -31,7 +31,7 @@ often = settings(
     derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-    max_examples=250,
+    max_examples=100,
 )
 WRITES = ("CancelOTATaskByJob", "CancelOTAStrategyByJob")
 FLAGS = {
@@ -191,10 +191,7 @@ worlds_with_faults = {
 }
 
 
-@often
-@given(**worlds_with_faults)
-def test_no_other_batch_is_touched(world, at, faulty, request, asked):
-    ended = run(world, at, faulty, request, asked)
+def no_other_batch_is_touched(ended: Ended, world: Any, at: float, request: CancelRequest) -> None:
     assert {sent.params["JobId"] for sent in ended.watched.writes} <= {*ended.job_ids}
     now, after, without = ended.now, ended.watched.service.world, ended.twin
     for job_id in set(after.job_ids) - {*ended.job_ids}:
@@ -204,10 +201,9 @@ def test_no_other_batch_is_touched(world, at, faulty, request, asked):
         assert after.on_target_at(job_id, now) == without.on_target_at(job_id, now)
 
 
-@often
-@given(**worlds_with_faults)
-def test_a_request_follows_another_only_after_a_look_at_the_state(world, at, faulty, request, asked):
-    ended = run(world, at, faulty, request, asked)
+def a_request_follows_another_only_after_a_look_at_the_state(
+    ended: Ended, world: Any, at: float, request: CancelRequest
+) -> None:
     for job_id in ended.job_ids:
         for action in WRITES:
             looked = True
@@ -226,18 +222,9 @@ def test_a_request_follows_another_only_after_a_look_at_the_state(world, at, fau
             event(f"{action}: {len(written)} requests")
 
 
-@often
-@given(**worlds_with_faults)
-def test_check_mode_sends_nothing_that_writes(world, at, faulty, request, asked):
-    ended = run(world, at, faulty, request, asked, check_mode=True)
-    assert ended.watched.writes == []
-    assert not any(ended.canceled(job_id) or ended.is_stopped(job_id) for job_id in ended.job_ids)
-
-
-@often
-@given(**worlds_with_faults)
-def test_changed_is_true_if_and_only_if_something_was_canceled(world, at, faulty, request, asked):
-    ended = run(world, at, faulty, request, asked)
+def changed_is_true_if_and_only_if_something_was_canceled(
+    ended: Ended, world: Any, at: float, request: CancelRequest
+) -> None:
     for job in ended.result["jobs"]:
         canceled = bool(ended.canceled(job["job_id"])) or ended.is_stopped(job["job_id"])
         unknown = job["canceled"] is None or job["failure"] or job["status_after"] is None
@@ -250,16 +237,11 @@ def test_changed_is_true_if_and_only_if_something_was_canceled(world, at, faulty
     assert not ended.watched.writes or ended.result["jobs"]
 
 
-@often
-@given(**worlds_with_faults)
-def test_only_named_states_are_canceled(world, at, faulty, request, asked):
-    ended = run(world, at, faulty, request, asked)
+def only_named_states_are_canceled(ended: Ended, world: Any, at: float, request: CancelRequest) -> None:
     named = {CANCELABLE[state] for state in request.states if state != "scheduled"}
     for job_id in ended.job_ids:
         moments = [sent.at + world["cancel_lag"] for sent in ended.watched.writes if sent.params["JobId"] == job_id]
-        statuses = [
-            {task.task_id: task.status for task in ended.twin.tasks_at(job_id, moment)} for moment in moments
-        ]
+        statuses = [{task.task_id: task.status for task in ended.twin.tasks_at(job_id, moment)} for moment in moments]
         scheduled = "scheduled" in request.states and ended.twin.job_at(job_id, at).status == "PLANNED"
         for task_id in ended.canceled(job_id):
             before = {now.get(task_id, "") for now in statuses}
@@ -274,10 +256,7 @@ def test_only_named_states_are_canceled(world, at, faulty, request, asked):
             assert request.strategy
 
 
-@often
-@given(**worlds_with_faults)
-def test_whoever_waits_is_told_of_what_is_left(world, at, faulty, request, asked):
-    ended = run(world, at, faulty, request, asked)
+def whoever_waits_is_told_of_what_is_left(ended: Ended, world: Any, at: float, request: CancelRequest) -> None:
     statuses = [CANCELABLE[state] for state in request.states if state != "scheduled"]
     if ended.failure is None and request.wait_timeout:
         for job in ended.result["jobs"]:
@@ -288,6 +267,31 @@ def test_whoever_waits_is_told_of_what_is_left(world, at, faulty, request, asked
     if ended.failure is not None:
         assert ended.failure.code
         assert ended.result["msg"].endswith(".")
+
+
+LAWS = (
+    no_other_batch_is_touched,
+    a_request_follows_another_only_after_a_look_at_the_state,
+    changed_is_true_if_and_only_if_something_was_canceled,
+    only_named_states_are_canceled,
+    whoever_waits_is_told_of_what_is_left,
+)
+
+
+@often
+@given(**worlds_with_faults)
+def test_every_cancel_keeps_the_laws(world, at, faulty, request, asked):
+    ended = run(world, at, faulty, request, asked)
+    for law in LAWS:
+        law(ended, world, at, request)
+
+
+@often
+@given(**worlds_with_faults)
+def test_check_mode_sends_nothing_that_writes(world, at, faulty, request, asked):
+    ended = run(world, at, faulty, request, asked, check_mode=True)
+    assert ended.watched.writes == []
+    assert not any(ended.canceled(job_id) or ended.is_stopped(job_id) for job_id in ended.job_ids)
 
 
 @often

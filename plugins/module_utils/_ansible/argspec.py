@@ -97,6 +97,7 @@ PREFLIGHT: dict[str, dict[str, Any]] = {
     "product_key": {"type": "str", "no_log": False},
     "device_names": {"type": "list", "elements": "str", "aliases": ["device_name"]},
     **EXPECTED,
+    "check_cancel": {"type": "bool", "default": False},
 }
 
 
