@@ -313,6 +313,10 @@ from ..module_utils._changes.report import cancel_result
 from ..module_utils._validation import check_number, invalid_option, non_blank, non_blank_text
 
 
+#: How many seconds can be waited.
+WAIT_BOUNDS = (0, 86400)
+
+
 class Inputs(NamedTuple):
     job_ids: list[str]
     request: CancelRequest
@@ -323,7 +327,7 @@ def inputs(options: Options) -> Inputs:
     if not states and not strategy:
         raise invalid_option("states is empty and strategy is false", "choose what to cancel")
     check_platform(options["platform"], states, strategy)
-    check_number("wait_timeout", options["wait_timeout"], 0, 86400)
+    check_number("wait_timeout", options["wait_timeout"], *WAIT_BOUNDS)
     given = {name: options[name] for name in EXPECTED if options[name] is not None}
     expected = {name: non_blank_text(name, text) for name, text in given.items()}
     request = CancelRequest(states, strategy, expected, options["wait_timeout"])
