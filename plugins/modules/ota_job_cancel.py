@@ -155,7 +155,7 @@ msg:
   description: What was canceled, and what was not. After a failure, it ends with what went wrong.
   type: str
   returned: always
-  sample: "Canceled 12 tasks of 1 batch; 3 devices go on."
+  sample: Canceled 12 tasks of 1 batch; 3 tasks in other states go on.
 jobs:
   description:
     - One entry for each of O(job_ids), in the same order.
@@ -311,7 +311,6 @@ from ..module_utils._changes.cancel import cancel_batches
 from ..module_utils._changes.cancellation import CANCELABLE, CancelRequest
 from ..module_utils._changes.report import cancel_result
 from ..module_utils._validation import check_number, invalid_option, non_blank, non_blank_text
-
 
 #: How many seconds can be waited.
 WAIT_BOUNDS = (0, 86400)

@@ -162,7 +162,8 @@ class Ended(NamedTuple):
         """Whether the batch itself is canceled and would not be."""
         after = self.watched.service.world.job_at(job_id, self.now)
         without = self.twin.job_at(job_id, self.now)
-        assert after and without
+        assert after
+        assert without
         return after.status == "CANCELED" != without.status
 
 

@@ -95,8 +95,8 @@ def run_change_module(
     """Run a module that changes something.
 
     ``inputs`` returns what to change, and ``change`` does it, unless in check mode, and adds an entry for each object
-    to a list. ``result`` makes the module's result of these, with ``changed`` and a ``msg``, also after a failure and
-    whatever happens.
+    to a list. ``result`` makes the module's result of these, with ``changed``, a ``msg`` and ``warnings``, also after a
+    failure and whatever happens.
     """
     module = OtaModule(argument_spec=full_argument_spec(argument_spec), supports_check_mode=True)
     options, mask = module.params, module.no_log_values.update
@@ -110,6 +110,8 @@ def run_change_module(
     except Exception as error:  # also one that nobody foresaw, whose text nobody may see
         failure = as_ota_error(error)
     returned = result(entries, module.check_mode)
+    for warning in returned.pop("warnings"):
+        module.warn(warning)
     if failure is None:
         module.exit_json(**returned)
     ended = returned.pop("msg")

@@ -91,7 +91,8 @@ def _sum(numbers: Sequence[int | None]) -> int | None:
 
 def _sentence(jobs: Sequence[dict[str, Any]], sums: dict[str, int | None], check_mode: bool) -> str:
     batches = _count(len(jobs), "batch", "es")
-    goes_on = f"; {_count(sums['too_late'], 'task')} in other states go on" if sums["too_late"] else ""
+    verb = "goes" if sums["too_late"] == 1 else "go"
+    goes_on = f"; {_count(sums['too_late'], 'task')} in other states {verb} on" if sums["too_late"] else ""
     if not any(job["operations"] for job in jobs):
         if not jobs or sums["to_cancel"] is None:
             return "Nothing was canceled."

@@ -45,7 +45,7 @@ def test_what_has_not_begun_is_canceled():
     result, failure = cancel(rollout)
     (job,) = result["jobs"]
     assert failure is None
-    assert result["msg"] == "Canceled 2 tasks of 1 batch; 1 task in other states go on."
+    assert result["msg"] == "Canceled 2 tasks of 1 batch; 1 task in other states goes on."
     assert (result["changed"], result["warnings"]) == (True, [])
     assert job["counts_before"] == counts(QUEUED=1, NOTIFIED=1, IN_PROGRESS=1)
     assert job["counts_after"] == counts(IN_PROGRESS=1, CANCELED=2)
@@ -67,7 +67,7 @@ def test_second_cancel_changes_nothing():
     cancel(rollout)
     result, failure = cancel(rollout)
     assert (failure, result["changed"]) == (None, False)
-    assert result["msg"] == "There is nothing to cancel in 1 batch; 1 task in other states go on."
+    assert result["msg"] == "There is nothing to cancel in 1 batch; 1 task in other states goes on."
     assert result["jobs"][0]["operations"] == []
     assert TASKS not in rollout.actions
 
@@ -76,7 +76,7 @@ def test_check_mode_counts_and_calls_nothing():
     rollout = world()
     result, failure = cancel(rollout, check_mode=True)
     assert failure is None
-    assert result["msg"] == "Would cancel 2 tasks of 1 batch; 1 task in other states go on."
+    assert result["msg"] == "Would cancel 2 tasks of 1 batch; 1 task in other states goes on."
     assert (result["changed"], result["jobs"][0]["operations"], result["jobs"][0]["canceled"]) == (True, [TASKS], None)
     assert {*rollout.actions} == {"QueryOTAJob", "ListOTATaskByJob"}
 
@@ -189,7 +189,7 @@ def test_denied_cancel_changes_nothing():
     rollout.fault("no_permission", action=TASKS)
     result, failure = cancel(rollout)
     assert (failure.code, result["changed"], rollout.actions.count(TASKS)) == ("NoPermission", False, 1)
-    assert result["msg"] == "Canceled 0 tasks of 1 batch; 1 task in other states go on."
+    assert result["msg"] == "Canceled 0 tasks of 1 batch; 1 task in other states goes on."
 
 
 def test_batch_that_is_canceled_already_is_no_failure():
@@ -233,7 +233,7 @@ def test_strategy_is_canceled_before_the_tasks():
     (job,) = result["jobs"]
     assert (failure, job["operations"], job["strategy_canceled"]) == (None, [STRATEGY, TASKS], True)
     assert (job["status_before"], job["status_after"]) == ("IN_PROGRESS", "CANCELED")
-    assert result["msg"] == "Canceled 2 tasks of 1 batch, and 1 batch as a whole; 1 task in other states go on."
+    assert result["msg"] == "Canceled 2 tasks of 1 batch, and 1 batch as a whole; 1 task in other states goes on."
     again, failure = cancel(rollout, strategy=True)
     assert (failure, again["changed"], again["jobs"][0]["operations"]) == (None, False, [])
 
