@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils._changes import cancel, sending
 from ansible_collections.iotfleet.ota.plugins.module_utils._changes.cancel import cancel_batches
 from ansible_collections.iotfleet.ota.plugins.module_utils._changes.cancellation import (
     CANCELABLE,
@@ -20,9 +22,11 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._changes.cancellation
     CancelRequest,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._changes.report import cancel_result
+from ansible_collections.iotfleet.ota.plugins.module_utils._client import client
+from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, faults, scenario
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ota_sim.checks import Request, action_of
 from ota_sim.world import World
@@ -33,6 +37,7 @@ often = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     max_examples=100,
 )
+less_often = settings(often, max_examples=40)
 WRITES = ("CancelOTATaskByJob", "CancelOTAStrategyByJob")
 FLAGS = {
     "queued": "CancelQueuedTask",
@@ -220,7 +225,6 @@ def a_request_follows_another_only_after_a_look_at_the_state(
             accepted = [sent for sent in written if not sent.fault]
             assert len(accepted) <= 1
             assert not accepted or written[-1] == accepted[0], "sent again although it was accepted"
-            event(f"{action}: {len(written)} requests")
 
 
 def changed_is_true_if_and_only_if_something_was_canceled(
@@ -229,7 +233,6 @@ def changed_is_true_if_and_only_if_something_was_canceled(
     for job in ended.result["jobs"]:
         canceled = bool(ended.canceled(job["job_id"])) or ended.is_stopped(job["job_id"])
         unknown = job["canceled"] is None or job["failure"] or job["status_after"] is None
-        event(f"changed {job['changed']}, canceled {canceled}, unknown {bool(unknown)}")
         if canceled and not (unknown and request.wait_timeout < 10) and not world["cancel_lag"]:
             assert job["changed"], job
         if job["changed"] and not unknown:
@@ -287,7 +290,7 @@ def test_every_cancel_keeps_the_laws(world, at, faulty, request, asked):
         law(ended, world, at, request)
 
 
-@often
+@less_often
 @given(**worlds_with_faults)
 def test_check_mode_sends_nothing_that_writes(world, at, faulty, request, asked):
     ended = run(world, at, faulty, request, asked, check_mode=True)
@@ -295,7 +298,7 @@ def test_check_mode_sends_nothing_that_writes(world, at, faulty, request, asked)
     assert not any(ended.canceled(job_id) or ended.is_stopped(job_id) for job_id in ended.job_ids)
 
 
-@often
+@less_often
 @given(**{**worlds_with_faults, "faulty": st.just([])})
 def test_run_again_it_changes_nothing_and_does_not_fail(world, at, faulty, request, asked):
     first = run(world, at, faulty, request._replace(wait_timeout=120.0), asked)
@@ -316,3 +319,82 @@ def _arrived(first: Ended, request: CancelRequest) -> bool:
     now = first.watched.service.rollout.now()
     views = [task for job_id in first.job_ids for task in first.watched.service.world.tasks_at(job_id, now)]
     return any(task.status in statuses or task.modified >= now for task in views)
+
+
+# --- Cancels that go wrong -------------------------------------------------------------------------------------------
+
+
+def _blindly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "_has_settled", lambda *arguments: False)
+
+
+def _of_another_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    change = Client.change
+    monkeypatch.setattr(
+        Client, "change", lambda self, *action, **given: change(self, *action, **{**given, "job_id": "2"})
+    )
+
+
+def _of_more_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    change = Client.change
+    monkeypatch.setattr(
+        Client, "change", lambda self, *action, **given: change(self, *action, **given, in_progress="true")
+    )
+
+
+def _with_the_unconfirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    change = Client.change
+
+    def without_a_word(self: Client, operation: Any, **given: str) -> None:
+        given.pop("unconfirmed", None)
+        change(self, operation, **given)
+
+    monkeypatch.setattr(Client, "change", without_a_word)
+
+
+def _always_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Cancellation, "changed", True)
+
+
+def _never_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Cancellation, "changed", False)
+
+
+def _repeated_by_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "changed_nothing", lambda *arguments: True)
+
+
+def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cancel, "_wait", lambda *arguments: None)
+    monkeypatch.setattr(Cancellation, "shortfall", lambda *arguments: None)
+
+
+LATE = {"cancel_lag": 3}
+LOST = {"fault": "reset_before", "action": "CancelOTATaskByJob", "times": 1, "carried_out": True}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "law", "rule", "top"),
+    [
+        (_blindly, a_request_follows_another_only_after_a_look_at_the_state, LOST, {}),
+        (_repeated_by_the_client, a_request_follows_another_only_after_a_look_at_the_state, LOST, {}),
+        (_of_another_batch, no_other_batch_is_touched, None, {}),
+        (_of_more_states, only_named_states_are_canceled, None, {}),
+        (_with_the_unconfirmed, only_named_states_are_canceled, None, {}),
+        (_always_changed, changed_is_true_if_and_only_if_something_was_canceled, None, {"states": ("scheduled",)}),
+        (_never_changed, changed_is_true_if_and_only_if_something_was_canceled, None, {}),
+        (_without_waiting, whoever_waits_is_told_of_what_is_left, None, LATE),
+    ],
+)
+def test_each_law_finds_a_cancel_that_breaks_it(monkeypatch, wrong, law, rule, top):
+    named = [{"name": f"d-{course}", "course": course} for course in ("offline", "stalls", "needs_confirmation")]
+    job = {"firmware_id": "f1", "devices": named, "need_confirm": False}
+    other = {"firmware_id": "f1", "devices": [{"name": "o-1", "course": "offline"}]}
+    firmware = {"firmware_id": "f1", "product_key": "k1", "src_version": "1.0", "dest_version": "2.0"}
+    jobs = [{**job, "job_id": "1"}, {**other, "job_id": "2"}]
+    world = {"firmwares": [firmware], "jobs": jobs, "cancel_lag": top.get("cancel_lag", 0)}
+    request = CancelRequest(top.get("states", ("queued",)))
+    law(run(world, 5.0, [rule] if rule else [], request, 1), world, 5.0, request)
+    wrong(monkeypatch)
+    with pytest.raises(AssertionError):
+        law(run(world, 5.0, [rule] if rule else [], request, 1), world, 5.0, request)
