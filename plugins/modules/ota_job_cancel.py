@@ -116,14 +116,14 @@ seealso:
 EXAMPLES = r"""
 - name: Show what a stop would cancel
   iotfleet.ota.ota_job_cancel:
-    job_id: "{{ ota_fleet_job }}"
+    job_id: "{{ ota_bad_job }}"
     expected_version: 2.0.0
   check_mode: true
   register: planned
 
 - name: Cancel what has not been pushed, notified or confirmed yet
   iotfleet.ota.ota_job_cancel:
-    job_id: "{{ ota_fleet_job }}"
+    job_id: "{{ ota_bad_job }}"
     expected_version: 2.0.0
   register: stopped
 
@@ -133,7 +133,7 @@ EXAMPLES = r"""
 
 - name: Stop a dynamic batch as a whole, with devices in progress
   iotfleet.ota.ota_job_cancel:
-    job_id: "{{ ota_fleet_job }}"
+    job_id: "{{ ota_bad_job }}"
     strategy: true
     states:
       - queued

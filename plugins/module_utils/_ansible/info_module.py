@@ -15,7 +15,7 @@ from typing import Any, Callable, NoReturn, TypeVar
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from .._client.client import Client
-from .._errors import MissingLibraryError, OtaError, as_ota_error
+from .._errors import UNEXPECTED, MissingLibraryError, OtaError, as_ota_error
 from .._validation import invalid_option
 from .argspec import check_texts, full_argument_spec, proxy_passwords, without_blanks
 from .connection import create_client, read_service
@@ -115,7 +115,8 @@ def run_change_module(
     if failure is None:
         module.exit_json(**returned)
     ended = returned.pop("msg")
-    msg = f"{ended} {failure}" if failure.action else failure.sentence(ended.rstrip("."))
+    is_sentence = failure.action or failure.code == UNEXPECTED
+    msg = f"{ended} {failure}" if is_sentence else failure.sentence(ended.rstrip("."))
     _fail(module, failure, msg, returned)
 
 

@@ -8,6 +8,7 @@ import functools
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible import connection
+from ansible_collections.iotfleet.ota.plugins.module_utils._changes import cancel
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.rate_limiter import RateLimiter
 from ansible_collections.iotfleet.ota.plugins.modules import ota_job_cancel
@@ -130,3 +131,18 @@ def test_what_people_may_not_expect_is_a_warning(stop, monkeypatch):
     assert warnings == [
         "1: The batch is dynamic and its strategy was not chosen: devices that match it later get the update."
     ]
+
+
+def test_what_nobody_foresaw_loses_nothing(stop, monkeypatch):
+    def break_down(*arguments):
+        raise ValueError("canary")
+
+    monkeypatch.setattr(cancel, "_wait", break_down)
+    result, rollout = stop()
+    assert (result["failure"]["code"], rollout.actions.count("CancelOTATaskByJob")) == ("unexpected_error", 1)
+    assert result["msg"].startswith(
+        "Canceled an unknown number of tasks of 1 batch. The run failed: an unexpected ValueError occurred in "
+    )
+    assert (result["changed"], result["jobs"][0]["operations"]) == (True, ["CancelOTATaskByJob"])
+    assert "canary" not in str(result)
+    hold_result(result)
