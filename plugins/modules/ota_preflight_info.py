@@ -12,7 +12,7 @@ version_added: 0.2.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
-  - Calls each operation that this collection uses once, for something small, and reports what each response proves.
+  - Calls each operation that reads once, for something small, and reports what each response proves.
     A missing permission or a wrong batch then shows before the rollout, not in the middle of it.
   - A failed check does not make the task fail. Check RV(ok), or use the role
     P(iotfleet.ota.rollout_preflight#role), which fails.
