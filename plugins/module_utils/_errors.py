@@ -17,6 +17,9 @@ E = TypeVar("E", bound="OtaError")
 #: The code of an error that nobody foresaw.
 UNEXPECTED = "unexpected_error"
 
+#: The code of a request that may have changed something, although no response says that it did.
+UNKNOWN_OUTCOME = "unknown_outcome"
+
 
 class Retry(enum.Enum):
     """Whether the same request, newly signed, may succeed later; with ``SLOWER``, once the quota allows it."""
@@ -98,7 +101,11 @@ class OtaError(Exception):
         return twin
 
     def __str__(self) -> str:
-        tried = "The run failed: " if self.code == UNEXPECTED else "No request was sent: "
+        return self.sentence("No request was sent")
+
+    def sentence(self, ended: str) -> str:
+        """The whole sentence, which begins with how the task ``ended`` unless a call failed."""
+        tried = "The run failed: " if self.code == UNEXPECTED else f"{ended}: "
         if self.action:
             times = f" after {self.attempts} attempts" if self.attempts > 1 else ""
             tried = f"{self.action} failed{times}: "

@@ -12,7 +12,7 @@ version_added: 0.2.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
-  - Calls each operation that this collection uses once, for something small, and reports what each response proves.
+  - Calls each operation that reads once, for something small, and reports what each response proves.
     A missing permission or a wrong batch then shows before the rollout, not in the middle of it.
   - A failed check does not make the task fail. Check RV(ok), or use the role
     P(iotfleet.ota.rollout_preflight#role), which fails.
@@ -73,8 +73,18 @@ options:
       - The OTA module that the batch is expected to be for, as in
         O(iotfleet.ota.ota_rollout_gate#module:versions.module_name).
     type: str
+  check_cancel:
+    description:
+      - Whether to check the permission to cancel, for P(iotfleet.ota.ota_job_cancel#module), too.
+      - It calls CancelOTATaskByJob for a batch that does not exist, without choosing any tasks. By the vendor's
+        documentation, such a call fails, so that it cannot cancel anything. Only a denial can be seen by it; that
+        nothing was denied does not prove the permission.
+    type: bool
+    default: false
+    version_added: 0.3.0
 seealso:
   - module: iotfleet.ota.ota_rollout_gate
+  - module: iotfleet.ota.ota_job_cancel
 """
 
 EXAMPLES = r"""
@@ -111,9 +121,9 @@ checks:
           V(permission_query_ota_job), V(permission_list_ota_task_by_job),
           V(permission_list_ota_unfinished_task_by_device), V(permission_list_ota_module_versions_by_device),
           V(permission_query_ota_firmware), V(permission_list_ota_job_by_device),
-          V(permission_batch_get_device_state), V(permission_batch_query_device_detail), V(job), V(job_product_key),
-          V(job_firmware_id), V(job_dest_version), V(job_type), V(job_module_name), V(device), V(versions_device) and
-          V(versions_details).
+          V(permission_batch_get_device_state), V(permission_batch_query_device_detail),
+          V(permission_cancel_ota_task_by_job), V(job), V(job_product_key), V(job_firmware_id), V(job_dest_version),
+          V(job_type), V(job_module_name), V(device), V(versions_device) and V(versions_details).
       type: str
       returned: always
       sample: permission_query_ota_job

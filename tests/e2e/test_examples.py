@@ -39,11 +39,13 @@ LAMPS = [f"lamp-{number:02}" for number in range(1, 25)]
 PACKAGE = "FJFx8JzpnhpIsKftRjjm030001"
 CANARY, FLEET, BUSY = "HvKuBpuk3rdk6E92CPQN020001", "HvKuBpuk3rdk6E92CPQN020002", "1834157761900000777"
 OTHER = "HvKuBpuk3rdk6E92CPQN020003"
+BAD = "HvKuBpuk3rdk6E92CPQN020004"
 ALIBABA = {
     "access_keys": [KEY, BLIND],
     "firmwares": [
         {"firmware_id": PACKAGE, "product_key": "a19mzPZ0001", "src_version": "1.0.0", "dest_version": "2.0.0"},
         {"firmware_id": "mcu-1", "product_key": "a19mzPZ0002", "module_name": "mcu", "dest_version": "3.1"},
+        {"firmware_id": "bad-1", "product_key": "a19mzPZ0003", "src_version": "1.0.0", "dest_version": "2.0.0"},
         *REHEARSAL["firmwares"],
     ],
     "jobs": [
@@ -71,6 +73,8 @@ ALIBABA = {
             ],
             **PAST,
         },
+        # Of its own, because it is stopped.
+        {"job_id": BAD, "firmware_id": "bad-1", "devices": [{"name": "light9", "course": "offline"}], **PAST},
         *({**job, **PAST} for job in REHEARSAL["jobs"]),
     ],
 }
@@ -87,6 +91,7 @@ VARIABLES = {
     "ota_canary_devices": ["light1", "light2"],
     "ota_other_job": OTHER,
     "ota_fleet_job": FLEET,
+    "ota_bad_job": BAD,
     "ota_fleet_devices": len(LAMPS),
     "ota_version": "2.0.0",
     "ota_pipeline_began": "2020-01-01T00:00:00Z",

@@ -141,7 +141,10 @@ def test_the_role(tmp_path):
     for name in ("well", "alone", "devices_alone"):
         assert (failed(run, name), run.results[name]["msg"]["said"]) == ([], "")
     well = found(run, "well")
-    assert (well["ok"], all(check["ok"] for check in well["checks"])) == (True, True)
+    assert (well["ok"], [check["name"] for check in well["checks"] if not check["ok"]]) == (
+        True,
+        ["permission_cancel_ota_task_by_job"],  # which nobody wanted to be checked
+    )
     assert abs(well["clock_offset"]) < 60
     assert '"ok      QueryOTAJob is allowed"' in run.output
     assert '"ok      device 客厅 of product k1 exists"' in run.output
@@ -154,7 +157,7 @@ def test_the_role(tmp_path):
         assert any(check["message"].startswith(f"{action} is denied") for check in found(run, action)["checks"])
     assert re.search(r'"FAILED  QueryOTAJob is denied \(request ID [\w-]+\); ask the account', run.output)
     said = run.results["QueryOTAJob"]["msg"]["said"]
-    assert said.startswith("1 of 21 checks failed: QueryOTAJob is denied (")
+    assert said.startswith("1 of 22 checks failed: QueryOTAJob is denied (")
 
     assert failed(run, "clock") == ["clock"]
     assert found(run, "clock")["clock_offset"] == pytest.approx(3600, abs=60)
@@ -170,7 +173,7 @@ def test_the_role(tmp_path):
     assert published["rollout_preflight_failed"] == ["job_dest_version", "job_type"]
     assert published["rollout_preflight_message"] == run.results["other_job"]["msg"]["said"]
     assert published["rollout_preflight_message"] == (
-        "2 of 21 checks failed: batch canary has the dest_version 2.0; expected 3.0; check job_id and expected_version:"
+        "2 of 22 checks failed: batch canary has the dest_version 2.0; expected 3.0; check job_id and expected_version:"
         " another batch may be meant. batch canary has the job_type UPGRADE_FIRMWARE; expected VERIFY_FIRMWARE; check"
         " job_id and expected_job_type: another batch may be meant."
     )

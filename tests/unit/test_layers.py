@@ -30,6 +30,7 @@ FOLDERS = {
     "module_utils/_client": "module_utils/_api module_utils/_credentials module_utils/_errors module_utils/_http"
     " module_utils/_text",
     "module_utils/_queries": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_text",
+    "module_utils/_changes": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_queries",
     "module_utils/_ansible": "module_utils/_api module_utils/_client module_utils/_credentials module_utils/_errors"
     " module_utils/_http module_utils/_validation",
     "plugin_utils/_rollout": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_text"
@@ -46,8 +47,8 @@ FOLDERS = {
     " module_utils/_queries module_utils/_text module_utils/_validation plugin_utils/_evidence plugin_utils/_report"
     " plugin_utils/_rollout plugin_utils/_verdict",
     "plugin_utils/_files": "",
-    "modules": "module_utils/_ansible module_utils/_api module_utils/_client module_utils/_queries"
-    " module_utils/_validation",
+    "modules": "module_utils/_ansible module_utils/_api module_utils/_changes module_utils/_client"
+    " module_utils/_queries module_utils/_validation",
     "action": "module_utils/_ansible module_utils/_errors plugin_utils/_evidence plugin_utils/_files"
     " plugin_utils/_gate",
     "filter": "module_utils/_errors module_utils/_validation plugin_utils/_export plugin_utils/_page"
@@ -93,6 +94,11 @@ NEIGHBOURS = {
         "version_sources": "details",
         "checks": "jobs preflight version_sources",
         "states": "devices",
+    },
+    "module_utils/_changes": {
+        "cancellation": "counts sending",
+        "cancel": "cancellation expected",
+        "report": "cancellation counts sending",
     },
     "module_utils/_ansible": {"argspec": "masking", "inputs": "argspec", "info_module": "argspec connection masking"},
     "plugin_utils/_rollout": {

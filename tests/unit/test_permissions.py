@@ -15,13 +15,18 @@ from pathlib import Path
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec import PREFLIGHT
 from ansible_collections.iotfleet.ota.plugins.module_utils._api import operations
+from ansible_collections.iotfleet.ota.plugins.module_utils._changes.cancel import cancel_batches
+from ansible_collections.iotfleet.ota.plugins.module_utils._changes.cancellation import CancelRequest
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.version_sources import DETAILS_SOURCE
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.candidates import Search
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "docsite" / "rst" / "permissions.rst").read_text(encoding="utf-8")
-ACTIONS = {value.action for value in vars(operations).values() if isinstance(value, operations.Operation)}
+OPERATIONS = [value for value in vars(operations).values() if isinstance(value, operations.Operation)]
+ACTIONS = {operation.action for operation in OPERATIONS}
+#: What only those allow who stop rollouts.
+WRITES = {operation.action for operation in OPERATIONS if operation.writes}
 #: What only those allow who choose it: it shows the secrets of devices to whoever holds the key.
 OPTIONAL = {"BatchQueryDeviceDetail"}
 #: What a gate calls only to find its batches.
@@ -42,6 +47,7 @@ OPTIONS = {
         "platform": "alibaba",
         "max_qps": 10.0,
         "iot_instance_id": None,
+        "check_cancel": True,
     },
 }
 
@@ -62,15 +68,31 @@ def world():
 
 
 def test_the_policies_allow_each_operation_and_nothing_else():
-    for policy, actions in zip(policies(), (ACTIONS - OPTIONAL, OPTIONAL)):
+    for policy, actions in zip(policies(), (ACTIONS - OPTIONAL - WRITES, OPTIONAL, WRITES)):
         (statement,) = policy["Statement"]
         assert sorted(statement["Action"]) == sorted(f"iot:{action}" for action in actions)
         assert (statement["Effect"], statement["Resource"], policy["Version"]) == ("Allow", "*", "1")
-    assert len(policies()) == 2
+    assert len(policies()) == 3
 
 
-def test_no_operation_can_change_anything():
-    assert all(re.match(r"(Batch)?(Query|List|Get)[A-Z]", action) for action in ACTIONS)
+def test_only_operations_that_are_marked_can_change_anything():
+    assert all(re.match(r"(Batch)?(Query|List|Get)[A-Z]", action) for action in ACTIONS - WRITES)
+    assert {"CancelOTATaskByJob", "CancelOTAStrategyByJob"} == WRITES
+
+
+def test_only_what_cancels_and_the_preflight_name_what_can_change_anything():
+    names = {name for name, value in vars(operations).items() if value in OPERATIONS and value.writes}
+    users = {
+        str(path.relative_to(ROOT / "plugins"))
+        for path in (ROOT / "plugins").rglob("*.py")
+        if names & set(re.findall(r"\w+", path.read_text(encoding="utf-8"))) and path.name != "operations.py"
+    }
+    assert users == {
+        "module_utils/_changes/cancellation.py",
+        "module_utils/_changes/report.py",
+        "module_utils/_queries/checks.py",
+        "module_utils/_queries/preflight.py",
+    }
 
 
 def test_each_plugin_has_a_row():
@@ -90,6 +112,13 @@ def test_operations_that_a_module_calls(name, monkeypatch):
     if name == "ota_firmware_info":  # by its ID, or in a list
         life["query"](rollout.client(), options, {"product_key": "k1"})
     assert set(rollout.actions) == table()[name]
+
+
+def test_operations_that_a_cancel_calls():
+    request = CancelRequest(("queued",), True, {"expected_module_name": "default"}, 1.0)
+    rollout = Rollout(batch({"name": "d-1", "course": "offline"}, selection_type="DYNAMIC"))
+    assert cancel_batches(rollout.client(), ["1"], request, False, []) is None
+    assert set(rollout.actions) == table()["ota_job_cancel"]
 
 
 def test_operations_that_the_gate_calls():

@@ -31,6 +31,7 @@ ERRORS = (
     "The network",
     "Unusable responses",
     SERVICE,
+    "Errors: canceling a batch",
 )
 
 

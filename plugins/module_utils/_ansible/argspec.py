@@ -86,15 +86,20 @@ FIRMWARES: dict[str, dict[str, Any]] = {"firmware_ids": {"type": "list", "elemen
 
 ONLY_SUMMARY: dict[str, dict[str, Any]] = {"only_summary": {"type": "bool", "default": False}}
 
-PREFLIGHT: dict[str, dict[str, Any]] = {
-    "job_id": {"type": "str"},
-    "product_key": {"type": "str", "no_log": False},
-    "device_names": {"type": "list", "elements": "str", "aliases": ["device_name"]},
+EXPECTED: dict[str, dict[str, Any]] = {
     "expected_product_key": {"type": "str", "no_log": False},
     "expected_firmware_id": {"type": "str"},
     "expected_version": {"type": "str"},
     "expected_job_type": {"type": "str", "choices": ["UPGRADE_FIRMWARE", "VERIFY_FIRMWARE"]},
     "expected_module_name": {"type": "str"},
+}
+
+PREFLIGHT: dict[str, dict[str, Any]] = {
+    "job_id": {"type": "str"},
+    "product_key": {"type": "str", "no_log": False},
+    "device_names": {"type": "list", "elements": "str", "aliases": ["device_name"]},
+    **EXPECTED,
+    "check_cancel": {"type": "bool", "default": False},
 }
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The life of an info module: build module and client, run a query for each input, exit or fail.
+"""The life of a module: build module and client, run a query for each input or make a change, exit or fail.
 
 No other file calls ``exit_json`` or ``fail_json``.
 """
@@ -15,7 +15,7 @@ from typing import Any, Callable, NoReturn, TypeVar
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from .._client.client import Client
-from .._errors import MissingLibraryError, OtaError, as_ota_error
+from .._errors import UNEXPECTED, MissingLibraryError, OtaError, as_ota_error
 from .._validation import invalid_option
 from .argspec import check_texts, full_argument_spec, proxy_passwords, without_blanks
 from .connection import create_client, read_service
@@ -82,9 +82,45 @@ def run_info_module(
         returned = {"summary": returned["summary"]}
     if failure is None:
         module.exit_json(changed=False, **returned)
-    msg = str(failure)
+    counted = f" {len(entries)} of {len(items)} inputs were read." if len(items) > 1 else ""
+    _fail(module, failure, str(failure) + counted, returned)
+
+
+def run_change_module(
+    argument_spec: Mapping[str, Any],
+    inputs: Callable[[Options], T],
+    change: Callable[[Client, T, bool, list[E]], OtaError | None],
+    result: Callable[[list[E], bool], dict[str, Any]],
+) -> None:
+    """Run a module that changes something.
+
+    ``inputs`` returns what to change, and ``change`` does it, unless in check mode, and adds an entry for each object
+    to a list. ``result`` makes the module's result of these, with ``changed``, a ``msg`` and ``warnings``, also after a
+    failure and whatever happens.
+    """
+    module = OtaModule(argument_spec=full_argument_spec(argument_spec), supports_check_mode=True)
+    options, mask = module.params, module.no_log_values.update
+    entries: list[E] = []
+    try:
+        mask(proxy_passwords(options["proxy"]))
+        check_texts(module.argument_spec, module.given)
+        wanted = inputs(options)
+        client = create_client(read_service(options), options, mask, module.warn)
+        failure = change(client, wanted, module.check_mode, entries)
+    except Exception as error:  # also one that nobody foresaw, whose text nobody may see
+        failure = as_ota_error(error)
+    returned = result(entries, module.check_mode)
+    for warning in returned.pop("warnings"):
+        module.warn(warning)
+    if failure is None:
+        module.exit_json(**returned)
+    ended = returned.pop("msg")
+    is_sentence = failure.action or failure.code == UNEXPECTED
+    msg = f"{ended} {failure}" if is_sentence else failure.sentence(ended.rstrip("."))
+    _fail(module, failure, msg, returned)
+
+
+def _fail(module: OtaModule, failure: OtaError, msg: str, returned: Mapping[str, Any]) -> NoReturn:
     if isinstance(failure, MissingLibraryError):
         msg = missing_required_lib(failure.library, failure.reason)
-    elif len(items) > 1:
-        msg += f" {len(entries)} of {len(items)} inputs were read."
     module.fail_json(msg=msg, failure=failure.failure(), **returned)

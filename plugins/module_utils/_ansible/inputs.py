@@ -67,6 +67,8 @@ def preflight_inputs(options: Mapping[str, Any]) -> dict[str, Any]:
     for name in PREFLIGHT:
         if name == "device_names" and options[name] is not None:
             inputs[name] = non_blank(name, options[name])
+        elif name == "check_cancel":
+            inputs[name] = options[name]
         elif options[name] is not None:
             inputs[name] = non_blank_text(name, options[name])
     if not inputs["job_id"] and not (inputs["product_key"] and inputs["device_names"]):

@@ -27,6 +27,7 @@ OWN_WORDS = (
     " not_judged not_started nothing_to_judge online_not_pushed rate_limited retrying still_open success_out_of_reach"
     " too_few_devices too_large too_many_errors too_many_failures unfinished unknown_job unknown_module unknown_product"
     " unproved waits_for_device wrong_job wrong_version"
+    " not_canceled scheduled unconfirmed unknown_outcome"
     " max_consecutive_errors max_failed_percent max_pending_percent min_devices min_succeeded_percent wait_timeout"
 )
 

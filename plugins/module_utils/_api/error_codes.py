@@ -48,8 +48,8 @@ _KEY_CODES = (
     r"|SecurityTokenExpired)(\.|$)"
 )
 
-#: What only operations that change something return. No operation of this collection does, but a code that a service
-#: returns in an unexpected place should still be explained.
+#: What only operations that change something return, also those that this collection does not call: a code that a
+#: service returns in an unexpected place should still be explained.
 _CODES_OF_CHANGES = (
     ErrorCode(
         r"^iot\.firmware\.(FirmwareNotVerified|ReUpgradeFailedFirmwareNotVerified|VerifyFirmwareFailed"

@@ -105,7 +105,8 @@ class Operation:
     has, and leaves out a wrong package, product, instance or account. ``reports_total`` is off where it is not
     documented what the announced number of rows counts. ``data`` is the field of a response that holds the data.
     ``keeps_others`` is off where no other fields than ``fields`` may become facts. ``quota`` is how many requests a
-    second the vendor documents for an account.
+    second the vendor documents for an account. ``writes`` is on where it changes something, so that a request that may
+    have been carried out must not be repeated blindly.
     """
 
     action: str
@@ -120,6 +121,7 @@ class Operation:
     data: str = "Data"
     keeps_others: bool = True
     quota: int = USUAL_QUOTA
+    writes: bool = False
 
     @cached_property
     def subjects(self) -> Mapping[str, str]:
@@ -164,7 +166,7 @@ _NO_FIRMWARE = _absent("firmware(?:id)?", "InvalidFirmwareId")
 #: Matches no code: what a list of everything lacks is simply not there.
 _NOTHING = r"(?!)"
 
-#: What cancels a batch on both platforms. Nothing here calls it; people are told of it.
+#: What cancels the tasks of a batch on both platforms.
 CANCEL_ACTION = "CancelOTATaskByJob"
 
 QUERY_OTA_JOB = Operation(
@@ -379,3 +381,32 @@ BATCH_GET_DEVICE_STATE = Operation(
 
 #: Maximum number of devices whose states one call can query.
 MAX_STATE_NAMES = 50
+
+#: Each kind is a boolean, and one must be true. Without one for the unconfirmed, they share the fate of the queued.
+CANCEL_OTA_TASK_BY_JOB = Operation(
+    action=CANCEL_ACTION,
+    parameters=MappingProxyType(
+        {
+            "job_id": "JobId",
+            "queued": "CancelQueuedTask",
+            "notified": "CancelNotifiedTask",
+            "unconfirmed": "CancelUnconfirmedTask",
+            "in_progress": "CancelInProgressTask",
+            "scheduled": "CancelScheduledTask",
+        }
+    ),
+    identity="job_id",
+    not_found=_NO_JOB,
+    quota=5,
+    fields=(),
+    writes=True,
+)
+
+CANCEL_OTA_STRATEGY_BY_JOB = Operation(
+    action="CancelOTAStrategyByJob",
+    parameters=MappingProxyType({"job_id": "JobId"}),
+    identity="job_id",
+    not_found=_NO_JOB,
+    fields=(),
+    writes=True,
+)

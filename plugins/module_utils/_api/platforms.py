@@ -75,6 +75,8 @@ class Platform(NamedTuple):
     sends_region: bool  # RegionId and IotInstanceId
     sends_token: bool  # SecurityToken; a platform without temporary keys must not see one of another
     signature_methods: tuple[str, ...]  # the first is what its own tools use
+    cancelable: tuple[str, ...]  # which tasks of a batch can be canceled
+    cancels_strategies: bool  # those of dynamic batches
     regions: tuple[str, ...] = ()
     host: str = ""
     has_tags: bool = True  # of batches
@@ -89,6 +91,8 @@ PLATFORMS: Mapping[str, Platform] = MappingProxyType(
             sends_region=True,
             sends_token=True,
             signature_methods=(ACS3_METHOD, RPC_METHOD),
+            cancelable=("queued", "notified", "unconfirmed", "in_progress", "scheduled"),
+            cancels_strategies=True,
             regions=(
                 "cn-shanghai",
                 "cn-beijing",
@@ -109,6 +113,8 @@ PLATFORMS: Mapping[str, Platform] = MappingProxyType(
             sends_token=False,
             signature_methods=(RPC_METHOD,),
             has_tags=False,
+            cancelable=("queued", "notified", "unconfirmed"),
+            cancels_strategies=False,
         ),
     }
 )

@@ -27,7 +27,7 @@ from .paging import LISTING_ATTEMPTS, Listing, incomplete_listing_error, read_li
 from .parallel import query_all
 from .rate_limiter import DeadlineExceededError, RateLimiter
 from .response import WRONG_SUBJECT, check_subjects
-from .retries import MAX_BACKOFF, RetryPlan, backoff, requested_pause
+from .retries import MAX_BACKOFF, RetryPlan, backoff, changed_nothing, requested_pause, unknown_outcome_error
 
 Q = TypeVar("Q")
 T = TypeVar("T")
@@ -37,7 +37,8 @@ class Client:
     """Calls one service. Safe to use from threads.
 
     ``credentials`` hold the key that signs each attempt. The monotonic clock is that of the ``limiter``. Wall clock,
-    jitter and nonce are arguments so that a test can hand in its own. ``warn`` gets a sentence.
+    jitter and nonce are arguments so that a test can hand in its own. ``warn`` gets a sentence. Whoever waits
+    between two calls uses the clock of the ``limiter``.
 
     :raises MissingLibraryError: what reads the responses is not installed.
     """
@@ -58,7 +59,7 @@ class Client:
         self._service = service
         self._credentials = credentials
         self._transport = transport
-        self._limiter = limiter
+        self.limiter = limiter
         self._jitter = jitter
         self._clock = ServiceClock(warn, wall)
         self._exchange = Exchange(service, credentials, transport, self._clock, limiter.now, nonce)
@@ -107,7 +108,7 @@ class Client:
             operation,
             lambda number, size: self._read_page(operation, arguments, number, size),
             attempts,
-            lambda attempt: self._limiter.sleep(backoff(attempt, MAX_BACKOFF, self._jitter)),
+            lambda attempt: self.limiter.sleep(backoff(attempt, MAX_BACKOFF, self._jitter)),
         )
 
     def page(self, operation: Operation, number: int, size: int, **arguments: Argument) -> Listing | None:
@@ -124,6 +125,13 @@ class Client:
         """
         return self.page(operation, 1, size, **arguments)
 
+    def change(self, operation: Operation, **arguments: Argument) -> None:
+        """Carry out an ``operation`` that writes. It is repeated only after what is certain to have changed nothing.
+
+        :raises OtaError: it was not carried out; ``unknown_outcome`` where it may have been.
+        """
+        self._call_service(operation, arguments, lambda envelope: None)
+
     def map(
         self, query: Callable[[Q], T], items: Sequence[Q], sequential: bool = False
     ) -> tuple[list[T], OtaError | None]:
@@ -132,11 +140,11 @@ class Client:
         They run in parallel unless ``sequential``. An item that fails has no result. After a failure that affects all,
         or several of any kind, no more are started; those in flight run to their end.
         """
-        return query_all(query, items, 1 if sequential else MAX_IN_FLIGHT, self._limiter, self.cancel)
+        return query_all(query, items, 1 if sequential else MAX_IN_FLIGHT, self.limiter, self.cancel)
 
     def cancel(self) -> None:
         """End all calls at once, because nobody waits for their results any more."""
-        self._limiter.stop()
+        self.limiter.stop()
         self._credentials.cancel()
         self._transport.cancel()
         self._exchange.cancel()
@@ -162,7 +170,7 @@ class Client:
         self, operation: Operation, arguments: Mapping[str, Argument], read: Callable[[Envelope], T]
     ) -> T:
         """What ``read`` makes of the response, after as many attempts as it takes."""
-        sent = self._limiter.wait_for_slot(operation)
+        sent = self.limiter.wait_for_slot(operation)
         plan = RetryPlan(self._service.timeout, self._service.retries, sent, self._jitter)
         for attempt in itertools.count(1):
             limit = plan.time_limit(sent)
@@ -175,18 +183,20 @@ class Client:
             except Exception as error:
                 failure = describe_failure(as_ota_error(error), operation, attempt, self._credentials)
                 error.__traceback__ = None  # else its frames, which hold the response, refer to it and stay for long
+            if operation.writes and not changed_nothing(operation, failure):
+                raise unknown_outcome_error(failure)
             self._last_failure = told = plan.telling_failure(failure, limit)
             if failure.code == WRONG_SUBJECT:
                 self._transport.renew_connections()
             if failure.retry is Retry.SLOWER:
-                self._limiter.slow_down(operation, sent)
+                self.limiter.slow_down(operation, sent)
             pause = plan.pause_after(failure, attempt)
-            if self._limiter.now() + pause >= plan.last_start:
+            if self.limiter.now() + pause >= plan.last_start:
                 raise told
-            self._limiter.hold_back(operation, requested_pause(failure))
-            self._limiter.sleep(pause)
+            self.limiter.hold_back(operation, requested_pause(failure))
+            self.limiter.sleep(pause)
             try:
-                sent = self._limiter.wait_for_retry(operation, plan.last_start)
+                sent = self.limiter.wait_for_retry(operation, plan.last_start)
             except DeadlineExceededError:
                 raise told from None
         raise AssertionError("not reached")

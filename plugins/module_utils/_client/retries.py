@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 from typing import Callable
 
-from .._errors import OtaError, Retry
+from .._api.error_codes import ERROR_CODES, matches_code
+from .._api.operations import Operation
+from .._errors import UNKNOWN_OUTCOME, OtaError, Retry
 
 #: Upper bound of the first pause, in seconds; it doubles with each attempt, ...
 BACKOFF = 0.5
@@ -31,6 +33,29 @@ SHORT_ATTEMPT = 0.25
 
 #: Codes of attempts that took all their time.
 _TIMEOUT_CODES = ("timeout", "connect_timeout")
+
+#: Codes of attempts that ended before anything was sent to the service.
+_UNSENT_CODES = (
+    "bad_profile",
+    "certificate_not_trusted",
+    "connect_timeout",
+    "connection_refused",
+    "credentials_failed",
+    "invalid_option",
+    "invalid_url",
+    "missing_ca_path",
+    "missing_credentials",
+    "missing_library",
+    "proxy_denied",
+    "unknown_host",
+)
+
+#: Codes by which the service refuses a request before it acts, besides those that would refuse every other alike. That
+#: it is busy does not say so, nor that the nonce was used: a proxy may have sent the request twice.
+_REFUSALS = (
+    r"^(Rejected\.)?Throttling(\.|$)|^(Missing|Invalid)[A-Z]"
+    r"|^iot\.firmware\.(CancelOptionIsMandatory|JobAlreadyCanceled|JobHasNoScheduleTime|NotDynamicJob)$"
+)
 
 
 class RetryPlan:
@@ -88,3 +113,26 @@ def backoff(attempt: int, most: float, jitter: Callable[[], float]) -> float:
 def requested_pause(error: OtaError) -> float:
     """The pause that the service requests, up to :data:`MAX_RETRY_AFTER`."""
     return min(error.retry_after or 0.0, MAX_RETRY_AFTER)
+
+
+def changed_nothing(operation: Operation, failure: OtaError) -> bool:
+    """Whether an attempt that ended with ``failure`` certainly changed nothing: it was not sent, or was refused."""
+    if failure.code in _UNSENT_CODES:
+        return True
+    affects_all = any(meaning.affects_all for meaning in ERROR_CODES if matches_code(meaning.pattern, failure.code))
+    return affects_all or operation.is_not_found(failure.code) or matches_code(_REFUSALS, failure.code)
+
+
+def unknown_outcome_error(failure: OtaError) -> OtaError:
+    """The error of a request that writes, and that may have been carried out although it ended with ``failure``."""
+    return OtaError(
+        f"the request may have been carried out, although {failure.cause}",
+        code=UNKNOWN_OUTCOME,
+        hint="look at the state of what it changes before sending it again",
+        detail=failure.detail,
+        request_id=failure.request_id,
+        http_status=failure.http_status,
+        action=failure.action,
+        attempts=failure.attempts,
+        credentials_source=failure.credentials_source,
+    )

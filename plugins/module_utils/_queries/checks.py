@@ -14,6 +14,7 @@ from .._api.error_codes import GENERAL_TOPICS, FailureTopic
 from .._api.operations import (
     BATCH_GET_DEVICE_STATE,
     BATCH_QUERY_DEVICE_DETAIL,
+    CANCEL_OTA_TASK_BY_JOB,
     LIST_OTA_JOB_BY_DEVICE,
     LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
     LIST_OTA_TASK_BY_JOB,
@@ -118,6 +119,20 @@ def check_permission(findings: Findings, action: str) -> Check:
     return Check(name, False, f"{action} failed: {error.cause}{trace}", hint, error.code)
 
 
+def check_cancel(findings: Findings) -> Check:
+    """Only a denial can be seen, because nothing may be canceled to find out."""
+    action = CANCEL_OTA_TASK_BY_JOB.action
+    name, call = f"permission_{snake_case(action)}", findings.calls.get(action)
+    if call is None:
+        return Check(name, None, f"{action} was not called, because check_cancel is off")
+    if call.skipped:
+        return Check(name, None, f"{action} was not called, because it would fail like the call before it")
+    if call.error and call.error_topic is FailureTopic.PERMISSION:
+        trace = f" (request ID {call.error.request_id})" if call.error.request_id else ""
+        return Check(name, False, f"{action} is denied{trace}", call.error.hint, call.error.code)
+    return Check(name, None, f"{action} is not denied before its parameters are read, which is no proof of permission")
+
+
 def check_job(findings: Findings) -> Check:
     job_id = findings.inputs["job_id"]
     if not job_id:
@@ -208,6 +223,7 @@ CHECKS: tuple[Callable[[Findings], Check], ...] = (
     check_clock,
     check_instance,
     *(partial(check_permission, action=operation.action) for operation in _OPERATIONS),
+    check_cancel,
     check_job,
     *(partial(check_expectation, option=option) for option in EXPECTATIONS),
     check_module,

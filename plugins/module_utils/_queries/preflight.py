@@ -13,6 +13,7 @@ from .._api.error_codes import GENERAL_TOPICS, FailureTopic, failure_topic
 from .._api.operations import (
     BATCH_GET_DEVICE_STATE,
     BATCH_QUERY_DEVICE_DETAIL,
+    CANCEL_OTA_TASK_BY_JOB,
     LIST_OTA_JOB_BY_DEVICE,
     LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
     LIST_OTA_TASK_BY_JOB,
@@ -40,6 +41,11 @@ class PreflightInputs(TypedDict):
     expected_version: str | None
     expected_job_type: str | None
     expected_module_name: str | None
+    check_cancel: bool | None
+
+
+#: What no batch is called. By the vendor's documentation, a cancel that chooses no tasks fails whatever it names.
+NO_JOB_ID = "0"
 
 
 class Call(NamedTuple):
@@ -132,6 +138,8 @@ class Probe:
         self._try_call(LIST_OTA_JOB_BY_DEVICE, self._read_list, firmware_id=self._firmware_id, **device)
         self._try_call(BATCH_GET_DEVICE_STATE, self._read_state, **device)
         self._try_call(BATCH_QUERY_DEVICE_DETAIL, self._read_details, **device)
+        if self._inputs["check_cancel"]:
+            self._try_call(CANCEL_OTA_TASK_BY_JOB, self._cancel_nothing, job_id=NO_JOB_ID)
         return Findings(
             inputs=self._inputs,
             instance_id=self._instance_id,
@@ -192,3 +200,7 @@ class Probe:
 
     def _read_details(self, operation: Operation, product_key: str, device_name: str) -> None:
         read_details(self._client, product_key, [device_name])
+
+    def _cancel_nothing(self, operation: Operation, job_id: str) -> None:
+        """Call for the refusal: no batch is named, and no tasks are chosen."""
+        self._client.change(operation, job_id=job_id)

@@ -5,8 +5,8 @@
 """A simulator of the OTA API of Alibaba Cloud IoT Platform and of Tuya's compatible service.
 
 Modules, lowest first: ``problems``, ``signatures``, ``timelines``, ``courses``, ``presences``, ``kinds``, ``model``,
-``scenario``, ``lives``, ``listings``, ``rollouts``, ``building``, ``world``, ``wire``, ``faults``, ``checks``,
-``parameters``, ``rows``, ``operations``, ``service``, ``control``, ``server``, ``cli``.
+``scenario``, ``lives``, ``listings``, ``rollouts``, ``changes``, ``building``, ``world``, ``wire``, ``faults``,
+``checks``, ``parameters``, ``rows``, ``operations``, ``service``, ``control``, ``server``, ``cli``.
 Each imports only from those before it.
 """
 

@@ -17,7 +17,12 @@ from .wire import parse_timestamp
 
 # Calls per second of an account as documented, where they are not the usual ten.
 _USUAL_QPS = 10
-_OTHER_QPS = {"QueryOTAFirmware": 20, "BatchQueryDeviceDetail": 5, "BatchGetDeviceState": 50}
+_OTHER_QPS = {
+    "QueryOTAFirmware": 20,
+    "BatchQueryDeviceDetail": 5,
+    "BatchGetDeviceState": 50,
+    "CancelOTATaskByJob": 5,
+}
 API_VERSION = "2018-01-20"
 NONCE_LIFE = 31 * 60  # seconds
 _TUYA_COMMON = ("Action", "AccessKeyId", "SignatureMethod", "SignatureNonce", "Timestamp", "Signature")
@@ -200,6 +205,7 @@ class Stats:
     def reset(self) -> None:
         """Forget everything."""
         self.requests: Counter[str] = Counter()
+        self.changes: Counter[str] = Counter()
         self.rejected_signatures = 0
         self.repeated_nonces = 0
         self.throttled = 0

@@ -64,6 +64,7 @@ class Control:
             highest = {name: count for name, count in stats.highest.items() if name}
             return {
                 "requests": dict(stats.requests),
+                "changes": dict(stats.changes),
                 "total": sum(stats.requests.values()),
                 "rejected_signatures": stats.rejected_signatures,
                 "repeated_nonces": stats.repeated_nonces,
@@ -115,6 +116,7 @@ class Control:
                 "dest_version": view.firmware.dest_version,
                 "targeted": len(view.job.devices),
                 "on_target": world.on_target_at(view.job.job_id, now),
+                "canceled": world.task_count_at(view.job.job_id, now, ("CANCELED",)),
             }
             for view in world.jobs_at(now)
         }

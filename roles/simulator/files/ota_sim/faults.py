@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from . import wire
 from .problems import ApiError, InputError, business
 
-_FIRST_KEYS = ("fault", "action", "times", "skip", "device_name", "product_key")
+_FIRST_KEYS = ("fault", "action", "times", "skip", "device_name", "product_key", "carried_out")
 FAULT_KEYS: Mapping[str, tuple[str, ...]] = {
     "throttling": ("status", "code", "retry_after", "x_acs_retry_after"),
     "http_error": ("status", "code"),
@@ -54,10 +54,15 @@ FAULT_KEYS: Mapping[str, tuple[str, ...]] = {
 }
 _REQUIRED = {"redirect": "location", "clock_skew": "seconds", "delay": "ms"}
 _TEXTS = ("action", "code", "message", "location", "device_name", "product_key")
-_FLAGS = ("headers", "fewer", "unnamed")
+_FLAGS = ("headers", "fewer", "unnamed", "carried_out")
 _DATA = ("Data", "FirmwareInfo", "DeviceStatusList")
 # They strike beside any other fault and before a caller is checked; of the others only the first that matches strikes.
 BESIDE = ("clock_skew", "delay")
+# They refuse a call, as a rule before it is carried out.
+_REFUSALS = (
+    *("throttling", "http_error", "nonce_used", "token_expired", "no_permission"),
+    *("business_error", "system_busy"),
+)
 
 
 class Call(NamedTuple):
@@ -81,6 +86,16 @@ class Rule:
     def get(self, key: str, default: Any) -> Any:
         """One of the rule's own keys."""
         return self.fields.get(key, default)
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it refuses the call."""
+        return self.name in _REFUSALS
+
+    @property
+    def carries_out(self) -> bool:
+        """Whether the call has its effect all the same: as a rule, only the answer to it is spoilt."""
+        return bool(self.get("carried_out", not self.refuses))
 
     def matches(self, call: Call) -> bool:
         """Whether the rule is about this call and not used up."""

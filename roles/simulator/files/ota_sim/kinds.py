@@ -70,6 +70,7 @@ TOP = {
     "clock_offset": _NUMBER,
     "counts_lag": _SECONDS,
     "versions_lag": _SECONDS,
+    "cancel_lag": _SECONDS,
     "seed": _WHOLE,
     "start": _one_of(*STARTS),
     **dict.fromkeys(WORLD_KEYS, _LIST),
@@ -81,6 +82,7 @@ KEY = {
     "inactive": _FLAG,
     "token_expired": _FLAG,
     "denied_actions": _TEXTS,
+    "read_only": _FLAG,
 }
 PRODUCT = {"product_key": _NAME, "name": _TEXT}
 FIRMWARE = {
@@ -134,6 +136,7 @@ JOB = {
     "confirmed_after": _SECONDS,
     "need_push": _FLAG,
     "multi_module_mode": _FLAG,
+    "canceled_devices_stop": _FLAG,
     "download_protocol": _TEXT,
     "gray_percent": _TEXT,
     "group_id": _TEXT,

@@ -46,6 +46,14 @@ class Life:
         for module, version in versions.items():
             self.reports.setdefault(module, [Report(-FOREVER, version)])
 
+    def forget(self, module: str, reports: Sequence[Report]) -> None:
+        """Report none of these, because what led to them was canceled."""
+        kept = list(self.reports[module])
+        for report in reports:
+            if report in kept:
+                kept.remove(report)
+        self.reports[module] = kept
+
     def first_versions(self) -> dict[str, str]:
         """What each module reported first."""
         return {module: reports[0].version for module, reports in self.reports.items()}

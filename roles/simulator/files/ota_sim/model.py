@@ -23,6 +23,7 @@ class AccessKey(NamedTuple):
     inactive: bool = False
     token_expired: bool = False
     denied_actions: tuple[str, ...] = ()
+    read_only: bool = False
 
 
 class Product(NamedTuple):
@@ -97,6 +98,7 @@ class Job:
     confirmed_after: float | None = None
     need_push: bool = True
     multi_module_mode: bool = False
+    canceled_devices_stop: bool = False
     download_protocol: str = "HTTPS"
     gray_percent: str = ""
     group_id: str = ""
@@ -128,6 +130,7 @@ class Scenario:
     clock_offset: float
     counts_lag: float
     versions_lag: float
+    cancel_lag: float
     seed: int
     products: tuple[Product, ...]
     firmwares: tuple[Firmware, ...]

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Callable
 
+from .changes import cancel_schedule, cancel_strategy, cancel_tasks
 from .faults import page_bounds
 from .lives import DeviceKey, Life
 from .model import Firmware
 from .parameters import Page, Params, bad_page, limited, numbered, page_of, required, statuses
-from .problems import business, missing
+from .problems import business, invalid, missing
 from .rollouts import JobView, TaskView
 from .rows import (
     Answer,
@@ -215,6 +216,54 @@ def batch_get_device_state(look: Look, params: Params) -> Answer:
     return {"Success": True, "DeviceStatusList": {"DeviceStatus": [device_state(look, life) for life in lives]}}
 
 
+_CANCELABLE = {"CancelQueuedTask": "QUEUED", "CancelNotifiedTask": "NOTIFIED", "CancelInProgressTask": "IN_PROGRESS"}
+
+
+def _flag(look: Look, params: Params, name: str) -> bool | None:
+    """A boolean, None where it is not given, or not known to the dialect."""
+    text = params.get(name, "").lower()
+    if not text or (look.tuya and name in ("CancelScheduledTask", "CancelInProgressTask")):
+        return None
+    if text not in ("true", "false"):
+        raise invalid(name)
+    return text == "true"
+
+
+def cancel_ota_task_by_job(look: Look, params: Params) -> Answer:
+    """Cancel the tasks in the chosen states. Without a word of the unconfirmed ones, they go with the queued."""
+    view = _job(look, *required(params, "JobId"))
+    flags = {name: _flag(look, params, name) for name in (*_CANCELABLE, "CancelUnconfirmedTask", "CancelScheduledTask")}
+    if not any(flags.values()):
+        raise business("iot.firmware.CancelOptionIsMandatory", "no option says what to cancel")
+    if flags["CancelScheduledTask"] and view.job.scheduled_after is None:
+        raise business("iot.firmware.JobHasNoScheduleTime", "the batch has no schedule")
+    if view.status == "CANCELED" and not view.job.dynamic:
+        raise business("iot.firmware.JobAlreadyCanceled", "the batch is canceled already")
+    wanted = {status for name, status in _CANCELABLE.items() if flags[name]}
+    unconfirmed = flags["CancelUnconfirmedTask"]
+    if flags["CancelQueuedTask"] if unconfirmed is None else unconfirmed:
+        wanted.add("CONFIRM")
+    t = look.t + look.cancel_lag
+    if look.carried_out:
+        look.world.change(view.job.job_id, lambda rollout: cancel_tasks(rollout, t, wanted))
+        if flags["CancelScheduledTask"] and view.status == "PLANNED":
+            look.world.change(view.job.job_id, lambda rollout: cancel_schedule(rollout, t))
+    return {"Success": True}
+
+
+def cancel_ota_strategy_by_job(look: Look, params: Params) -> Answer:
+    """Let a dynamic batch get no more tasks."""
+    view = _job(look, *required(params, "JobId"))
+    if not view.job.dynamic:
+        raise business("iot.firmware.NotDynamicJob", "only a dynamic batch has a strategy")
+    if view.status == "CANCELED":
+        raise business("iot.firmware.JobAlreadyCanceled", "the batch is canceled already")
+    t = look.t + look.cancel_lag
+    if look.carried_out:
+        look.world.change(view.job.job_id, lambda rollout: cancel_strategy(rollout, t))
+    return {"Success": True}
+
+
 OPERATIONS: Mapping[str, Callable[[Look, Params], Answer]] = {
     "QueryOTAJob": query_ota_job,
     "ListOTAJobByDevice": list_ota_job_by_device,
@@ -226,4 +275,8 @@ OPERATIONS: Mapping[str, Callable[[Look, Params], Answer]] = {
     "ListOTAModuleVersionsByDevice": list_ota_module_versions_by_device,
     "BatchQueryDeviceDetail": batch_query_device_detail,
     "BatchGetDeviceState": batch_get_device_state,
+    "CancelOTATaskByJob": cancel_ota_task_by_job,
+    "CancelOTAStrategyByJob": cancel_ota_strategy_by_job,
 }
+WRITES = ("CancelOTATaskByJob", "CancelOTAStrategyByJob")
+NOT_TUYA = ("CancelOTAStrategyByJob",)

@@ -126,8 +126,9 @@ class Rollout:
         self.tasks[task.number] = task._replace(plan=plan, times=tuple(step.at for step in plan.steps))
         return True
 
-    def settle(self) -> None:
-        """Prepare the list, now that all tasks are there."""
+    def settle(self, interrupted: bool = False) -> None:
+        """Prepare the list, now that all tasks are there; ``interrupted`` if a cancel ended what would have gone on."""
+        self._interrupted = self._interrupted or interrupted
         self._listed = self.tasks
         if self.job.newest_tasks_first:
             self._listed = sorted(self.tasks, key=lambda task: -task.times[0])

@@ -32,7 +32,8 @@ _NOT_TUYA_FIRMWARE = frozenset(("MultiFiles",))
 class Look(NamedTuple):
     """One look at the world: when, from which epoch (seconds since 1970 at the clock's zero), and with which fault.
 
-    ``counts_lag`` and ``versions_lag`` are how many seconds old the counts and the versions are.
+    ``counts_lag`` and ``versions_lag`` are how many seconds old the counts and the versions are. ``cancel_lag`` is how
+    many seconds a cancel takes, and ``carried_out`` is off where it never does anything.
     """
 
     world: World
@@ -42,6 +43,8 @@ class Look(NamedTuple):
     fault: str = ""
     counts_lag: float = 0
     versions_lag: float = 0
+    cancel_lag: float = 0
+    carried_out: bool = True
 
     def utc(self, seconds: float) -> str:
         """A moment of the rollout clock as the API writes it."""

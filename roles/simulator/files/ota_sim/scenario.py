@@ -263,6 +263,7 @@ def parse(raw: Any) -> Scenario:
         clock_offset=fields.get("clock_offset", 0),
         counts_lag=fields.get("counts_lag", 0),
         versions_lag=fields.get("versions_lag", 0),
+        cancel_lag=fields.get("cancel_lag", 0),
         seed=fields.get("seed", 1),
         products=_products(fields.get("products"), used),
         firmwares=firmwares,

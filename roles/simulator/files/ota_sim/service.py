@@ -15,7 +15,7 @@ from typing import Any, Callable, NamedTuple
 
 from . import checks, faults, wire
 from .model import Scenario
-from .operations import OPERATIONS
+from .operations import NOT_TUYA, OPERATIONS, WRITES
 from .parameters import numbered
 from .problems import ApiError, InputError, invalid
 from .rows import Look
@@ -137,7 +137,9 @@ class Service:
             self._authenticate(request, now)
             with self.lock:
                 fault = self.faults.strike(call)
-            if fault:
+            if fault and fault.refuses:
+                if fault.carries_out:
+                    self._answer(action, request, fault)
                 faults.refuse(fault)
             status, answer, root = 200, self._answer(action, request, fault), f"{action}Response"
         except ApiError as error:
@@ -178,12 +180,12 @@ class Service:
                 self.nonces.use(key.id, claim.nonce, self.clocks.steady())
         except ApiError as error:
             raise self._counted(error) from None
-        if claim.action in key.denied_actions:
+        if claim.action in key.denied_actions or (key.read_only and claim.action in WRITES):
             raise ApiError("NoPermission", "You are not authorized to do this action.", 403)
 
     def _admit(self, action: str, request: checks.Request) -> None:
         """Refuse what is not offered, or asked too often."""
-        if action not in OPERATIONS:
+        if action not in OPERATIONS or (self.scenario.dialect == "tuya" and action in NOT_TUYA):
             raise ApiError("InvalidApi.NotFound", "Specified api is not found, please check your url.", 404)
         if _format_of(request, self.scenario.dialect) not in wire.CONTENT_TYPES:
             raise invalid("Format")
@@ -209,8 +211,13 @@ class Service:
             fault.name if fault else "",
             self.scenario.counts_lag,
             self.scenario.versions_lag,
+            self.scenario.cancel_lag,
+            fault is None or fault.carries_out,
         )
         answer = faults.spoil(fault, OPERATIONS[action](look, params))
+        if action in WRITES and look.carried_out:
+            with self.lock:
+                self.stats.changes[action] += 1
         return {"Code": "", **answer} if tuya else answer
 
     def _world(self, job_id: str, now: float) -> World:

@@ -2,12 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The fleet: a pure function of a scenario and the seconds on the rollout clock."""
+"""The fleet: a pure function of a scenario, of what was canceled, and of the seconds on the rollout clock."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Mapping
 from functools import cached_property
+from typing import Callable
 
 from .building import Builder
 from .lives import DeviceKey, Life
@@ -28,6 +30,12 @@ class World:
         self.firmwares = {firmware.firmware_id: firmware for firmware in scenario.firmwares}
         built = Builder(scenario, self.firmwares, begun or {})
         self._lives, self._rollouts, self._tasks_of = built.lives, built.rollouts, built.tasks_of
+        self._changing = threading.Lock()
+
+    def change(self, job_id: str, change: Callable[[Rollout], Rollout]) -> None:
+        """Put another batch in place of one. Whoever reads it meanwhile sees either."""
+        with self._changing:
+            self._rollouts[job_id] = change(self._rollouts[job_id])
 
     def job_at(self, job_id: str, t: float) -> JobView | None:
         """The batch, or None if there is no such one."""
@@ -126,7 +134,8 @@ class World:
         """The tasks that the device has at ``t``, newest first."""
         life = self._lives.at(key, t)
         found = []
-        for rollout, number in reversed(self._tasks_of.get(key, ())):
+        for built, number in reversed(self._tasks_of.get(key, ())):
+            rollout = self._rollouts[built.job.job_id]
             task = rollout.tasks[number]
             if task.life is life and task.is_listed_at(t):
                 found.append((rollout, number))

@@ -25,6 +25,7 @@ from ansible_collections.iotfleet.ota.plugins.modules import (
     ota_device_states_info,
     ota_firmware_info,
     ota_firmware_jobs_info,
+    ota_job_cancel,
     ota_job_info,
     ota_job_tasks_info,
     ota_module_versions_info,
@@ -330,3 +331,84 @@ def test_log_of_the_libraries_holds_no_signature(ask, module, wire, caplog):
     assert "Signature" not in caplog.text
     assert "Authorization" not in caplog.text
     assert "canary" not in caplog.text
+
+
+# --- Requests that write ---------------------------------------------------------------------------------------------
+
+#: By these, the service says that it has done nothing.
+REFUSED = ("throttling", "no_permission", "token_expired")
+REQUIRED = {
+    "redirect": {"location": "https://elsewhere.example.com/"},
+    "clock_skew": {"seconds": 30},
+    "delay": {"ms": 1},
+}
+
+
+@pytest.fixture
+def stop(monkeypatch):
+    """Stop a batch of its own simulator while a fault strikes the request once; the result, and the service."""
+    clock = SleepClock()
+    monkeypatch.setattr(connection, "RateLimiter", lambda max_qps: RateLimiter(max_qps, clock.monotonic, clock.sleep))
+    world = {"access_keys": [KEYS["alibaba"]], "qps": 0, "firmwares": [FIRMWARE], "jobs": [FLEET, JOBS[0]]}
+    server = Server(Service(scenario.parse(world), Settings(time_scale=0)))
+    monkeypatch.setattr(
+        connection, "Transport", lambda *arguments: Sender(Transport(*arguments), server.service.faults)
+    )
+    server.start()
+
+    def stop_fleet(*rules, **options):
+        server.service.faults.replace(faults.parse_rules({"faults": [*rules]}))
+        key = KEYS["alibaba"]
+        given = {
+            "endpoint": f"http://127.0.0.1:{server.port}",
+            "access_key_id": key["id"],
+            "access_key_secret": key["secret"],
+            "security_token": key["security_token"],
+            "max_qps": 0,
+            "job_id": FLEET["job_id"],
+        }
+        return run_module(ota_job_cancel.main, {**given, **options}), server.service
+
+    yield stop_fleet
+    server.service.stopped.set()
+    server.shutdown()
+    server.server_close()
+
+
+def canceled_tasks(service):
+    """How many tasks of each batch are canceled in truth."""
+    now = service.rollout.now()
+    return [service.world.task_count_at(job["job_id"], now, ("CANCELED",)) for job in (FLEET, JOBS[0])]
+
+
+@pytest.mark.parametrize("carried_out", [True, False], ids=["after the effect", "before the effect"])
+@pytest.mark.parametrize("fault", faults.FAULT_KEYS)
+def test_cancel_through_every_fault(stop, fault, carried_out):
+    rule = {"fault": fault, "action": "CancelOTATaskByJob", "times": 1, **REQUIRED.get(fault, {})}
+    if fault not in (*REFUSED, "clock_skew", "delay"):
+        rule["carried_out"] = carried_out
+    result, service = stop(rule)
+    fleet, other = canceled_tasks(service)
+    assert other == 0
+    assert result["changed"] is (fleet > 0)
+    assert sum(service.stats.changes.values()) == (1 if fleet else 0)
+    assert "canary" not in str(result)
+    if "failed" in result:
+        assert fleet == 0
+        assert result["failure"]["code"] in ("NoPermission", "InvalidSecurityToken.Expired", "not_canceled")
+    else:
+        assert (fleet, result["summary"]["canceled"], result["summary"]["remaining"]) == (101, 101, 0)
+
+
+@pytest.mark.parametrize("fault", ["reset_before", "hang", "http_error", "html", "business_error"])
+def test_cancel_that_never_arrives(stop, fault):
+    result, service = stop({"fault": fault, "action": "CancelOTATaskByJob", "carried_out": False}, wait_timeout=1)
+    assert (result["failure"]["code"], result["changed"]) == ("unknown_outcome", False)
+    assert service.stats.requests["CancelOTATaskByJob"] == 3
+    assert canceled_tasks(service) == [0, 0]
+
+
+def test_check_mode_calls_nothing_that_writes(stop):
+    result, service = stop(_ansible_check_mode=True)
+    assert (result["changed"], result["summary"]["to_cancel"]) == (True, 101)
+    assert not {action for action in service.stats.requests if action.startswith("Cancel")}

@@ -21,6 +21,8 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations impor
     USUAL_QUOTA,
     snake_case,
 )
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.platforms import PLATFORMS
+from ansible_collections.iotfleet.ota.plugins.module_utils._changes.cancellation import CANCELABLE
 
 
 @pytest.mark.parametrize(
@@ -121,6 +123,8 @@ OPERATIONS = [
     BATCH_QUERY_DEVICE_DETAIL,
     BATCH_GET_DEVICE_STATE,
 ]
+#: They return nothing but that they succeeded.
+WRITES = [operations.CANCEL_OTA_TASK_BY_JOB, operations.CANCEL_OTA_STRATEGY_BY_JOB]
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.action)
@@ -156,8 +160,21 @@ def test_subjects_are_what_a_request_and_its_response_both_name(operation, subje
 
 def test_every_operation_is_listed():
     made = [value for value in vars(operations).values() if isinstance(value, operations.Operation)]
-    assert len(made) == len(OPERATIONS)
-    assert all(any(one is other for other in OPERATIONS) for one in made)
+    assert len(made) == len(OPERATIONS) + len(WRITES)
+    assert all(any(one is other for other in (*OPERATIONS, *WRITES)) for one in made)
+
+
+def test_only_what_changes_something_is_marked():
+    assert not any(operation.writes for operation in OPERATIONS)
+    assert all(operation.writes and not operation.subjects and not operation.page_size for operation in WRITES)
+    assert [operation.quota for operation in WRITES] == [5, USUAL_QUOTA]
+
+
+def test_each_kind_of_task_that_can_be_canceled_has_a_flag():
+    flags = set(operations.CANCEL_OTA_TASK_BY_JOB.parameters) - {"job_id"}
+    assert flags == set(PLATFORMS["alibaba"].cancelable)
+    assert flags == set(CANCELABLE)
+    assert set(PLATFORMS["tuya"].cancelable) < flags
 
 
 def test_named_devices_are_not_paged():

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import (
+    CANCEL_OTA_TASK_BY_JOB,
     LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
     QUERY_OTA_JOB,
 )
@@ -386,3 +387,89 @@ def test_cancel_ends_all_waiting():
     world = World(credentials=credentials)
     world.client.cancel()
     assert credentials.canceled
+
+
+# --- Requests that write ---------------------------------------------------------------------------------------------
+
+OK = success()
+BROKEN = OtaError("the connection broke", code="connection_broken", hint="wait", retry=Retry.LATER)
+REFUSED = OtaError("nothing listens", code="connection_refused", hint="wait", retry=Retry.LATER)
+
+
+def change(world):
+    world.client.change(CANCEL_OTA_TASK_BY_JOB, job_id="1", queued="true", unconfirmed="false")
+    world.conversation.finish()
+
+
+def test_request_that_writes_has_the_flags_that_are_given():
+    world = World(OK)
+    change(world)
+    params = world.requests[0].params
+    assert {name: value for name, value in params.items() if name.startswith("Cancel")} == {
+        "CancelQueuedTask": "true",
+        "CancelUnconfirmedTask": "false",
+    }
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        BROKEN,
+        OtaError("too slow", code="timeout", hint="wait", retry=Retry.LATER),
+        refused("ServiceUnavailable", status=503),
+        refused("InternalError", status=500),
+        refused("SignatureNonceUsed", status=400),
+        refused("iot.system.SystemException"),
+        refused("iot.firmware.SystemBusy"),
+        refused("iot.firmware.CancelOTATaskByJobFailed"),
+        refused("iot.firmware.Unheard"),
+        response("", status=502),
+        response("<html></html>"),
+        response({"RequestId": "R-1"}),
+        response({"Success": True}, status=500),
+        response("", status=302, location="https://elsewhere.example.com/"),
+        OtaError("odd", code="proxy_failed", hint="wait", retry=Retry.LATER),
+    ],
+)
+def test_request_that_may_have_been_carried_out_is_not_repeated(answer):
+    world = World(answer)
+    with pytest.raises(OtaError) as raised:
+        change(world)
+    error = raised.value
+    assert (error.code, error.retry, error.action) == ("unknown_outcome", Retry.NEVER, "CancelOTATaskByJob")
+    assert error.cause.startswith("the request may have been carried out, although ")
+    assert SECRET not in str(error) + str(error.failure())
+
+
+@pytest.mark.parametrize(
+    "answer", [REFUSED, refused("Throttling.User", status=400), refused("Throttling", status=503), EXPIRED]
+)
+def test_request_that_was_certainly_not_carried_out_is_repeated(answer):
+    change(World(answer, OK))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "NoPermission",
+        "iot.common.RamActionPermissionDeny",
+        "iot.firmware.InvalidOTAJobId",
+        "iot.firmware.JobAlreadyCanceled",
+        "iot.firmware.CancelOptionIsMandatory",
+        "MissingJobId",
+    ],
+)
+def test_refusal_of_a_request_that_writes_keeps_its_code(code):
+    with pytest.raises(OtaError) as raised:
+        change(World(refused(code)))
+    assert raised.value.code == code
+
+
+def test_unknown_outcome_is_not_hidden_by_an_earlier_refusal():
+    with pytest.raises(OtaError) as raised:
+        change(World(refused("Throttling.User", status=400, retry_after="25"), BROKEN))
+    assert raised.value.code == "unknown_outcome"
+
+
+def test_request_that_reads_is_repeated_as_ever():
+    assert World(BROKEN, success(Data=JOB)).job()["job_id"] == "1"

@@ -45,6 +45,7 @@ NAMES = [
     "clock",
     "iot_instance",
     *PERMISSIONS,
+    "permission_cancel_ota_task_by_job",
     "job",
     "job_product_key",
     "job_firmware_id",
@@ -64,6 +65,7 @@ OPTIONS = (
     "expected_version",
     "expected_job_type",
     "expected_module_name",
+    "check_cancel",
 )
 NOTHING = dict.fromkeys(OPTIONS)
 EVERYTHING = {
@@ -75,6 +77,7 @@ EVERYTHING = {
     "expected_version": "2.0",
     "expected_job_type": "UPGRADE_FIRMWARE",
     "expected_module_name": "default",
+    "check_cancel": False,
 }
 
 
@@ -99,7 +102,9 @@ def failed(checks):
 
 
 def skipped(checks):
-    return [name for name, check in checks.items() if check.ok is None]
+    """What could not be checked, besides what nobody wanted to be checked."""
+    off = "CancelOTATaskByJob was not called, because check_cancel is off"
+    return [name for name, check in checks.items() if check.ok is None and check.message != off]
 
 
 def world(**more):
@@ -260,7 +265,7 @@ def test_endpoint_without_a_response_is_called_once():
     checks = preflight(rollout, EVERYTHING)
     assert (failed(checks), set(rollout.actions)) == (["endpoint"], {"QueryOTAJob"})
     assert checks["endpoint"].code == "connection_broken"
-    assert skipped(checks) == NAMES[1:]
+    assert skipped(checks) == [name for name in NAMES[1:] if name != CANCEL]
     assert checks["permission_list_ota_task_by_job"].message == (
         "ListOTATaskByJob was not called, because it would fail like the call before it"
     )
@@ -502,3 +507,49 @@ def test_number_of_devices():
     denied = world()
     denied.fault("no_permission", action="ListOTATaskByJob")
     assert count(denied, {"job_id": "1"}) is None
+
+
+# --- The permission to cancel ----------------------------------------------------------------------------------------
+
+CANCEL = "permission_cancel_ota_task_by_job"
+
+
+def canceling(rollout, **faulty):
+    if faulty:
+        rollout.fault(**faulty, action="CancelOTATaskByJob")
+    return preflight(rollout, {**EVERYTHING, "check_cancel": True})[CANCEL]
+
+
+def test_denied_cancel_fails():
+    rollout = world(access_keys=[{"id": "reader", "secret": "s", "read_only": True}])
+    check = canceling(rollout)
+    assert (check.ok, check.code) == (False, "NoPermission")
+    assert check.message.startswith("CancelOTATaskByJob is denied (request ID ")
+    assert "administrator" in check.hint
+
+
+@pytest.mark.parametrize("fault", ["", "system_busy", "business_error", "reset_before", "html"])
+def test_permission_to_cancel_is_never_proved(fault):
+    check = canceling(world(), **({"name": fault} if fault else {}))
+    assert check == Check(
+        CANCEL, None, "CancelOTATaskByJob is not denied before its parameters are read, which is no proof of permission"
+    )
+
+
+def test_check_of_the_cancel_names_no_batch_and_no_tasks():
+    rollout, sent = world(), []
+    send = rollout.send
+    rollout.send = lambda method, url, *rest: (sent.append(url), send(method, url, *rest))[1]
+    canceling(rollout)
+    (url,) = [url for url in sent if "JobId=0" in url]
+    assert "Task=" not in url
+    assert rollout.actions.count("CancelOTATaskByJob") == 1
+    assert rollout.service.stats.changes == {}
+
+
+def test_cancel_is_not_tried_where_every_call_fails():
+    rollout = world()
+    rollout.fault("redirect", location="https://elsewhere.example.com/")
+    check = preflight(rollout, {**EVERYTHING, "check_cancel": True})[CANCEL]
+    assert check.message == "CancelOTATaskByJob was not called, because it would fail like the call before it"
+    assert "CancelOTATaskByJob" not in rollout.actions

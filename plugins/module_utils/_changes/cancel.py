@@ -1,0 +1,76 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Stops batches: nothing is canceled unless all are the ones that are meant, and none waits for another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .._client.client import Client
+from .._errors import UNKNOWN_OUTCOME, OtaError
+from .cancellation import Cancellation, CancelRequest
+from .expected import read_expected_job
+
+#: Seconds between two looks at what is left: at first, and at most.
+MIN_PAUSE, MAX_PAUSE = 0.5, 5.0
+
+#: Touch no more batches after this many have failed.
+MAX_FAILED = 5
+
+
+def cancel_batches(
+    client: Client, job_ids: Sequence[str], request: CancelRequest, check_mode: bool, batches: list[Cancellation]
+) -> OtaError | None:
+    """Cancel what the ``request`` names of each batch, and wait until nothing of it is open. In ``check_mode``, nothing
+    is written. ``batches`` gets what becomes of each, also if something unforeseen happens.
+
+    :returns: the first failure.
+    :raises OtaError: a batch is not the one that is meant, or cannot be read, so that nothing was canceled.
+    """
+    jobs = [read_expected_job(client, job_id, request.expected) for job_id in dict.fromkeys(job_ids)]
+    batches.extend(Cancellation(job, request) for job in jobs)
+    for batch in batches:
+        if sum(other.failure is not None for other in batches) >= MAX_FAILED:
+            batch.failure = _skipped_error(batch.job_id)
+        elif batch.keep_failure(batch.prepare, client) and not check_mode:
+            batch.carry_out(client)
+    if check_mode:
+        for batch in batches:
+            batch.foresee()
+    else:
+        _wait(client, request.wait_timeout, batches)
+        for batch in batches:
+            if batch.outcomes and batch.keep_failure(batch.conclude, client) and request.wait_timeout:
+                batch.failure = batch.failure or batch.shortfall(request.wait_timeout)
+    return next((batch.failure for batch in batches if batch.failure), None)
+
+
+def _wait(client: Client, wait_timeout: float, batches: Sequence[Cancellation]) -> None:
+    """Wait until what is canceled is no longer open, by ``wait_timeout`` seconds from now."""
+    deadline, pause = client.limiter.now() + wait_timeout, MIN_PAUSE
+    waiting = [batch for batch in batches if batch.outcomes]
+    while waiting:
+        waiting = [batch for batch in waiting if not _is_over(client, batch)]
+        if not waiting or client.limiter.now() + pause > deadline:
+            return
+        client.limiter.sleep(pause)
+        pause = min(MAX_PAUSE, 2 * pause)
+
+
+def _is_over(client: Client, batch: Cancellation) -> bool:
+    """Whether there is nothing to wait for, because what was to be canceled is, or because that cannot be read."""
+    done: list[bool] = []
+    readable = batch.keep_failure(lambda asked: done.append(batch.is_done(asked)), client)
+    if any(done) and batch.failure and batch.failure.code == UNKNOWN_OUTCOME:
+        batch.failure = None  # now it is known
+    return not readable or any(done)
+
+
+def _skipped_error(job_id: str) -> OtaError:
+    return OtaError(
+        f"batch {job_id} was left alone, because {MAX_FAILED} others failed before",
+        code="not_canceled",
+        hint="see to the first failure, and run the task again",
+    )

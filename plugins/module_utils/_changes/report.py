@@ -1,0 +1,116 @@
+# Copyright (c) 2026, iotfleet.ota contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What became of a cancel, as facts and in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .._api.operations import CANCEL_OTA_STRATEGY_BY_JOB, TASK_STATUSES, UNFINISHED_TASK_STATUSES
+from .cancellation import Cancellation
+from .counts import add_up
+from .sending import Outcome
+
+#: What a person has to know who cancels: a device learns of it by no message.
+NOT_TOLD = "No device is told of a cancel: one that has been notified may still install the update."
+
+_SUMS = ("to_cancel", "canceled", "remaining", "too_late")
+
+
+def cancel_result(batches: Sequence[Cancellation], check_mode: bool) -> dict[str, Any]:
+    """The result of a task."""
+    jobs = [_job_entry(batch, check_mode) for batch in batches]
+    summary = {"total": len(jobs), "changed": sum(job["changed"] for job in jobs)}
+    sums = {name: _sum([job[name] for job in jobs]) for name in _SUMS}
+    return {
+        "changed": any(job["changed"] for job in jobs),
+        "msg": _sentence(jobs, sums, check_mode),
+        "warnings": [f"{batch.job_id}: {text}" for batch in batches for text in _warnings(batch, check_mode)],
+        "jobs": jobs,
+        "summary": {**summary, **sums},
+    }
+
+
+def _job_entry(batch: Cancellation, check_mode: bool) -> dict[str, Any]:
+    counts = batch.counts_after if batch.outcomes else batch.counts_before
+    others = [status for status in UNFINISHED_TASK_STATUSES if status not in batch.statuses]
+    strategy = batch.outcomes.get(CANCEL_OTA_STRATEGY_BY_JOB.action, Outcome.NOTHING) is not Outcome.NOTHING
+    return {
+        "job_id": batch.job_id,
+        "product_key": batch.job["product_key"],
+        "dest_version": batch.job["dest_version"],
+        "selection_type": batch.job["selection_type"],
+        "status_before": batch.status_before,
+        "status_after": batch.status_after,
+        "counts_before": {status: batch.counts_before[status] for status in TASK_STATUSES},
+        "counts_after": {status: batch.counts_after[status] for status in TASK_STATUSES},
+        "to_cancel": batch.to_cancel,
+        "canceled": _canceled(batch, check_mode),
+        "remaining": batch.open_now,
+        "too_late": add_up(counts, others),
+        "strategy_canceled": strategy and batch.status_before != "CANCELED" == batch.status_after,
+        "operations": list(batch.operations),
+        "changed": bool(batch.operations) if check_mode else batch.changed,
+        "notes": list(_notes(batch, check_mode)),
+        "failure": batch.failure.failure() if batch.failure else None,
+    }
+
+
+def _canceled(batch: Cancellation, check_mode: bool) -> int | None:
+    if check_mode:
+        return None
+    return batch.canceled if batch.has_written else 0
+
+
+def _notes(batch: Cancellation, check_mode: bool) -> Iterator[str]:
+    """What to know about a batch, with what its people may not expect last."""
+    if batch.operations:
+        yield NOT_TOLD
+    yield from _warnings(batch, check_mode)
+
+
+def _warnings(batch: Cancellation, check_mode: bool) -> Iterator[str]:
+    job, tasks = batch.job, add_up(batch.counts_before, TASK_STATUSES)
+    if job["selection_type"] == "DYNAMIC" and not job["finished"] and not batch.cancels_strategy:
+        yield "The batch is dynamic and its strategy was not chosen: devices that match it later get the update."
+    if batch.status_before == "PLANNED" and not batch.is_scheduled:
+        yield "The batch waits for its schedule and scheduled tasks were not chosen: it starts by itself."
+    elif tasks == 0 and not job["finished"] and not batch.is_scheduled:
+        yield "The batch has no task yet: tasks that appear later are not canceled."
+    if not check_mode and batch.outcomes and batch.is_scheduled and batch.status_after == "PLANNED":
+        yield "The batch still waits for its schedule: whether its scheduled tasks are canceled cannot be seen."
+
+
+def _sum(numbers: Sequence[int | None]) -> int | None:
+    known = [number for number in numbers if number is not None]
+    return sum(known) if len(known) == len(numbers) else None
+
+
+def _sentence(jobs: Sequence[dict[str, Any]], sums: dict[str, int | None], check_mode: bool) -> str:
+    batches = _count(len(jobs), "batch", "es")
+    verb = "goes" if sums["too_late"] == 1 else "go"
+    goes_on = f"; {_count(sums['too_late'], 'task')} in other states {verb} on" if sums["too_late"] else ""
+    if not any(job["operations"] for job in jobs):
+        if not jobs or sums["to_cancel"] is None:
+            return "Nothing was canceled."
+        return f"There is nothing to cancel in {batches}{goes_on}."
+    verb, number = ("Would cancel", sums["to_cancel"]) if check_mode else ("Canceled", sums["canceled"])
+    wholes = sum(_is_whole(job, check_mode) for job in jobs)
+    whole = f", and {_count(wholes, 'batch', 'es')} as a whole" if wholes else ""
+    return f"{verb} {_count(number, 'task')} of {batches}{whole}{goes_on}."
+
+
+def _is_whole(job: dict[str, Any], check_mode: bool) -> bool:
+    """Whether a strategy or a schedule is canceled."""
+    if check_mode:
+        return CANCEL_OTA_STRATEGY_BY_JOB.action in job["operations"]
+    return bool(job["operations"]) and job["status_before"] != "CANCELED" == job["status_after"]
+
+
+def _count(number: int | None, thing: str, plural: str = "s") -> str:
+    if number is None:
+        return f"an unknown number of {thing}{plural}"
+    return f"{number:,} {thing}{'' if number == 1 else plural}"
