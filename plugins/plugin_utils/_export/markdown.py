@@ -9,24 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._verdict.wording import class_words, count_things
-from .page import Page
-from .wording import (
+from .._result.limits import read_limits
+from .._result.words import (
+    BLANK,
+    NO_TEXT,
     STATE_WORDS,
     Result,
-    State,
-    allowed_text,
     batch_label,
     batch_labels,
     class_numbers,
     device_words,
-    limits_of,
-    measured_text,
+    left_out_sentence,
     names_and_more,
-    outcome_text,
-    share_text,
-    versions_text,
+    task_words,
+    versions_read,
 )
+from .._rollout.devices import State
+from .._verdict.wording import class_words, count_things
+from .limits import allowed_text, measured_text, outcome_text, share_text
+from .page import Page
 
 #: Bytes of the text, of which GitHub takes 1 MiB as the summary of a step.
 ROOM = 900_000
@@ -80,12 +81,10 @@ def _put_counts(page: Page, result: Result) -> None:
     names = ("total", "succeeded", "failed", "pending")
     columns = ("Counted", "Succeeded", "Failed", "Unfinished")
     page.put_table(columns, [[f"{counts[name]:,}" for name in names]], _NUMBERS)
-    others = [(counts["canceled"], "canceled"), (counts["ignored"], "vanished")]
-    left_out = ", ".join(f"{number:,} {word}" for number, word in others if number)
-    versions = versions_text(result)
-    sentences = [versions[:1].upper() + versions[1:], f"Not counted: {left_out}" if left_out else ""]
+    versions = versions_read(result)
+    sentences = [f"{versions[:1].upper()}{versions[1:]}." if versions else "", left_out_sentence(result)]
     if any(sentences):
-        page.add(" ".join(f"{sentence}." for sentence in sentences if sentence), "")
+        page.add(" ".join(filter(None, sentences)), "")
     times = [page.text(result[name]) for name in ("started", "ended", "deadline")]
     page.add(f"From {times[0]} to {times[1]}, {count_things(result['polls'], 'poll')}, deadline {times[2]}.", "")
 
@@ -99,7 +98,7 @@ def _put_limits(page: Page, result: Result) -> None:
             share_text(limit),
             _OUTCOMES[outcome_text(limit)],
         ]
-        for limit in limits_of(result)
+        for limit in read_limits(result)
     ]
     if rows:
         page.add("### Measured against allowed", "")
@@ -134,17 +133,17 @@ def _put_causes(page: Page, result: Result) -> None:
         for state in STATE_WORDS
         for words, number in class_numbers(result, state)
     ]
-    page.put_table(("State", "Why", "Devices"), rows, _NUMBERS)
+    page.put_table(("State", "Reason", "Devices"), rows, _NUMBERS)
     texts = [
         [
-            page.text(entry["text"]) or "(no text)",
+            page.text(entry["text"]) or NO_TEXT,
             f"{entry['count']:,}",
             page.text(class_words(entry["class"])),
             page.text(names_and_more(entry["devices"], entry["count"]), MAX_NAMES),
         ]
         for entry in result["failure_texts"]
     ]
-    page.put_table(("Failed devices report", "Devices", "Why", "Such as"), texts, _NUMBERS)
+    page.put_table(("Failed devices report", "Devices", "Reason", "Such as"), texts, _NUMBERS)
 
 
 # --- Devices ---------------------------------------------------------------------------------------------------------
@@ -157,7 +156,7 @@ def _put_devices(page: Page, result: Result, state: State) -> None:
     labels = batch_labels(result)
     page.add(f"### {STATE_WORDS[state].capitalize()} devices", "")
     _open_list(page, count_things(total, f"{STATE_WORDS[state]} device"), len(devices))
-    columns = ("Device", "Why", "Task", "Version", "Detail", "Since", "Batch")
+    columns = ("Device", "Reason", "Task", "Version", "Detail", "Since", "Batch")
     page.put_table(columns, [_device_row(page, device, labels) for device in devices])
     if total > len(devices):
         page.add(f"and {total - len(devices):,} more, see the CSV and JSON reports", "")
@@ -165,13 +164,10 @@ def _put_devices(page: Page, result: Result, state: State) -> None:
 
 
 def _device_row(page: Page, device: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:
-    task, progress = device["task_status"], device["progress_percent"]
-    if task in ("FAILED", "IN_PROGRESS") and progress:
-        task = f"{task} at {progress:g} %"
     return [
-        page.text(device["device_name"]) or "(blank)",
+        page.text(device["device_name"]) or BLANK,
         page.text(device_words(device)),
-        page.text(task),
+        page.text(task_words(device)),
         page.text(device["version"]),
         page.text(device["detail"]),
         page.text(device["since"]),

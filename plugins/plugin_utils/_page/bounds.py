@@ -9,44 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .._result.limits import GROUPS, read_limits
+from .._result.reading import mapping_of, number_of
 from .._rollout.devices import State
 from .._verdict.bounds import Limit
 from .._verdict.wording import allowed_words, count_things, format_duration, share_words
-from .reading import count_of, mapping_of, number_of, rows_of, text_of
 from .words import width_of
 
-#: The bounds by what they are about.
-GROUPS: Mapping[str, str] = {
-    "max_failed": "failed",
-    "max_failed_percent": "failed",
-    "max_pending": "pending",
-    "max_pending_percent": "pending",
-    "min_succeeded_percent": "succeeded",
-    "min_devices": "devices",
-    "wait_timeout": "time",
-    "max_consecutive_errors": "errors",
-}
 #: From this part of what is allowed on, a bound counts as nearly reached.
 NEAR = 0.8
 #: A bar ends this far beyond the greater of what was measured and what is allowed.
 BEYOND = 1.25
-
-
-def read_limits(result: Mapping[str, Any]) -> list[Limit]:
-    """The bounds in a result, the one that decided first."""
-    limits = [
-        Limit(
-            text_of(row.get("name")),
-            number_of(row.get("allowed")),
-            number_of(row.get("measured")),
-            None if row.get("of") is None else count_of(row.get("of")),
-            bool(row.get("kept", True)),
-            bool(row.get("decided")),
-        )
-        for row in rows_of(result.get("limits"))
-    ]
-    known = [limit for limit in limits if limit.name in GROUPS]
-    return sorted(known, key=lambda limit: not limit.decided)
 
 
 def set_limits(result: Mapping[str, Any]) -> list[Limit]:

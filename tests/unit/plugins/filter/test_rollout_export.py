@@ -37,7 +37,8 @@ def test_what_is_no_result(format):
         "iotfleet.ota.rollout_export: the input is no result of the gate; give what iotfleet.ota.ota_rollout_gate"
         " returned, or the JSON report."
     )
-    for given in (None, "text", [], {}, {"verdict": "passed"}, {**RESULT, "verdict": "green", "counts": {}, "jobs": 1}):
+    odd = {**RESULT, "verdict": "green", "counts": {}, "jobs": 1, "devices": 1}
+    for given in (None, "text", [], {}, {"verdict": "passed"}, odd):
         with pytest.raises(AnsibleFilterError) as caught:
             export(given, format)
         assert caught.value.message == message

@@ -16,6 +16,8 @@ REPORT = r"""
 
 - 3 of 101 finished devices failed, 3 %; the limit is 2 % (max\_failed\_percent): f001, f002, f003
 
+**To do:** Cancel batch 1834 (in the console, or with CancelOTATaskByJob), find the cause, and repeat the update with a new batch.
+
 | Counted | Succeeded | Failed | Unfinished |
 |---:|---:|---:|---:|
 | 102 | 98 | 3 | 1 |
@@ -40,18 +42,18 @@ From 2026-03-01T10:00:00Z to 2026-03-01T10:00:00Z, 1 poll, deadline 2026-03-01T1
 | Berlin | 1834 | IN\_PROGRESS | 101 | 97 | 3 | 1 | - | default | 2.0.0 |
 | Köln | 1835 | COMPLETED | 2 | 1 | 0 | 0 | 1 | default | 2.0.0 |
 
-| State | Why | Devices |
+| State | Reason | Devices |
 |---|---|---:|
 | failed | download | 3 |
 | unfinished | updating | 1 |
 
-| Failed devices report | Devices | Why | Such as |
+| Failed devices report | Devices | Reason | Such as |
 |---|---:|---|---|
 | -2: sha256 mismatch | 3 | download | f001, f002, f003 |
 
 ### Failed devices
 
-| Device | Why | Task | Detail | Since | Batch |
+| Device | Reason | Task | Detail | Since | Batch |
 |---|---|---|---|---|---|
 | f001 | download | FAILED at 30 % | -2: sha256 mismatch | 2026-03-01T10:00:00Z | Berlin |
 | f002 | download | FAILED at 30 % | -2: sha256 mismatch | 2026-03-01T10:00:00Z | Berlin |
@@ -59,7 +61,7 @@ From 2026-03-01T10:00:00Z to 2026-03-01T10:00:00Z, 1 poll, deadline 2026-03-01T1
 
 ### Unfinished devices
 
-| Device | Why | Task | Since | Batch |
+| Device | Reason | Task | Since | Batch |
 |---|---|---|---|---|
 | q001 | updating | IN\_PROGRESS | 2026-03-01T10:00:00Z | Berlin |
 """

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._page.bounds import (
-    GROUPS,
     bar_of,
     bound_sentence,
     compared_words,
@@ -15,27 +14,13 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._page.bounds import (
     level_words,
     limit_view,
     measured_words,
-    read_limits,
     set_limits,
 )
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._result.limits import GROUPS
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.bounds import Limit
 
 FAILED = Limit("max_failed_percent", 2.0, 60, 1700, False, True)
 TIME = Limit("wait_timeout", 1800.0, 420.0, None, True)
-
-
-def test_the_bound_that_decided_comes_first():
-    kept, decided = Limit("max_failed", 3, 1, 12, True), Limit("max_pending", 0, 3, 12, False, True)
-    assert read_limits({"limits": [kept.to_result(), decided.to_result()]}) == [decided, kept]
-
-
-@pytest.mark.parametrize("odd", [None, 7, [None], [{}], [{"name": "max_other", "allowed": 1}]])
-def test_what_is_no_bound_is_left_out(odd):
-    assert read_limits({"limits": odd}) == []
-
-
-def test_a_partial_bound_counts_as_kept():
-    assert read_limits({"limits": [{"name": "max_failed"}]}) == [Limit("max_failed", 0, 0, None, True)]
 
 
 def test_without_bounds_those_of_the_policy_are_said():

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._page.page import (
     facts,
     failure_rows,
+    files_beside,
     headline,
     notes_of,
     option_text,
@@ -212,3 +213,17 @@ def test_other_options_are_those_that_are_set_and_are_no_limit():
 def test_notes_are_sentences():
     notes = ["the rollout must be settled by 2026-03-01T10:40:02Z"]
     assert notes_of({"notes": notes}, DAY) == ["The rollout must be settled by 10:40:02."]
+
+
+def test_reports_beside_the_page():
+    files = {
+        "html": "/x/a.html",
+        "csv": "/x/javascript:a b.csv",
+        "json": "/x/javascript:a b.json",
+        "dotenv": "/x/a.env",
+    }
+    assert files_beside(files) == [
+        {"format": "JSON", "name": "javascript:a b.json", "href": "./javascript%3Aa%20b.json"},
+        {"format": "CSV", "name": "javascript:a b.csv", "href": "./javascript%3Aa%20b.csv"},
+    ]
+    assert files_beside(None) == files_beside({"html": "/x/a.html"}) == []
