@@ -116,6 +116,14 @@ def test_hostile_devices_stay_in_their_cells(text):
     assert "<a " not in page
 
 
+def test_links_of_the_user_are_the_only_links():
+    url = "https://console.example.com/ota?job=(1)&copy;=|#a_b"
+    page = rendered(rollout_export(fleet(2, ODD[0]), "markdown", "Lamp", {"Console [x](y) <b>": url}))
+    assert re.findall(r"<a .*?</a>", page) == [
+        f'<a href="{url.replace("&", "&amp;")}">Console [x](y) &lt;b&gt;</a>'.replace("|", "%7C")
+    ]
+
+
 def test_no_table_has_an_empty_column():
     for given in RESULTS.values():
         page = rendered(rollout_export(given, "markdown", "Lamp"))

@@ -53,7 +53,7 @@ FOLDERS = {
     "action": "module_utils/_ansible module_utils/_errors plugin_utils/_evidence plugin_utils/_files"
     " plugin_utils/_gate",
     "filter": "module_utils/_errors module_utils/_validation plugin_utils/_export plugin_utils/_page"
-    " plugin_utils/_rollout plugin_utils/_verdict",
+    " plugin_utils/_result plugin_utils/_rollout plugin_utils/_verdict",
     "test": "",
     "doc_fragments": "",
 }

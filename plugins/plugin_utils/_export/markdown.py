@@ -27,7 +27,7 @@ from .._result.words import (
 from .._rollout.devices import State
 from .._verdict.wording import class_words, count_things
 from .limits import allowed_text, measured_text, outcome_text, share_text
-from .page import Page
+from .page import Page, link
 
 #: Bytes of the text, of which GitHub takes 1 MiB as the summary of a step.
 ROOM = 900_000
@@ -44,11 +44,14 @@ _OUTCOMES = {"decided": "❌ decided", "kept": "✅ kept", "not kept": "⚠️ n
 _NUMBERS = ("Counted", "Devices", "Succeeded", "Failed", "Unfinished", "Canceled", "Measured", "Share")
 
 
-def markdown_report(result: Result, title: str) -> str:
-    """The report on a result, with the ``title`` of the rollout, in less than 1 MiB."""
+def markdown_report(result: Result, title: str, links: Sequence[Mapping[str, str]] = ()) -> str:
+    """The report on a result, with the ``title`` of the rollout and the ``links`` of the user, in less than 1 MiB."""
     page = Page(ROOM)
     page.add(f"## {_ICONS[result['verdict']]} {page.text(title)}: {result['verdict'].replace('_', ' ')}", "")
-    for put_section in (_put_reasons, _put_to_do, _put_counts, _put_limits, _put_batches, _put_causes):
+    _put_reasons(page, result)
+    _put_to_do(page, result)
+    _put_links(page, links)
+    for put_section in (_put_counts, _put_limits, _put_batches, _put_causes):
         put_section(page, result)
     _put_devices(page, result, "failed")
     _put_devices(page, result, "pending")
@@ -73,6 +76,12 @@ def _put_to_do(page: Page, result: Result) -> None:
     sentences = " ".join(result.get("to_do") or [])
     if sentences:
         page.put(f"**To do:** {page.text(sentences, MAX_REASON)}")
+        page.add("")
+
+
+def _put_links(page: Page, links: Sequence[Mapping[str, str]]) -> None:
+    if links:
+        page.put(", ".join(link(one["title"], one["url"]) for one in links))
         page.add("")
 
 

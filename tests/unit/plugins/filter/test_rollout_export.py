@@ -44,6 +44,20 @@ def test_what_is_no_result(format):
         assert caught.value.message == message
 
 
+def test_links_are_in_the_report_for_people_only():
+    links = {"Console": "https://console.example.com/ota"}
+    shown = {format: "console.example.com" in export(RESULT, format, links=links) for format in FORMATS}
+    assert shown == {"csv": False, "junit": False, "markdown": True, "metrics": False}
+
+
+def test_what_is_no_link():
+    with pytest.raises(AnsibleFilterError) as caught:
+        export(RESULT, "markdown", links={"Console": "javascript:alert(1)"})
+    assert caught.value.message == (
+        'iotfleet.ota.rollout_export: links has no valid URL for "Console"; give one that begins with https:// or http://.'
+    )
+
+
 @pytest.mark.parametrize("format", ["html", "", None])
 def test_what_is_no_format(format):
     with pytest.raises(AnsibleFilterError) as caught:

@@ -16,7 +16,7 @@ REPORT = r"""
 
 - 3 of 101 finished devices failed, 3 %; the limit is 2 % (max\_failed\_percent): f001, f002, f003
 
-**To do:** Cancel batch 1834 (in the console, or with CancelOTATaskByJob), find the cause, and repeat the update with a new batch.
+**To do:** Find the cause.
 
 | Counted | Succeeded | Failed | Unfinished |
 |---:|---:|---:|---:|
@@ -76,6 +76,7 @@ def test_a_whole_report():
         max_failed_percent=2,
         ignore_canceled=True,
     )
+    result["to_do"] = ["Find the cause."]
     assert markdown_report(result, "Lamp <Pro>") == REPORT[1:]
 
 
@@ -123,6 +124,18 @@ def test_what_to_do_follows_the_reasons():
     result = {**gated(batch(*failing(1))), "to_do": ["Find the <cause>.", "Run the gate again."]}
     text = markdown_report(result, "Lamp")
     assert "(max\\_failed): f001\n\n**To do:** Find the \\<cause\\>. Run the gate again.\n\n| Counted |" in text
+
+
+def test_links_follow_what_to_do():
+    links = [
+        {"title": "Console [prod] @team", "url": "https://console.example.com/ota?job=1&x=(2)|#y_z"},
+        {"title": "Runbook", "url": "http://wiki.example.com/"},
+    ]
+    text = markdown_report({**gated(batch(*failing(1))), "to_do": ["Poll again."]}, "Lamp", links)
+    assert (
+        "\n\n**To do:** Poll again.\n\n[Console \\[prod\\] \\@<!-- -->team]"
+        "(<https://console.example.com/ota?job=1&amp;x=(2)|#y_z>), [Runbook](<http://wiki.example.com/>)\n\n| Counted |"
+    ) in text
 
 
 def test_unfinished_devices_are_not_called_late():
