@@ -55,8 +55,8 @@ notes:
     with O(versions.verify=false) and without O(expected_devices) and O(versions.module_name).
   - When the verdict is final and not V(passed), the versions of up to 100 failed and pending devices are read, and up
     to 20 of them are looked up in other batches. This changes no verdict.
-  - Whether up to 1,000 late devices are online is read at most once a minute while waiting, and at the end, 50 devices
-    by one request. This changes no verdict either. If the access key may not do that, RV(notes) says so once.
+  - Whether up to 1,000 unfinished devices are online is read at most once a minute while waiting, and at the end, 50
+    devices by one request. This changes no verdict either. If the access key may not do that, RV(notes) says so once.
 extends_documentation_fragment:
   - iotfleet.ota.credentials
   - iotfleet.ota.connection
@@ -382,7 +382,7 @@ EXAMPLES = r"""
     mode: report
   register: canary
 
-- name: Show which devices are late
+- name: Show which devices are unfinished
   ansible.builtin.debug:
     msg: "{{ canary.pending_devices | map(attribute='device_name') | list }}"
   when: canary.verdict == 'timed_out'
@@ -750,7 +750,7 @@ failed_devices:
         - What the service or the device reports about the task. For the classes V(fell_back), V(vanished) and
           V(unproved), and for V(wrong_version) if the task succeeded, what is known instead, such as
           C(fell back from 2.4.1 to 2.3.0 after 2026-03-01T10:12:44Z), when it last reported the new version.
-        - For a late device about whose task nothing is reported, whether it is online, and since when, such as
+        - For an unfinished device about whose task nothing is reported, whether it is online, and since when, such as
           C(offline since 2026-03-01T08:00:00Z).
       type: str
       returned: always
