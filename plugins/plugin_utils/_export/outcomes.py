@@ -59,7 +59,7 @@ def _why_tolerated(result: Result, state: str) -> str:
     if result["verdict"] == "pending":
         return "nothing is decided yet"
     if state == "pending" and result["verdict"] != "timed_out":
-        return "it may still succeed"
+        return "may still succeed"
     # What must succeed can be out of reach although no more devices failed than may.
     about = "pending" if result["verdict"] == "timed_out" else "failed"
     decided = any(limit.decided and limit.name == "min_succeeded_percent" for limit in read_limits(result))
@@ -118,7 +118,7 @@ def _outcome(state: str, is_verified: bool, judgement: Judgement) -> tuple[Kind,
     if state == "succeeded":
         if is_verified or not judgement.verifies:
             return "passed", ""
-        return "skipped", "its version was not read"
+        return "skipped", "version not read"
     why = judgement.tolerated[state]
     return ("skipped", why) if why else ("failure", "")
 

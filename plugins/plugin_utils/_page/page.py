@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import quote
 
 from .._report.message import concerned_state, running_words
-from .._report.remedies import REMEDIES, remedy, remedy_sentences
 from .._result.limits import read_limits
 from .._result.links import read_links
 from .._result.reading import count_of, counts_of, mapping_of, number_of, rows_of, text_of, texts_of
@@ -57,7 +56,7 @@ def page_of(result: Mapping[str, Any], title: Any = None, files: Any = None, lin
         "facts": facts(result),
         "tiles": tiles(result, states[0]),
         "not_counted": left_out_sentence(result),
-        "to_do": to_do_of(result),
+        "to_do": texts_of(result.get("to_do")),
         "running": sentence(running_words(counts_of(result.get("by_status")))) if result.get("final") else "",
         "failure": failure_rows(result),
         "causes": causes(result, states),
@@ -126,17 +125,6 @@ def facts(result: Mapping[str, Any]) -> list[dict[str, str]]:
         "Deadline (UTC)": moment(result.get("deadline"), started[:10]),
     }
     return [{"name": name, "value": value} for name, value in rows.items() if value]
-
-
-def to_do_of(result: Mapping[str, Any]) -> list[str]:
-    """What to do; in a result that does not say it, by the reason that decided."""
-    given = texts_of(result.get("to_do"))
-    codes = [text_of(reason.get("code")) for reason in rows_of(result.get("reasons"))]
-    if given or not codes or codes[0] not in REMEDIES:
-        return given
-    decided = next((limit for limit in read_limits(result) if limit.decided), None)
-    running = [text_of(job.get("job_id")) for job in rows_of(result.get("jobs")) if job.get("finished") is False]
-    return remedy_sentences(remedy(codes[0], decided, running))
 
 
 def failure_rows(result: Mapping[str, Any]) -> list[dict[str, str]]:

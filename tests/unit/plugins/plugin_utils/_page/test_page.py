@@ -17,7 +17,6 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._page.page import (
     options_of,
     page_of,
     states_of,
-    to_do_of,
     verdict_name,
 )
 
@@ -124,35 +123,10 @@ def test_which_devices_come_first(verdict, limits, first):
 
 # --- What to do ------------------------------------------------------------------------------------------------------
 
-CAUSE = "find the cause, and repeat the update with a new batch"
-
 
 def test_what_to_do_is_what_the_result_says():
-    assert to_do_of({"to_do": ["Do this."], "reasons": [{"code": "deadline"}]}) == ["Do this."]
-
-
-@pytest.mark.parametrize(
-    ("code", "changes", "said"),
-    [
-        ("proved", {}, ["Go on."]),
-        ("too_many_failures", {}, [f"F{CAUSE[1:]}."]),
-        (
-            "too_many_failures",
-            {"jobs": [{"job_id": "b-1", "finished": False}, {"job_id": "b-2", "finished": True}]},
-            [f"Cancel batch b-1 (in the console, or with CancelOTATaskByJob), {CAUSE}."],
-        ),
-        (
-            "deadline",
-            {},
-            ["See why devices are unfinished.", "Raise wait_timeout, or allow some with max_pending_percent."],
-        ),
-        ("deadline", {"limits": decided("wait_timeout")}, ["Raise wait_timeout, and run the gate again."]),
-        ("unfinished", {}, ["Poll again."]),
-        ("another", {}, []),
-    ],
-)
-def test_an_older_result_does_not_say_what_to_do(code, changes, said):
-    assert to_do_of({"reasons": [{"code": code}], **changes}) == said
+    assert page_of({"to_do": ["Do this."]})["to_do"] == ["Do this."]
+    assert page_of({"reasons": [{"code": "proved"}], "to_do": []})["to_do"] == []
 
 
 def test_what_still_runs_is_said_after_a_final_verdict():
