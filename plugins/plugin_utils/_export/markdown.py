@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._result.limits import read_limits
+from .._result.limits import least_finished, level_of, level_words, read_limits
 from .._result.words import (
     BLANK,
     NO_TEXT,
@@ -26,7 +26,7 @@ from .._result.words import (
 )
 from .._rollout.devices import State
 from .._verdict.wording import class_words, count_things
-from .limits import allowed_text, measured_text, outcome_text, share_text
+from .limits import allowed_text, measured_text, share_text
 from .page import Page, link
 
 #: Bytes of the text, of which GitHub takes 1 MiB as the summary of a step.
@@ -40,7 +40,7 @@ MAX_NAMES = 1100
 MAX_NOTE = 1000
 
 _ICONS = {"passed": "✅", "failed": "❌", "pending": "⏳", "timed_out": "⌛", "inconclusive": "❓"}
-_OUTCOMES = {"decided": "❌ decided", "kept": "✅ kept", "not kept": "⚠️ not kept"}
+_LEVELS = {"broken": "❌", "open": "⚠️", "near": "✅", "kept": "✅"}
 _NUMBERS = ("Counted", "Devices", "Succeeded", "Failed", "Unfinished", "Canceled", "Measured", "Share")
 
 
@@ -99,13 +99,14 @@ def _put_counts(page: Page, result: Result) -> None:
 
 
 def _put_limits(page: Page, result: Result) -> None:
+    least = least_finished(result)
     rows = [
         [
             page.text(limit.name),
             allowed_text(limit),
             measured_text(limit),
             share_text(limit),
-            _OUTCOMES[outcome_text(limit)],
+            f"{_LEVELS[level_of(limit, least)]} {level_words(limit, level_of(limit, least))}",
         ]
         for limit in read_limits(result)
     ]

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .._report.message import concerned_state, running_words
-from .._result.limits import read_limits
+from .._result.limits import least_finished, read_limits
 from .._result.links import read_links
 from .._result.reading import count_of, counts_of, mapping_of, number_of, rows_of, text_of, texts_of
 from .._result.words import left_out_sentence, names_and_more
@@ -45,7 +45,7 @@ def page_of(result: Mapping[str, Any], title: Any = None, files: Any = None, lin
     """What a page shows. No text in it is escaped, and each is as short as a person needs."""
     day = text_of(result.get("ended"))[:10]
     counts, limits = mapping_of(result.get("counts")), read_limits(result)
-    least = count_of(mapping_of(result.get("policy")).get("min_executed"))
+    least = least_finished(result)
     states = states_of(result)
     given, problem = read_links(links)
     page = {

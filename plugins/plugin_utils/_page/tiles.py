@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._result.limits import read_limits
+from .._result.limits import least_finished, read_limits
 from .._result.reading import count_of, mapping_of
 from .._result.words import versions_read
 from .._rollout.devices import State
@@ -26,8 +26,7 @@ _PASSED_ORDER = ("succeeded", "failed", "pending", "devices", "time", "errors")
 def tiles(result: Mapping[str, Any], first: State) -> list[dict[str, Any]]:
     """The tiles, first the one with the bound that decided, and then those with another that is not kept."""
     counts = mapping_of(result.get("counts"))
-    policy = mapping_of(result.get("policy"))
-    least = count_of(policy.get("min_executed"))
+    least = least_finished(result)
     bounds = [limit_view(limit, least) for limit in read_limits(result)]
     order = _PASSED_ORDER if result.get("verdict") == "passed" else _ORDER
     made = [_tile(group, counts, [bound for bound in bounds if bound["group"] == group]) for group in order]

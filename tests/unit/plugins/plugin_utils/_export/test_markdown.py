@@ -30,10 +30,10 @@ From 2026-03-01T10:00:00Z to 2026-03-01T10:00:00Z, 1 poll, deadline 2026-03-01T1
 
 | Limit | Allowed | Measured | Share | Outcome |
 |---|---|---:|---:|---|
-| max\_failed\_percent | at most 2 % | 3 of 101 | 3 % | ❌ decided |
-| max\_pending | none | 1 of 102 | 1 % | ⚠️ not kept |
-| wait\_timeout | 60 min | 0 s | - | ✅ kept |
-| max\_consecutive\_errors | at most 5 | 0 | - | ✅ kept |
+| max\_failed\_percent | at most 2 % | 3 of 101 | 3 % | ❌ Decided the verdict |
+| max\_pending | none | 1 of 102 | 1 % | ⚠️ Over the limit so far |
+| wait\_timeout | 60 min | 0 s | - | ✅ Within the limit |
+| max\_consecutive\_errors | at most 5 | 0 | - | ✅ Within the limit |
 
 ### Batches
 

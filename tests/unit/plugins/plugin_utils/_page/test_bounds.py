@@ -10,8 +10,6 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._page.bounds import (
     bound_sentence,
     compared_words,
     first_state,
-    level_of,
-    level_words,
     limit_view,
     measured_words,
     set_limits,
@@ -82,28 +80,6 @@ def test_what_was_measured_in_words(limit, measured, compared):
 )
 def test_bars_show_the_limit_as_well(limit, width, mark):
     assert bar_of(limit) == {"width": width, "mark": mark}
-
-
-@pytest.mark.parametrize(
-    ("limit", "level", "words"),
-    [
-        (FAILED, "broken", "Decided the verdict"),
-        (Limit("max_failed", 1, 3, 100, False), "broken", "Over the limit"),
-        (Limit("max_failed", 1, 3, 12, False), "open", "Over the limit so far"),
-        (Limit("max_failed", 10, 9, 100, True), "near", "Within the limit, but near"),
-        (Limit("max_failed", 10, 1, 100, True), "kept", "Within the limit"),
-        (Limit("max_failed", 0, 0, 100, True), "kept", "Within the limit"),
-        (Limit("max_pending", 1, 3, 100, False), "open", "Over the limit so far"),
-        (Limit("min_devices", 10, 3, None, False), "open", "Not reached yet"),
-        (Limit("min_devices", 10, 11, None, True), "kept", "Reached"),
-        (TIME, "kept", "Within the limit"),
-        (TIME._replace(kept=False, measured=1810.0), "open", "Time is over"),
-        (Limit("max_consecutive_errors", 0, 1, None, False), "broken", "Over the limit"),
-    ],
-)
-def test_how_a_bound_stands(limit, level, words):
-    assert level_of(limit, 50) == level
-    assert level_words(limit, level) == words
 
 
 def test_a_bound_as_a_page_shows_it():
