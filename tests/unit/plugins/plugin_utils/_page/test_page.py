@@ -39,7 +39,9 @@ def decided(name):
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("key", KEYS)
 def test_what_is_odd_is_left_out(key, odd):
-    json.dumps(page_of({key: odd}))
+    page = page_of({key: odd})
+    assert json.loads(json.dumps(page)).keys() == page_of({}).keys()
+    assert all(isinstance(page[name], type(value)) for name, value in page_of({}).items() if name != "chart")
 
 
 def test_an_empty_result():
