@@ -18,7 +18,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-from ..plugin_utils._files.report_folder import FolderError, Reports, prepare, write_text
+from ..plugin_utils._files.report_folder import FolderError, Reports, prepare, write_report
 
 
 class ActionModule(ActionBase):
@@ -74,7 +74,7 @@ class _Copy:
 
     def run(self, task_vars: object) -> dict[str, Any]:
         """Write the report."""
-        write_text(str(self._args["dest"]), Path(self._args["src"]).read_bytes())
+        write_report(str(self._args["dest"]), Path(self._args["src"]).read_bytes())
         return {}
 
 

@@ -39,8 +39,14 @@ options:
       - metrics
   title:
     description:
-      - What people call the rollout. By default, the C(title) of the JSON report.
+      - What people call the rollout. By default, the C(title) of the result.
     type: str
+  links:
+    description:
+      - The links to show in V(markdown), as in the option O(iotfleet.ota.rollout_gate#role:main:rollout_gate_links) of
+        the role. Nothing else in that report becomes a link.
+    type: raw
+    default: []
 seealso:
   - plugin: iotfleet.ota.ota_rollout_gate
     plugin_type: module
@@ -67,7 +73,7 @@ _value:
   type: str
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
@@ -76,21 +82,27 @@ from ..plugin_utils._export.devices_csv import csv_report
 from ..plugin_utils._export.junit import junit_report
 from ..plugin_utils._export.markdown import markdown_report
 from ..plugin_utils._export.metrics import metrics_report
+from ..plugin_utils._result.links import read_links
 
-FORMATS: Mapping[str, Callable[[Mapping[str, Any], str], str]] = {
-    "csv": lambda result, _title: csv_report(result),
-    "junit": junit_report,
+Links = Sequence[Mapping[str, str]]
+
+FORMATS: Mapping[str, Callable[[Mapping[str, Any], str, Links], str]] = {
+    "csv": lambda result, _title, _links: csv_report(result),
+    "junit": lambda result, title, _links: junit_report(result, title),
     "markdown": markdown_report,
-    "metrics": metrics_report,
+    "metrics": lambda result, title, _links: metrics_report(result, title),
 }
 
 
-def rollout_export(result: Any, format: str, title: str | None = None) -> str:
+def rollout_export(result: Any, format: str, title: str | None = None, links: Any = None) -> str:
     """The report in a format on the ``result`` of a gate."""
     if format not in FORMATS:
         raise AnsibleFilterError(f"iotfleet.ota.rollout_export: choose the format from {', '.join(FORMATS)}.")
+    shown_links, problem = read_links(links)
+    if problem:
+        raise AnsibleFilterError(f"iotfleet.ota.rollout_export: links {problem}.")
     try:
-        return FORMATS[format](result, str(title or result.get("title") or "OTA rollout"))
+        return FORMATS[format](result, str(title or result.get("title") or "OTA rollout"), shown_links)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         raise AnsibleFilterError(
             "iotfleet.ota.rollout_export: the input is no result of the gate; give what iotfleet.ota.ota_rollout_gate"

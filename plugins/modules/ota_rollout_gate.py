@@ -53,10 +53,10 @@ notes:
   - The module of a batch is read once, with one request for its update package. If that does not show it, the open
     tasks of up to three devices are read in each poll until one does. It is not read if versions do not matter, that is
     with O(versions.verify=false) and without O(expected_devices) and O(versions.module_name).
-  - When the verdict is final and not V(passed), the versions of up to 100 failed and pending devices are read, and up
-    to 20 of them are looked up in other batches. This changes no verdict.
-  - Whether up to 1,000 late devices are online is read at most once a minute while waiting, and at the end, 50 devices
-    by one request. This changes no verdict either. If the access key may not do that, RV(notes) says so once.
+  - When the verdict is final and not V(passed), the versions of up to 100 failed and unfinished devices are read, and
+    up to 20 of them are looked up in other batches. This changes no verdict.
+  - Whether up to 1,000 unfinished devices are online is read at most once a minute while waiting, and at the end, 50
+    devices by one request. This changes no verdict either. If the access key may not do that, RV(notes) says so once.
 extends_documentation_fragment:
   - iotfleet.ota.credentials
   - iotfleet.ota.connection
@@ -152,8 +152,8 @@ options:
         within its product only, so if the batches are for several products, each entry must be a dictionary.
       - A device that has no task but reports the new version counts as succeeded. It must report it for the modules of
         all batches of its product. A device without a task that reports another version, or that the service does not
-        know, is pending until O(start_grace) after the end of the batches, and then fails. A device whose version
-        cannot be read stays pending.
+        know, is unfinished until O(start_grace) after the end of the batches, and then fails. A device whose version
+        cannot be read stays unfinished.
       - A device that has a task in some of the batches is judged by the tasks that it has.
       - A C(DYNAMIC) batch never ends, and can be judged only with this option.
       - The service lists at most 100,000 tasks of a batch. With this option, those of a larger one are read by the
@@ -198,8 +198,8 @@ options:
         description:
           - Count a device as succeeded only if it also reports the new version for the module of the batch. A device
             that reports another version has failed, see O(versions.grace).
-          - A device whose version cannot be read is pending, with the service's words, and does not stop the gate. If
-            many in a row cannot be read, or all, the poll has failed.
+          - A device whose version cannot be read is unfinished, with the service's words, and does not stop the gate.
+            If many in a row cannot be read, or all, the poll has failed.
           - The versions are read as devices succeed. O(versions.source) says how many can be read in a second. Turn it
             off for fleets that are too large even for that. The state C(SUCCEEDED) alone is then the proof.
         type: bool
@@ -212,8 +212,8 @@ options:
             C(QueryOTAFirmware), or else from one of its open tasks. Only if neither shows it, this option is taken for
             it, and RV(notes) says so.
           - If nothing shows it and this option is not given, a device counts only if all modules that it reports are on
-            the new version, and an expected device without a task stays pending. RV(notes) says that too. The verdict
-            is V(inconclusive) if that is all that is missing.
+            the new version, and an expected device without a task stays unfinished. RV(notes) says that too. The
+            verdict is V(inconclusive) if that is all that is missing.
         type: str
       match:
         description:
@@ -233,8 +233,8 @@ options:
       grace:
         description:
           - Number of seconds, after a task has succeeded, for which its device may still report the version that the
-            task replaces, as before a restart. It is pending until then, and has failed after that. Where the service
-            does not say which version a task replaces, it may be any.
+            task replaces, as before a restart. It is unfinished until then, and has failed after that. Where the
+            service does not say which version a task replaces, it may be any.
           - A device that had reported the new version before gets no grace, because it fell back. Neither does one that
             reports a third version.
         type: float
@@ -304,7 +304,7 @@ options:
       - Leave devices out of the count that had a task and can no longer be judged, because the task disappeared, or the
         device was deleted or replaced by another one with its name. A device whose task disappeared from one batch
         still counts by its tasks in others.
-      - By default, they are pending, and can be tolerated with O(max_pending). If nothing else is left to wait for
+      - By default, they are unfinished, and can be tolerated with O(max_pending). If nothing else is left to wait for
         O(start_grace) after the end of the batches, the verdict is V(inconclusive) and names them.
     type: bool
     default: false
@@ -456,7 +456,7 @@ EXAMPLES = r"""
     mode: report
   register: canary
 
-- name: Show which devices are late
+- name: Show which devices are unfinished
   ansible.builtin.debug:
     msg: "{{ canary.pending_devices | map(attribute='device_name') | list }}"
   when: canary.verdict == 'timed_out'
@@ -542,8 +542,8 @@ to_do:
 limits:
   description:
     - What was measured against what is allowed, for each bound that is given, and for those that apply by default. If
-      no bound for failures is given, O(max_failed) is V(0), and if none for pending devices is given, O(max_pending) is
-      V(0).
+      no bound for failures is given, O(max_failed) is V(0), and if none for unfinished devices is given, O(max_pending)
+      is V(0).
     - The bound that decided the verdict comes first. Of two bounds for the same, the tighter one comes first.
   type: list
   elements: dict
@@ -651,11 +651,11 @@ by_status:
   sample: {"CONFIRM": 0, "QUEUED": 0, "NOTIFIED": 0, "IN_PROGRESS": 0, "SUCCEEDED": 9, "FAILED": 3, "CANCELED": 0}
 by_class:
   description:
-    - The failed and the pending devices by class.
+    - The failed and the unfinished devices by class.
     - The class of a failed device is one of those of RV(iotfleet.ota.ota_job_tasks_info#module:tasks[].failure_class),
       or V(busy) with another batch, V(wrong_version), V(fell_back) from the new version to another one, V(canceled),
       V(no_task), or V(not_read).
-    - A pending device is V(planned) for later, V(awaiting_confirmation), V(rate_limited) by C(MaximumPerMinute),
+    - An unfinished device is V(planned) for later, V(awaiting_confirmation), V(rate_limited) by C(MaximumPerMinute),
       V(waits_for_device) because the batch leaves it to the device to ask for the update, V(offline),
       V(never_activated), V(disabled), V(online_not_pushed), V(notified), V(silent) for ten minutes after that,
       V(in_progress), V(stalled) for ten minutes, V(retrying) because the service may still try again,
@@ -675,7 +675,7 @@ by_class:
       returned: always
       sample: {"download": 2, "timeout": 1}
     pending:
-      description: Number of pending devices in each class.
+      description: Number of unfinished devices in each class.
       type: dict
       returned: always
       sample: {}
@@ -754,7 +754,7 @@ jobs:
           returned: always
           sample: 3
         pending:
-          description: Number of devices that are pending.
+          description: Number of devices that are unfinished.
           type: int
           returned: always
           sample: 0
@@ -825,7 +825,7 @@ failed_devices:
         - What the service or the device reports about the task. For the classes V(fell_back), V(vanished) and
           V(unproved), and for V(wrong_version) if the task succeeded, what is known instead, such as
           C(fell back from 2.4.1 to 2.3.0 after 2026-03-01T10:12:44Z), when it last reported the new version.
-        - For a late device about whose task nothing is reported, whether it is online, and since when, such as
+        - For an unfinished device about whose task nothing is reported, whether it is online, and since when, such as
           C(offline since 2026-03-01T08:00:00Z).
       type: str
       returned: always
@@ -847,7 +847,7 @@ failed_devices:
       sample: 251.0
 pending_devices:
   description:
-    - The pending devices, those that have been unchanged longest first, with the same limits as RV(failed_devices).
+    - The unfinished devices, those that have been unchanged longest first, with the same limits as RV(failed_devices).
   type: list
   elements: dict
   returned: always, unless an option is invalid

@@ -113,6 +113,8 @@ def test_links_that_lead_nowhere_are_refused_before_the_wait(tmp_path, url):
     assert run_gates(tmp_path, url, gate(links=json.dumps(right))) == []
     page = (tmp_path / "reports" / "rollout-gate.html").read_text(encoding="utf-8")
     assert '<a href="https://console.example.com/?a=1&amp;b=2" rel="noopener noreferrer">Console</a>' in page
+    summary = (tmp_path / "reports" / "rollout-gate.md").read_text(encoding="utf-8")
+    assert "\n\n[Console](<https://console.example.com/?a=1&amp;b=2>)\n\n" in summary
 
 
 def test_folder_in_the_way_is_refused_and_kept(tmp_path, url):

@@ -64,7 +64,7 @@ def test_no_device_is_green_whose_version_was_not_read(tmp_path):
     devices = [device("lamp-1"), device("lamp-2", verified=False, version=None)]
     suite = suite_of(result("pending", devices, "unread", "reading versions"), tmp_path)
     assert kinds_of(suite) == {"verdict": "Skipped", "lamp-1": "Passed", "lamp-2": "Skipped"}
-    assert list(suite)[2].result[0].message == "succeeded; its version was not read"
+    assert list(suite)[2].result[0].message == "succeeded; version not read"
 
 
 def test_failures_that_are_tolerated_are_not_red_because_others_are_unfinished(tmp_path):
@@ -114,6 +114,14 @@ def test_hostile_devices_stay_in_their_cells(text):
     for table in re.findall(r"<table>.*?</table>", page, re.DOTALL):
         assert len({row.count("<t") for row in re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)}) == 1
     assert "<a " not in page
+
+
+def test_links_of_the_user_are_the_only_links():
+    url = "https://console.example.com/ota?job=(1)&copy;=|#a_b"
+    page = rendered(rollout_export(fleet(2, ODD[0]), "markdown", "Lamp", {"Console [x](y) <b>": url}))
+    assert re.findall(r"<a .*?</a>", page) == [
+        f'<a href="{url.replace("&", "&amp;")}">Console [x](y) &lt;b&gt;</a>'.replace("|", "%7C")
+    ]
 
 
 def test_no_table_has_an_empty_column():

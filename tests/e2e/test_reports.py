@@ -25,7 +25,7 @@ import pytest
 import yaml
 
 from .conftest import ROOT, Run, execute, run_play, simulator
-from .report_results import LINKS, MORE_SUFFIXES, ODD, SUFFIXES, results, shared_reports
+from .report_results import LINKS, LINKS_GIVEN, MORE_SUFFIXES, ODD, SUFFIXES, results, shared_reports
 
 ROLE = ROOT / "roles" / "rollout_gate"
 SCHEMA = json.loads((ROLE / "files" / "rollout-report.schema.json").read_text(encoding="utf-8"))
@@ -148,18 +148,22 @@ def test_markdown_keeps_odd_names_in_their_cells(reports):
         assert not re.search(r"(?<!\\)[<>`*_\[\]]", re.sub(r"\\\\", "", cells[1]))
 
 
+def links_of(name: str) -> list[str]:
+    return [f"href={url}" for url in LINKS_GIVEN.values()] if name == "batches" else []
+
+
 @pytest.mark.parametrize("name", RESULTS)
-def test_markdown_holds_no_link(reports, name):
+def test_markdown_holds_no_link_but_those_of_the_user(reports, name):
     """As GitHub's parser reads it, with its extensions."""
     options = cmarkgfm.cmark.Options.CMARK_OPT_UNSAFE
     page = cmarkgfm.github_flavored_markdown_to_html(read(reports / name, "markdown"), options=options)
     reader = Reader()
     reader.feed(page)
     reader.close()
-    assert (reader.open, reader.links) == ([], [])
+    assert (reader.open, reader.links) == ([], links_of(name))
     assert (
         {"h2", "li", "p"}
-        <= set(reader.tags)
+        <= set(reader.tags) - {"a"}
         <= {"details", "h2", "h3", "li", "p", "strong", "summary", "table", "tbody", "td", "th", "thead", "tr", "ul"}
     )
     shown = [html.unescape(re.sub("<!--.*?-->", "", cell)) for cell in re.findall("<td>(.*?)</td>", page)]
@@ -247,7 +251,7 @@ def test_html_says_what_decided_and_what_to_do(reports):
     assert "<li>See why.</li>\n<li>Run the gate again.</li>" in page
     assert page.index('id="pending-devices"') < page.index('id="failed-devices"')
     passed = read(reports / "passed", "html")
-    assert "<li>Go on.</li>" in passed
+    assert 'id="to-do"' not in passed
     assert "12 of 12 versions read" in passed
     assert "None of the devices may be unfinished at the end" in passed
 
@@ -300,8 +304,8 @@ def test_html(reports, name):
     reader.close()
     assert reader.open == []
     assert not {"script", "img", "iframe", "object", "form"} & set(reader.tags)
-    links = ["href=https://console.example.com/?a=1&b=2", "href=http://wiki.example.com/"] if name == "batches" else []
-    assert reader.links == ["href=data:,", *links, "href=./rollout-gate.json"]
+    beside = ["href=./rollout-gate.json", "href=./rollout-gate.csv"]
+    assert reader.links == ["href=data:,", *links_of(name), *beside]
     assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in page
     moved = len({entry["pending"] for entry in RESULTS[name]["timeline"]}) > 1
     assert ("desc" in reader.tags) == moved
@@ -351,6 +355,11 @@ def test_inputs_are_the_options_of_the_gate():
                 assert given.get(key) == option.get(key), (name, key)
 
 
+def artifacts() -> set[str]:
+    own = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
+    return set(re.findall(r"'(rollout_gate_\w+)':", own["rollout_gate_run_artifacts"]))
+
+
 def test_known_variables_are_those_that_there_are():
     known = {
         f"rollout_gate_{name}"
@@ -358,7 +367,7 @@ def test_known_variables_are_those_that_there_are():
     }
     playbook = (ROOT / "playbooks" / "rollout_gate.yml").read_text()
     connection = set(re.findall(r"{{ (rollout_gate_\w+) if", playbook))
-    published = set(re.findall(r"'(rollout_gate_\w+)':", (ROLE / "vars" / "main.yml").read_text()))
+    published = artifacts()
     fragments = [
         (ROOT / "plugins" / "doc_fragments" / f"{name}.py").read_text() for name in ("connection", "credentials")
     ]
@@ -372,7 +381,7 @@ def test_artifacts_are_no_inputs():
     """AWX passes them to later jobs as extra variables, and those jobs may be gates too."""
     spec = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
     own = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
-    published = set(re.findall(r"'(rollout_gate_\w+)':", (ROLE / "vars" / "main.yml").read_text()))
+    published = artifacts()
     assert len(published) == 6
     assert not published & (set(spec) | set(own) | {"rollout_gate_result"})
 

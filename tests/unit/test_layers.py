@@ -39,8 +39,10 @@ FOLDERS = {
     " module_utils/_validation plugin_utils/_rollout",
     "plugin_utils/_report": "module_utils/_api module_utils/_errors module_utils/_text plugin_utils/_rollout"
     " plugin_utils/_verdict",
-    "plugin_utils/_export": "module_utils/_text plugin_utils/_verdict",
-    "plugin_utils/_page": "module_utils/_text plugin_utils/_report plugin_utils/_rollout plugin_utils/_verdict",
+    "plugin_utils/_result": "module_utils/_text plugin_utils/_rollout plugin_utils/_verdict",
+    "plugin_utils/_export": "module_utils/_text plugin_utils/_result plugin_utils/_rollout plugin_utils/_verdict",
+    "plugin_utils/_page": "module_utils/_text plugin_utils/_report plugin_utils/_result plugin_utils/_rollout"
+    " plugin_utils/_verdict",
     "plugin_utils/_evidence": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_queries"
     " module_utils/_text plugin_utils/_rollout",
     "plugin_utils/_gate": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_http"
@@ -52,7 +54,7 @@ FOLDERS = {
     "action": "module_utils/_ansible module_utils/_errors plugin_utils/_evidence plugin_utils/_files"
     " plugin_utils/_gate",
     "filter": "module_utils/_errors module_utils/_validation plugin_utils/_export plugin_utils/_page"
-    " plugin_utils/_rollout plugin_utils/_verdict",
+    " plugin_utils/_result plugin_utils/_rollout plugin_utils/_verdict",
     "test": "",
     "doc_fragments": "",
 }
@@ -125,21 +127,15 @@ NEIGHBOURS = {
         "opening": "columns labels lines schedule",
         "message": "labels remedies",
     },
-    "plugin_utils/_export": {
-        "devices_csv": "wording",
-        "junit": "outcomes wording",
-        "markdown": "page wording",
-        "metrics": "wording",
-        "outcomes": "wording",
-    },
+    "plugin_utils/_result": {"limits": "reading", "links": "reading", "words": "reading"},
+    "plugin_utils/_export": {"junit": "limits outcomes", "markdown": "limits page"},
     "plugin_utils/_page": {
-        "bounds": "reading words",
-        "tiles": "bounds reading words",
-        "chart": "reading tiles words",
-        "tables": "reading tiles words",
-        "causes": "reading tiles words",
-        "links": "reading",
-        "page": "bounds causes chart links reading tables tiles words",
+        "bounds": "words",
+        "tiles": "bounds words",
+        "chart": "tiles words",
+        "tables": "tiles words",
+        "causes": "tiles words",
+        "page": "bounds causes chart tables tiles words",
     },
     "plugin_utils/_evidence": {
         "succeeded": "jobs",

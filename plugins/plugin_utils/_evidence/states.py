@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether late devices are online, which explains why they are late and decides nothing."""
+"""Whether unfinished devices are online, which explains why they are unfinished and decides nothing."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ ASKED_AGAIN_AFTER = 60.0
 
 
 class StateReader:
-    """Reads the states of late devices. ``kept`` are the latest; ``denied`` says why they can never be read."""
+    """Reads the states of unfinished devices. ``kept`` are the latest; ``denied`` says why they can never be read."""
 
     def __init__(self, client: Client, now: Callable[[], float]) -> None:
         self._client = client
         self._now = now
-        self._asked_at = now()  # what has just begun is not late
+        self._asked_at = now()  # what has just begun needs no explanation
         self.kept: Mapping[DeviceKey, DeviceState] = {}
         self.denied: str | None = None
 

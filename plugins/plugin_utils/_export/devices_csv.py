@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...module_utils._text import printable
-from .wording import Result, batch_labels
+from .._result.words import Result, batch_labels
 
 #: The columns, in their order. All but ``batch``, the label of the batch, are fields of the result's devices.
 COLUMNS = (

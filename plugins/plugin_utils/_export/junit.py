@@ -13,9 +13,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...module_utils._text import truncate
+from .._result.limits import read_limits
+from .._result.words import BLANK, NO_TEXT, Result, batch_label
 from .._verdict.wording import class_words, count_things
+from .limits import allowed_text, measured_text, outcome_text, share_text
 from .outcomes import JUnitCase, device_cases, verdict_case
-from .wording import Result, allowed_text, batch_label, limits_of, measured_text, outcome_text, share_text
 
 #: Characters of a text, of the sentence about a test, and of the lines that say more.
 MAX_TEXT = 500
@@ -65,7 +67,7 @@ def junit_report(result: Result, title: str) -> str:
 
 def _add_case(tests: ET.Element, case: JUnitCase, suite: _Suite, more: Mapping[str, str]) -> None:
     name = suite.line(case.name).strip() and suite.line(case.name)
-    about = {"classname": suite.line(case.class_name), "name": name or "(blank)", **more}
+    about = {"classname": suite.line(case.class_name), "name": name or BLANK, **more}
     element = ET.SubElement(tests, "testcase", about)
     if case.kind == "passed":
         return
@@ -80,7 +82,7 @@ def _add_case(tests: ET.Element, case: JUnitCase, suite: _Suite, more: Mapping[s
 def _properties(result: Result) -> Iterator[tuple[str, Any]]:
     yield "verdict", result["verdict"]
     yield from result["counts"].items()
-    for limit in limits_of(result):
+    for limit in read_limits(result):
         share = share_text(limit)
         measured = f"{measured_text(limit)} ({share})" if share else measured_text(limit)
         yield f"limit.{limit.name}", f"{measured}, allowed: {allowed_text(limit)}, {outcome_text(limit)}"
@@ -94,6 +96,6 @@ def _properties(result: Result) -> Iterator[tuple[str, Any]]:
             yield f"job.{job_id}.{name}", number
     for entry in result["failure_texts"]:
         devices = count_things(entry["count"], "device")
-        yield "failure_text", f"{class_words(entry['class'])}, {devices}: {entry['text'] or '(no text)'}"
+        yield "failure_text", f"{class_words(entry['class'])}, {devices}: {entry['text'] or NO_TEXT}"
     for note in result["notes"]:
         yield "note", note

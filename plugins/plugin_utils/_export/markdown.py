@@ -9,24 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._verdict.wording import class_words, count_things
-from .page import Page
-from .wording import (
+from .._result.limits import least_finished, level_of, level_words, read_limits
+from .._result.words import (
+    BLANK,
+    NO_TEXT,
     STATE_WORDS,
     Result,
-    State,
-    allowed_text,
     batch_label,
     batch_labels,
     class_numbers,
     device_words,
-    limits_of,
-    measured_text,
+    left_out_sentence,
     names_and_more,
-    outcome_text,
-    share_text,
-    versions_text,
+    task_words,
+    versions_read,
 )
+from .._rollout.devices import State
+from .._verdict.wording import class_words, count_things
+from .limits import allowed_text, measured_text, share_text
+from .page import Page, link
 
 #: Bytes of the text, of which GitHub takes 1 MiB as the summary of a step.
 ROOM = 900_000
@@ -39,15 +40,18 @@ MAX_NAMES = 1100
 MAX_NOTE = 1000
 
 _ICONS = {"passed": "✅", "failed": "❌", "pending": "⏳", "timed_out": "⌛", "inconclusive": "❓"}
-_OUTCOMES = {"decided": "❌ decided", "kept": "✅ kept", "not kept": "⚠️ not kept"}
+_LEVELS = {"broken": "❌", "open": "⚠️", "near": "✅", "kept": "✅"}
 _NUMBERS = ("Counted", "Devices", "Succeeded", "Failed", "Unfinished", "Canceled", "Measured", "Share")
 
 
-def markdown_report(result: Result, title: str) -> str:
-    """The report on a result, with the ``title`` of the rollout, in less than 1 MiB."""
+def markdown_report(result: Result, title: str, links: Sequence[Mapping[str, str]] = ()) -> str:
+    """The report on a result, with the ``title`` of the rollout and the ``links`` of the user, in less than 1 MiB."""
     page = Page(ROOM)
     page.add(f"## {_ICONS[result['verdict']]} {page.text(title)}: {result['verdict'].replace('_', ' ')}", "")
-    for put_section in (_put_reasons, _put_to_do, _put_counts, _put_limits, _put_batches, _put_causes):
+    _put_reasons(page, result)
+    _put_to_do(page, result)
+    _put_links(page, links)
+    for put_section in (_put_counts, _put_limits, _put_batches, _put_causes):
         put_section(page, result)
     _put_devices(page, result, "failed")
     _put_devices(page, result, "pending")
@@ -75,31 +79,36 @@ def _put_to_do(page: Page, result: Result) -> None:
         page.add("")
 
 
+def _put_links(page: Page, links: Sequence[Mapping[str, str]]) -> None:
+    if links:
+        page.put(", ".join(link(one["title"], one["url"]) for one in links))
+        page.add("")
+
+
 def _put_counts(page: Page, result: Result) -> None:
     counts = result["counts"]
     names = ("total", "succeeded", "failed", "pending")
     columns = ("Counted", "Succeeded", "Failed", "Unfinished")
     page.put_table(columns, [[f"{counts[name]:,}" for name in names]], _NUMBERS)
-    others = [(counts["canceled"], "canceled"), (counts["ignored"], "vanished")]
-    left_out = ", ".join(f"{number:,} {word}" for number, word in others if number)
-    versions = versions_text(result)
-    sentences = [versions[:1].upper() + versions[1:], f"Not counted: {left_out}" if left_out else ""]
+    versions = versions_read(result)
+    sentences = [f"{versions[:1].upper()}{versions[1:]}." if versions else "", left_out_sentence(result)]
     if any(sentences):
-        page.add(" ".join(f"{sentence}." for sentence in sentences if sentence), "")
+        page.add(" ".join(filter(None, sentences)), "")
     times = [page.text(result[name]) for name in ("started", "ended", "deadline")]
     page.add(f"From {times[0]} to {times[1]}, {count_things(result['polls'], 'poll')}, deadline {times[2]}.", "")
 
 
 def _put_limits(page: Page, result: Result) -> None:
+    least = least_finished(result)
     rows = [
         [
             page.text(limit.name),
             allowed_text(limit),
             measured_text(limit),
             share_text(limit),
-            _OUTCOMES[outcome_text(limit)],
+            f"{_LEVELS[level_of(limit, least)]} {level_words(limit, level_of(limit, least))}",
         ]
-        for limit in limits_of(result)
+        for limit in read_limits(result)
     ]
     if rows:
         page.add("### Measured against allowed", "")
@@ -134,17 +143,17 @@ def _put_causes(page: Page, result: Result) -> None:
         for state in STATE_WORDS
         for words, number in class_numbers(result, state)
     ]
-    page.put_table(("State", "Why", "Devices"), rows, _NUMBERS)
+    page.put_table(("State", "Reason", "Devices"), rows, _NUMBERS)
     texts = [
         [
-            page.text(entry["text"]) or "(no text)",
+            page.text(entry["text"]) or NO_TEXT,
             f"{entry['count']:,}",
             page.text(class_words(entry["class"])),
             page.text(names_and_more(entry["devices"], entry["count"]), MAX_NAMES),
         ]
         for entry in result["failure_texts"]
     ]
-    page.put_table(("Failed devices report", "Devices", "Why", "Such as"), texts, _NUMBERS)
+    page.put_table(("Failed devices report", "Devices", "Reason", "Such as"), texts, _NUMBERS)
 
 
 # --- Devices ---------------------------------------------------------------------------------------------------------
@@ -157,7 +166,7 @@ def _put_devices(page: Page, result: Result, state: State) -> None:
     labels = batch_labels(result)
     page.add(f"### {STATE_WORDS[state].capitalize()} devices", "")
     _open_list(page, count_things(total, f"{STATE_WORDS[state]} device"), len(devices))
-    columns = ("Device", "Why", "Task", "Version", "Detail", "Since", "Batch")
+    columns = ("Device", "Reason", "Task", "Version", "Detail", "Since", "Batch")
     page.put_table(columns, [_device_row(page, device, labels) for device in devices])
     if total > len(devices):
         page.add(f"and {total - len(devices):,} more, see the CSV and JSON reports", "")
@@ -165,13 +174,10 @@ def _put_devices(page: Page, result: Result, state: State) -> None:
 
 
 def _device_row(page: Page, device: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:
-    task, progress = device["task_status"], device["progress_percent"]
-    if task in ("FAILED", "IN_PROGRESS") and progress:
-        task = f"{task} at {progress:g} %"
     return [
-        page.text(device["device_name"]) or "(blank)",
+        page.text(device["device_name"]) or BLANK,
         page.text(device_words(device)),
-        page.text(task),
+        page.text(task_words(device)),
         page.text(device["version"]),
         page.text(device["detail"]),
         page.text(device["since"]),

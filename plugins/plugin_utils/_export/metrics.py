@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...module_utils._text import printable
+from .._result.limits import read_limits
+from .._result.words import LEFT_OUT, STATE_WORDS, Result, batch_label
+from .._rollout.times import parse_time
 from .._verdict.bounds import Limit
-from .wording import STATE_WORDS, Result, batch_label, limits_of
 
 PREFIX = "iotfleet_ota_rollout_"
 VERDICTS = ("passed", "failed", "pending", "timed_out", "inconclusive")
@@ -38,7 +39,7 @@ def metrics_report(result: Result, title: str) -> str:
     OpenMetrics defines one: a gauge for each, of which one is 1.
     """
     lines = []
-    for family in [*_rollout_families(result), *_device_families(result), *_limit_families(limits_of(result))]:
+    for family in [*_rollout_families(result), *_device_families(result), *_limit_families(read_limits(result))]:
         if family.samples:
             name = PREFIX + family.name
             lines += [f"# HELP {name} {family.meaning}", f"# TYPE {name} gauge"]
@@ -67,7 +68,7 @@ def _rollout_families(result: Result) -> Iterator[Family]:
     yield Family("verdict", "The verdict on the rollout: 1 for the one that it is, 0 for the others.", [*states])
     yield _single("final", "Whether further polls would not change the verdict.", int(result["final"]))
     for name, word in (("started", "The first poll"), ("ended", "The last poll"), ("deadline", "The deadline")):
-        moment = _seconds(result[name])
+        moment = parse_time(result[name])
         if moment is not None:
             yield _single(f"{name}_timestamp_seconds", f"{word}, in seconds since 1970.", moment)
     yield _single("polls", "How often the rollout was polled, in all runs that continue each other.", result["polls"])
@@ -77,20 +78,12 @@ def _single(name: str, meaning: str, value: float) -> Family:
     return Family(name, meaning, [({}, value)])
 
 
-def _seconds(time: Any) -> int | None:
-    """A time of the result in seconds since 1970; ``None`` if it is none."""
-    try:
-        return int(datetime.strptime(f"{time}+0000", "%Y-%m-%dT%H:%M:%SZ%z").timestamp())
-    except ValueError:
-        return None
-
-
 def _device_families(result: Result) -> Iterator[Family]:
     counts = result["counts"]
     states = [({"state": state}, counts[state]) for state in ("succeeded", "failed", "pending")]
     yield Family("devices", "Devices that count, by state.", [*states])
     yield _single("verified_devices", "Succeeded devices that have reported the new version.", counts["verified"])
-    left_out = [({"state": word}, counts[name]) for name, word in (("canceled", "canceled"), ("ignored", "vanished"))]
+    left_out = [({"state": word}, counts[name]) for name, word in LEFT_OUT.items()]
     yield Family("uncounted_devices", "Devices that do not count, by state.", [*left_out])
     classes = [
         ({"state": state, "class": name}, number)

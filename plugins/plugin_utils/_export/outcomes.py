@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
+from .._result.limits import read_limits
+from .._result.words import BLANK, STATE_WORDS, Result, class_numbers, device_words, verifies_versions
 from .._verdict.wording import allowed_words
-from .wording import STATE_WORDS, Result, class_numbers, device_words, limits_of, verifies_versions
 
 Kind = Literal["passed", "skipped", "failure", "error"]
 
@@ -51,17 +52,17 @@ def judgement_of(result: Result) -> Judgement:
 
 def _why_tolerated(result: Result, state: str) -> str:
     """Why devices in a state are no reason for the verdict; empty if they are."""
-    limits = [limit for limit in limits_of(result) if limit.name.startswith(f"max_{state}")]
+    limits = [limit for limit in read_limits(result) if limit.name.startswith(f"max_{state}")]
     allowed = ", ".join(f"{limit.name} allows {allowed_words(limit)}" for limit in limits)
     if result["verdict"] == "passed":
         return f"tolerated: {allowed or 'the rollout passed'}"
     if result["verdict"] == "pending":
         return "nothing is decided yet"
     if state == "pending" and result["verdict"] != "timed_out":
-        return "it may still succeed"
+        return "may still succeed"
     # What must succeed can be out of reach although no more devices failed than may.
     about = "pending" if result["verdict"] == "timed_out" else "failed"
-    decided = any(limit.decided and limit.name == "min_succeeded_percent" for limit in limits_of(result))
+    decided = any(limit.decided and limit.name == "min_succeeded_percent" for limit in read_limits(result))
     is_kept = bool(limits) and all(limit.kept for limit in limits)
     return f"tolerated: {allowed}" if is_kept and not (decided and state == about) else ""
 
@@ -91,7 +92,7 @@ def device_cases(result: Result) -> list[JUnitCase]:
 def _device_case(device: Mapping[str, Any], judgement: Judgement) -> JUnitCase:
     kind, why = _outcome(device["state"], device.get("verified", False), judgement)
     words = STATE_WORDS.get(device["state"], device["state"])
-    about = device_words(device) if device["class"] else ""
+    about = device_words(device)
     detail = device["detail"] or ""
     if about == words or detail.startswith(about):
         about = ""
@@ -100,7 +101,7 @@ def _device_case(device: Mapping[str, Any], judgement: Judgement) -> JUnitCase:
     named = zip(("task", "version", "batch", "since"), facts.values())
     return JUnitCase(
         f"rollout.{device['product_key'] or 'devices'}",
-        device["device_name"] or "(blank)",
+        device["device_name"] or BLANK,
         kind,
         device_words(device) if kind == "failure" else "",
         f"{message}; {why}" if why else message,
@@ -117,7 +118,7 @@ def _outcome(state: str, is_verified: bool, judgement: Judgement) -> tuple[Kind,
     if state == "succeeded":
         if is_verified or not judgement.verifies:
             return "passed", ""
-        return "skipped", "its version was not read"
+        return "skipped", "version not read"
     why = judgement.tolerated[state]
     return ("skipped", why) if why else ("failure", "")
 

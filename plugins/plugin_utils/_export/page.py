@@ -28,6 +28,11 @@ def escape(text: str) -> str:
     return _LINK.sub(r"\1<!-- -->", _ENTRY.sub(r"\1\\\2", plain))
 
 
+def link(title: str, url: str) -> str:
+    """A link to a ``url`` that has been checked, and so has no blank and no bracket ``<`` or ``>``."""
+    return f"[{escape(title)}](<{url.replace('&', '&amp;')}>)"
+
+
 class Page:
     """Lines of Markdown of at most ``room`` bytes together, beyond the few that :meth:`add` adds."""
 

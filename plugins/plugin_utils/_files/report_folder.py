@@ -91,8 +91,8 @@ def prepare(reports: Reports) -> dict[str, str]:
     return reports.files
 
 
-def write_text(path: str, content: bytes) -> None:
-    """Write a file, of which nobody ever sees a half."""
+def write_report(path: str, content: bytes) -> None:
+    """Write the ``content`` of a report, of which nobody ever sees a half."""
     descriptor, unfinished = tempfile.mkstemp(prefix=".rollout-", dir=os.path.dirname(path))
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -191,7 +191,7 @@ def _can_resume(report: Any) -> bool:
 def _supersede(path: str, report: Mapping[str, Any]) -> None:
     content = json.dumps({**report, **SUPERSEDED}, ensure_ascii=False)
     try:
-        write_text(path, content.encode(errors="surrogatepass"))
+        write_report(path, content.encode(errors="surrogatepass"))
     except OSError as error:
         raise FolderError(
             f"{path} cannot be replaced, perhaps because it belongs to another user; choose another report folder or"

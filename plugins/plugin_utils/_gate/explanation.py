@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What helps to act on a verdict and decides nothing: what failed and late devices report, and what keeps them busy."""
+"""What helps to act on a verdict and decides nothing.
+
+That is what failed and unfinished devices report, and what keeps them busy.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from .._verdict.verdict import Verdict, judge
 MAX_BUSY = 20
 #: Read the versions of at most this many devices that did not succeed.
 MAX_EXPLAINED = 100
-#: Read what late devices report once this many seconds are left, or this part of all the time if that is less.
+#: Read what unfinished devices report once this many seconds are left, or this part of all the time if that is less.
 LAST_SECONDS = 30.0
 LAST_PART = 0.25
 #: Use at most this part of the time that is left.
@@ -51,7 +54,7 @@ class Explanation:
         )
 
     def is_due(self, left: float) -> bool:
-        """Whether it is time to read what late devices report: at the deadline there is none, and it is read once."""
+        """Whether to read what unfinished devices report: at the deadline there is no time, and it is read once."""
         return self._late is None and left <= self._begins
 
     def read_late(self, snapshot: Snapshot, verdict: Verdict, left: float) -> Snapshot:

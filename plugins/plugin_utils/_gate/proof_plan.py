@@ -29,7 +29,7 @@ LAST_SECONDS = 10.0
 
 
 class PauseReader:
-    """Reads what nothing depends on yet: whether late devices are online, and versions that will prove success."""
+    """Reads what nothing depends on yet: whether devices are online, and versions that will prove success."""
 
     def __init__(self, observer: Observer, options: GateOptions, clock: Clock, run: TimedRunner) -> None:
         self._observer = observer
@@ -38,7 +38,7 @@ class PauseReader:
         self._run = run
 
     def read_states(self, verdict: Verdict) -> None:
-        """Ask now and then whether late devices are online."""
+        """Ask now and then whether unfinished devices are online."""
         late, states = verdict.rollout.late_devices, self._observer.states
         if late and states.is_due():
             with suppress(TimeoutError):

@@ -9,44 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .._result.limits import GROUPS, level_of, level_words, measured_of, read_limits
+from .._result.reading import mapping_of, number_of
 from .._rollout.devices import State
 from .._verdict.bounds import Limit
 from .._verdict.wording import allowed_words, count_things, format_duration, share_words
-from .reading import count_of, mapping_of, number_of, rows_of, text_of
 from .words import width_of
 
-#: The bounds by what they are about.
-GROUPS: Mapping[str, str] = {
-    "max_failed": "failed",
-    "max_failed_percent": "failed",
-    "max_pending": "pending",
-    "max_pending_percent": "pending",
-    "min_succeeded_percent": "succeeded",
-    "min_devices": "devices",
-    "wait_timeout": "time",
-    "max_consecutive_errors": "errors",
-}
-#: From this part of what is allowed on, a bound counts as nearly reached.
-NEAR = 0.8
 #: A bar ends this far beyond the greater of what was measured and what is allowed.
 BEYOND = 1.25
-
-
-def read_limits(result: Mapping[str, Any]) -> list[Limit]:
-    """The bounds in a result, the one that decided first."""
-    limits = [
-        Limit(
-            text_of(row.get("name")),
-            number_of(row.get("allowed")),
-            number_of(row.get("measured")),
-            None if row.get("of") is None else count_of(row.get("of")),
-            bool(row.get("kept", True)),
-            bool(row.get("decided")),
-        )
-        for row in rows_of(result.get("limits"))
-    ]
-    known = [limit for limit in limits if limit.name in GROUPS]
-    return sorted(known, key=lambda limit: not limit.decided)
 
 
 def set_limits(result: Mapping[str, Any]) -> list[Limit]:
@@ -102,36 +73,11 @@ def compared_words(limit: Limit) -> str:
 
 def bar_of(limit: Limit) -> dict[str, float]:
     """How long the bar of what was measured is, and where what is allowed is marked, both in percent."""
-    measured = 100 * limit.measured / limit.of if limit.is_share and limit.of else limit.measured
+    measured = measured_of(limit)
     greatest = max(measured, limit.allowed)
     full = greatest if GROUPS[limit.name] == "time" else greatest * BEYOND
     full = 100.0 if limit.is_share and (limit.name.startswith("min_") or full > 100) else full
     return {"width": width_of(measured, full), "mark": width_of(limit.allowed, full)}
-
-
-def level_of(limit: Limit, min_executed: int = 1) -> str:
-    """How a bound stands: ``broken``, ``near``, ``kept``, or ``open`` where that is not decided yet."""
-    if limit.decided:
-        return "broken"
-    group = GROUPS[limit.name]
-    if not limit.kept:
-        counts = group != "failed" or (limit.of or 0) >= min_executed
-        return "broken" if group in ("failed", "errors") and counts else "open"
-    is_most = limit.name.startswith("max_")
-    is_near = is_most and limit.allowed and bar_of(limit)["width"] >= NEAR * bar_of(limit)["mark"]
-    return "near" if is_near else "kept"
-
-
-def level_words(limit: Limit, level: str) -> str:
-    """How a bound stands, for people."""
-    if limit.decided:
-        return "Decided the verdict"
-    if GROUPS[limit.name] == "time":
-        return "Within the limit" if limit.kept else "Time is over"
-    words = {"broken": "Over the limit", "near": "Within the limit, but near", "kept": "Within the limit"}
-    if limit.name.startswith("min_"):
-        words = {"kept": "Reached"}
-    return words.get(level, "Not reached yet" if limit.name.startswith("min_") else "Over the limit so far")
 
 
 def limit_view(limit: Limit, min_executed: int = 1) -> dict[str, Any]:

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._result.reading import count_of, counts_of, mapping_of, rows_of, text_of, texts_of
+from .._result.words import NO_TEXT, class_numbers, device_words, names_and_more
 from .._rollout.devices import State
 from .._verdict.wording import class_words
-from .reading import count_of, counts_of, mapping_of, rows_of, text_of, texts_of
 from .tiles import STATES
-from .words import few_names, share_text, width_of
-
-#: What stands for a text where a device reports none.
-NO_TEXT = "(no text)"
+from .words import MAX_NAMES, share_text, width_of
 
 
 def causes(result: Mapping[str, Any], states: Sequence[State]) -> list[dict[str, Any]]:
@@ -40,30 +38,22 @@ def failed_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
     for entry in rows_of(result.get("failure_texts")):
         name, number = text_of(entry.get("class")), count_of(entry.get("count"))
         left[name] = left.get(name, 0) - number
-        rows.append(_row(text_of(entry.get("text")), name, number, texts_of(entry.get("devices"))))
-    rows += [_row("", name, number, ()) for name, number in left.items() if number > 0]
+        rows.append(_row(text_of(entry.get("text")), class_words(name), number, texts_of(entry.get("devices"))))
+    rows += [_row("", class_words(name), number, ()) for name, number in left.items() if number > 0]
     return _ranked(rows)
 
 
 def pending_rows(result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What unfinished devices wait for. One is offline only if the service says so."""
+    """What unfinished devices wait for."""
     devices = rows_of(result.get("pending_devices"))
-    rows = []
-    for name, number in counts_of(mapping_of(result.get("by_class")).get("pending")).items():
-        own = [device for device in devices if device.get("class") == name]
-        names = [text_of(device.get("device_name")) for device in own]
-        if name != "offline":
-            rows.append(_row("", name, number, names))
-            continue
-        known = [text_of(device.get("device_name")) for device in own if device.get("detail")]
-        is_known = number if own and len(known) == len(own) else len(known)  # the list may be shorter than the number
-        queued = [text_of(device.get("device_name")) for device in own if not device.get("detail")]
-        rows += [_row("", name, is_known, known), _row("", "queued", number - is_known, queued)]
-    return _ranked(rows)
+    names: dict[str, list[str]] = {}
+    for device in devices:
+        names.setdefault(device_words(device), []).append(text_of(device.get("device_name")))
+    return [_row("", words, number, names.get(words, [])) for words, number in class_numbers(result, "pending")]
 
 
-def _row(text: str, name: str, number: int, names: Sequence[str]) -> dict[str, Any]:
-    return {"text": text, "class": name, "number": number, "names": names}
+def _row(text: str, words: str, number: int, names: Sequence[str]) -> dict[str, Any]:
+    return {"text": text, "words": words, "number": number, "names": names}
 
 
 def _ranked(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -72,12 +62,12 @@ def _ranked(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _shown(row: Mapping[str, Any], total: int) -> dict[str, Any]:
     """A reason as a page shows it. Its bar is a part of all devices, not of the most frequent reason."""
-    words = class_words(row["class"])
+    words = row["words"]
     return {
         "text": row["text"] or words[:1].upper() + words[1:] or NO_TEXT,
-        "class": words if row["text"] and row["class"] != "other" else "",
+        "class": words if row["text"] and words != "other" else "",
         "count": f"{row['number']:,}",
         "share": share_text(row["number"], total),
         "width": width_of(row["number"], total),
-        "names": few_names(row["names"], row["number"]),
+        "names": names_and_more(row["names"], row["number"], MAX_NAMES),
     }

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from .._result.reading import count_of, mapping_of, number_of, rows_of
 from .._rollout.times import format_time, parse_time
 from .._verdict.wording import count_things, format_duration
-from .reading import count_of, mapping_of, number_of, rows_of
 from .tiles import STATES, stacked_bar
 from .words import width_of
 

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from .._report.message import concerned_state, running_words
-from .._report.remedies import REMEDIES, remedy, remedy_sentences
+from .._result.limits import least_finished, read_limits
+from .._result.links import read_links
+from .._result.reading import count_of, counts_of, mapping_of, number_of, rows_of, text_of, texts_of
+from .._result.words import left_out_sentence, names_and_more
 from .._rollout.devices import State
 from .._verdict.wording import count_things, format_duration
-from .bounds import first_state, limit_view, read_limits, set_limits
+from .bounds import first_state, limit_view, set_limits
 from .causes import causes
 from .chart import chart
-from .links import files_beside, read_links
-from .reading import count_of, counts_of, mapping_of, number_of, rows_of, text_of, texts_of
 from .tables import batch_table, device_tables
-from .tiles import not_counted, tiles
-from .words import MAX_REASON, few_names, has_cut, merged_notes, moment, sentence, shown_text, shown_texts, with_moments
+from .tiles import tiles
+from .words import MAX_NAMES, MAX_REASON, has_cut, merged_notes, moment, sentence, shown_text, shown_texts, with_moments
 
 _TIMES = ("soak", "start_grace", "wait_timeout", "versions.grace")
 #: The fields of a failure, by what people call them.
@@ -33,6 +35,8 @@ FAILURE: Mapping[str, str] = {
     "request_id": "Request ID",
     "attempts": "Attempts",
 }
+#: The formats that a page links to, which are for programs, by their names.
+FORMATS: Mapping[str, str] = {"json": "JSON", "csv": "CSV"}
 #: Show at most this many expected devices.
 MAX_EXPECTED = 20
 
@@ -41,7 +45,7 @@ def page_of(result: Mapping[str, Any], title: Any = None, files: Any = None, lin
     """What a page shows. No text in it is escaped, and each is as short as a person needs."""
     day = text_of(result.get("ended"))[:10]
     counts, limits = mapping_of(result.get("counts")), read_limits(result)
-    least = count_of(mapping_of(result.get("policy")).get("min_executed"))
+    least = least_finished(result)
     states = states_of(result)
     given, problem = read_links(links)
     page = {
@@ -51,8 +55,8 @@ def page_of(result: Mapping[str, Any], title: Any = None, files: Any = None, lin
         "headline": shown_texts(headline(result, day), MAX_REASON),
         "facts": facts(result),
         "tiles": tiles(result, states[0]),
-        "not_counted": not_counted(counts),
-        "to_do": to_do_of(result),
+        "not_counted": left_out_sentence(result),
+        "to_do": texts_of(result.get("to_do")),
         "running": sentence(running_words(counts_of(result.get("by_status")))) if result.get("final") else "",
         "failure": failure_rows(result),
         "causes": causes(result, states),
@@ -106,7 +110,7 @@ def headline(result: Mapping[str, Any], day: str) -> list[dict[str, str]]:
         said.append(message)
         named.append(names)
         text = sentence(with_moments(message, day))
-        lines.append({"text": text, "names": few_names(shown, count_of(reason.get("count")))})
+        lines.append({"text": text, "names": names_and_more(shown, count_of(reason.get("count")), MAX_NAMES)})
     return lines
 
 
@@ -123,22 +127,18 @@ def facts(result: Mapping[str, Any]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in rows.items() if value]
 
 
-def to_do_of(result: Mapping[str, Any]) -> list[str]:
-    """What to do; in a result that does not say it, by the reason that decided."""
-    given = texts_of(result.get("to_do"))
-    codes = [text_of(reason.get("code")) for reason in rows_of(result.get("reasons"))]
-    if given or not codes or codes[0] not in REMEDIES:
-        return given
-    decided = next((limit for limit in read_limits(result) if limit.decided), None)
-    running = [text_of(job.get("job_id")) for job in rows_of(result.get("jobs")) if job.get("finished") is False]
-    return remedy_sentences(remedy(codes[0], decided, running))
-
-
 def failure_rows(result: Mapping[str, Any]) -> list[dict[str, str]]:
     """Why the last poll failed."""
     failure = mapping_of(result.get("failure"))
     rows = {name: text_of(failure.get(key)) for key, name in FAILURE.items()}
     return [{"name": name, "value": value} for name, value in rows.items() if value]
+
+
+def files_beside(files: Any) -> list[dict[str, str]]:
+    """The reports beside the page, each with its name and a relative link."""
+    paths = mapping_of(files)
+    names = {kind: str(paths[kind]).rpartition("/")[2] for kind in FORMATS if paths.get(kind)}
+    return [{"format": FORMATS[kind], "name": name, "href": f"./{quote(name)}"} for kind, name in names.items()]
 
 
 # --- Options and notes -----------------------------------------------------------------------------------------------

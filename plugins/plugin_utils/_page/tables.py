@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-from .._verdict.wording import words_of
-from .reading import count_of, mapping_of, number_of, rows_of, text_of
+from .._result.reading import count_of, mapping_of, rows_of, text_of
+from .._result.words import BLANK, STATE_WORDS, batch_label, batch_labels, device_words, task_words
+from .._rollout.devices import State
 from .tiles import stacked_bar
 from .words import duration_or_blank, escaped_size, moment, share_text, shown_text, with_moments
 
@@ -48,24 +49,6 @@ NUMBERS = ("devices", "succeeded", "failed", "pending")
 SHARED = ("module", "version", "product", "package", "created")
 
 
-class Batches(NamedTuple):
-    """What batches are called, by their IDs, if there are ``several``."""
-
-    labels: Mapping[str, str]
-    several: bool
-
-
-def read_batches(result: Mapping[str, Any]) -> Batches:
-    """What the batches in a result are called."""
-    jobs = rows_of(result.get("jobs"))
-    return Batches({text_of(job.get("job_id")): batch_name(job) for job in jobs}, len(jobs) > 1)
-
-
-def batch_name(job: Mapping[str, Any]) -> str:
-    """The label of a batch, else its ID."""
-    return text_of(job.get("label")) or text_of(job.get("job_id"))
-
-
 def columns_of(names: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The columns in which any of the ``rows`` has anything, each with its key, its name and what is in it."""
     filled = [key for key in names if any(row[key] for row in rows)]
@@ -75,14 +58,14 @@ def columns_of(names: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> l
 # --- Devices ---------------------------------------------------------------------------------------------------------
 
 
-def device_tables(result: Mapping[str, Any], states: Sequence[str], day: str) -> list[dict[str, Any]]:
+def device_tables(result: Mapping[str, Any], states: Sequence[State], day: str) -> list[dict[str, Any]]:
     """The tables of the devices in these states, as far as there is room. Without the date on ``day``."""
-    counts, batches, left, tables = mapping_of(result.get("counts")), read_batches(result), MAX_SIZE, []
+    counts, labels, left, tables = mapping_of(result.get("counts")), batch_labels(result), MAX_SIZE, []
     for state in states:
         listed = rows_of(result.get(f"{state}_devices"))
         rows = []
         for device in listed:
-            row = device_row(device, batches, day)
+            row = device_row(device, labels, day)
             if left <= 0:
                 break
             left -= escaped_size(row.values()) + CELL_SIZE * len(row)
@@ -93,11 +76,11 @@ def device_tables(result: Mapping[str, Any], states: Sequence[str], day: str) ->
     return tables
 
 
-def _device_table(state: str, rows: Sequence[Mapping[str, str]], total: int) -> dict[str, Any]:
+def _device_table(state: State, rows: Sequence[Mapping[str, str]], total: int) -> dict[str, Any]:
     left_out = total - len(rows)
     return {
         "state": state,
-        "heading": "Failed devices" if state == "failed" else "Unfinished devices",
+        "heading": f"{STATE_WORDS[state].capitalize()} devices",
         "total": f"{total:,}",
         "columns": columns_of(DEVICE_COLUMNS, rows),
         "rows": rows,
@@ -105,30 +88,21 @@ def _device_table(state: str, rows: Sequence[Mapping[str, str]], total: int) -> 
     }
 
 
-def device_row(device: Mapping[str, Any], batches: Batches, day: str) -> dict[str, str]:
+def device_row(device: Mapping[str, Any], labels: Mapping[str, str], day: str) -> dict[str, str]:
     """The cells of one device."""
     job_id = text_of(device.get("job_id"))
-    kind, detail = text_of(device.get("class")), text_of(device.get("detail"))
-    busy = text_of(device.get("busy_with"))
+    detail, busy = text_of(device.get("detail")), text_of(device.get("busy_with"))
     row = {
-        "device": shown_text(device.get("device_name")) or "(blank)",
-        "state": state_words(device),
-        "reason": words_of(kind, detail) if kind else "",
+        "device": shown_text(device.get("device_name")) or BLANK,
+        "state": task_words(device),
+        "reason": device_words(device),
         "detail": " ".join(filter(None, [with_moments(detail, day), f"Busy with {busy}" if busy else ""])),
         "version": text_of(device.get("version")),
         "unchanged": duration_or_blank(device.get("idle_seconds")),
         "since": moment(device.get("since"), day),
-        "batch": batches.labels.get(job_id, job_id) if batches.several else "",
+        "batch": labels.get(job_id, job_id) if len(labels) > 1 else "",
     }
     return {key: shown_text(cell) for key, cell in row.items()}
-
-
-def state_words(device: Mapping[str, Any]) -> str:
-    """The state of a device's task, and how far it came."""
-    status, progress = text_of(device.get("task_status")), device.get("progress_percent")
-    if status == "SUCCEEDED" or not isinstance(progress, (int, float)):
-        return status
-    return f"{status} at {number_of(progress):.3g} %".strip()
 
 
 # --- Batches ---------------------------------------------------------------------------------------------------------
@@ -153,7 +127,7 @@ def batch_row(job: Mapping[str, Any], day: str) -> dict[str, Any]:
     """The cells of one batch. The ID is in no column, because it stands below what people call the batch."""
     counts = mapping_of(job.get("counts"))
     devices = count_of(counts.get("devices"))
-    job_id, name = text_of(job.get("job_id")), batch_name(job)
+    job_id, name = text_of(job.get("job_id")), batch_label(job)
     cells = {
         "batch": name,
         "id": "" if name in (job_id, f"batch {job_id}") else job_id,

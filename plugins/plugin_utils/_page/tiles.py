@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._result.limits import least_finished, read_limits
+from .._result.reading import count_of, mapping_of
+from .._result.words import versions_read
 from .._rollout.devices import State
-from .bounds import limit_view, read_limits
-from .reading import count_of, mapping_of
+from .bounds import limit_view
 from .words import share_text, width_of
 
 #: What the devices in each state are called, in the order of a chart from its top.
@@ -24,15 +26,14 @@ _PASSED_ORDER = ("succeeded", "failed", "pending", "devices", "time", "errors")
 def tiles(result: Mapping[str, Any], first: State) -> list[dict[str, Any]]:
     """The tiles, first the one with the bound that decided, and then those with another that is not kept."""
     counts = mapping_of(result.get("counts"))
-    policy = mapping_of(result.get("policy"))
-    least = count_of(policy.get("min_executed"))
+    least = least_finished(result)
     bounds = [limit_view(limit, least) for limit in read_limits(result)]
     order = _PASSED_ORDER if result.get("verdict") == "passed" else _ORDER
     made = [_tile(group, counts, [bound for bound in bounds if bound["group"] == group]) for group in order]
     shown = [tile for tile in made if tile["group"] in STATES or _matters(tile)]
     for tile in shown:
         if tile["group"] == "succeeded":
-            tile["note"] = versions_note(counts, mapping_of(policy.get("versions")).get("verify") is True)
+            tile["note"] = versions_read(result)
     decides = any(tile["decided"] for tile in shown) or result.get("verdict") == "passed"
     return sorted(shown, key=lambda tile: (not tile["decided"], not tile["broken"], decides or tile["group"] != first))
 
@@ -57,14 +58,6 @@ def _matters(tile: Mapping[str, Any]) -> bool:
     return bool(tile["limits"]) and (tile["group"] != "errors" or tile["decided"] or tile["limits"][0]["width"] > 0)
 
 
-def versions_note(counts: Mapping[str, Any], verify: bool) -> str:
-    """How many of the versions that prove success were read; empty if none proves it."""
-    succeeded, verified = count_of(counts.get("succeeded")), count_of(counts.get("verified"))
-    if not verify or not succeeded:
-        return ""
-    return f"{verified:,} of {succeeded:,} versions read" if verified else "versions not read yet"
-
-
 def stacked_bar(counts: Mapping[str, Any], total: int) -> list[dict[str, Any]]:
     """How the devices in each state share one bar, from its left: failed ones are first."""
     numbers = [(state, count_of(counts.get(state))) for state in ("failed", "succeeded", "pending")]
@@ -73,10 +66,3 @@ def stacked_bar(counts: Mapping[str, Any], total: int) -> list[dict[str, Any]]:
         for state, number in numbers
         if number
     ]
-
-
-def not_counted(counts: Mapping[str, Any]) -> str:
-    """How many devices are left out; empty if none is."""
-    left_out = ((count_of(counts.get("canceled")), "canceled"), (count_of(counts.get("ignored")), "vanished"))
-    words = ", ".join(f"{number:,} {word}" for number, word in left_out if number)
-    return f"Not counted: {words}." if words else ""

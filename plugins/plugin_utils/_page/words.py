@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ...module_utils._text import truncate
+from .._result.words import names_and_more
 from .._rollout.times import format_time, parse_time
 from .._verdict.bounds import Limit
 from .._verdict.wording import format_duration, share_words
@@ -71,13 +72,6 @@ def sentence(text: str) -> str:
     return text if not text or text[-1] in ".!?…" else f"{text}."
 
 
-def few_names(names: Sequence[str], number: int = 0) -> str:
-    """The first few of ``names``, and how many more there are of ``number`` in all."""
-    shown = ", ".join(name.strip() or "(blank)" for name in names[:MAX_NAMES])
-    more = max(number, len(names)) - len(names[:MAX_NAMES])
-    return f"{shown} and {more:,} more" if names and more > 0 else shown
-
-
 def moment(value: Any, day: str = "", seconds: bool = True) -> str:
     """A time from a result, for people; without the date on ``day``. Empty if it is no time."""
     time = parse_time(value)
@@ -113,5 +107,5 @@ def merged_notes(notes: Sequence[str], ids: Sequence[str]) -> list[str]:
 def _with_batches(before: str, names: Sequence[str], after: str) -> str:
     if not names:
         return before
-    others = f" (also {few_names(names[1:])})" if len(names) > 1 else ""
+    others = f" (also {names_and_more(names[1:], most=MAX_NAMES)})" if len(names) > 1 else ""
     return f"{before}batch {names[0]}{after}{others}"

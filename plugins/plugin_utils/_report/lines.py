@@ -16,7 +16,7 @@ from .._rollout.state import JobCounts, RolloutState
 from .._rollout.times import format_clock, format_time
 from .._verdict.bounds import Limit
 from .._verdict.verdict import Verdict
-from .._verdict.wording import allowed_words, class_parts, share_words
+from .._verdict.wording import allowed_words, class_parts, share_words, versions_words
 from .columns import COLUMNS, GAP, INDENT, pack, shorten, width
 from .labels import batch_labels
 
@@ -79,7 +79,7 @@ def versions_part(rollout: RolloutState, policy: Policy, reports: int) -> str:
     read = rollout.verified if rollout.all_listed else min(reports, rollout.succeeded)
     if not policy.verify_versions or not rollout.succeeded:
         return ""
-    return f"versions {read:,} of {rollout.succeeded:,} read" if read else "versions not read yet"
+    return versions_words(read, rollout.succeeded)
 
 
 def eta_part(end: float | None, now: float, deadline: float) -> str:

@@ -290,7 +290,7 @@ _WORDS_BY_STATE = {"OFFLINE": "offline", "UNACTIVE": "never activated", "DISABLE
 
 
 def _with_online_state(device: Device, known: DeviceState, clock_offset: float | None) -> Device:
-    """A late device with its state by the service, which decides why a task is queued."""
+    """An unfinished device with its state by the service, which decides why a task is queued."""
     words = _WORDS_BY_STATE.get(known.state or "")
     if words is None:
         return device

@@ -66,7 +66,7 @@ class Policy(NamedTuple):
     def failed_allowed(self, executed: int) -> int | None:
         """How many of the ``executed`` devices may have failed; ``None`` without a bound.
 
-        Without any bound for failures none may fail: tolerating late devices does not tolerate failed ones.
+        Without any bound for failures none may fail: tolerating unfinished devices does not tolerate failed ones.
         """
         allowed = _smaller_bound(executed, self.max_failed, self.max_failed_percent)
         return 0 if allowed is None and self.min_succeeded_percent is None else allowed

@@ -36,7 +36,7 @@ class RolloutState(NamedTuple):
     ``devices`` are those that were read: all that count if they are ``all_listed``. ``counts_are_devices`` is off where
     only numbers are known and devices are expected by name, or may have several tasks. ``canceled`` devices do not
     count, nor do ``ignored`` ones, which have vanished. ``unproved`` are the devices whose task succeeded while nothing
-    that they report proves it yet, the latest to succeed last. ``unread_expected`` are the pending devices without a
+    that they report proves it yet, the latest to succeed last. ``unread_expected`` are the unfinished devices without a
     task whose version was not read yet; they may be on the new version. ``by_job`` are the numbers of each batch.
     """
 
@@ -88,7 +88,7 @@ class RolloutState(NamedTuple):
 
     @property
     def possibly_succeeded(self) -> int:
-        """How many pending devices may have succeeded already."""
+        """How many unfinished devices may have succeeded already."""
         late = ("unproved", "awaiting_version")
         return self.unproved_expected + sum(self.by_class["pending"].get(name, 0) for name in late)
 

@@ -121,10 +121,10 @@ def pending_outcome(case: Case, *reasons: Reason, **kept: Any) -> Outcome:
     if not case.deadline_passed:
         return Outcome(PENDING, False, reasons, **kept)
     rollout = case.rollout
-    late = device_names(rollout.devices_in("pending"))
+    unfinished = device_names(rollout.devices_in("pending"))
     message = deadline_sentence(rollout, case.policy)
     others = [reason for reason in reasons if reason.code != "unfinished"]  # the deadline says so
-    return Outcome(TIMED_OUT, True, (Reason("deadline", message, rollout.pending, late), *others), **kept)
+    return Outcome(TIMED_OUT, True, (Reason("deadline", message, rollout.pending, unfinished), *others), **kept)
 
 
 def confirm_verdict(case: Case, verdict: VerdictName, *reasons: Reason) -> Outcome:

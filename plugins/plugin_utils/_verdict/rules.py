@@ -214,8 +214,8 @@ def _has_no_more_to_come(case: Case) -> bool:
     if case.finished and any(
         device.class_name == "no_task" and device.key in known for device in rollout.devices_in("pending")
     ):
-        return False  # a device without a task is not late: it fails once no task can appear
-    # Who may fail soon is not late like a device that nobody reaches.
+        return False  # a device without a task is not waited for: it fails once no task can appear
+    # Who may fail soon is not like a device that nobody reaches.
     undecided = sum(rollout.by_class["pending"].get(name, 0) for name in ("retrying", "awaiting_version"))
     allowed = policy.failed_allowed(rollout.executed + undecided)
     if undecided and allowed is not None and rollout.failed + undecided > allowed:
@@ -312,8 +312,8 @@ def rule_pending(case: Case) -> Outcome:
             message = f"{count_things(len(waiting), 'device')} {what}{why[:300]}"
             return pending_outcome(case, Reason(_WAITING_CODES[name], message, len(waiting), device_names(waiting)))
     if rollout.pending:
-        late = f"{unfinished_words(rollout)}{class_counts(rollout, 'pending')}"
-        return pending_outcome(case, Reason("unfinished", late, rollout.pending, device_names(unfinished)))
+        words = f"{unfinished_words(rollout)}{class_counts(rollout, 'pending')}"
+        return pending_outcome(case, Reason("unfinished", words, rollout.pending, device_names(unfinished)))
     if case.finished:
         quiet = format_duration(case.policy.start_grace)
         return pending_outcome(

@@ -195,6 +195,11 @@ def words_of(class_name: str, detail: Any) -> str:
     return "queued" if class_name == "offline" and not detail else class_words(class_name)
 
 
+def versions_words(read: int, succeeded: int) -> str:
+    """How many versions of the devices that succeeded have been read."""
+    return f"{read:,} of {succeeded:,} versions read" if read else "versions not read yet"
+
+
 def count_things(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 

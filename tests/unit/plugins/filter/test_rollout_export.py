@@ -37,10 +37,25 @@ def test_what_is_no_result(format):
         "iotfleet.ota.rollout_export: the input is no result of the gate; give what iotfleet.ota.ota_rollout_gate"
         " returned, or the JSON report."
     )
-    for given in (None, "text", [], {}, {"verdict": "passed"}, {**RESULT, "verdict": "green", "counts": {}, "jobs": 1}):
+    odd = {**RESULT, "verdict": "green", "counts": {}, "jobs": 1, "devices": 1}
+    for given in (None, "text", [], {}, {"verdict": "passed"}, odd):
         with pytest.raises(AnsibleFilterError) as caught:
             export(given, format)
         assert caught.value.message == message
+
+
+def test_links_are_in_the_report_for_people_only():
+    links = {"Console": "https://console.example.com/ota"}
+    shown = {format: "console.example.com" in export(RESULT, format, links=links) for format in FORMATS}
+    assert shown == {"csv": False, "junit": False, "markdown": True, "metrics": False}
+
+
+def test_what_is_no_link():
+    with pytest.raises(AnsibleFilterError) as caught:
+        export(RESULT, "markdown", links={"Console": "javascript:alert(1)"})
+    assert caught.value.message == (
+        'iotfleet.ota.rollout_export: links has no valid URL for "Console"; give one that begins with https:// or http://.'
+    )
 
 
 @pytest.mark.parametrize("format", ["html", "", None])

@@ -49,7 +49,7 @@ batch: 1834
 since: 2026-03-01T10:00:00Z</failure>
     </testcase>
     <testcase classname="rollout.a19mzPZ0001" name="q001">
-      <skipped message="unfinished, queued; it may still succeed" />
+      <skipped message="unfinished, queued; may still succeed" />
     </testcase>
     <testcase classname="rollout.a19mzPZ0001" name="s0001" />
   </testsuite>

@@ -16,6 +16,8 @@ REPORT = r"""
 
 - 3 of 101 finished devices failed, 3 %; the limit is 2 % (max\_failed\_percent): f001, f002, f003
 
+**To do:** Find the cause.
+
 | Counted | Succeeded | Failed | Unfinished |
 |---:|---:|---:|---:|
 | 102 | 98 | 3 | 1 |
@@ -28,10 +30,10 @@ From 2026-03-01T10:00:00Z to 2026-03-01T10:00:00Z, 1 poll, deadline 2026-03-01T1
 
 | Limit | Allowed | Measured | Share | Outcome |
 |---|---|---:|---:|---|
-| max\_failed\_percent | at most 2 % | 3 of 101 | 3 % | ❌ decided |
-| max\_pending | none | 1 of 102 | 1 % | ⚠️ not kept |
-| wait\_timeout | 60 min | 0 s | - | ✅ kept |
-| max\_consecutive\_errors | at most 5 | 0 | - | ✅ kept |
+| max\_failed\_percent | at most 2 % | 3 of 101 | 3 % | ❌ Decided the verdict |
+| max\_pending | none | 1 of 102 | 1 % | ⚠️ Over the limit so far |
+| wait\_timeout | 60 min | 0 s | - | ✅ Within the limit |
+| max\_consecutive\_errors | at most 5 | 0 | - | ✅ Within the limit |
 
 ### Batches
 
@@ -40,18 +42,18 @@ From 2026-03-01T10:00:00Z to 2026-03-01T10:00:00Z, 1 poll, deadline 2026-03-01T1
 | Berlin | 1834 | IN\_PROGRESS | 101 | 97 | 3 | 1 | - | default | 2.0.0 |
 | Köln | 1835 | COMPLETED | 2 | 1 | 0 | 0 | 1 | default | 2.0.0 |
 
-| State | Why | Devices |
+| State | Reason | Devices |
 |---|---|---:|
 | failed | download | 3 |
 | unfinished | updating | 1 |
 
-| Failed devices report | Devices | Why | Such as |
+| Failed devices report | Devices | Reason | Such as |
 |---|---:|---|---|
 | -2: sha256 mismatch | 3 | download | f001, f002, f003 |
 
 ### Failed devices
 
-| Device | Why | Task | Detail | Since | Batch |
+| Device | Reason | Task | Detail | Since | Batch |
 |---|---|---|---|---|---|
 | f001 | download | FAILED at 30 % | -2: sha256 mismatch | 2026-03-01T10:00:00Z | Berlin |
 | f002 | download | FAILED at 30 % | -2: sha256 mismatch | 2026-03-01T10:00:00Z | Berlin |
@@ -59,7 +61,7 @@ From 2026-03-01T10:00:00Z to 2026-03-01T10:00:00Z, 1 poll, deadline 2026-03-01T1
 
 ### Unfinished devices
 
-| Device | Why | Task | Since | Batch |
+| Device | Reason | Task | Since | Batch |
 |---|---|---|---|---|
 | q001 | updating | IN\_PROGRESS | 2026-03-01T10:00:00Z | Berlin |
 """
@@ -74,6 +76,7 @@ def test_a_whole_report():
         max_failed_percent=2,
         ignore_canceled=True,
     )
+    result["to_do"] = ["Find the cause."]
     assert markdown_report(result, "Lamp <Pro>") == REPORT[1:]
 
 
@@ -121,6 +124,18 @@ def test_what_to_do_follows_the_reasons():
     result = {**gated(batch(*failing(1))), "to_do": ["Find the <cause>.", "Run the gate again."]}
     text = markdown_report(result, "Lamp")
     assert "(max\\_failed): f001\n\n**To do:** Find the \\<cause\\>. Run the gate again.\n\n| Counted |" in text
+
+
+def test_links_follow_what_to_do():
+    links = [
+        {"title": "Console [prod] @team", "url": "https://console.example.com/ota?job=1&x=(2)|#y_z"},
+        {"title": "Runbook", "url": "http://wiki.example.com/"},
+    ]
+    text = markdown_report({**gated(batch(*failing(1))), "to_do": ["Poll again."]}, "Lamp", links)
+    assert (
+        "\n\n**To do:** Poll again.\n\n[Console \\[prod\\] \\@<!-- -->team]"
+        "(<https://console.example.com/ota?job=1&amp;x=(2)|#y_z>), [Runbook](<http://wiki.example.com/>)\n\n| Counted |"
+    ) in text
 
 
 def test_unfinished_devices_are_not_called_late():

@@ -42,7 +42,7 @@ def test_a_gate_that_cannot_judge_is_an_error():
 @pytest.mark.parametrize(
     ("options", "failed", "unfinished"),
     [
-        ({}, ("failure", FAILED), ("skipped", f"{QUEUED}; it may still succeed")),
+        ({}, ("failure", FAILED), ("skipped", f"{QUEUED}; may still succeed")),
         (
             {"max_failed": 1, "max_pending": 1, "wait_timeout": 60, "after": 60},
             ("skipped", f"{FAILED}; tolerated: max_failed allows 1"),
@@ -61,7 +61,7 @@ def test_a_gate_that_cannot_judge_is_an_error():
         (
             {"max_failed": 1, "min_succeeded_percent": 90},
             ("failure", FAILED),
-            ("skipped", f"{QUEUED}; it may still succeed"),
+            ("skipped", f"{QUEUED}; may still succeed"),
         ),
     ],
     ids=["failed", "passed", "pending", "timed_out", "out_of_reach"],
@@ -81,7 +81,7 @@ def test_a_device_is_green_only_if_its_version_was_read():
     result = gated(batch(*fine(2)), facts={"versions": report(NEW, "s0001")}, verify_versions=True)
     assert outcomes(result) == {
         "s0001": ("passed", "succeeded"),
-        "s0002": ("skipped", "succeeded; its version was not read"),
+        "s0002": ("skipped", "succeeded; version not read"),
     }
 
 
@@ -129,7 +129,7 @@ def test_more_devices_than_are_listed_are_tests_by_class():
             "queued",
             "skipped",
             "queued",
-            "unfinished, 2 of 1,152 devices; it may still succeed",
+            "unfinished, 2 of 1,152 devices; may still succeed",
             ("q001", "q002"),
         ),
     ]
@@ -138,7 +138,7 @@ def test_more_devices_than_are_listed_are_tests_by_class():
 def test_counted_devices_are_green_only_as_far_as_versions_were_read():
     result = gated(numbers(SUCCEEDED=1200), verify_versions=True)
     assert [(case.name, case.kind, case.message) for case in device_cases(result)] == [
-        ("version not read", "skipped", "succeeded, 1,200 of 1,200 devices; its version was not read")
+        ("version not read", "skipped", "succeeded, 1,200 of 1,200 devices; version not read")
     ]
 
 

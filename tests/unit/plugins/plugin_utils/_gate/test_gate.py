@@ -47,9 +47,9 @@ def test_a_rollout_that_passes_is_reported_as_it_happens():
         "          start grace 2 min",
         "09:47:43  f1 2.0  0 %  0/5 done  0 failed (limit 0)  waiting: 5 queued",
         "09:47:45  f1 2.0  0 %  0/5 done  0 failed (limit 0)  waiting: 5 updating",
-        "09:47:51  f1 2.0  100 %  5/5 done  0 failed (limit 0)  versions 5 of 5 read",
+        "09:47:51  f1 2.0  100 %  5/5 done  0 failed (limit 0)  5 of 5 versions read",
         "          confirming passed: 1 of 2 polls",
-        "09:47:53  f1 2.0  PASSED  100 %  5/5 done  0 failed (limit 0)  versions 5 of 5 read",
+        "09:47:53  f1 2.0  PASSED  100 %  5/5 done  0 failed (limit 0)  5 of 5 versions read",
     ]
     assert (rollout.moods[-1], set(rollout.moods[:-1])) == ("good", {""})
     assert result["msg"] == "f1 2.0 PASSED after 10 s: 5 of 5 devices succeeded and reported the new version."
@@ -89,7 +89,7 @@ def test_failures_end_the_wait_at_once_and_are_named():
     rollout = Rollout(batch(FIVE, {"name": "客厅 *", "course": "fails", "step": -2, "jitter": 0}, OFFLINE))
     result = rollout.gate("1", wait_interval=2, max_failed=0)
     assert (result["verdict"], result["elapsed_seconds"]) == ("failed", 10.0)
-    assert rollout.lines[-1] == ("09:47:53  f1 2.0  FAILED  83 %  5/6 done  1 failed (limit 0)  versions 4 of 4 read")
+    assert rollout.lines[-1] == ("09:47:53  f1 2.0  FAILED  83 %  5/6 done  1 failed (limit 0)  4 of 4 versions read")
     assert rollout.moods[-1] == "bad"
     assert result["msg"].startswith(
         "f1 2.0 FAILED after 10 s: 1 of 5 finished devices failed, 20 %; none may fail (max_failed)."

@@ -64,7 +64,7 @@ def test_the_state_that_a_verdict_is_about_comes_first():
 
 def test_classes_that_no_text_is_about_are_there():
     rows = failed_rows({"by_class": {"failed": {"timeout": 3, "other": 1}}})
-    assert [(row["text"], row["class"], row["number"]) for row in rows] == [("", "timeout", 3), ("", "other", 1)]
+    assert [(row["text"], row["words"], row["number"]) for row in rows] == [("", "timeout", 3), ("", "other", 1)]
 
 
 def numbers(*details, total):
@@ -72,12 +72,12 @@ def numbers(*details, total):
         {"class": "offline", "device_name": f"d{number}", "detail": detail} for number, detail in enumerate(details)
     ]
     rows = pending_rows({"by_class": {"pending": {"offline": total}}, "pending_devices": devices})
-    return [(row["class"], row["number"], row["names"]) for row in rows]
+    return [(row["words"], row["number"], row["names"]) for row in rows]
 
 
 def test_a_device_is_offline_only_if_the_service_says_so():
     assert numbers("offline since", None, None, total=3) == [("queued", 2, ["d1", "d2"]), ("offline", 1, ["d0"])]
-    assert numbers("offline since", "offline since", total=300) == [("offline", 300, ["d0", "d1"])]
+    assert numbers("offline since", "offline since", total=300) == [("queued", 298, []), ("offline", 2, ["d0", "d1"])]
     assert numbers(total=5) == [("queued", 5, [])]
 
 

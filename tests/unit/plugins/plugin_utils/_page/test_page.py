@@ -10,13 +10,13 @@ import pytest
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._page.page import (
     facts,
     failure_rows,
+    files_beside,
     headline,
     notes_of,
     option_text,
     options_of,
     page_of,
     states_of,
-    to_do_of,
     verdict_name,
 )
 
@@ -39,7 +39,9 @@ def decided(name):
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("key", KEYS)
 def test_what_is_odd_is_left_out(key, odd):
-    json.dumps(page_of({key: odd}))
+    page = page_of({key: odd})
+    assert json.loads(json.dumps(page)).keys() == page_of({}).keys()
+    assert all(isinstance(page[name], type(value)) for name, value in page_of({}).items() if name != "chart")
 
 
 def test_an_empty_result():
@@ -123,35 +125,10 @@ def test_which_devices_come_first(verdict, limits, first):
 
 # --- What to do ------------------------------------------------------------------------------------------------------
 
-CAUSE = "find the cause, and repeat the update with a new batch"
-
 
 def test_what_to_do_is_what_the_result_says():
-    assert to_do_of({"to_do": ["Do this."], "reasons": [{"code": "deadline"}]}) == ["Do this."]
-
-
-@pytest.mark.parametrize(
-    ("code", "changes", "said"),
-    [
-        ("proved", {}, ["Go on."]),
-        ("too_many_failures", {}, [f"F{CAUSE[1:]}."]),
-        (
-            "too_many_failures",
-            {"jobs": [{"job_id": "b-1", "finished": False}, {"job_id": "b-2", "finished": True}]},
-            [f"Cancel batch b-1 (in the console, or with CancelOTATaskByJob), {CAUSE}."],
-        ),
-        (
-            "deadline",
-            {},
-            ["See why devices are unfinished.", "Raise wait_timeout, or allow some with max_pending_percent."],
-        ),
-        ("deadline", {"limits": decided("wait_timeout")}, ["Raise wait_timeout, and run the gate again."]),
-        ("unfinished", {}, ["Poll again."]),
-        ("another", {}, []),
-    ],
-)
-def test_an_older_result_does_not_say_what_to_do(code, changes, said):
-    assert to_do_of({"reasons": [{"code": code}], **changes}) == said
+    assert page_of({"to_do": ["Do this."]})["to_do"] == ["Do this."]
+    assert page_of({"reasons": [{"code": "proved"}], "to_do": []})["to_do"] == []
 
 
 def test_what_still_runs_is_said_after_a_final_verdict():
@@ -212,3 +189,17 @@ def test_other_options_are_those_that_are_set_and_are_no_limit():
 def test_notes_are_sentences():
     notes = ["the rollout must be settled by 2026-03-01T10:40:02Z"]
     assert notes_of({"notes": notes}, DAY) == ["The rollout must be settled by 10:40:02."]
+
+
+def test_reports_beside_the_page():
+    files = {
+        "html": "/x/a.html",
+        "csv": "/x/javascript:a b.csv",
+        "json": "/x/javascript:a b.json",
+        "dotenv": "/x/a.env",
+    }
+    assert files_beside(files) == [
+        {"format": "JSON", "name": "javascript:a b.json", "href": "./javascript%3Aa%20b.json"},
+        {"format": "CSV", "name": "javascript:a b.csv", "href": "./javascript%3Aa%20b.csv"},
+    ]
+    assert files_beside(None) == files_beside({"html": "/x/a.html"}) == []

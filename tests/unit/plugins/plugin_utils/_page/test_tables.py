@@ -11,13 +11,12 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._page.tables import (
     batch_table,
     device_row,
     device_tables,
-    read_batches,
-    state_words,
 )
 
 DAY = "2026-03-01"
 ONE = {"jobs": [{"job_id": "b-1", "label": "Berlin"}]}
 TWO = {"jobs": [{"job_id": "b-1", "label": "Berlin"}, {"job_id": "b-2"}]}
+LABELS = {"b-1": "Berlin", "b-2": "b-2"}
 
 
 def device(**changes):
@@ -45,7 +44,7 @@ def of(*devices, **given):
 
 
 def test_the_cells_of_a_device():
-    assert device_row(device(), read_batches(TWO), DAY) == {
+    assert device_row(device(), LABELS, DAY) == {
         "device": "lamp-1",
         "state": "FAILED at 30 %",
         "reason": "download",
@@ -76,29 +75,14 @@ def test_the_cells_of_a_device():
     ],
 )
 def test_cells_that_depend(changes, cells):
-    row = device_row(device(**changes), read_batches(TWO), DAY)
+    row = device_row(device(**changes), LABELS, DAY)
     assert {key: row[key] for key in cells} == cells
 
 
 def test_an_empty_device_has_empty_cells():
-    row = device_row({}, read_batches({}), DAY)
+    row = device_row({}, {}, DAY)
     assert row.pop("device") == "(blank)"
     assert set(row.values()) == {""}
-
-
-@pytest.mark.parametrize(
-    ("status", "progress", "words"),
-    [
-        ("FAILED", 30.0, "FAILED at 30 %"),
-        ("FAILED", 0, "FAILED at 0 %"),
-        ("IN_PROGRESS", 62.5, "IN_PROGRESS at 62.5 %"),
-        ("QUEUED", None, "QUEUED"),
-        ("SUCCEEDED", 100.0, "SUCCEEDED"),
-        (None, None, ""),
-    ],
-)
-def test_the_state_and_how_far_it_came(status, progress, words):
-    assert state_words({"task_status": status, "progress_percent": progress}) == words
 
 
 def test_columns_without_anything_are_left_out():

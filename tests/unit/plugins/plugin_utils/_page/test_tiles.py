@@ -5,12 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._page.tiles import (
-    not_counted,
-    stacked_bar,
-    tiles,
-    versions_note,
-)
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._page.tiles import stacked_bar, tiles
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.bounds import Limit
 
 COUNTS = {"total": 2000, "succeeded": 1640, "verified": 0, "failed": 60, "pending": 300}
@@ -70,20 +65,10 @@ def test_without_numbers(result):
     assert [(tile["number"], tile["share"], tile["note"]) for tile in shown] == [("0", "", "")] * 3
 
 
-@pytest.mark.parametrize(
-    ("verified", "verify", "note"),
-    [
-        (0, True, "versions not read yet"),
-        (1640, True, "1,640 of 1,640 versions read"),
-        (12, True, "12 of 1,640 versions read"),
-        (0, False, ""),
-    ],
-)
-def test_versions(verified, verify, note):
-    assert versions_note({"succeeded": 1640, "verified": verified}, verify) == note
-    assert versions_note({"succeeded": 0}, verify) == ""
-    shown = tiles({"counts": {**COUNTS, "verified": verified}, "policy": {"versions": {"verify": verify}}}, "failed")
-    assert [tile["note"] for tile in shown if tile["group"] == "succeeded"] == [note]
+@pytest.mark.parametrize(("verify", "note"), [(True, "versions not read yet"), (False, "")])
+def test_the_tile_of_succeeded_devices_says_how_many_versions_were_read(verify, note):
+    shown = made(versions={"verify": verify})
+    assert {tile["group"]: tile["note"] for tile in shown} == {"succeeded": note, "failed": "", "pending": ""}
 
 
 def test_one_bar_for_all_states():
@@ -93,9 +78,3 @@ def test_one_bar_for_all_states():
         {"state": "pending", "name": "Unfinished", "count": "300", "width": 15.0},
     ]
     assert stacked_bar({}, 0) == []
-
-
-def test_what_is_not_counted():
-    assert not_counted({"canceled": 1200, "ignored": 1}) == "Not counted: 1,200 canceled, 1 vanished."
-    assert not_counted({"canceled": 0, "ignored": 1}) == "Not counted: 1 vanished."
-    assert not_counted(COUNTS) == ""

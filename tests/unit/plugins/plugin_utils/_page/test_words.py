@@ -9,7 +9,6 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._page.words import (
     MAX_TEXT,
     duration_or_blank,
     escaped_size,
-    few_names,
     has_cut,
     merged_notes,
     moment,
@@ -79,17 +78,6 @@ def test_widths_stay_within_their_bar(part, whole, width):
 )
 def test_sentences_begin_with_a_capital_unless_it_is_a_name(text, made):
     assert sentence(text) == made
-
-
-def test_names():
-    names = [f"d{number}" for number in range(1, 8)]
-    assert few_names(names[:2]) == "d1, d2"
-    assert few_names(names[:5], 5) == "d1, d2, d3, d4, d5"
-    assert few_names(names) == "d1, d2, d3, d4, d5 and 2 more"
-    assert few_names(names, 1640) == "d1, d2, d3, d4, d5 and 1,635 more"
-    assert few_names([" ", ""]) == "(blank), (blank)"
-    assert few_names(["d1"], 20) == "d1 and 19 more"
-    assert few_names([], 12) == ""
 
 
 def test_times():

@@ -93,10 +93,10 @@ COUNTS = ("64 %", "1,269/2,000 done", "49 failed 3.9 % (limit 5 %)")
 
 
 def test_what_does_not_fit_goes_on_on_the_next_line():
-    others = ["ETA 15:04", "", "versions 1,200 of 1,220 read"]
+    others = ["ETA 15:04", "", "1,200 of 1,220 versions read"]
     assert status_lines(NOW, "Lamp Pro 2.4.1", COUNTS, others) == [
         "10:00:00  Lamp Pro 2.4.1  64 %  1,269/2,000 done  49 failed 3.9 % (limit 5 %)  ETA 15:04",
-        "          versions 1,200 of 1,220 read",
+        "          1,200 of 1,220 versions read",
     ]
 
 
@@ -144,16 +144,16 @@ def read_before(*names):
 @pytest.mark.parametrize(
     ("content", "policy", "reports", "part"),
     [
-        pytest.param(batch("SSSQ"), VERIFY, 0, "versions 2 of 3 read", id="some"),
-        pytest.param(batch("SSQ"), VERIFY, 0, "versions 2 of 2 read", id="all"),
+        pytest.param(batch("SSSQ"), VERIFY, 0, "2 of 3 versions read", id="some"),
+        pytest.param(batch("SSQ"), VERIFY, 0, "2 of 2 versions read", id="all"),
         pytest.param(batch(task("d9")), VERIFY, 0, "versions not read yet", id="none"),
         pytest.param(batch("SSSQ"), plain(), 0, "", id="not verified"),
         pytest.param(batch("QQ"), VERIFY, 0, "", id="none has succeeded"),
         pytest.param(
-            numbers(SUCCEEDED=52310, QUEUED=47690), VERIFY, 41200, "versions 41,200 of 52,310 read", id="numbers"
+            numbers(SUCCEEDED=52310, QUEUED=47690), VERIFY, 41200, "41,200 of 52,310 versions read", id="numbers"
         ),
         pytest.param(
-            numbers(SUCCEEDED=1000, QUEUED=1), VERIFY, 1200, "versions 1,000 of 1,000 read", id="more than succeeded"
+            numbers(SUCCEEDED=1000, QUEUED=1), VERIFY, 1200, "1,000 of 1,000 versions read", id="more than succeeded"
         ),
     ],
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._page.reading import (
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._result.reading import (
     count_of,
     counts_of,
     mapping_of,

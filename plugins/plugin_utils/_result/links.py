@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The links of a page: those that users give, and the other reports beside it. Pure."""
+"""The links that users give to a report. Pure."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from ...module_utils._text import printable
 from .reading import text_of
@@ -20,8 +20,6 @@ MAX_URL = 2000
 #: Show this many characters of what is wrong.
 MAX_SHOWN = 100
 
-#: The formats that a page links to, which are for programs, by their names.
-FORMATS: Mapping[str, str] = {"json": "JSON", "csv": "CSV"}
 _SHAPE = "give a list of {title, url}, or a dictionary of URLs by their titles"
 
 
@@ -53,7 +51,7 @@ def _pairs(given: Any) -> list[tuple[str, str]] | None:
 
 
 def link_fault(title: str, url: str) -> str:
-    """Why a page may not link there; empty if it may. It does not show the URL, which may hold a password."""
+    """Why a report may not link there; empty if it may. It does not show the URL, which may hold a password."""
     name = printable(title, MAX_SHOWN)
     if not title:
         return "has a link without a title; give one"
@@ -71,10 +69,3 @@ def link_fault(title: str, url: str) -> str:
 
 def _is_plain(url: str) -> bool:
     return len(url) <= MAX_URL and url.isprintable() and not any(char.isspace() or char in "\"'<>\\`" for char in url)
-
-
-def files_beside(files: Any) -> list[dict[str, str]]:
-    """The reports beside the page, each with its name and a relative link."""
-    paths = files if isinstance(files, Mapping) else {}
-    names = {kind: str(paths[kind]).rpartition("/")[2] for kind in FORMATS if paths.get(kind)}
-    return [{"format": FORMATS[kind], "name": name, "href": f"./{quote(name)}"} for kind, name in names.items()]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._page.links import MAX_LINKS, files_beside, read_links
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._result.links import MAX_LINKS, read_links
 
 CONSOLE = {"title": "Console", "url": "https://console.example.com/ota?x=1#y"}
 RUNBOOK = {"title": "Runbook", "url": "http://wiki.example.com/"}
@@ -79,17 +79,3 @@ def test_urls_that_lead_nowhere(url, problem):
 )
 def test_what_is_no_list_of_links(given, problem):
     assert read_links(given) == ([], problem)
-
-
-def test_reports_beside_the_page():
-    files = {
-        "html": "/x/a.html",
-        "csv": "/x/javascript:a b.csv",
-        "json": "/x/javascript:a b.json",
-        "dotenv": "/x/a.env",
-    }
-    assert files_beside(files) == [
-        {"format": "JSON", "name": "javascript:a b.json", "href": "./javascript%3Aa%20b.json"},
-        {"format": "CSV", "name": "javascript:a b.csv", "href": "./javascript%3Aa%20b.csv"},
-    ]
-    assert files_beside(None) == files_beside({"html": "/x/a.html"}) == []
