@@ -21,14 +21,15 @@ PLUGINS = ROOT / "plugins"
 # Which folders each folder of the plugins may import from; modules cannot reach plugin_utils.
 FOLDERS = {
     "module_utils/_errors": "module_utils/_text",
+    "module_utils/_redaction": "module_utils/_text",
     "module_utils/_text": "",
     "module_utils/_validation": "module_utils/_errors module_utils/_text",
-    "module_utils/_api": "module_utils/_errors module_utils/_text module_utils/_validation",
+    "module_utils/_api": "module_utils/_errors module_utils/_redaction module_utils/_text module_utils/_validation",
     "module_utils/_http": "module_utils/_errors module_utils/_validation",
     "module_utils/_credentials": "module_utils/_api module_utils/_errors module_utils/_http module_utils/_text"
     " module_utils/_validation",
     "module_utils/_client": "module_utils/_api module_utils/_credentials module_utils/_errors module_utils/_http"
-    " module_utils/_text",
+    " module_utils/_redaction module_utils/_text",
     "module_utils/_queries": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_text",
     "module_utils/_changes": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_queries",
     "module_utils/_ansible": "module_utils/_api module_utils/_client module_utils/_credentials module_utils/_errors"
@@ -61,10 +62,11 @@ FOLDERS = {
 NEIGHBOURS = {
     "module_utils/_api": {
         "platforms": "",
-        "operations": "error_codes",
-        "facts": "operations redaction",
-        "envelope": "facts operations redaction",
-        "request": "credentials operations platforms signature",
+        "schema": "error_codes",
+        "operations": "schema",
+        "facts": "operations schema",
+        "envelope": "facts schema",
+        "request": "credentials platforms schema signature",
     },
     "module_utils/_http": {
         "network_errors": "connections",
@@ -176,9 +178,9 @@ PACKAGES = {
 
 # The contract spells the API's own names; what masks secrets may spell those that mark one.
 API = PLUGINS / "module_utils" / "_api"
-WIRE = set(API.glob("*.py")) - {API / "credentials.py", API / "redaction.py"}
+WIRE = set(API.glob("*.py")) - {API / "credentials.py"}
 NAMES = [API / f"{name}.py" for name in ("operations", "platforms", "envelope")]
-MAY_SPELL = {"module_utils/_api/redaction": "AccessKeyId SecurityToken"}
+MAY_SPELL = {"module_utils/_redaction": "AccessKeyId SecurityToken"}
 
 
 def parts_of(path: Path) -> tuple[str, ...]:
