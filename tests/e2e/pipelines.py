@@ -29,6 +29,7 @@ from .conftest import REHEARSAL, ROOT, Simulator, execute, simulator
 from .distribution import serve_git
 
 EXAMPLES = ROOT / "docs" / "examples" / "pipelines"
+PRODUCT = "a1simlamp01"
 CANARY, FLEET, HEALTHY = "183415776190000002", "183415776190000003", "183415776190000004"
 #: The rehearsal, and a fleet in which nothing goes wrong.
 SCENARIO = {
@@ -152,6 +153,13 @@ def published(folder: pathlib.Path, name: str) -> str:
     red = int(suite.get("failures", "0")) + int(suite.get("errors", "0"))
     assert bool(red) == (verdict not in ("passed", "pending"))
     return verdict
+
+
+def found_batches(path: pathlib.Path) -> list[str]:
+    """The batches in a report that were found by the product and a version."""
+    found = json.loads(path.read_text(encoding="utf-8"))["found_by"]
+    assert (found["product_key"], found["dest_version"]) == (PRODUCT, "1.2.0")
+    return found["job_ids"]
 
 
 def poll_count(path: pathlib.Path) -> int:

@@ -26,8 +26,10 @@ from .pipelines import (
     HEALTHY,
     KEY,
     OTHER_WORDS,
+    PRODUCT,
     Site,
     check_schema,
+    found_batches,
     poll_count,
     published,
     run_script,
@@ -256,6 +258,20 @@ def test_a_fleet_that_is_blocked(tmp_path, moving):
     assert re.findall(r"^## \W+(.*)", github.summary, re.MULTILINE) == ["Fleet: failed"]
     report = json.loads((tmp_path / "artifacts" / "rollout-fleet-1" / "fleet.json").read_text(encoding="utf-8"))
     assert errors_of(github) == [f"::error title=Fleet::{report['msg'].replace('%', '%25')}"]
+
+
+@pytest.mark.parametrize("stale", [{}, {"OTA_FLEET_BATCH": HEALTHY}], ids=["no_id", "an_id_of_before"])
+def test_batches_that_are_found(tmp_path, stale):
+    """The variable of an earlier rollout that was started by ID does not count."""
+    with site(tmp_path, "--time-scale", "20") as place:
+        github = GitHub(tmp_path, place, VARIABLES, {"fleet": stale})
+        results = github.run("rollout.yml", product_key=PRODUCT)
+        expected = {"canary": "success", "approve": "success", "fleet": "failure", "release": "skipped"}
+        assert results == expected, github.output
+        for name, verdict, batch in (("canary", "passed", CANARY), ("fleet", "failed", FLEET)):
+            reports = tmp_path / "artifacts" / f"rollout-{name}-1"
+            assert published(reports, name) == verdict
+            assert found_batches(reports / f"{name}.json") == [batch]
 
 
 @pytest.mark.parametrize("verdict", OTHER_WORDS)
