@@ -30,6 +30,8 @@ from .distribution import serve_git
 
 EXAMPLES = ROOT / "docs" / "examples" / "pipelines"
 PRODUCT = "a1simlamp01"
+#: A time before all batches of the service, and one after them.
+BEFORE, AFTER = "2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"
 CANARY, FLEET, HEALTHY = "183415776190000002", "183415776190000003", "183415776190000004"
 #: The rehearsal, and a fleet in which nothing goes wrong.
 SCENARIO = {
@@ -120,6 +122,15 @@ def saying(place: Site, folder: pathlib.Path, verdict: str | None, gates: str = 
         tool.chmod(0o755)
     path = f"{tools}{os.pathsep}{place.environment['PATH']}"
     return replace(place, environment={**place.environment, "PATH": path})
+
+
+def started_at(place: Site, folder: pathlib.Path, moment: str) -> Site:
+    """The same site, whose machines take this for the time."""
+    clock = folder / "clock"
+    clock.mkdir(parents=True)
+    (clock / "date").write_text(f'#!/bin/sh\n[ "$*" = "-u +%Y-%m-%dT%H:%M:%SZ" ] && echo {moment}\n', encoding="utf-8")
+    (clock / "date").chmod(0o755)
+    return replace(place, environment={**place.environment, "PATH": f"{clock}{os.pathsep}{place.environment['PATH']}"})
 
 
 def check_schema(name: str, *files: pathlib.Path) -> None:

@@ -20,6 +20,8 @@ import pytest
 import yaml
 
 from .pipelines import (
+    AFTER,
+    BEFORE,
     CANARY,
     DEVICES,
     EXAMPLES,
@@ -57,8 +59,6 @@ KEYWORDS = {
     *("resource_group", "rules", "script", "stage", "timeout", "variables"),
 }
 JOBS = "https://gitlab.example.com/fleet/rollout/-/jobs"
-#: Before any batch of the service was.
-CREATED = "2020-01-01T00:00:00Z"
 PROJECT = {
     "OTA_VERSION": "1.2.0",
     "OTA_FLEET_DEVICES": DEVICES,
@@ -101,7 +101,7 @@ class GitLab:
 
     def run(self, source: str, play: Mapping[str, Mapping[str, str]] | None = None, **variables: str) -> dict[str, str]:
         """The state in which each job of a pipeline ends; ``play`` are the manual jobs that people start."""
-        given = {"CI_PIPELINE_CREATED_AT": CREATED, **self.project, **variables, "CI_PIPELINE_SOURCE": source}
+        given = {"CI_PIPELINE_CREATED_AT": BEFORE, **self.project, **variables, "CI_PIPELINE_SOURCE": source}
         shutil.rmtree(self.folder / "artifacts", ignore_errors=True)
         states: dict[str, str] = {}
         for name, job in jobs().items():
@@ -234,7 +234,7 @@ def test_batches_that_are_found(tmp_path):
 
 def test_batches_of_before_the_pipeline_are_not_found(tmp_path, moving):
     gitlab = GitLab(tmp_path, saying(moving, tmp_path, "passed", "canary"))
-    later = {"OTA_PRODUCT_KEY": PRODUCT, "CI_PIPELINE_CREATED_AT": "2999-01-01T00:00:00Z"}
+    later = {"OTA_PRODUCT_KEY": PRODUCT, "CI_PIPELINE_CREATED_AT": AFTER}
     assert gitlab.run("web", {"fleet": {}}, **later) == {"canary": "success", "fleet": "failed", "release": "skipped"}
     reports = tmp_path / "artifacts" / "fleet" / "reports"
     assert published(reports, "fleet") == "inconclusive"

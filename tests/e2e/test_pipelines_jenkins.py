@@ -18,6 +18,7 @@ import pytest
 
 from .conftest import needs
 from .pipelines import (
+    BEFORE,
     CANARY,
     DEVICES,
     EXAMPLES,
@@ -32,6 +33,7 @@ from .pipelines import (
     run_script,
     saying,
     site,
+    started_at,
     wait_timeout,
 )
 
@@ -113,7 +115,7 @@ def test_a_fleet_that_is_blocked(tmp_path, moving):
 
 def test_batches_that_are_found(tmp_path):
     with site(tmp_path, "--time-scale", "20") as place:
-        jenkins = Jenkins(tmp_path, place, "Jenkinsfile")
+        jenkins = Jenkins(tmp_path, started_at(place, tmp_path, BEFORE), "Jenkinsfile")
         stages = jenkins.build("", {"FLEET_BATCH": ""}, PRODUCT)
         assert stages == {"Canary": "passed", "Fleet": "failed"}, jenkins.output
         assert published(jenkins.reports, "fleet") == "failed"
