@@ -140,7 +140,7 @@ abstract class Jenkins extends Script {
 
   Object sh(String script) { sh(script: script) }
   Object sh(Map options) {
-    Build.only(options, 'script', 'returnStatus')
+    Build.only(options, 'script', 'returnStatus', 'returnStdout')
     // Jenkins shows each command before it runs.
     def starter = new ProcessBuilder('sh', '-xe', '-c', options.script.toString())
     starter.directory(new File(Build.given.workspace)).redirectErrorStream(true)
@@ -148,10 +148,12 @@ abstract class Jenkins extends Script {
     Build.environment().each { name, value -> if (value != null) starter.environment()[name] = value.toString() }
     def process = starter.start()
     process.outputStream.close()
-    process.inputStream.eachLine { println it }
+    def output = ''
+    process.inputStream.eachLine { if (options.returnStdout && !it.startsWith('+ ')) output += "${it}\n" else println it }
     def status = process.waitFor()
     if (options.returnStatus) return status
     if (status) throw new Failure("script returned exit code ${status}")
+    if (options.returnStdout) return output
   }
 
   void withEnv(List settings, Closure content) {

@@ -29,6 +29,9 @@ from .conftest import REHEARSAL, ROOT, Simulator, execute, simulator
 from .distribution import serve_git
 
 EXAMPLES = ROOT / "docs" / "examples" / "pipelines"
+PRODUCT = "a1simlamp01"
+#: A time before all batches of the service, and one after them.
+BEFORE, AFTER = "2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z"
 CANARY, FLEET, HEALTHY = "183415776190000002", "183415776190000003", "183415776190000004"
 #: The rehearsal, and a fleet in which nothing goes wrong.
 SCENARIO = {
@@ -121,6 +124,15 @@ def saying(place: Site, folder: pathlib.Path, verdict: str | None, gates: str = 
     return replace(place, environment={**place.environment, "PATH": path})
 
 
+def started_at(place: Site, folder: pathlib.Path, moment: str) -> Site:
+    """The same site, whose machines take this for the time."""
+    clock = folder / "clock"
+    clock.mkdir(parents=True)
+    (clock / "date").write_text(f'#!/bin/sh\n[ "$*" = "-u +%Y-%m-%dT%H:%M:%SZ" ] && echo {moment}\n', encoding="utf-8")
+    (clock / "date").chmod(0o755)
+    return replace(place, environment={**place.environment, "PATH": f"{clock}{os.pathsep}{place.environment['PATH']}"})
+
+
 def check_schema(name: str, *files: pathlib.Path) -> None:
     """Check files against a schema that comes with check-jsonschema."""
     command = ["check-jsonschema", "--builtin-schema", name, *map(str, files)]
@@ -152,6 +164,13 @@ def published(folder: pathlib.Path, name: str) -> str:
     red = int(suite.get("failures", "0")) + int(suite.get("errors", "0"))
     assert bool(red) == (verdict not in ("passed", "pending"))
     return verdict
+
+
+def found_batches(path: pathlib.Path) -> list[str]:
+    """The batches in a report that were found by the product and a version."""
+    found = json.loads(path.read_text(encoding="utf-8"))["found_by"]
+    assert (found["product_key"], found["dest_version"]) == (PRODUCT, "1.2.0")
+    return found["job_ids"]
 
 
 def poll_count(path: pathlib.Path) -> int:

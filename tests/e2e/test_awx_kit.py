@@ -31,6 +31,12 @@ SURVEYS = {"gate": "rollout_gate", "preflight": "rollout_preflight"}
 CHOICES = {"rollout_gate_verify_versions": ["true", "false"], "rollout_gate_mode": ["enforce", "report"]}
 SECRET, SECURITY_TOKEN = "canary-secret-+/=", "canary-token-+/="
 CANARY = "183415776190000002"
+#: The answers of a gate that finds its batch.
+FOUND = {
+    "rollout_gate_find_product_key": "a1simlamp01",
+    "rollout_gate_find_created_after": "2026-01-01T00:00:00Z",
+    "rollout_gate_find_tags": "stage=canary",
+}
 TUYA = {
     "dialect": "tuya",
     "access_keys": [{"id": "tuya-id", "secret": SECRET}],
@@ -228,6 +234,25 @@ def test_a_credential_with_the_least_reaches_the_gate(tmp_path, place, inject, l
     assert SECRET not in job.everything(tmp_path)
 
 
+def test_the_answers_that_find_a_batch_reach_the_gate(tmp_path, place):
+    credential = {
+        "OTA_ENDPOINT": place.url,
+        "ALIBABA_CLOUD_ACCESS_KEY_ID": "plain-id",
+        "ALIBABA_CLOUD_ACCESS_KEY_SECRET": SECRET,
+    }
+    answers = {**FOUND, "rollout_gate_expected_version": "1.2.0", "rollout_gate_min_devices": 5}
+    survey = answered(read_kit("surveys/gate.yml"), answers)
+    job = run_job(tmp_path, "gate.yml", {**survey, **FAST}, credential)
+    assert (job.status, job.artifacts["rollout_gate_verdict"]) == ("successful", "passed"), job.stdout
+    assert f"found batch {CANARY} " in job.stdout
+    # Without the version, there is nothing to find.
+    without = run_job(
+        tmp_path / "without", "gate.yml", {**survey, **FAST, "rollout_gate_expected_version": ""}, credential
+    )
+    assert (without.status, without.artifacts["rollout_gate_reasons"]) == ("failed", ["not_judged"])
+    assert "dest_version" in without.artifacts["rollout_gate_message"]
+
+
 def test_a_credential_of_tuya_reaches_the_gate(tmp_path, tuya, inject):
     inputs = {"access_key_id": "tuya-id", "access_key_secret": SECRET, "endpoint": tuya.url}
     env, shown, arguments = inject(tmp_path, "tuya_ota", inputs)
@@ -321,7 +346,8 @@ def test_all_answers_and_none_reach_the_gate(tmp_path, place):
     }
     unanswered = {question["variable"]: question.get("default") for question in survey["spec"]}
     assert unanswered["rollout_gate_report_dir"] == "reports"
-    assert set(given) == {question["variable"] for question in survey["spec"]} - {"rollout_gate_min_devices"}
+    others = {"rollout_gate_min_devices", *FOUND}
+    assert set(given) == {question["variable"] for question in survey["spec"]} - others
     full = run_job(tmp_path / "full", "gate.yml", {**answered(survey, given), **FAST}, credential)
     assert (full.status, full.artifacts["rollout_gate_verdict"]) == ("successful", "passed"), full.stdout
     report = json.loads((tmp_path / "reports" / "rollout-gate.json").read_text(encoding="utf-8"))
@@ -495,7 +521,14 @@ def test_set_up(tmp_path, collections):
             assert awx.surveys[awx.named(kind, name)["id"]] == read_kit(f"surveys/{survey}.yml")
             assert awx.named(kind, name)["survey_enabled"]
         asked = [question["variable"] for question in awx.surveys[awx.named(*WORKFLOW)["id"]]["spec"]]
-        assert asked == ["rollout_gate_expected_version", "canary_job_ids", "canary_devices"]
+        assert asked == [
+            "rollout_gate_expected_version",
+            "canary_product_key",
+            "canary_created_after",
+            "canary_tags",
+            "canary_job_ids",
+            "canary_devices",
+        ]
 
         assert graph(awx) == {
             "canary gate": {"success_nodes": ["approval"], "failure_nodes": ["stopped"]},

@@ -34,10 +34,16 @@ WORLD = {
     "access_keys": [KEY],
     "firmwares": [{"firmware_id": "f1", "product_key": "k1", "src_version": "1.0", "dest_version": "2.0.0"}],
     "jobs": [
-        {"job_id": "good", "firmware_id": "f1", "devices": [{"prefix": "g-", "count": 5, "finished_after": 3}]},
+        {
+            "job_id": "good",
+            "firmware_id": "f1",
+            "tags": {"stage": "canary"},
+            "devices": [{"prefix": "g-", "count": 5, "finished_after": 3}],
+        },
         {
             "job_id": "bad",
             "firmware_id": "f1",
+            "tags": {"stage": "fleet"},
             "created_before": 3600,
             "devices": ["b-1", {"name": "b-2", "course": "fails", "step": -2}],
         },
@@ -224,7 +230,8 @@ def test_a_job_on_another_node(tmp_path, credential):
 def stage(folder: pathlib.Path, name: str, credential: dict[str, str], *published: Any, **answers: Any) -> Job:
     """Run the job of a workflow's node."""
     given = {"rollout_gate_expected_version": "2.0.0", "canary_job_ids": "good", "fleet_min_devices": 2, **answers}
-    survey = read_kit("surveys/fleet.yml" if "fleet_job_ids" in given else "surveys/rollout.yml")
+    is_fleet = {"fleet_job_ids", "fleet_product_key"} & set(given)
+    survey = read_kit("surveys/fleet.yml" if is_fleet else "surveys/rollout.yml")
     workflow = {**answered(survey, given)}
     return run_job(folder / name, f"{name}.yml", node_variables(FAST, published, workflow), credential)
 
@@ -258,6 +265,33 @@ def test_the_batch_of_the_canary_is_not_the_fleet(tmp_path, credential):
     assert (fleet.status, fleet.artifacts["rollout_gate_verdict"]) == ("failed", "failed"), fleet.stdout
     few = ": 5 devices had a task; at least 6 must have one (min_devices). "
     assert few in fleet.artifacts["rollout_gate_message"]
+
+
+@pytest.mark.parametrize(
+    ("name", "answers", "verdict", "message"),
+    [
+        ("canary", {"tags": "stage=canary"}, "passed", "found batch good "),
+        ("fleet", {"tags": "stage=fleet"}, "failed", "found batch bad "),
+        # The time of the approval, to which the batch of the canary is too old.
+        ("fleet", {"created_after": "2999-01-01T00:00:00Z"}, "inconclusive", "no batch fits; "),
+        # Neither a tag nor a time says which of them.
+        ("fleet", {}, "inconclusive", "4 batches fit: "),
+    ],
+)
+def test_batches_that_are_found(tmp_path, credential, name, answers, verdict, message):
+    given = {f"{name}_{question}": answer for question, answer in answers.items()}
+    given[f"{name}_product_key"] = "k1"
+    job = stage(tmp_path, name, credential, canary_job_ids="", **given)
+    assert job.artifacts["rollout_gate_verdict"] == verdict, job.stdout
+    assert message in job.stdout
+
+
+def test_the_id_of_a_batch_wins_over_what_finds_one(tmp_path, credential):
+    found = {"fleet_product_key": "k1", "fleet_tags": "stage=fleet", "fleet_created_after": "2026-01-01T00:00:00Z"}
+    fleet = stage(tmp_path, "fleet", credential, fleet_job_ids="good", **found)
+    assert (fleet.status, fleet.artifacts["rollout_gate_verdict"]) == ("successful", "passed"), fleet.stdout
+    started = stage(tmp_path / "started", "fleet", credential, {"started_fleet_job_ids": "bad"}, **found)
+    assert (started.status, started.artifacts["rollout_gate_verdict"]) == ("failed", "failed"), started.stdout
 
 
 class Store(http.server.BaseHTTPRequestHandler):
@@ -364,8 +398,9 @@ def test_artifacts_are_never_read():
     roles = ("rollout_gate", "rollout_preflight")
     places = ("rollout_gate/vars/main.yml", "rollout_preflight/tasks/main.yml")
     texts = [(ROOT / "roles" / place).read_text(encoding="utf-8") for place in places]
-    published = {name for text in texts for name in re.findall(r"'(rollout_\w+)':", text)}
-    assert published >= ARTIFACTS
+    named = {name for text in texts for name in re.findall(r"'(rollout_\w+)':", text)}
+    assert named >= ARTIFACTS
+    published = ARTIFACTS | {name for name in named if name.startswith("rollout_preflight_")}
     read = {path for role in roles for kind in ("tasks", "defaults", "vars", "meta") for path in files(role, kind)}
     playbooks = ["playbooks/rollout_gate.yml", *(f"docs/examples/awx/project/{name}.yml" for name in ("gate", "fleet"))]
     assert not published & variables_read(*read, *playbooks)

@@ -19,6 +19,8 @@ import pytest
 import yaml
 
 from .pipelines import (
+    AFTER,
+    BEFORE,
     CANARY,
     DEVICES,
     EXAMPLES,
@@ -26,13 +28,16 @@ from .pipelines import (
     HEALTHY,
     KEY,
     OTHER_WORDS,
+    PRODUCT,
     Site,
     check_schema,
+    found_batches,
     poll_count,
     published,
     run_script,
     saying,
     site,
+    started_at,
     wait_timeout,
 )
 
@@ -256,6 +261,30 @@ def test_a_fleet_that_is_blocked(tmp_path, moving):
     assert re.findall(r"^## \W+(.*)", github.summary, re.MULTILINE) == ["Fleet: failed"]
     report = json.loads((tmp_path / "artifacts" / "rollout-fleet-1" / "fleet.json").read_text(encoding="utf-8"))
     assert errors_of(github) == [f"::error title=Fleet::{report['msg'].replace('%', '%25')}"]
+
+
+@pytest.mark.parametrize("stale", [{}, {"OTA_FLEET_BATCH": HEALTHY}], ids=["no_id", "an_id_of_before"])
+def test_batches_that_are_found(tmp_path, stale):
+    """The variable of an earlier rollout that was started by ID does not count."""
+    with site(tmp_path, "--time-scale", "20") as place:
+        github = GitHub(tmp_path, started_at(place, tmp_path, BEFORE), VARIABLES, {"fleet": stale})
+        results = github.run("rollout.yml", product_key=PRODUCT)
+        expected = {"canary": "success", "approve": "success", "fleet": "failure", "release": "skipped"}
+        assert results == expected, github.output
+        for name, verdict, batch in (("canary", "passed", CANARY), ("fleet", "failed", FLEET)):
+            reports = tmp_path / "artifacts" / f"rollout-{name}-1"
+            assert published(reports, name) == verdict
+            assert found_batches(reports / f"{name}.json") == [batch]
+
+
+def test_batches_of_before_the_canary_are_not_found(tmp_path, moving):
+    place = started_at(saying(moving, tmp_path, "passed", "canary"), tmp_path, AFTER)
+    github = GitHub(tmp_path, place, VARIABLES, {"fleet": {}})
+    results = github.run("rollout.yml", product_key=PRODUCT)
+    expected = {"canary": "success", "approve": "success", "fleet": "failure", "release": "skipped"}
+    assert results == expected, github.output
+    artifacts = tmp_path / "artifacts" / "rollout-fleet-1"
+    assert "ROLLOUT_GATE_REASONS=no_batch\n" in (artifacts / "fleet.env").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("verdict", OTHER_WORDS)

@@ -11,6 +11,7 @@ import pathlib
 import re
 import shutil
 import string
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,8 @@ import pytest
 import yaml
 
 from .pipelines import (
+    AFTER,
+    BEFORE,
     CANARY,
     DEVICES,
     EXAMPLES,
@@ -27,8 +30,10 @@ from .pipelines import (
     KEY,
     OTHER_SECRET,
     OTHER_WORDS,
+    PRODUCT,
     Site,
     check_schema,
+    found_batches,
     poll_count,
     published,
     run_script,
@@ -96,7 +101,7 @@ class GitLab:
 
     def run(self, source: str, play: Mapping[str, Mapping[str, str]] | None = None, **variables: str) -> dict[str, str]:
         """The state in which each job of a pipeline ends; ``play`` are the manual jobs that people start."""
-        given = {**self.project, **variables, "CI_PIPELINE_SOURCE": source}
+        given = {"CI_PIPELINE_CREATED_AT": BEFORE, **self.project, **variables, "CI_PIPELINE_SOURCE": source}
         shutil.rmtree(self.folder / "artifacts", ignore_errors=True)
         states: dict[str, str] = {}
         for name, job in jobs().items():
@@ -118,7 +123,9 @@ class GitLab:
         place = self.folder / "builds" / name
         shutil.rmtree(place, ignore_errors=True)
         self.site.check_out(place)
-        own = {key: string.Template(value).safe_substitute(given) for key, value in job.get("variables", {}).items()}
+        # A variable that is not there is empty.
+        known = defaultdict(str, given)
+        own = {key: string.Template(value).substitute(known) for key, value in job.get("variables", {}).items()}
         predefined = {"GITLAB_CI": "true", "CI_JOB_NAME": name, "CI_JOB_URL": f"{JOBS}/{name}"}
         environment = {**self.site.environment, **given, **own, **predefined}
         cache = job.get("cache", {})
@@ -212,6 +219,26 @@ def test_a_canary_that_passes_and_a_fleet_that_is_blocked(tmp_path, moving):
         assert all((artifacts / path).exists() for path in reports.values())
         page = linked_page(artifacts, name)
         assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_batches_that_are_found(tmp_path):
+    with site(tmp_path, "--time-scale", "20") as place:
+        gitlab = GitLab(tmp_path, place)
+        states = gitlab.run("web", {"fleet": {}}, OTA_PRODUCT_KEY=PRODUCT)
+        assert states == {"canary": "success", "fleet": "failed", "release": "skipped"}, gitlab.output
+        for name, verdict, batch in (("canary", "passed", CANARY), ("fleet", "failed", FLEET)):
+            reports = tmp_path / "artifacts" / name / "reports"
+            assert published(reports, name) == verdict
+            assert found_batches(reports / f"{name}.json") == [batch]
+
+
+def test_batches_of_before_the_pipeline_are_not_found(tmp_path, moving):
+    gitlab = GitLab(tmp_path, saying(moving, tmp_path, "passed", "canary"))
+    later = {"OTA_PRODUCT_KEY": PRODUCT, "CI_PIPELINE_CREATED_AT": AFTER}
+    assert gitlab.run("web", {"fleet": {}}, **later) == {"canary": "success", "fleet": "failed", "release": "skipped"}
+    reports = tmp_path / "artifacts" / "fleet" / "reports"
+    assert published(reports, "fleet") == "inconclusive"
+    assert "ROLLOUT_GATE_REASONS=no_batch\n" in (reports / "fleet.env").read_text(encoding="utf-8")
 
 
 def test_a_wrong_key(tmp_path, moving):

@@ -18,25 +18,29 @@ import pytest
 
 from .conftest import needs
 from .pipelines import (
+    BEFORE,
     CANARY,
     DEVICES,
     EXAMPLES,
     FLEET,
     HEALTHY,
     KEY,
+    PRODUCT,
     Site,
+    found_batches,
     poll_count,
     published,
     run_script,
     saying,
     site,
+    started_at,
     wait_timeout,
 )
 
 FILES = EXAMPLES / "jenkins"
 STAND_IN = pathlib.Path(__file__).with_name("jenkins.groovy")
 PARAMETERS = {
-    "Jenkinsfile": ("OTA_VERSION", "OTA_FLEET_DEVICES", "OTA_CANARY_BATCH"),
+    "Jenkinsfile": ("OTA_VERSION", "OTA_FLEET_DEVICES", "OTA_CANARY_BATCH", "OTA_PRODUCT_KEY"),
     "Jenkinsfile.once": ("OTA_VERSION", "OTA_FLEET_DEVICES", "OTA_FLEET_BATCH"),
 }
 
@@ -52,7 +56,7 @@ class Jenkins:
     number: int = 0
     output: str = ""
 
-    def build(self, batch: str, answers: Mapping[str, str] | None = None) -> dict[str, str]:
+    def build(self, batch: str, answers: Mapping[str, str] | None = None, product: str = "") -> dict[str, str]:
         """The result of each stage that was reached."""
         self.number += 1
         workspace, archive = self.folder / "workspace", self.folder / "builds"
@@ -66,7 +70,7 @@ class Jenkins:
             "workspace": str(workspace),
             "archive": str(archive),
             "number": self.number,
-            "parameters": dict(zip(PARAMETERS[self.name], ("1.2.0", DEVICES, batch))),
+            "parameters": dict(zip(PARAMETERS[self.name], ("1.2.0", DEVICES, batch, product))),
             "answers": answers,
             "credentials": {"ota-access-key": {"username": KEY["id"], "password": KEY["secret"]}},
             "environment": dict(self.site.environment),
@@ -107,6 +111,15 @@ def test_a_fleet_that_is_blocked(tmp_path, moving):
     jenkins = Jenkins(tmp_path, saying(moving, tmp_path, "passed", "canary"), "Jenkinsfile")
     assert jenkins.build(CANARY, {"FLEET_BATCH": FLEET}) == {"Canary": "passed", "Fleet": "failed"}, jenkins.output
     assert published(jenkins.reports, "fleet") == "failed"
+
+
+def test_batches_that_are_found(tmp_path):
+    with site(tmp_path, "--time-scale", "20") as place:
+        jenkins = Jenkins(tmp_path, started_at(place, tmp_path, BEFORE), "Jenkinsfile")
+        stages = jenkins.build("", {"FLEET_BATCH": ""}, PRODUCT)
+        assert stages == {"Canary": "passed", "Fleet": "failed"}, jenkins.output
+        assert published(jenkins.reports, "fleet") == "failed"
+        assert found_batches(jenkins.reports / "fleet.json") == [FLEET]
 
 
 def test_only_the_word_passed_goes_on(tmp_path, moving):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ansible_collections.iotfleet.ota.plugins.module_utils._api import facts as api_facts
-from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import Operation
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.schema import Operation
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries import jobs as job_queries
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence import modules, observer, versions
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._gate import gate, limits

@@ -18,9 +18,9 @@ from xml.sax.saxutils import escape
 from ansible_collections.iotfleet.ota.plugins.module_utils._api import operations
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.credentials import Credentials
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.facts import no_facts
-from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import Field, Kind, Operation
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.platforms import PLATFORMS
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.request import ServiceConfig
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.schema import Field, Kind, Operation
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.paging import Listing, listing_problem
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.parallel import MAX_FAILED

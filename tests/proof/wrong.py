@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Callable
 
-from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import Operation
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.schema import Operation
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError, Retry
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries import jobs as job_queries
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport

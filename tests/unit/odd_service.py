@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ansible_collections.iotfleet.ota.plugins.module_utils._api import operations
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.envelope import ENVELOPE
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.facts import by_lower_name
-from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import Operation
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.schema import Operation
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport import Response
 
 from .simulated import Rollout, batch

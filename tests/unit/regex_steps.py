@@ -69,6 +69,8 @@ class StepCounter:
         def go_on(end: int) -> bool:
             return self._match(rest, end, then)
 
+        if kind is op.FAILURE:
+            return False
         if kind in _SINGLE:
             return at < len(self.text) and self._fits(kind, value, self.text[at]) and go_on(at + 1)
         if kind is op.AT:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Holds the plugins' imports against the layers they belong to, and keeps the API's own words in one file."""
+"""Holds the plugins' imports against their layers, files to a length, and the API's own words to one folder."""
 
 from __future__ import annotations
 
@@ -21,14 +21,15 @@ PLUGINS = ROOT / "plugins"
 # Which folders each folder of the plugins may import from; modules cannot reach plugin_utils.
 FOLDERS = {
     "module_utils/_errors": "module_utils/_text",
+    "module_utils/_redaction": "module_utils/_text",
     "module_utils/_text": "",
     "module_utils/_validation": "module_utils/_errors module_utils/_text",
-    "module_utils/_api": "module_utils/_errors module_utils/_text module_utils/_validation",
+    "module_utils/_api": "module_utils/_errors module_utils/_redaction module_utils/_text module_utils/_validation",
     "module_utils/_http": "module_utils/_errors module_utils/_validation",
     "module_utils/_credentials": "module_utils/_api module_utils/_errors module_utils/_http module_utils/_text"
     " module_utils/_validation",
     "module_utils/_client": "module_utils/_api module_utils/_credentials module_utils/_errors module_utils/_http"
-    " module_utils/_text",
+    " module_utils/_redaction module_utils/_text",
     "module_utils/_queries": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_text",
     "module_utils/_changes": "module_utils/_api module_utils/_client module_utils/_errors module_utils/_queries",
     "module_utils/_ansible": "module_utils/_api module_utils/_client module_utils/_credentials module_utils/_errors"
@@ -63,10 +64,11 @@ FOLDERS = {
 NEIGHBOURS = {
     "module_utils/_api": {
         "platforms": "",
-        "operations": "error_codes",
-        "facts": "operations redaction",
-        "envelope": "facts operations redaction",
-        "request": "credentials operations platforms signature",
+        "schema": "error_codes",
+        "operations": "schema",
+        "facts": "operations schema",
+        "envelope": "facts schema",
+        "request": "credentials platforms schema signature",
     },
     "module_utils/_http": {
         "network_errors": "connections",
@@ -172,9 +174,12 @@ PACKAGES = {
 
 # The contract spells the API's own names; what masks secrets may spell those that mark one.
 API = PLUGINS / "module_utils" / "_api"
-WIRE = set(API.glob("*.py")) - {API / "credentials.py", API / "redaction.py"}
+WIRE = set(API.glob("*.py")) - {API / "credentials.py"}
 NAMES = [API / f"{name}.py" for name in ("operations", "platforms", "envelope")]
-MAY_SPELL = {"module_utils/_api/redaction": "AccessKeyId SecurityToken"}
+MAY_SPELL = {"module_utils/_redaction": "AccessKeyId SecurityToken"}
+
+# How long a file of module_utils and plugin_utils may be, and how many of them a folder may have.
+MAX_LINES, MAX_FILES = 350, 9
 
 
 def parts_of(path: Path) -> tuple[str, ...]:
@@ -244,6 +249,7 @@ def each(paths: Iterable[Path]) -> list[Any]:
 
 SOURCES = set(PLUGINS.rglob("*.py"))
 CODE = {path for path in SOURCES if parts_of(path)[0] != "doc_fragments"} - WIRE
+UTILS = {path for path in SOURCES if parts_of(path)[0].endswith("_utils")}
 CONTENT = {path for folder in ("roles", "playbooks") for path in (ROOT / folder).rglob("*.y*ml")}
 
 
@@ -283,6 +289,18 @@ def test_own_files_are_imported_by_their_relative_names(path: Path) -> None:
 def test_packages_are_required_where_they_belong(path: Path) -> None:
     surplus = packages_of(imports_of(path)) - set(PACKAGES.get("/".join(parts_of(path)), "").split())
     assert not surplus, f"{path.name} may not import {', '.join(sorted(surplus))}"
+
+
+@pytest.mark.parametrize("path", each(UTILS))
+def test_a_file_is_short_enough_to_read_at_once(path: Path) -> None:
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= MAX_LINES, f"{path.name} has {lines} lines, at most {MAX_LINES} are allowed: split it"
+
+
+@pytest.mark.parametrize("folder", each({path.parent for path in UTILS}))
+def test_a_folder_has_few_files(folder: Path) -> None:
+    number = len(set(folder.glob("*.py")))
+    assert number <= MAX_FILES, f"{folder.name} has {number} files, at most {MAX_FILES} are allowed: divide it"
 
 
 def test_wire_names_are_known() -> None:

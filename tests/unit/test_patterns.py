@@ -14,13 +14,14 @@ import re
 from pathlib import Path
 
 import pytest
+from ansible_collections.iotfleet.ota.plugins.module_utils import _redaction as redaction
 from ansible_collections.iotfleet.ota.plugins.module_utils import _text as text_module
 from ansible_collections.iotfleet.ota.plugins.module_utils._api import (
     envelope,
     error_codes,
     facts,
     operations,
-    redaction,
+    schema,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.envelope import read_rows
 from ansible_collections.iotfleet.ota.plugins.module_utils._client import response
@@ -144,7 +145,7 @@ def met(monkeypatch):
 
             return call
 
-    for module in (envelope, facts, jobs, operations, redaction, response, text_module):
+    for module in (envelope, facts, jobs, redaction, response, schema, text_module):
         for name, value in vars(module).items():
             if isinstance(value, re.Pattern) and value not in WHOLE:
                 monkeypatch.setattr(module, name, Watched(value))

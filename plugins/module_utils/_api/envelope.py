@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from xml.parsers import expat
 
 from .._errors import MissingLibraryError, OtaError, Retry
+from .._redaction import drop_secrets
 from .._text import MAX_NAME, MAX_TEXT
 from .facts import (
     MAX_DIGITS,
@@ -25,8 +26,7 @@ from .facts import (
     unreadable_error,
     unwrap_list,
 )
-from .operations import Kind, Operation, typed_fields
-from .redaction import drop_secrets
+from .schema import Kind, Operation, typed_fields
 
 #: Fields around the data of a response. A gateway writes ``Message`` where the service writes ``ErrorMessage``, and
 #: another API that responds in its place writes ``msg``.

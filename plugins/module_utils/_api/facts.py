@@ -15,9 +15,10 @@ from types import MappingProxyType
 from typing import Any, Callable
 
 from .._errors import OtaError
+from .._redaction import cut_text, mask_signed_links
 from .._text import MAX_TEXT, printable, printable_facts, printable_name
-from .operations import SPELLINGS, Field, Kind, Operation, snake_case
-from .redaction import cut_text, mask_signed_links
+from .operations import SPELLINGS
+from .schema import Field, Kind, Operation, snake_case
 
 #: Whole numbers with more digits than this are none that the API documents.
 MAX_DIGITS = 19

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from .._validation import host_header
 from .credentials import Credentials
-from .operations import Operation
 from .platforms import (
     ACS3_METHOD,
     COMMON_HEADERS,
@@ -22,6 +21,7 @@ from .platforms import (
     Platform,
     wire_parameters,
 )
+from .schema import Operation
 from .signature import authorization_header, canonical_query, content_hash, percent_encode, sign_acs3, sign_query
 
 

@@ -11,12 +11,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Callable, NamedTuple
 
-from .._api.operations import (
-    CANCEL_OTA_STRATEGY_BY_JOB,
-    CANCEL_OTA_TASK_BY_JOB,
-    UNFINISHED_TASK_STATUSES,
-    Operation,
-)
+from .._api.operations import CANCEL_OTA_STRATEGY_BY_JOB, CANCEL_OTA_TASK_BY_JOB, UNFINISHED_TASK_STATUSES
+from .._api.schema import Operation
 from .._client.client import Client
 from .._errors import UNKNOWN_OUTCOME, OtaError
 from .._queries.jobs import JobFacts, read_job

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from typing import Callable
 
-from .._api.operations import Operation
+from .._api.schema import Operation
 from .._client.client import Client
 from .._errors import UNKNOWN_OUTCOME, OtaError
 

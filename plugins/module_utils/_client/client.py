@@ -15,9 +15,9 @@ from typing import Any, Callable, TypeVar
 
 from .._api.envelope import Envelope, read_object, require_xml_library
 from .._api.error_codes import is_key_code
-from .._api.operations import Operation
 from .._api.platforms import Argument
 from .._api.request import ServiceConfig
+from .._api.schema import Operation
 from .._credentials.refresh import RefreshableCredentials
 from .._errors import CanceledError, OtaError, Retry, as_ota_error
 from .._http.transport import MAX_IN_FLIGHT, Transport

@@ -13,9 +13,9 @@ from typing import Callable, NamedTuple, TypeVar
 from .._api.credentials import Credentials
 from .._api.envelope import Envelope
 from .._api.error_codes import FailureTopic, failure_topic, is_clock_code, is_expiry_code, is_version_code
-from .._api.operations import Operation
 from .._api.platforms import Argument
 from .._api.request import ServiceConfig, SignedRequest, build_request
+from .._api.schema import Operation
 from .._credentials.refresh import RefreshableCredentials
 from .._errors import OtaError, Retry
 from .._http.network_errors import host_and_port, timeout_error

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable, NamedTuple, Optional
 
 from .._api.envelope import Envelope, read_rows
-from .._api.operations import MAX_ROWS, Operation
+from .._api.operations import MAX_ROWS
 from .._api.platforms import Argument
+from .._api.schema import Operation
 from .._errors import OtaError
 from .response import check_subjects, wrong_subject_error
 

@@ -11,7 +11,7 @@ import threading
 import time
 from typing import Callable
 
-from .._api.operations import USUAL_QUOTA, Operation
+from .._api.schema import USUAL_QUOTA, Operation
 from .._errors import CanceledError
 
 #: Stretch of the spacing: some requests take longer on their way than others and must not arrive too close together.

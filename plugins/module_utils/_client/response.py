@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 from .._api.envelope import Envelope, decode_body
 from .._api.error_codes import UNKNOWN_CODE, lookup_error_code
 from .._api.facts import is_blank
-from .._api.operations import Operation
 from .._api.platforms import Argument
-from .._api.redaction import mask_garbled, mask_links, mask_text
+from .._api.schema import Operation
 from .._errors import OtaError, Retry
 from .._http.transport import Response
+from .._redaction import mask_garbled, mask_links, mask_text
 from .._text import printable
 
 #: The code of :func:`wrong_subject_error`.

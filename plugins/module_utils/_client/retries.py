@@ -10,7 +10,7 @@ import math
 from typing import Callable
 
 from .._api.error_codes import ERROR_CODES, matches_code
-from .._api.operations import Operation
+from .._api.schema import Operation
 from .._errors import UNKNOWN_OUTCOME, OtaError, Retry
 
 #: Upper bound of the first pause, in seconds; it doubles with each attempt, ...

@@ -21,8 +21,8 @@ from .._api.operations import (
     LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
     QUERY_OTA_FIRMWARE,
     QUERY_OTA_JOB,
-    snake_case,
 )
+from .._api.schema import snake_case
 from .jobs import EXPECTATIONS
 from .preflight import Findings
 from .version_sources import VERSION_SOURCES, VersionSource

@@ -20,8 +20,8 @@ from .._api.operations import (
     LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
     QUERY_OTA_FIRMWARE,
     QUERY_OTA_JOB,
-    Operation,
 )
+from .._api.schema import Operation
 from .._client.client import Client
 from .._errors import OtaError
 from .details import read_details

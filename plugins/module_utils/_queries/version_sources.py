@@ -8,12 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .._api.operations import (
-    BATCH_QUERY_DEVICE_DETAIL,
-    LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
-    MAX_DETAIL_NAMES,
-    Operation,
-)
+from .._api.operations import BATCH_QUERY_DEVICE_DETAIL, LIST_OTA_MODULE_VERSIONS_BY_DEVICE, MAX_DETAIL_NAMES
+from .._api.schema import Operation
 from .._client.rate_limiter import full_rate
 from .details import DEFAULT_MODULE
 

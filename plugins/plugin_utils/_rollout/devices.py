@@ -16,7 +16,7 @@ from ...module_utils._queries.states import DeviceState
 from .policy import Policy
 from .snapshot import JobSnapshot, Kept, Memory, Snapshot, all_notified_at, positive_int, to_text
 from .times import MAX_TIME, format_time
-from .versions import is_source, is_target, module_of, reported_version, sources_of, with_job_sources
+from .versions import is_source, is_target, module_of, proof_key, reported_version, sources_of, with_job_sources
 
 #: A notified device is silent, and one that installs is stalled, after this many seconds without a change.
 STALLED_AFTER = 600.0
@@ -215,11 +215,6 @@ def fallen_back(device: Device, target: str | None, proved: float) -> Device:
     """A device that was on the ``target`` and no longer is."""
     detail = f"fell back from {target} to {device.version} after {format_time(proved)}"
     return device._replace(state="failed", class_name="fell_back", detail=detail)
-
-
-def proof_key(key: DeviceKey, report: DeviceReport, job: JobSnapshot, policy: Policy) -> str:
-    """What a proof is about: a device, a module and the version of a batch."""
-    return "\t".join((*key, report.iot_id or "", module_of(job, policy) or "", job.target or ""))
 
 
 # --- States ----------------------------------------------------------------------------------------------------------

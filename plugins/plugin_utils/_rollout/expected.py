@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from ...module_utils._queries.devices import DeviceKey, DeviceReport
 from .batches import Relation, task_key
-from .devices import UNKNOWN_DEVICE, Device, fallen_back, proof_key, unproved, vanished
+from .devices import UNKNOWN_DEVICE, Device, fallen_back, unproved, vanished
 from .policy import ExpectedDevice, Policy
 from .snapshot import JobSnapshot, Memory, Snapshot
-from .versions import is_target, module_of, reported_version, sources_of
+from .versions import is_target, module_of, proof_key, reported_version, sources_of
 
 
 def expected_keys(jobs: Sequence[JobSnapshot], policy: Policy) -> list[DeviceKey]:

@@ -145,7 +145,7 @@ class Memory:
 
     ``task_changes`` say when each task whose time counts last changed: by its ID, its fingerprint and the time.
     ``tasks`` are all that were listed, by batch and ID: product, device, state, IotId and creation. ``on_target`` are
-    the devices that have reported the version of a batch: by :func:`.devices.proof_key`, the time. No report that
+    the devices that have reported the version of a batch: by :func:`.versions.proof_key`, the time. No report that
     was read until ``proved_since`` proves anything.
     """
 

@@ -12,11 +12,11 @@ from typing import Any, cast
 from ...module_utils._queries.devices import DeviceKey
 from ...module_utils._queries.jobs import JobFacts, TaskFacts
 from .batches import Relation, task_key
-from .devices import Device, State, proof_key, task_device, task_identity, vanished
+from .devices import Device, State, task_device, task_identity, vanished
 from .policy import Policy
 from .snapshot import JobSnapshot, Kept, Memory, Snapshot, to_text
 from .times import parse_time
-from .versions import is_source, is_target, reported_version, sources_of, with_job_sources
+from .versions import is_source, is_target, proof_key, reported_version, sources_of, with_job_sources
 
 #: What tells devices of a rollout apart: product, name or what stands for it, and the IotId of one that was replaced.
 Identity = tuple[str, str, str]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from ...module_utils._queries.devices import DeviceReport
+from ...module_utils._queries.devices import DeviceKey, DeviceReport
 from ...module_utils._queries.jobs import TaskFacts
 from .policy import Policy, VersionMatch
 from .snapshot import JobSnapshot
@@ -91,3 +91,8 @@ def sources_of(task: TaskFacts | None, job: JobSnapshot) -> Sequence[str]:
 def with_job_sources(sources: Iterable[str], job: JobSnapshot) -> Sequence[str]:
     """The versions that a device's tasks replace, and those that the batch replaces on any device."""
     return (*sources, *sources_of(None, job))
+
+
+def proof_key(key: DeviceKey, report: DeviceReport, job: JobSnapshot, policy: Policy) -> str:
+    """What a proof is about: a device, a module and the version of a batch."""
+    return "\t".join((*key, report.iot_id or "", module_of(job, policy) or "", job.target or ""))

@@ -14,7 +14,7 @@ from .._rollout.expected import accounts_for
 from .._rollout.policy import Policy
 from .._rollout.snapshot import JobSnapshot, Snapshot
 from .._rollout.state import RolloutState
-from .history import History, begins_at, has_stopped_growing
+from .history import History
 from .wording import Reason, count_things, deadline_sentence, device_names, format_duration
 
 VerdictName = Literal["passed", "failed", "pending", "timed_out", "inconclusive"]
@@ -157,3 +157,38 @@ def _not_confirmed(case: Case, verdict: VerdictName, *reasons: Reason, **kept: A
 def soaking_reason(case: Case, since: float) -> Reason:
     healthy, left = case.snapshot.now - since, since + case.policy.soak - case.snapshot.now
     return Reason("soaking", f"healthy for {format_duration(healthy)}; soaking for another {format_duration(left)}")
+
+
+# --- Growth ----------------------------------------------------------------------------------------------------------
+
+
+def no_more_tasks(snapshot: Snapshot, policy: Policy, history: History) -> bool:
+    """Whether the batches finished so long ago that missing tasks will not appear."""
+    if not snapshot.finished:
+        return False
+    last = _ended_at(snapshot, history)
+    if history.has_grown:
+        last = max(last, history.last_growth)
+    return snapshot.now >= last + policy.start_grace
+
+
+def has_stopped_growing(snapshot: Snapshot, policy: Policy, history: History) -> bool:
+    """Whether no task has appeared for so long that no more are expected."""
+    last = history.last_growth
+    if snapshot.finished and not history.has_grown:
+        last = min(last, _ended_at(snapshot, history))
+    return snapshot.now >= last + policy.start_grace
+
+
+def _ended_at(snapshot: Snapshot, history: History) -> float:
+    """When the last of the batches ended, as far as they say, but not later than they were seen finished."""
+    ended = (snapshot.job_time(job, "utc_end_time") for job in snapshot.jobs)
+    seen = history.finished_since
+    last = max((history.last_growth if seen is None else seen) if time is None else time for time in ended)
+    return last if seen is None else min(last, seen)
+
+
+def begins_at(job: JobSnapshot, snapshot: Snapshot, history: History) -> float:
+    """From when on a batch must have tasks: its schedule, unless that was canceled, or the first poll."""
+    scheduled = None if job.canceled else snapshot.job_time(job, "utc_schedule_time")
+    return history.started if scheduled is None else max(history.started, scheduled)

@@ -323,35 +323,3 @@ def kept_reports(history: Mapping[str, Any], policy: Policy) -> KeptReports:
 def remember_proofs(snapshot: Snapshot, policy: Policy, history: Mapping[str, Any]) -> dict[str, Any]:
     """The history with the devices that report the version of a batch now."""
     return {**history, "on_target": {**history["on_target"], **proofs(snapshot, policy)}}
-
-
-def no_more_tasks(snapshot: Snapshot, policy: Policy, history: History) -> bool:
-    """Whether the batches finished so long ago that missing tasks will not appear."""
-    if not snapshot.finished:
-        return False
-    last = _ended_at(snapshot, history)
-    if history.has_grown:
-        last = max(last, history.last_growth)
-    return snapshot.now >= last + policy.start_grace
-
-
-def has_stopped_growing(snapshot: Snapshot, policy: Policy, history: History) -> bool:
-    """Whether no task has appeared for so long that no more are expected."""
-    last = history.last_growth
-    if snapshot.finished and not history.has_grown:
-        last = min(last, _ended_at(snapshot, history))
-    return snapshot.now >= last + policy.start_grace
-
-
-def _ended_at(snapshot: Snapshot, history: History) -> float:
-    """When the last of the batches ended, as far as they say, but not later than they were seen finished."""
-    ended = (snapshot.job_time(job, "utc_end_time") for job in snapshot.jobs)
-    seen = history.finished_since
-    last = max((history.last_growth if seen is None else seen) if time is None else time for time in ended)
-    return last if seen is None else min(last, seen)
-
-
-def begins_at(job: JobSnapshot, snapshot: Snapshot, history: History) -> float:
-    """From when on a batch must have tasks: its schedule, unless that was canceled, or the first poll."""
-    scheduled = None if job.canceled else snapshot.job_time(job, "utc_schedule_time")
-    return history.started if scheduled is None else max(history.started, scheduled)

@@ -18,12 +18,11 @@ from .._rollout.snapshot import Snapshot, snapshot_problems
 from .._rollout.state import RolloutState, assess
 from .._rollout.tasks import missing_tasks, proofs
 from .bounds import Limit, limits_of
-from .case import PASSED, Case, Evidence, Outcome, VerdictName
+from .case import PASSED, Case, Evidence, Outcome, VerdictName, no_more_tasks
 from .history import (
     History,
     few_counts,
     load_history,
-    no_more_tasks,
     shorten_history,
     update_history,
 )

@@ -5,8 +5,9 @@
 // To be saved as rollout/gate.groovy, which both pipelines load. Plugins: Copy Artifact, Credentials Binding, JUnit.
 // Credentials: ota-access-key, a user name with password.
 
-// Runs the gate that rollout/<name>.yml configures, and publishes its reports. Returns true only if the rollout passed.
-boolean passes(String name, String batch, boolean once = false) {
+// Runs the gate that rollout/<name>.yml configures, and publishes its reports. Returns true only if the rollout passed. Without
+// a batch, the gate finds one of the product OTA_PRODUCT_KEY that was created at this time or later.
+boolean passes(String name, String batch, String createdAfter, boolean once = false) {
   sh 'rm -rf reports'
   if (once) {
     copyArtifacts(
@@ -17,7 +18,12 @@ boolean passes(String name, String batch, boolean once = false) {
       optional: true
     )
   }
-  withEnv(["OTA_BATCH=${batch}", "ANSIBLE_HOME=${env.WORKSPACE}/.ansible", "PATH+VENV=${env.WORKSPACE}/.venv/bin"]) {
+  withEnv([
+    "OTA_BATCH=${batch}",
+    "OTA_CREATED_AFTER=${createdAfter}",
+    "ANSIBLE_HOME=${env.WORKSPACE}/.ansible",
+    "PATH+VENV=${env.WORKSPACE}/.venv/bin"
+  ]) {
     sh '''
       [ -d .venv ] || python3 -m venv .venv
       pip install --quiet --require-hashes --requirement rollout/requirements.txt

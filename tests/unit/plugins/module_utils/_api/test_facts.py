@@ -15,8 +15,8 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations impor
     LIST_OTA_TASK_BY_JOB,
     LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
     QUERY_OTA_JOB,
-    snake_case,
 )
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.schema import snake_case
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.tests.unit.fakes import sample
 

@@ -18,10 +18,9 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations impor
     LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
     QUERY_OTA_FIRMWARE,
     QUERY_OTA_JOB,
-    USUAL_QUOTA,
-    snake_case,
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.platforms import PLATFORMS
+from ansible_collections.iotfleet.ota.plugins.module_utils._api.schema import USUAL_QUOTA, snake_case
 from ansible_collections.iotfleet.ota.plugins.module_utils._changes.cancellation import CANCELABLE
 
 

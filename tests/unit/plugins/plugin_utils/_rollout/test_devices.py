@@ -10,7 +10,6 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._queries.states impor
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices import (
     STALLED_AFTER,
     Device,
-    proof_key,
     prove_device,
     retry_window,
     task_changes,
@@ -21,6 +20,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.devices impo
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy import Policy
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.snapshot import Memory
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import format_time
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.versions import proof_key
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import (
     NEW,
     NOW,
@@ -594,14 +594,6 @@ def test_late_version_is_waited_for_where_the_module_is_not_known():
 
 
 # --- Falling back ----------------------------------------------------------------------------------------------------
-
-
-def test_proof_is_about_a_device_a_module_and_a_version():
-    key, known = (PRODUCT, "d1"), DeviceReport({}, iot_id="i1")
-    assert proof_key(key, known, batch(), Policy()) == f"{PRODUCT}\td1\ti1\tdefault\t{NEW}"
-    bare = batch(module_name=None, dest_version=None)
-    assert proof_key(key, DeviceReport(), bare, Policy(module_name="mcu")) == f"{PRODUCT}\td1\t\tmcu\t"
-    assert proof_key(key, DeviceReport(), bare, Policy()) == f"{PRODUCT}\td1\t\t\t"
 
 
 # --- Reports from before this poll -----------------------------------------------------------------------------------

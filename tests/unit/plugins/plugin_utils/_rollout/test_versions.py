@@ -12,10 +12,11 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.policy impor
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.versions import (
     is_target,
     module_of,
+    proof_key,
     reported_version,
     sources_of,
 )
-from ansible_collections.iotfleet.ota.tests.unit.verdicts import NEW, OLD, batch, task
+from ansible_collections.iotfleet.ota.tests.unit.verdicts import NEW, OLD, PRODUCT, batch, task
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -205,3 +206,11 @@ def test_versions_that_are_replaced(of_task, of_batch, expected):
 def test_versions_that_are_replaced_are_those_of_the_batch_without_a_task():
     assert list(sources_of(None, batch(src_versions=["2"]))) == ["2"]
     assert list(sources_of(None, batch(known=False))) == []
+
+
+def test_proof_is_about_a_device_a_module_and_a_version():
+    key, known = (PRODUCT, "d1"), DeviceReport({}, iot_id="i1")
+    assert proof_key(key, known, batch(), Policy()) == f"{PRODUCT}\td1\ti1\tdefault\t{NEW}"
+    bare = batch(module_name=None, dest_version=None)
+    assert proof_key(key, DeviceReport(), bare, Policy(module_name="mcu")) == f"{PRODUCT}\td1\t\tmcu\t"
+    assert proof_key(key, DeviceReport(), bare, Policy()) == f"{PRODUCT}\td1\t\t\t"

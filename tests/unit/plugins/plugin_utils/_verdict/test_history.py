@@ -15,17 +15,14 @@ import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.devices import DeviceReport
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.tasks import proofs
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import MAX_TIME, format_time
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import MAX_TIME
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.history import (
     MAX_ENTRY_BYTES,
     MAX_KEPT,
     History,
-    begins_at,
-    has_stopped_growing,
     kept_reports,
     load_history,
     new_history,
-    no_more_tasks,
     read_history,
     remember_proofs,
     remember_tasks,
@@ -230,6 +227,7 @@ FIRST = {
     },
     "on_target": {},
     "reports": [],
+    "found": {},
 }
 
 
@@ -442,117 +440,6 @@ def test_problems_count_while_the_batch_does_not_grow():
     assert update_history(more, history, ("x",)).incomplete == 2
     assert update_history(more, history, ()).incomplete == 0
     assert update_history(same, History(NOW, last_growth=NOW), ("x",)).incomplete == 1
-
-
-# --- Growth ----------------------------------------------------------------------------------------------------------
-
-GRACE = plain(start_grace=60.0)
-
-
-def ended(second):
-    return None if second is None else format_time(NOW + second)
-
-
-@pytest.mark.parametrize(
-    ("ends", "grown", "seconds", "expected"),
-    [
-        pytest.param([None], 0, 60, True, id="no end: the grace after the first poll"),
-        pytest.param([None], 0, 59, False, id="no end: before that"),
-        pytest.param([-60], 0, 0, True, id="ended long before the first poll"),
-        pytest.param([-59], 0, 0, False, id="ended just before the first poll"),
-        pytest.param([-60], 10, 69, False, id="grew after its end"),
-        pytest.param([-60], 10, 70, True, id="grew after its end, the grace after that"),
-        pytest.param([30], 10, 89, False, id="grew before its end"),
-        pytest.param([30], 10, 90, True, id="grew before its end, the grace after that"),
-        pytest.param([-60, -10], 0, 49, False, id="the last of two"),
-        pytest.param([-60, -10], 0, 50, True, id="the last of two, the grace after that"),
-        pytest.param([-60, None], 0, 59, False, id="one of two tells no end"),
-    ],
-)
-def test_no_more_tasks_appear_the_grace_after_the_last_sign(ends, grown, seconds, expected):
-    jobs = [batch("S", job_id=f"j{number}", utc_end_time=ended(end)) for number, end in enumerate(ends)]
-    history = History(NOW, first_seen=NOW, last_growth=NOW + grown)
-    assert no_more_tasks(poll(*jobs, now=NOW + seconds), GRACE, history) is expected
-
-
-def test_growth_before_the_first_poll_is_none():
-    assert not History(NOW, first_seen=NOW + 5, last_growth=NOW + 5).has_grown
-    assert History(NOW, first_seen=NOW + 5, last_growth=NOW + 6).has_grown
-    assert not History(NOW, last_growth=NOW).has_grown
-
-
-@pytest.mark.parametrize(("seconds", "expected"), [(99, False), (100, True)])
-def test_end_that_is_not_told_is_when_all_batches_are_first_seen_finished(seconds, expected):
-    """Although the batches had all their tasks long before."""
-    open_, done = poll(batch("Q", status="IN_PROGRESS")), poll(batch("S"), now=NOW + 40)
-    first = update_history(open_, History(NOW, last_growth=NOW), ())
-    later = update_history(done, first, ())
-    again = update_history(done._replace(now=NOW + 50), later, ())
-    assert (first.finished_since, later.finished_since, again.finished_since) == (None, NOW + 40, NOW + 40)
-    assert no_more_tasks(done._replace(now=NOW + seconds), GRACE, again) is expected
-    assert update_history(open_._replace(now=NOW + 60), again, ()).finished_since is None
-
-
-@pytest.mark.parametrize(("end", "last"), [(28800, 40), (41, 40), (40, 40), (39, 39)])
-def test_no_batch_ends_after_it_was_seen_finished(end, last):
-    """As it would where its end is in the local time of the service."""
-    done, history = batch("S", utc_end_time=ended(end)), History(NOW, last_growth=NOW, finished_since=NOW + 40)
-    looks = [poll(done, now=NOW + last + seconds) for seconds in (59, 60)]
-    assert [no_more_tasks(look, GRACE, history) for look in looks] == [False, True]
-
-
-@pytest.mark.parametrize(("seconds", "expected"), [(69, False), (70, True)])
-def test_batch_that_grows_after_its_end_is_waited_for(seconds, expected):
-    done = batch("SS", utc_end_time=ended(-600))
-    history = History(NOW, first_seen=NOW, last_growth=NOW + 10)
-    assert has_stopped_growing(poll(done, now=NOW + seconds), GRACE, history) is expected
-
-
-def test_tasks_may_appear_for_as_long_as_a_batch_is_open():
-    open_ = batch("S", status="IN_PROGRESS", utc_end_time=ended(-999))
-    assert no_more_tasks(poll(open_, now=NOW + 999), GRACE, History(NOW, last_growth=NOW)) is False
-    unknown = poll(batch("S"), batch(job_id="j2", known=False), now=NOW + 999)
-    assert no_more_tasks(unknown, GRACE, History(NOW, last_growth=NOW)) is False
-
-
-@pytest.mark.parametrize(
-    ("status", "end", "seconds", "expected"),
-    [
-        pytest.param("IN_PROGRESS", -999, 69, False, id="open: the end is not believed"),
-        pytest.param("IN_PROGRESS", None, 70, True, id="open: the grace after it grew"),
-        pytest.param("COMPLETED", None, 69, False, id="finished without an end"),
-        pytest.param("COMPLETED", None, 70, True, id="finished without an end, the grace after it grew"),
-        pytest.param("COMPLETED", -10, 49, False, id="finished before it grew"),
-        pytest.param("COMPLETED", -10, 50, True, id="finished before it grew, the grace after its end"),
-        pytest.param("COMPLETED", 40, 70, True, id="finished after it grew, the grace after it grew"),
-        pytest.param("COMPLETED", 40, 69, False, id="finished after it grew"),
-    ],
-)
-def test_growth_has_stopped_the_grace_after_the_first_sign(status, end, seconds, expected):
-    content = batch("S", status=status, utc_end_time=ended(end))
-    history = History(NOW, last_growth=NOW + 10)
-    assert has_stopped_growing(poll(content, now=NOW + seconds), GRACE, history) is expected
-
-
-def test_end_of_a_batch_is_one_by_the_clock_of_the_service():
-    """Which is ahead of ours by 20 s, so that the end is earlier for us."""
-    content = batch("S", utc_end_time=ended(0))
-    history = History(NOW, last_growth=NOW)
-    looks = [poll(content, now=NOW + second, clock_offset=20.0) for second in (39.9, 40)]
-    assert [no_more_tasks(look, GRACE, history) for look in looks] == [False, True]
-    assert [has_stopped_growing(look, GRACE, history) for look in looks] == [False, True]
-
-
-@pytest.mark.parametrize(("schedule", "expected"), [(None, NOW), (-1, NOW), (0, NOW), (1, NOW + 1), (99, NOW + 99)])
-def test_batch_begins_with_the_first_poll_or_its_schedule(schedule, expected):
-    job = batch(utc_schedule_time=ended(schedule))
-    assert begins_at(job, poll(job, now=NOW + 5), History(NOW)) == expected
-    assert begins_at(job, poll(job, clock_offset=10.0), History(NOW)) == max(NOW, expected - 10)
-
-
-def test_schedule_that_was_canceled_is_not_waited_for():
-    job = batch(status="CANCELED", utc_schedule_time=ended(999))
-    assert begins_at(job, poll(job, now=NOW + 5), History(NOW)) == NOW
 
 
 # --- From one run to the next ----------------------------------------------------------------------------------------

@@ -7,10 +7,10 @@ from __future__ import annotations
 import base64
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.module_utils._api import redaction
+from ansible_collections.iotfleet.ota.plugins.module_utils import _redaction as redaction
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.facts import read_fields
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations import LIST_OTA_UNFINISHED_TASK_BY_DEVICE
-from ansible_collections.iotfleet.ota.plugins.module_utils._api.redaction import (
+from ansible_collections.iotfleet.ota.plugins.module_utils._redaction import (
     cut_text,
     drop_secrets,
     mask_garbled,

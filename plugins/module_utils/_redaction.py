@@ -11,7 +11,7 @@ import re
 from typing import Any
 from urllib.parse import quote
 
-from .._text import MAX_TEXT, truncate
+from ._text import MAX_TEXT, truncate
 
 #: Start of a repeated signed request, however it is encoded: everything from there on is masked. In words with single
 #: blanks between them; nothing of unknown length is part of it, so that the work is linear.
