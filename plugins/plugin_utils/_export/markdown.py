@@ -47,7 +47,7 @@ def markdown_report(result: Result, title: str) -> str:
     """The report on a result, with the ``title`` of the rollout, in less than 1 MiB."""
     page = Page(ROOM)
     page.add(f"## {_ICONS[result['verdict']]} {page.text(title)}: {result['verdict'].replace('_', ' ')}", "")
-    for put_section in (_put_reasons, _put_to_do, _put_counts, _put_limits, _put_batches, _put_causes):
+    for put_section in (_put_reasons, _put_to_do, _put_canceled, _put_counts, _put_limits, _put_batches, _put_causes):
         put_section(page, result)
     _put_devices(page, result, "failed")
     _put_devices(page, result, "pending")
@@ -72,6 +72,14 @@ def _put_to_do(page: Page, result: Result) -> None:
     sentences = " ".join(result.get("to_do") or [])
     if sentences:
         page.put(f"**To do:** {page.text(sentences, MAX_REASON)}")
+        page.add("")
+
+
+def _put_canceled(page: Page, result: Result) -> None:
+    """What the role canceled, if it did."""
+    canceled = result.get("canceled")
+    if canceled:
+        page.put(f"**{'Canceled' if canceled['ok'] else 'The cancel failed'}:** {page.text(canceled['msg'], MAX_REASON)}")
         page.add("")
 
 

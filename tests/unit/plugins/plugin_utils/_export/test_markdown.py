@@ -16,6 +16,8 @@ REPORT = r"""
 
 - 3 of 101 finished devices failed, 3 %; the limit is 2 % (max\_failed\_percent): f001, f002, f003
 
+**To do:** Cancel batch 1834 (in the console, or with ota\_job\_cancel), find the cause, and repeat the update with a new batch.
+
 | Counted | Succeeded | Failed | Unfinished |
 |---:|---:|---:|---:|
 | 102 | 98 | 3 | 1 |

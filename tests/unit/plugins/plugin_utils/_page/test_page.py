@@ -138,7 +138,7 @@ def test_what_to_do_is_what_the_result_says():
         (
             "too_many_failures",
             {"jobs": [{"job_id": "b-1", "finished": False}, {"job_id": "b-2", "finished": True}]},
-            [f"Cancel batch b-1 (in the console, or with CancelOTATaskByJob), {CAUSE}."],
+            [f"Cancel batch b-1 (in the console, or with ota_job_cancel), {CAUSE}."],
         ),
         (
             "deadline",
