@@ -97,7 +97,7 @@ def rollout_cancel(result: Any, verdicts: Any) -> dict[str, Any]:
         )
     if not isinstance(verdicts, (list, tuple)) or any(verdict not in CANCELING_VERDICTS for verdict in verdicts):
         raise AnsibleFilterError(
-            f"iotfleet.ota.rollout_cancel: give a list of verdicts out of {', '.join(CANCELING_VERDICTS)}."
+            "iotfleet.ota.rollout_cancel: give a list of verdicts out of failed, timed_out, inconclusive."
         )
     decision = decide(result, verdicts)
     return {**decision._asdict(), "job_ids": list(decision.job_ids)}
