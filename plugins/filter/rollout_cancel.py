@@ -12,10 +12,10 @@ author:
   - iotfleet.ota contributors (@iotfleet)
 description:
   - Says from the result of P(iotfleet.ota.ota_rollout_gate#module) which batches to cancel with
-    P(iotfleet.ota.ota_job_cancel#module). It calls no service itself. The role P(iotfleet.ota.rollout_gate#role) decides
-    with it.
-  - There are none unless the verdict is final and one of O(verdicts), and none if a reason leaves open which batches are
-    meant, such as C(wrong_job), C(unknown_job) or C(ambiguous_batch).
+    P(iotfleet.ota.ota_job_cancel#module). It calls no service itself. The role P(iotfleet.ota.rollout_gate#role)
+    decides with it.
+  - There are none unless the verdict is final and one of O(verdicts), and none if a reason leaves open which batches
+    are meant, such as C(wrong_job), C(unknown_job) or C(ambiguous_batch).
   - Only batches that the service showed to the gate are named.
 positional: verdicts
 options:

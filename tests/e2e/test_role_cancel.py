@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import re
+import shutil
+import urllib.request
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -16,7 +19,7 @@ from typing import Any, NamedTuple
 import jsonschema
 import pytest
 
-from .conftest import ROOT, Simulator, run_play, simulator
+from .conftest import ROOT, Simulator, execute, run_play, simulator
 
 KEY = {"id": "stop-id", "secret": "stop-secret"}
 READER = {"id": "read-id", "secret": "read-secret", "read_only": True}
@@ -90,8 +93,6 @@ class Place(NamedTuple):
 
     def canceled(self) -> dict[str, int]:
         """How many tasks of each batch are canceled, by the service's own truth."""
-        import urllib.request
-
         with urllib.request.urlopen(f"{self.service.url}/_sim/truth", timeout=300) as answer:
             return {name: job["canceled"] for name, job in json.load(answer)["jobs"].items()}
 
@@ -215,10 +216,33 @@ def test_tasks_of_the_user_see_what_was_canceled(place: Place) -> None:
         ),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_the_wait(
-    place: Place, variables: dict[str, Any], message: str
-) -> None:
+def test_what_makes_no_sense_is_refused_before_the_wait(place: Place, variables: dict[str, Any], message: str) -> None:
     gated = place.gate(job_ids=["bad"], **variables)
     assert gated.said.startswith(message)
     assert gated.artifacts["rollout_gate_reasons"] == ["not_judged"]
     assert place.service.stats()["requests"] == 0
+
+
+# --- The example -----------------------------------------------------------------------------------------------------
+
+
+def test_example_stops_the_fleet_after_a_canary_that_passes(place: Place) -> None:
+    shutil.copy(ROOT / "docs/examples/canary_fleet_stop/rollout.yml", place.folder)
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("ALIBABA_", "ALICLOUD_", "OTA_"))}
+    key = {"ALIBABA_CLOUD_ACCESS_KEY_ID": KEY["id"], "ALIBABA_CLOUD_ACCESS_KEY_SECRET": KEY["secret"]}
+    variables = {
+        "version": "2.0.0",
+        "canary_job": "good",
+        "fleet_job": "bad",
+        "rollout_gate_wait_interval": 1,
+        "rollout_gate_confirmations": 1,
+        "rollout_gate_min_executed": 1,
+    }
+    command = ["ansible-playbook", "-i", "localhost,", "-e", json.dumps(variables), "rollout.yml"]
+    ran = execute(command, cwd=place.folder, env={**own, **key, "OTA_ENDPOINT": place.service.url})
+    assert ran.returncode == 2, ran.stdout
+    assert CANCELED in ran.stdout
+    assert place.canceled() == {"bad": 3, "other": 0, "good": 0}
+    reports = {path.stem: json.loads(path.read_text()) for path in (place.folder / "reports").glob("*.json")}
+    assert {name: report["verdict"] for name, report in reports.items()} == {"canary": "passed", "fleet": "failed"}
+    assert ["canceled" in reports[name] for name in ("canary", "fleet")] == [False, True]

@@ -52,8 +52,8 @@ FOLDERS = {
     " module_utils/_queries module_utils/_validation",
     "action": "module_utils/_ansible module_utils/_errors plugin_utils/_evidence plugin_utils/_files"
     " plugin_utils/_gate",
-    "filter": "module_utils/_errors module_utils/_validation plugin_utils/_cancel plugin_utils/_export plugin_utils/_page"
-    " plugin_utils/_rollout plugin_utils/_verdict",
+    "filter": "module_utils/_errors module_utils/_validation plugin_utils/_cancel plugin_utils/_export"
+    " plugin_utils/_page plugin_utils/_rollout plugin_utils/_verdict",
     "test": "",
     "doc_fragments": "",
 }

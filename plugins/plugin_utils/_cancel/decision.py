@@ -46,7 +46,9 @@ def decide(result: Mapping[str, Any], verdicts: Sequence[str]) -> Decision:
     others = [code for code in codes if not isinstance(code, str) or code not in CANCELING_REASONS]
     if others or not codes:
         return Decision(why_not=f"Nothing was canceled, because {_name(others)} needs a person to decide.")
-    jobs = [job for job in map(_mapping, _list(result.get("jobs"))) if job.get("found") is True and _text(job, "job_id")]
+    jobs = [
+        job for job in map(_mapping, _list(result.get("jobs"))) if job.get("found") is True and _text(job, "job_id")
+    ]
     if not jobs:
         return Decision(why_not="Nothing was canceled, because the service showed none of the batches.")
     return Decision(tuple(job["job_id"] for job in jobs), _expected(_mapping(result.get("policy")), jobs))

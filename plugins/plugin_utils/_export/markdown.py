@@ -79,7 +79,9 @@ def _put_canceled(page: Page, result: Result) -> None:
     """What the role canceled, if it did."""
     canceled = result.get("canceled")
     if canceled:
-        page.put(f"**{'Canceled' if canceled['ok'] else 'The cancel failed'}:** {page.text(canceled['msg'], MAX_REASON)}")
+        page.put(
+            f"**{'Canceled' if canceled['ok'] else 'The cancel failed'}:** {page.text(canceled['msg'], MAX_REASON)}"
+        )
         page.add("")
 
 

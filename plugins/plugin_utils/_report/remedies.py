@@ -12,7 +12,7 @@ from ...module_utils._api.operations import QUERY_OTA_FIRMWARE
 from .._verdict.bounds import Limit
 
 #: How to stop what the gate cannot stop, after the name of the batch.
-CANCEL = f"(in the console, or with ota_job_cancel)"
+CANCEL = "(in the console, or with ota_job_cancel)"
 _REPEAT = "find the cause, and repeat the update with a new batch"
 _WAIT = "poll again"
 _AGAIN = "run the gate again"

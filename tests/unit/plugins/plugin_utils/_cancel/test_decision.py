@@ -46,9 +46,7 @@ def test_failed_rollout():
 
 def firmware():
     facts = FAILING["jobs"][0]
-    return {
-        f"expected_{name}": facts[name] for name in ("firmware_id", "job_type") if isinstance(facts.get(name), str)
-    }
+    return {f"expected_{name}": facts[name] for name in ("firmware_id", "job_type") if isinstance(facts.get(name), str)}
 
 
 def test_what_the_gate_expected_comes_first():
@@ -150,7 +148,9 @@ def test_a_cancel_has_every_reason(result, named):
 @often
 @given(probable)
 def test_what_may_be_canceled_is_canceled(result):
-    wanted = [job["job_id"] for job in result["jobs"] if job.get("found") is True and isinstance(job.get("job_id"), str)]
+    wanted = [
+        job["job_id"] for job in result["jobs"] if job.get("found") is True and isinstance(job.get("job_id"), str)
+    ]
     wanted = [job_id for job_id in wanted if job_id]
     if {reason["code"] for reason in result["reasons"]} <= CANCELING_REASONS:
         assert list(decide(result, CANCELING_VERDICTS).job_ids) == wanted

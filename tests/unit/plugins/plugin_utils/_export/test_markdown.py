@@ -64,7 +64,7 @@ From 2026-03-01T10:00:00Z to 2026-03-01T10:00:00Z, 1 poll, deadline 2026-03-01T1
 | Device | Why | Task | Since | Batch |
 |---|---|---|---|---|
 | q001 | updating | IN\_PROGRESS | 2026-03-01T10:00:00Z | Berlin |
-"""
+"""  # noqa: E501
 
 
 def test_a_whole_report():
