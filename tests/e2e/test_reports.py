@@ -352,13 +352,11 @@ def test_inputs_are_the_options_of_the_gate():
 
 
 def test_known_variables_are_those_that_there_are():
-    known = {
-        f"rollout_gate_{name}"
-        for name in yaml.safe_load((ROLE / "vars/main.yml").read_text())["rollout_gate_run_others"]
-    }
+    own = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
+    known = {f"rollout_gate_{name}" for name in own["rollout_gate_run_others"]}
     playbook = (ROOT / "playbooks" / "rollout_gate.yml").read_text()
     connection = set(re.findall(r"{{ (rollout_gate_\w+) if", playbook))
-    published = set(re.findall(r"'(rollout_gate_\w+)':", (ROLE / "vars" / "main.yml").read_text()))
+    published = set(re.findall(r"'(rollout_gate_\w+)':", own["rollout_gate_run_artifacts"]))
     fragments = [
         (ROOT / "plugins" / "doc_fragments" / f"{name}.py").read_text() for name in ("connection", "credentials")
     ]
@@ -372,8 +370,8 @@ def test_artifacts_are_no_inputs():
     """AWX passes them to later jobs as extra variables, and those jobs may be gates too."""
     spec = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
     own = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
-    published = set(re.findall(r"'(rollout_gate_\w+)':", (ROLE / "vars" / "main.yml").read_text()))
-    assert len(published) == 6
+    published = set(re.findall(r"'(rollout_gate_\w+)':", own["rollout_gate_run_artifacts"]))
+    assert len(published) == 7
     assert not published & (set(spec) | set(own) | {"rollout_gate_result"})
 
 

@@ -220,7 +220,7 @@ def test_what_makes_no_sense_is_refused_before_the_wait(place: Place, variables:
     gated = place.gate(job_ids=["bad"], **variables)
     assert gated.said.startswith(message)
     assert gated.artifacts["rollout_gate_reasons"] == ["not_judged"]
-    assert place.service.stats()["requests"] == 0
+    assert place.service.stats()["requests"] == {}
 
 
 # --- The example -----------------------------------------------------------------------------------------------------

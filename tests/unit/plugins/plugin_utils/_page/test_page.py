@@ -212,3 +212,19 @@ def test_other_options_are_those_that_are_set_and_are_no_limit():
 def test_notes_are_sentences():
     notes = ["the rollout must be settled by 2026-03-01T10:40:02Z"]
     assert notes_of({"notes": notes}, DAY) == ["The rollout must be settled by 10:40:02."]
+
+
+@pytest.mark.parametrize(
+    ("canceled", "shown"),
+    [
+        ({"ok": True, "msg": "Canceled 3 tasks of 1 batch."}, "Canceled 3 tasks of 1 batch."),
+        ({"ok": False, "msg": "Nothing was canceled."}, "The cancel failed: Nothing was canceled."),
+        ({"ok": "true", "msg": "Nothing was canceled."}, "The cancel failed: Nothing was canceled."),
+        ({"ok": True, "msg": 1}, ""),
+        (None, ""),
+        ([], ""),
+    ],
+)
+def test_what_the_role_canceled(canceled, shown):
+    assert page_of({"canceled": canceled})["canceled"] == shown
+    assert page_of({})["canceled"] == ""
