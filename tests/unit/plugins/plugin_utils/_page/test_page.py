@@ -220,7 +220,6 @@ def test_notes_are_sentences():
         ({"ok": True, "msg": "Canceled 3 tasks of 1 batch."}, "Canceled 3 tasks of 1 batch."),
         ({"ok": False, "msg": "Nothing was canceled."}, "The cancel failed: Nothing was canceled."),
         ({"ok": "true", "msg": "Nothing was canceled."}, "The cancel failed: Nothing was canceled."),
-        ({"ok": True, "msg": 1}, ""),
         (None, ""),
         ([], ""),
     ],
