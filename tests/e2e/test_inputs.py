@@ -162,7 +162,7 @@ OTHERS = {
     "cancel_states": "queued\nnotified",
     "cancel_strategy": "no",
 }
-LISTS = ("job_ids", "expected_devices", "on_verdict")
+LISTS = ("job_ids", "expected_devices", "on_verdict", "links")
 
 
 def test_each_typed_option_of_the_gate_takes_text(tmp_path, url):
