@@ -98,6 +98,9 @@ _value:
     running:
       description: How many devices still get the update; empty if none does.
       type: str
+    canceled:
+      description: What the role canceled, or that it could not; empty if it did not try.
+      type: str
     failure:
       description: Why the last poll failed, each with a C(name) and a C(value).
       type: list

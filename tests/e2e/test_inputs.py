@@ -158,8 +158,11 @@ OTHERS = {
     "report_name": " 2.10 ",
     "formats": "json\nmarkdown",
     "previous": " reports/2.10.json ",
+    "cancel_on": "failed, timed_out",
+    "cancel_states": "queued\nnotified",
+    "cancel_strategy": "no",
 }
-LISTS = ("job_ids", "expected_devices", "on_verdict")
+LISTS = ("job_ids", "expected_devices", "on_verdict", "links")
 
 
 def test_each_typed_option_of_the_gate_takes_text(tmp_path, url):

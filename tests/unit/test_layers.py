@@ -38,6 +38,7 @@ FOLDERS = {
     " module_utils/_validation",
     "plugin_utils/_verdict": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_text"
     " module_utils/_validation plugin_utils/_rollout",
+    "plugin_utils/_cancel": "module_utils/_queries plugin_utils/_verdict",
     "plugin_utils/_report": "module_utils/_api module_utils/_errors module_utils/_text plugin_utils/_rollout"
     " plugin_utils/_verdict",
     "plugin_utils/_result": "module_utils/_text plugin_utils/_rollout plugin_utils/_verdict",
@@ -54,8 +55,8 @@ FOLDERS = {
     " module_utils/_queries module_utils/_validation",
     "action": "module_utils/_ansible module_utils/_errors plugin_utils/_evidence plugin_utils/_files"
     " plugin_utils/_gate",
-    "filter": "module_utils/_errors module_utils/_validation plugin_utils/_export plugin_utils/_page"
-    " plugin_utils/_result plugin_utils/_rollout plugin_utils/_verdict",
+    "filter": "module_utils/_errors module_utils/_validation plugin_utils/_cancel plugin_utils/_export"
+    " plugin_utils/_page plugin_utils/_result plugin_utils/_rollout plugin_utils/_verdict",
     "test": "",
     "doc_fragments": "",
 }
@@ -166,6 +167,7 @@ PACKAGES = {
     "module_utils/_ansible/masking": "ansible",
     "action/ota_rollout_gate": "ansible",
     "action/rollout_report_files": "ansible",
+    "filter/rollout_cancel": "ansible",
     "filter/rollout_export": "ansible",
     "filter/rollout_report": "ansible",
     "filter/rollout_verdict": "ansible",

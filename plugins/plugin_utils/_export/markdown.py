@@ -51,7 +51,7 @@ def markdown_report(result: Result, title: str, links: Sequence[Mapping[str, str
     _put_reasons(page, result)
     _put_to_do(page, result)
     _put_links(page, links)
-    for put_section in (_put_counts, _put_limits, _put_batches, _put_causes):
+    for put_section in (_put_canceled, _put_counts, _put_limits, _put_batches, _put_causes):
         put_section(page, result)
     _put_devices(page, result, "failed")
     _put_devices(page, result, "pending")
@@ -82,6 +82,16 @@ def _put_to_do(page: Page, result: Result) -> None:
 def _put_links(page: Page, links: Sequence[Mapping[str, str]]) -> None:
     if links:
         page.put(", ".join(link(one["title"], one["url"]) for one in links))
+        page.add("")
+
+
+def _put_canceled(page: Page, result: Result) -> None:
+    """What the role canceled, if it did."""
+    canceled = result.get("canceled")
+    if canceled:
+        page.put(
+            f"**{'Canceled' if canceled['ok'] else 'The cancel failed'}:** {page.text(canceled['msg'], MAX_REASON)}"
+        )
         page.add("")
 
 

@@ -58,6 +58,7 @@ def page_of(result: Mapping[str, Any], title: Any = None, files: Any = None, lin
         "not_counted": left_out_sentence(result),
         "to_do": texts_of(result.get("to_do")),
         "running": sentence(running_words(counts_of(result.get("by_status")))) if result.get("final") else "",
+        "canceled": canceled_of(result),
         "failure": failure_rows(result),
         "causes": causes(result, states),
         "batches": batch_table(result, day),
@@ -79,6 +80,13 @@ def page_of(result: Mapping[str, Any], title: Any = None, files: Any = None, lin
         "files": files_beside(files),
         "is_cut": has_cut(shown),
     }
+
+
+def canceled_of(result: Mapping[str, Any]) -> str:
+    """What the role canceled, or that it could not; empty if it did not try."""
+    canceled = mapping_of(result.get("canceled"))
+    said = text_of(canceled.get("msg"))
+    return said if canceled.get("ok") is True or not said else f"The cancel failed: {said}"
 
 
 def verdict_name(result: Mapping[str, Any]) -> str:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ...module_utils._api.operations import CANCEL_ACTION, QUERY_OTA_FIRMWARE
+from ...module_utils._api.operations import QUERY_OTA_FIRMWARE
 from .._verdict.bounds import Limit
 
 #: How to stop what the gate cannot stop, after the name of the batch.
-CANCEL = f"(in the console, or with {CANCEL_ACTION})"
+CANCEL = "(in the console, or with ota_job_cancel)"
 _REPEAT = "find the cause, and repeat the update with a new batch"
 _WAIT = "poll again"
 _AGAIN = "run the gate again"

@@ -263,11 +263,12 @@ def test_the_rehearsal():
     built = World(scenario.parse({}), {canary: 0, fleet: 0})
     assert {job_id: built.task_count_at(job_id, 0) for job_id in built.job_ids} == {history: 1, canary: 5, fleet: 40}
     assert [built.job_at(canary, t).status for t in (0, 4, 10)] == ["IN_PROGRESS", "IN_PROGRESS", "COMPLETED"]
-    ends = {task.device: task.status for task in built.tasks_at(fleet, 30) if task.status != "SUCCEEDED"}
+    ends = {task.device: task.status for task in built.tasks_at(fleet, 100) if task.status != "SUCCEEDED"}
     failed, offline = [f"lamp-fleet-{number}" for number in ("04", "09", "23")], ("lamp-fleet-07", "lamp-fleet-11")
     fails = [built.task_count_at(fleet, t, ("FAILED",)) for t in (8, 12, 18, 26)]
     finished = [built.task_count_at(fleet, t, FINISHED) for t in range(4, 30, 2)]
     assert fails == [0, 1, 2, 3]
+    assert built.task_count_at(fleet, 60, ("QUEUED",)) == 14  # whom a gate spares that stops the fleet
     assert finished == sorted(finished)
     assert len(set(finished)) > 8  # it moves from poll to poll
     assert ends == {**dict.fromkeys(failed, "FAILED"), **dict.fromkeys(offline, "QUEUED")}

@@ -158,3 +158,16 @@ def test_hostile_texts_fit_into_the_summary_of_a_step():
     assert ROOM / 2 < len(text.encode()) < 1 << 20
     assert text.endswith("\nLong texts end with … here, and what does not fit is left out. The JSON report has more.\n")
     assert text.count("<details>") == text.count("</details>") == 4
+
+
+@pytest.mark.parametrize(
+    ("canceled", "shown"),
+    [
+        ({"ok": True, "msg": "Canceled 3 tasks of 1 batch."}, "\n\n**Canceled:** Canceled 3 tasks of 1 batch.\n\n"),
+        ({"ok": False, "msg": "Nothing was <canceled>."}, "\n\n**The cancel failed:** Nothing was \\<canceled\\>.\n\n"),
+    ],
+)
+def test_what_the_role_canceled(canceled, shown):
+    result = gated(batch(*failing(2)))
+    assert shown in markdown_report({**result, "canceled": canceled}, "Lamp")
+    assert "ancel" not in markdown_report({**result, "to_do": []}, "Lamp").replace("| Canceled |", "")

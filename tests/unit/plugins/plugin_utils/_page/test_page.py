@@ -203,3 +203,18 @@ def test_reports_beside_the_page():
         {"format": "CSV", "name": "javascript:a b.csv", "href": "./javascript%3Aa%20b.csv"},
     ]
     assert files_beside(None) == files_beside({"html": "/x/a.html"}) == []
+
+
+@pytest.mark.parametrize(
+    ("canceled", "shown"),
+    [
+        ({"ok": True, "msg": "Canceled 3 tasks of 1 batch."}, "Canceled 3 tasks of 1 batch."),
+        ({"ok": False, "msg": "Nothing was canceled."}, "The cancel failed: Nothing was canceled."),
+        ({"ok": "true", "msg": "Nothing was canceled."}, "The cancel failed: Nothing was canceled."),
+        (None, ""),
+        ([], ""),
+    ],
+)
+def test_what_the_role_canceled(canceled, shown):
+    assert page_of({"canceled": canceled})["canceled"] == shown
+    assert page_of({})["canceled"] == ""
