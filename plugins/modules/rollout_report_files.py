@@ -69,12 +69,16 @@ EXAMPLES = r"""
 - name: Remove the reports of an earlier run, as the role rollout_gate does
   iotfleet.ota.rollout_report_files:
     state: prepared
-    folder: "{{ rollout_gate_run_folder }}"
-    name: "{{ rollout_gate_run_name }}"
-    formats: "{{ rollout_gate_run_formats }}"
-    suffixes: "{{ rollout_gate_run_suffixes }}"
-    marks: "{{ rollout_gate_run_marks }}"
-    previous: "{{ rollout_gate_run_previous }}"
+    folder: reports
+    name: rollout-gate
+    formats: [json, html]
+    suffixes:
+      json: json
+      html: html
+    marks:
+      - '"format": "iotfleet.ota/rollout-report"'
+      - <footer>Written by the role iotfleet.ota.rollout_gate
+    previous: ""
 """
 
 RETURN = r"""

@@ -21,6 +21,9 @@ from typing import Any
 import pytest
 import yaml
 
+# What is installed can also be imported.
+sys.path[:0] = os.environ.get("ANSIBLE_COLLECTIONS_PATH", "").split(os.pathsep)
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 ACTIONS = pathlib.Path(__file__).with_name("action_plugins")
 SIMULATOR = ROOT / "roles" / "simulator" / "files" / "ota_simulator.py"
