@@ -92,8 +92,8 @@ def changed(path, value):
             "devices entry 1: last_online_before must not be less than state_before; correct one of them.",
         ),
         (
-            ("jobs", 0, "created_after"),
-            5,
+            ("jobs", 0),
+            {"job_id": "1", "firmware_id": "f", "created_before": 5, "created_after": 5},
             "jobs entry 1: created_before and created_after exclude each other; leave one of them out.",
         ),
         (
