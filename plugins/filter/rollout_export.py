@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: rollout_export
 short_description: A report on an OTA rollout as Markdown, JUnit, CSV or metrics
-version_added: 0.2.0
+version_added: 0.3.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:

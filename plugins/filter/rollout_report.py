@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: rollout_report
 short_description: What a report says about an OTA rollout, for a template
-version_added: 0.2.0
+version_added: 0.3.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: rollout_report_files
 short_description: Prepare and write the report files of the role rollout_gate, for that role only
-version_added: 0.2.0
+version_added: 0.3.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
