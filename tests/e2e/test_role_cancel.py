@@ -116,6 +116,7 @@ def test_failed_rollout_is_stopped_and_the_reports_say_so(place: Place) -> None:
     assert report["canceled"] == gated.result["canceled"]
     assert {name: report["canceled"][name] for name in numbers} == numbers
     assert report["canceled"]["jobs"][0]["job_id"] == "bad"
+    assert report["to_do"] == ["Find the cause, and repeat the update with a new batch."]
     assert f"**Canceled:** {CANCELED}" in (gated.reports / "rollout-gate.md").read_text(encoding="utf-8")
     assert CANCELED in (gated.reports / "rollout-gate.html").read_text(encoding="utf-8")
     assert ET.parse(gated.reports / "rollout-gate.xml").getroot().get("failures") != "0"

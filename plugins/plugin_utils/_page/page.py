@@ -57,7 +57,7 @@ def page_of(result: Mapping[str, Any], title: Any = None, files: Any = None, lin
         "tiles": tiles(result, states[0]),
         "not_counted": left_out_sentence(result),
         "to_do": texts_of(result.get("to_do")),
-        "running": sentence(running_words(counts_of(result.get("by_status")))) if result.get("final") else "",
+        "running": sentence(running_words(counts_of(result.get("by_status")))) if _may_spread(result) else "",
         "canceled": canceled_of(result),
         "failure": failure_rows(result),
         "causes": causes(result, states),
@@ -80,6 +80,13 @@ def page_of(result: Mapping[str, Any], title: Any = None, files: Any = None, lin
         "files": files_beside(files),
         "is_cut": has_cut(shown),
     }
+
+
+def _may_spread(result: Mapping[str, Any]) -> bool:
+    """Whether devices may still get the update after the verdict: nothing has been canceled, as far as is known."""
+    canceled = mapping_of(result.get("canceled"))
+    has_stopped = canceled.get("ok") is True and canceled.get("check_mode") is not True
+    return bool(result.get("final")) and not has_stopped
 
 
 def canceled_of(result: Mapping[str, Any]) -> str:

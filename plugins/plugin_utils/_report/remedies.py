@@ -69,7 +69,7 @@ def remedy(code: str, limit: Limit | None, running: Sequence[str] = ()) -> str:
     if clause is not _REPEAT or not running:
         return clause
     batches = f"batch {running[0]}" if len(running) == 1 else f"the {len(running)} batches that are still running"
-    return f"cancel {batches} {CANCEL}, {clause}"
+    return f"cancel {batches} {CANCEL}; {clause}"
 
 
 def remedy_sentences(clause: str) -> list[str]:

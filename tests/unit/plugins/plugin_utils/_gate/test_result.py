@@ -343,6 +343,6 @@ def test_what_to_do():
     assert result_of(poll(batch("S")), confirmations=1)["to_do"] == []
     assert result_of(poll(batch("Q")))["to_do"] == ["Poll again."]
     assert result_of(poll(batch("FFQ", status="IN_PROGRESS", finished=False)), confirmations=1)["to_do"] == [
-        "Cancel batch j1 (in the console, or with ota_job_cancel), find the cause, and repeat the update with a new"
-        " batch."
+        "Cancel batch j1 (in the console, or with ota_job_cancel).",
+        "Find the cause, and repeat the update with a new batch.",
     ]

@@ -218,3 +218,12 @@ def test_reports_beside_the_page():
 def test_what_the_role_canceled(canceled, shown):
     assert page_of({"canceled": canceled})["canceled"] == shown
     assert page_of({})["canceled"] == ""
+
+
+def test_nothing_spreads_after_a_cancel():
+    result = {"final": True, "by_status": {"QUEUED": 2}}
+    running = "Still running: 2 queued; the gate does not stop them."
+    said = {"msg": "Canceled 2 tasks of 1 batch.", "check_mode": False}
+    assert page_of({**result, "canceled": {**said, "ok": True}})["running"] == ""
+    assert page_of({**result, "canceled": {**said, "ok": False}})["running"] == running
+    assert page_of({**result, "canceled": {**said, "ok": True, "check_mode": True}})["running"] == running

@@ -36,7 +36,7 @@ def test_a_verdict_in_one_message():
         "Lamp 2.4.1 FAILED after 12 min: 33 of 1,267 finished devices failed, 2.6 %; the limit is 2 %"
         ' (max_failed_percent). Why: 12 "a", 9 "b", 5 "c", 2 more.'
         " Still running: 2 being updated, 1 queued; the gate does not stop them."
-        f" To do: cancel batch 18 {CANCEL}, {REMEDIES['too_many_failures']}."
+        f" To do: cancel batch 18 {CANCEL}; {REMEDIES['too_many_failures']}."
         " The names are in failed_devices."
     )
 

@@ -41,9 +41,9 @@ def test_what_to_do_at_the_deadline_depends_on_the_bound(name, key):
 def test_what_still_runs_is_to_be_canceled_first():
     clause = REMEDIES["too_many_failures"]
     assert remedy("too_many_failures", None) == clause
-    assert remedy("too_many_failures", None, ["18"]) == f"cancel batch 18 {CANCEL}, {clause}"
+    assert remedy("too_many_failures", None, ["18"]) == f"cancel batch 18 {CANCEL}; {clause}"
     assert remedy("success_out_of_reach", None, ["18", "19"]).startswith(
-        f"cancel the 2 batches that are still running {CANCEL}, "
+        f"cancel the 2 batches that are still running {CANCEL}; "
     )
     assert remedy("deadline", None, ["18"]) == REMEDIES["deadline"]
 
