@@ -155,7 +155,7 @@ def test_no_line_is_longer_than_a_terminal(folder, place):
 
 def test_invalid_options_are_reported(folder, place):
     cases = [
-        ({}, "missing required arguments: job_ids"),
+        ({}, "neither job_ids nor find is given; name the batches, or say which to find"),
         ({"job_ids": []}, "job_ids is empty"),
         ({"job_ids": ["1", " "]}, "entry 2 of job_ids is blank"),
         ({"job_id": 183415776190000002}, "job_id is the number 183415776190000002, and YAML may have changed"),

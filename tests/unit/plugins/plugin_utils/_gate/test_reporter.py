@@ -413,11 +413,11 @@ def test_versions_are_shown_with_the_numbers_but_are_no_news_themselves():
     stage = Stage(verify_versions=True)
     for names in (["d1"], ["d1", "d2"]):
         stage.progress(batch("SSQ", status="IN_PROGRESS"), earlier=read_before(*names))
-    line = "batch j1  66 %  2/3 done  0 failed (limit 0)  versions"
-    assert stage.lines == [f"10:00:00  {line} 1 of 2 read  waiting: 1 queued"]
+    line = "batch j1  66 %  2/3 done  0 failed (limit 0)"
+    assert stage.lines == [f"10:00:00  {line}  1 of 2 versions read  waiting: 1 queued"]
     stage.seconds += HEARTBEAT
     stage.reporter.heartbeat()
-    assert stage.lines[1:] == [f"10:01:00  {line} 2 of 2 read  waiting: 1 queued"]
+    assert stage.lines[1:] == [f"10:01:00  {line}  2 of 2 versions read  waiting: 1 queued"]
 
 
 def test_that_states_cannot_be_read_is_said_once():
