@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
             try:
                 self._render(f"report.{suffixes[name]}.j2", path, task_vars)
             except (OSError, AnsibleError) as error:
-                reason = (isinstance(error, OSError) and error.strerror) or str(error).rstrip(".")
+                reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).rstrip(".")
                 unwritten.append(FolderError(f"The report {path} cannot be written: {reason}."))
         return unwritten[0].message if unwritten else ""
 

@@ -29,7 +29,9 @@ SETTINGS = {"suppress_ansible_output": True, "suppress_output_file": True}
 #: Maximum length of a result in an event.
 MAX_EVENT_RES = "700000"
 #: The artifacts that a gate sets with set_stats.
-ARTIFACTS = {f"rollout_gate_{name}" for name in ("verdict", "final", "reasons", "message", "counts", "reports", "canceled")}
+ARTIFACTS = {
+    f"rollout_gate_{name}" for name in ("verdict", "final", "reasons", "message", "counts", "reports", "canceled")
+}
 #: The gate as fast as it can be.
 FAST = {
     "rollout_gate_wait_timeout": 60,

@@ -55,7 +55,8 @@ def reports(tmp_path_factory) -> pathlib.Path:
 
 
 def read(folder: pathlib.Path, kind: str) -> str:
-    return (folder / f"rollout-gate.{ {**SUFFIXES, **MORE_SUFFIXES}[kind] }").read_text(encoding="utf-8")
+    suffix = {**SUFFIXES, **MORE_SUFFIXES}[kind]
+    return (folder / f"rollout-gate.{suffix}").read_text(encoding="utf-8")
 
 
 # --- Reports ---------------------------------------------------------------------------------------------------------

@@ -60,7 +60,8 @@ class Place(NamedTuple):
     service: Simulator
     folder: pathlib.Path
 
-    def gate(self, *options: str, key: dict[str, Any] = KEY, **variables: Any) -> Gated:
+    def gate(self, *options: str, key: dict[str, Any] | None = None, **variables: Any) -> Gated:
+        key = key or KEY
         given = {
             "confirmations": 1,
             "wait_interval": 1,

@@ -38,7 +38,7 @@ class Renders:
 def run(args, template=None, **task_vars):
     task = Task()
     task.args = args
-    loader = SimpleNamespace(action_loader=SimpleNamespace(get=lambda name, **given: template(name, **given)))
+    loader = SimpleNamespace(action_loader=SimpleNamespace(get=template))
     plugin = action.ActionModule(task, mock.MagicMock(), PlayContext(), None, None, None)
     plugin._shared_loader_obj = loader
     return plugin.run(task_vars=task_vars)

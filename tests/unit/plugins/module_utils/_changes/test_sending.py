@@ -32,7 +32,7 @@ class Service:
     def change(self, operation, **arguments):
         self.log.append("request")
         answer = self.answers.pop(0)
-        if answer:
+        if isinstance(answer, OtaError):
             raise answer
 
     def has_effect(self):

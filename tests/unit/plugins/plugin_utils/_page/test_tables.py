@@ -129,7 +129,7 @@ JOB = {
 
 def test_a_batch_is_called_by_its_label():
     row = batch_row(JOB, DAY)
-    assert [bar["width"] for bar in row.pop("bar")] == [3.0, 82.0, 15.0]
+    assert [part["width"] for part in row.pop("bar")] == [3.0, 82.0, 15.0]
     assert row == {
         "batch": "Berlin",
         "id": "b-1",
