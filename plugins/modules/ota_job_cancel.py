@@ -57,7 +57,7 @@ options:
       - V(in_progress) tasks are those of devices that report progress. Canceled, they may end with either version.
       - V(scheduled) tasks are those of a batch that waits for its schedule, with the state V(PLANNED). They may not be
         listed yet. For any other batch, this is ignored.
-      - Tuya's service can cancel V(queued), V(notified) and V(unconfirmed) ones only.
+      - Tuya documents this for V(queued), V(notified) and V(unconfirmed) ones only.
     type: list
     elements: str
     choices:
@@ -74,7 +74,7 @@ options:
     description:
       - Whether to cancel the strategy of a dynamic batch first, so that it creates no more tasks. Batches that are not
         dynamic have none.
-      - Tuya's service has no dynamic batches.
+      - Tuya documents neither dynamic batches nor this.
     type: bool
     default: false
   wait_timeout:
@@ -338,12 +338,13 @@ def check_platform(name: str, states: tuple[str, ...], strategy: bool) -> None:
     others = [state for state in states if state not in platform.cancelable]
     if others:
         raise invalid_option(
-            f"platform {name} cannot cancel {' and '.join(others)} tasks",
+            f"platform {name} documents no cancel of {' and '.join(others)} tasks",
             f"choose from {', '.join(platform.cancelable)}",
         )
     if strategy and not platform.cancels_strategies:
         raise invalid_option(
-            f"platform {name} cannot cancel a strategy", "leave strategy out, because it has no dynamic batches"
+            f"platform {name} documents no cancel of a strategy",
+            "leave strategy out, as it documents no dynamic batches",
         )
 
 

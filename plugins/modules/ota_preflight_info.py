@@ -76,9 +76,9 @@ options:
   check_cancel:
     description:
       - Whether to check the permission to cancel, for P(iotfleet.ota.ota_job_cancel#module), too.
-      - It calls CancelOTATaskByJob for a batch that does not exist, without choosing any tasks. By the vendor's
-        documentation, such a call fails, so that it cannot cancel anything. Only a denial can be seen by it; that
-        nothing was denied does not prove the permission.
+      - It calls CancelOTATaskByJob for a batch that does not exist, without choosing any tasks. Alibaba Cloud documents
+        that such a call fails, so that it cannot cancel anything. Only a denial can be seen by it; that nothing was
+        denied does not prove the permission.
     type: bool
     default: false
     version_added: 0.3.0

@@ -13,7 +13,7 @@ from .._errors import UNKNOWN_OUTCOME, OtaError
 from .cancellation import Cancellation, CancelRequest
 from .expected import read_expected_job
 
-#: Seconds between two looks at what is left: at first, and at most.
+#: Seconds between two polls of what is left: at first, and at most.
 MIN_PAUSE, MAX_PAUSE = 0.5, 5.0
 
 #: Touch no more batches after this many have failed.

@@ -126,8 +126,7 @@ class Cancellation:
         if self.open_now != 0:
             return False
         self.status_after = read_job(client, self.job_id)["job_status"]
-        strategy = self.outcomes.get(CANCEL_OTA_STRATEGY_BY_JOB.action)
-        if strategy is Outcome.ACCEPTED and self.status_after != "CANCELED":
+        if self._strategy_goes_on:
             return False
         return not self.is_scheduled or self.status_after != "PLANNED"
 
@@ -143,11 +142,10 @@ class Cancellation:
 
     def shortfall(self, waited: float) -> OtaError | None:
         """What is left after ``waited`` seconds although it should be canceled."""
-        strategy = self.outcomes.get(CANCEL_OTA_STRATEGY_BY_JOB.action)
         if self.open_now != 0:
             left = "an unknown number of" if self.open_now is None else f"{self.open_now:,}"
             cause = f"batch {self.job_id} still has {left} tasks in the states to cancel after {waited:g} s"
-        elif strategy is Outcome.ACCEPTED and self.status_after != "CANCELED":
+        elif self._strategy_goes_on:
             cause = f"batch {self.job_id} is {self.status_after} although its strategy was canceled {waited:g} s ago"
         else:
             return None
@@ -188,6 +186,12 @@ class Cancellation:
         is_unseen = self.canceled is None or (self.is_scheduled and self.status_after == "PLANNED")
         stopped = self.status_before != self.status_after and self.status_after in ("CANCELED", None)
         return is_unseen or stopped or bool(self.canceled)
+
+    @property
+    def _strategy_goes_on(self) -> bool:
+        """Whether the strategy does not show yet that the service has accepted its cancel."""
+        strategy = self.outcomes.get(CANCEL_OTA_STRATEGY_BY_JOB.action)
+        return strategy is Outcome.ACCEPTED and self.status_after != "CANCELED"
 
     def _call(self, call: PlannedCall, client: Client) -> None:
         action = call.operation.action

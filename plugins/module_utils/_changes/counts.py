@@ -52,7 +52,11 @@ def count_status(client: Client, job_id: str, status: str | None) -> int | None:
 
 def add_up(counts: Counts, statuses: Sequence[str]) -> int | None:
     """The tasks of several statuses; ``None`` if the number of one is not known."""
-    numbers = [counts[status] for status in statuses]
+    return sum_known([counts[status] for status in statuses])
+
+
+def sum_known(numbers: Sequence[int | None]) -> int | None:
+    """The sum; ``None`` if one of the numbers is not known."""
     known = [number for number in numbers if number is not None]
     return sum(known) if len(known) == len(numbers) else None
 

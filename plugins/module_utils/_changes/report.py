@@ -11,7 +11,7 @@ from typing import Any
 
 from .._api.operations import CANCEL_OTA_STRATEGY_BY_JOB, TASK_STATUSES, UNFINISHED_TASK_STATUSES
 from .cancellation import Cancellation
-from .counts import add_up
+from .counts import add_up, sum_known
 from .sending import Outcome
 
 #: What a person has to know who cancels: a device learns of it by no message.
@@ -24,7 +24,7 @@ def cancel_result(batches: Sequence[Cancellation], check_mode: bool) -> dict[str
     """The result of a task."""
     jobs = [_job_entry(batch, check_mode) for batch in batches]
     summary = {"total": len(jobs), "changed": sum(job["changed"] for job in jobs)}
-    sums = {name: _sum([job[name] for job in jobs]) for name in _SUMS}
+    sums = {name: sum_known([job[name] for job in jobs]) for name in _SUMS}
     return {
         "changed": any(job["changed"] for job in jobs),
         "msg": _sentence(jobs, sums, check_mode),
@@ -84,15 +84,10 @@ def _warnings(batch: Cancellation, check_mode: bool) -> Iterator[str]:
         yield "The batch still waits for its schedule: whether its scheduled tasks are canceled cannot be seen."
 
 
-def _sum(numbers: Sequence[int | None]) -> int | None:
-    known = [number for number in numbers if number is not None]
-    return sum(known) if len(known) == len(numbers) else None
-
-
 def _sentence(jobs: Sequence[dict[str, Any]], sums: dict[str, int | None], check_mode: bool) -> str:
     batches = _count(len(jobs), "batch", "es")
-    verb = "goes" if sums["too_late"] == 1 else "go"
-    goes_on = f"; {_count(sums['too_late'], 'task')} in other states {verb} on" if sums["too_late"] else ""
+    go = "goes" if sums["too_late"] == 1 else "go"
+    goes_on = f"; {_count(sums['too_late'], 'task')} in other states {go} on" if sums["too_late"] else ""
     if not any(job["operations"] for job in jobs):
         if not jobs or sums["to_cancel"] is None:
             return "Nothing was canceled."

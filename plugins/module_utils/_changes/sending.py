@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sends a request that writes, so that it takes effect once: none follows another without a look at the state."""
+"""Sends a request that writes, so that it takes effect once: none follows another before the state has been read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .._errors import UNKNOWN_OUTCOME, OtaError
 #: Maximum number of requests for one change.
 MAX_REQUESTS = 3
 
-#: Seconds before each look at the state after a request that may have been carried out.
+#: Seconds before each read of the state after a request that may have been carried out.
 SETTLE_PAUSES = (0.5, 1.0, 2.0, 4.0)
 
 

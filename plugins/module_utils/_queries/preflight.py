@@ -44,7 +44,7 @@ class PreflightInputs(TypedDict):
     check_cancel: bool | None
 
 
-#: What no batch is called. By the vendor's documentation, a cancel that chooses no tasks fails whatever it names.
+#: What no batch is called. Alibaba Cloud also documents that a cancel fails that chooses no tasks.
 NO_JOB_ID = "0"
 
 

@@ -105,11 +105,12 @@ def test_other_batch(stop):
         ({"states": []}, "states is empty and strategy is false; choose what to cancel"),
         (
             {"platform": "tuya", "states": ["queued", "in_progress", "scheduled"]},
-            "platform tuya cannot cancel in_progress and scheduled tasks; choose from queued, notified, unconfirmed",
+            "platform tuya documents no cancel of in_progress and scheduled tasks; choose from queued, notified,"
+            " unconfirmed",
         ),
         (
             {"platform": "tuya", "strategy": True},
-            "platform tuya cannot cancel a strategy; leave strategy out, because it has no dynamic batches",
+            "platform tuya documents no cancel of a strategy; leave strategy out, as it documents no dynamic batches",
         ),
         ({"wait_timeout": -1}, "wait_timeout is -1.0; it must be between 0 and 86400"),
         ({"expected_version": " "}, "expected_version is blank; check the variable it comes from"),
