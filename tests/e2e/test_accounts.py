@@ -29,6 +29,7 @@ HOSTS = tuple(INVENTORY["hosts"])
 GUIDE = (ROOT / "docs" / "docsite" / "rst" / "accounts.rst").read_text(encoding="utf-8")
 NOWHERE = "http://127.0.0.1:1"
 PAST = {"created_before": 86400}
+AWAY = {"name": "away", "course": "offline"}
 NUMBERS = ("total", "succeeded", "failed", "pending")
 
 
@@ -37,13 +38,15 @@ def key_of(host: str) -> dict[str, str]:
 
 
 def scenario_of(host: str) -> dict[str, Any]:
-    """A service that knows one key: the batches of the host succeed, and the batch ``bad`` has a device that fails."""
+    """A service that knows one key: the batches of the host succeed, and the batch ``bad`` has a device that fails and
+    one that stays in the queue.
+    """
     names = [f"{host}-{number}" for number in range(1, 4)]
     jobs = [
         {"job_id": job_id, "firmware_id": "f1", "devices": [f"{name}-{number}" for name in names], **PAST}
         for number, job_id in enumerate(INVENTORY["hosts"][host]["ota_job_ids"])
     ]
-    bad = [*names, {"name": "{{ 7 * 7 }} | *b*", "course": "fails", "step": -2}]
+    bad = [*names, {"name": "{{ 7 * 7 }} | *b*", "course": "fails", "step": -2}, AWAY]
     facts = INVENTORY["hosts"][host]
     return {
         "dialect": facts.get("ota_platform", "alibaba"),
@@ -160,6 +163,7 @@ def test_merge_publishes_the_verdict_as_a_gate_does(accounts, jobs):
         "rollout_gate_reasons": ["proved"],
         "rollout_gate_message": merged["msg"],
         "rollout_gate_counts": merged["counts"],
+        "rollout_gate_canceled": {},
         "rollout_gate_reports": {"json": str(folder / "rollout.json"), "markdown": str(folder / "rollout.md")},
     }
     assert set(jobs["merge"].artifacts) == set(jobs["europe"].artifacts)
@@ -180,12 +184,12 @@ def test_account_without_a_report_of_these_batches_is_inconclusive(accounts, job
 
 
 def test_failure_in_one_account_fails_the_rollout(accounts):
-    """In one run, whose hosts are forks. A failure comes before what nobody knows."""
+    """In one run, whose hosts are forks. A failure comes before what nobody knows, and only its account is stopped."""
     job = accounts.run(
         "failed",
         "rollout.yml",
         *HOSTS,
-        europe={"ota_job_ids": ["bad"]},
+        europe={"ota_job_ids": ["bad"], "rollout_gate_cancel_on": ["failed"]},
         china={"ota_profile": "nobody"},
     )
     merged = accounts.merged("failed")
@@ -193,16 +197,19 @@ def test_failure_in_one_account_fails_the_rollout(accounts):
     assert "china has no verdict: " in job.stdout
     assert verdicts_of(merged) == {"europe": "failed", "asia": "passed", "china": "inconclusive", "bulbs": "passed"}
     assert (merged["verdict"], merged["reasons"]) == ("failed", ["too_many_failures"])
-    assert numbers_of(merged["counts"]) == [10, 9, 1, 0]
+    assert numbers_of(merged["counts"]) == [11, 9, 1, 1]
     assert merged["msg"] == (
-        "failed in europe; inconclusive in china; passed in asia, bulbs; 9 of 10 devices succeeded"
+        "failed in europe; inconclusive in china; passed in asia, bulbs; 9 of 11 devices succeeded"
     )
+    numbers = {"ok": True, "to_cancel": 1, "canceled": 1, "remaining": 0, "too_late": 0}
+    assert merged["canceled"] == job.artifacts["rollout_gate_canceled"] == numbers
+    assert merged["accounts"]["europe"]["canceled"] == {**numbers, "msg": "1 task of 1 batch is canceled."}
     assert f"\n    {merged['msg']}\n" in GUIDE
     assert merged["accounts"]["europe"]["reasons"][0]["devices"] == ["{ { 7 * 7 }} | *b*"]
     assert job.artifacts["rollout_gate_verdict"] == "failed"
     assert job.artifacts["rollout_gate_message"] == merged["msg"]
     assert accounts.markdown("failed").startswith("## OTA rollout: failed\n")
-    assert "| europe | failed | 4 | 3 | 1 | 0 | 1 of 4 finished devices failed" in accounts.markdown("failed")
+    assert "| europe | failed | 5 | 3 | 1 | 1 | 1 of 4 finished devices failed" in accounts.markdown("failed")
 
 
 def test_account_that_cannot_be_reached_is_inconclusive(accounts):

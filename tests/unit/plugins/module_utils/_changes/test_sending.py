@@ -21,6 +21,12 @@ UNKNOWN, DENIED, GONE = (
 )
 
 
+def told(answer):
+    if isinstance(answer, OtaError):
+        raise answer
+    return answer
+
+
 class Service:
     """Answers each request, and then each look at the state; what happened is in ``log``."""
 
@@ -31,16 +37,11 @@ class Service:
 
     def change(self, operation, **arguments):
         self.log.append("request")
-        answer = self.answers.pop(0)
-        if isinstance(answer, OtaError):
-            raise answer
+        return told(self.answers.pop(0))
 
     def has_effect(self):
         self.log.append("look")
-        answer = self.looks.pop(0) if self.looks else False
-        if isinstance(answer, OtaError):
-            raise answer
-        return answer
+        return bool(self.looks) and told(self.looks.pop(0))
 
     def send(self):
         return send_change(self, "operation", {}, self.has_effect, ("AlreadyGone",), lambda: self.log.append("sent"))
