@@ -71,7 +71,7 @@ def role(**variables):
 
 # The first one, because time goes by.
 def test_batch_that_appears_while_the_gate_waits(play):
-    gate = {**GATE, "find": {**FIND, "dest_version": "3.0"}, "start_grace": 300}
+    gate = {**GATE, "find": {**FIND, "dest_version": "3.0"}, "start_grace": 300, "min_devices": 2}
     run = play([{"iotfleet.ota.ota_rollout_gate": gate, "register": "late"}])
     result = run.results["late"]
     assert (result["verdict"], result["found_by"]["job_ids"]) == ("passed", ["l1"])
