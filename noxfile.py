@@ -314,8 +314,8 @@ def proof(session: nox.Session) -> None:
     """Let the gate judge simulated rollouts, 20,000 by default, and search for one that fools it."""
     install(session, "units")
     copy_tree(session)
-    if not session.posargs:
-        session.run("pytest", "-n", "2", "tests/proof")
+    if "--seed" not in session.posargs:
+        session.run("pytest", "-n", "2", "tests/proof", *(["--thorough"] if session.posargs else []))
     session.run("python", "-m", "tests.proof", *(session.posargs or ("--rollouts", "20000")))
 
 

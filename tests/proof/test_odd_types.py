@@ -10,13 +10,16 @@ import pytest
 from ansible_collections.iotfleet.ota.tests.unit.odd_service import BAD, GOOD, ODD_VALUES, Odd, hold_odd, odd_fields
 
 NAMES = [name for name in (*BAD, *GOOD) if name != "large"]
+#: A sample has each field with each odd value too, but on one of so many rollouts.
+SHARE = 8
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("value", ODD_VALUES)
-def test_no_odd_value_confuses_a_gate(name, value):
-    spoiled = sum(
+def test_no_odd_value_confuses_a_gate(name, value, is_thorough):
+    tried = [
         hold_odd(name, Odd(action, wire, value, in_data, position % 2 == 0))
         for position, (action, wire, in_data) in enumerate(odd_fields())
-    )
-    assert spoiled > 100
+        if is_thorough or position % SHARE == NAMES.index(name) % SHARE
+    ]
+    assert sum(tried) > (100 if is_thorough else 100 // SHARE)
