@@ -203,7 +203,7 @@ def test_failure_in_one_account_fails_the_rollout(accounts):
     )
     numbers = {"ok": True, "to_cancel": 1, "canceled": 1, "remaining": 0, "too_late": 0}
     assert merged["canceled"] == job.artifacts["rollout_gate_canceled"] == numbers
-    assert merged["accounts"]["europe"]["canceled"] == {**numbers, "msg": "1 task of 1 batch is canceled."}
+    assert merged["accounts"]["europe"]["canceled"] == {**numbers, "msg": "Canceled 1 task of 1 batch."}
     assert f"\n    {merged['msg']}\n" in GUIDE
     assert merged["accounts"]["europe"]["reasons"][0]["devices"] == ["{ { 7 * 7 }} | *b*"]
     assert job.artifacts["rollout_gate_verdict"] == "failed"
