@@ -38,7 +38,7 @@ FOLDERS = {
     " module_utils/_validation",
     "plugin_utils/_verdict": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_text"
     " module_utils/_validation plugin_utils/_rollout",
-    "plugin_utils/_cancel": "module_utils/_queries plugin_utils/_verdict",
+    "plugin_utils/_cancel": "module_utils/_queries plugin_utils/_result plugin_utils/_verdict",
     "plugin_utils/_report": "module_utils/_api module_utils/_errors module_utils/_text plugin_utils/_rollout"
     " plugin_utils/_verdict",
     "plugin_utils/_result": "module_utils/_text plugin_utils/_rollout plugin_utils/_verdict",
@@ -269,6 +269,17 @@ def test_imports_point_downwards(path: Path) -> None:
     beside = {parts[-1] for parts in imported if folder_of(parts) == folder}
     surplus = beside - set(NEIGHBOURS.get(folder, {}).get(name, "").split())
     assert not surplus, f"{path.name} may not import {', '.join(sorted(surplus))}"
+
+
+def test_the_guide_shows_each_folder_above_what_it_imports() -> None:
+    guide = (ROOT / "docs" / "docsite" / "rst" / "how_it_works.rst").read_text(encoding="utf-8")
+    cells = re.findall(r"^   \* - (``.*``)$", guide.partition("\nA call\n")[0], re.MULTILINE)
+    places = {name: place for place, cell in enumerate(cells) for name in re.findall(r"(\w+)(?:\.py)?``", cell)}
+    for folder, others in FOLDERS.items():
+        if folder != "doc_fragments":
+            place = places[folder.rpartition("/")[2]]
+            above = [other for other in others.split() if places[other.rpartition("/")[2]] < place]
+            assert not above, f"the guide shows {folder} below {', '.join(above)}"
 
 
 def test_no_row_permits_what_nobody_uses() -> None:
