@@ -396,7 +396,7 @@ def variables_read(*paths: str) -> set[str]:
 def test_artifacts_are_never_read():
     """By either role, the playbook or the credential, whatever AWX puts between two gates."""
     roles = ("rollout_gate", "rollout_preflight")
-    places = ("rollout_gate/vars/main.yml", "rollout_preflight/tasks/main.yml")
+    places = ("rollout_gate/vars/main/outcome.yml", "rollout_preflight/tasks/main.yml")
     texts = [(ROOT / "roles" / place).read_text(encoding="utf-8") for place in places]
     named = {name for text in texts for name in re.findall(r"'(rollout_\w+)':", text)}
     assert named >= ARTIFACTS
@@ -410,7 +410,7 @@ def test_artifacts_are_never_read():
 
 def files(role: str, kind: str) -> list[str]:
     folder = ROOT / "roles" / role / kind
-    return [str(path.relative_to(ROOT)) for path in folder.glob("*.yml")]
+    return [str(path.relative_to(ROOT)) for path in folder.rglob("*.yml")]
 
 
 # --- Polling once ----------------------------------------------------------------------------------------------------
