@@ -16,12 +16,9 @@ from typing import Any, NamedTuple
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._changes import cancel, sending
 from ansible_collections.iotfleet.ota.plugins.module_utils._changes.cancel import cancel_batches
-from ansible_collections.iotfleet.ota.plugins.module_utils._changes.cancellation import (
-    CANCELABLE,
-    Cancellation,
-    CancelRequest,
-)
+from ansible_collections.iotfleet.ota.plugins.module_utils._changes.cancellation import Cancellation
 from ansible_collections.iotfleet.ota.plugins.module_utils._changes.report import cancel_result
+from ansible_collections.iotfleet.ota.plugins.module_utils._changes.scope import CANCELABLE, CancelRequest
 from ansible_collections.iotfleet.ota.plugins.module_utils._client import client
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError

@@ -101,8 +101,8 @@ NEIGHBOURS = {
         "states": "devices",
     },
     "module_utils/_changes": {
-        "cancellation": "counts sending",
-        "cancel": "cancellation expected",
+        "cancellation": "counts scope sending",
+        "cancel": "cancellation expected scope",
         "report": "cancellation counts sending",
     },
     "module_utils/_ansible": {"argspec": "masking", "inputs": "argspec", "info_module": "argspec connection masking"},
