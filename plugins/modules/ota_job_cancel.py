@@ -285,8 +285,8 @@ from ..module_utils._ansible.argspec import EXPECTED
 from ..module_utils._ansible.info_module import Options, run_change_module
 from ..module_utils._api.platforms import PLATFORMS
 from ..module_utils._changes.cancel import cancel_batches
-from ..module_utils._changes.scope import CANCELABLE, CancelRequest
 from ..module_utils._changes.report import cancel_result
+from ..module_utils._changes.scope import CANCELABLE, CancelRequest
 from ..module_utils._validation import check_number, invalid_option, non_blank, non_blank_text
 
 #: How many seconds can be waited.

@@ -67,12 +67,9 @@ class Cancellation:
 
     def plan(self) -> list[PlannedCall]:
         """What to call. The strategy comes first, because it would create more tasks."""
-        calls: list[PlannedCall] = []
-        if self.scope.cancels_strategy:
-            calls.append(PlannedCall(CANCEL_OTA_STRATEGY_BY_JOB, {}, self._is_stopped))
-        if self.has_tasks:
-            calls.append(PlannedCall(CANCEL_OTA_TASK_BY_JOB, self.scope.flags, self._shows_effect))
-        return calls
+        strategy = PlannedCall(CANCEL_OTA_STRATEGY_BY_JOB, {}, self._is_stopped)
+        tasks = PlannedCall(CANCEL_OTA_TASK_BY_JOB, self.scope.flags, self._shows_effect)
+        return [*([strategy] if self.scope.cancels_strategy else []), *([tasks] if self.has_tasks else [])]
 
     def carry_out(self, client: Client) -> None:
         """Call what is planned, each even if the one before failed."""
