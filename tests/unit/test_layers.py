@@ -181,8 +181,8 @@ WIRE = set(API.glob("*.py")) - {API / "credentials.py"}
 NAMES = [API / f"{name}.py" for name in ("operations", "platforms", "envelope")]
 MAY_SPELL = {"module_utils/_redaction": "AccessKeyId SecurityToken"}
 
-# How long a file of module_utils and plugin_utils may be, and how many of them a folder may have.
-MAX_LINES, MAX_FILES = 350, 9
+# How long functions, classes and files of module_utils and plugin_utils may be, and how many files a folder may have.
+MAX_FUNCTION, MAX_CLASS, MAX_LINES, MAX_FILES = 40, 190, 350, 9
 
 
 def parts_of(path: Path) -> tuple[str, ...]:
@@ -309,6 +309,16 @@ def test_packages_are_required_where_they_belong(path: Path) -> None:
 def test_a_file_is_short_enough_to_read_at_once(path: Path) -> None:
     lines = len(path.read_text(encoding="utf-8").splitlines())
     assert lines <= MAX_LINES, f"{path.name} has {lines} lines, at most {MAX_LINES} are allowed: split it"
+
+
+@pytest.mark.parametrize("path", each(UTILS))
+def test_functions_and_classes_are_short(path: Path) -> None:
+    limits = {ast.FunctionDef: MAX_FUNCTION, ast.ClassDef: MAX_CLASS}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        limit = limits.get(type(node))
+        if limit:
+            lines = node.end_lineno - node.lineno + 1
+            assert lines <= limit, f"{node.name} in {path.name} has {lines} lines, at most {limit} are allowed"
 
 
 @pytest.mark.parametrize("folder", each({path.parent for path in UTILS}))
