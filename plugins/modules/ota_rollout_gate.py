@@ -509,9 +509,8 @@ reasons:
         - The reason as a code. For V(passed), C(proved). For V(failed), C(wrong_job), C(too_many_failures),
           C(success_out_of_reach), C(too_few_devices) or C(batch_canceled). For V(timed_out), C(deadline). For
           V(inconclusive), C(api_error), C(too_many_errors), C(no_batch), C(ambiguous_batch), C(incomplete),
-          C(unknown_job), C(dynamic_batch),
-          C(too_large), C(ambiguous_device), C(unknown_product), C(nothing_to_judge), C(conflicting_batches),
-          C(not_started), C(empty_batch), C(unknown_module) or C(vanished).
+          C(unknown_job), C(dynamic_batch), C(too_large), C(ambiguous_device), C(unknown_product), C(nothing_to_judge),
+          C(conflicting_batches), C(not_started), C(empty_batch), C(unknown_module) or C(vanished).
         - For V(pending), C(starting), C(not_started), C(unfinished), C(still_open), C(unproved), C(awaiting_version),
           C(vanished), C(confirming), C(soaking), C(unread) or C(error).
       type: str
