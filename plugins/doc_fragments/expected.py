@@ -14,15 +14,18 @@ options:
     description:
       - The key of the product that each batch is expected to be for.
     type: str
+    version_added: 0.3.0
   expected_firmware_id:
     description:
       - The ID of the update package that each batch is expected to have.
     type: str
+    version_added: 0.3.0
   expected_version:
     description:
       - The version that each batch is expected to update its devices to.
       - Quote it if it looks like a number, because V(2.10) is V(2.1) in YAML. A number is rejected.
     type: str
+    version_added: 0.3.0
   expected_job_type:
     description:
       - The type that each batch is expected to have.
@@ -30,8 +33,10 @@ options:
     choices:
       - UPGRADE_FIRMWARE
       - VERIFY_FIRMWARE
+    version_added: 0.3.0
   expected_module_name:
     description:
       - The OTA module that each batch is expected to be for, by its update package.
     type: str
+    version_added: 0.3.0
 """
