@@ -230,6 +230,19 @@ def test_socket_whose_peer_leaves_before_tls_begins_is_closed(monkeypatch):
     assert (error.value.code, error.value.retry) == ("connection_broken", Retry.LATER)
 
 
+def test_socket_that_an_error_has_left_is_closed(monkeypatch):
+    left = []
+
+    def fail(connected):
+        left.append(connected)
+        raise OSError
+
+    monkeypatch.setattr(connections, "_hold", fail)
+    with server(hang) as port, pytest.raises(OtaError):
+        Transport().send("GET", f"http://127.0.0.1:{port}/", WATCHDOG, {})
+    assert [connected.fileno() for connected in left] == [-1]
+
+
 def test_canceled_attempt_frees_thread_and_socket():
     arrived, transport, seen = threading.Event(), Transport(), []
 
