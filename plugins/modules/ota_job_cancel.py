@@ -26,6 +26,7 @@ description:
 extends_documentation_fragment:
   - iotfleet.ota.credentials
   - iotfleet.ota.connection
+  - iotfleet.ota.expected
   - iotfleet.ota.attributes
 attributes:
   check_mode:
@@ -83,30 +84,6 @@ options:
         fails. With V(0), it does not wait, and does not fail because of those.
     type: float
     default: 120
-  expected_product_key:
-    description:
-      - The key of the product that all batches are expected to be for.
-    type: str
-  expected_firmware_id:
-    description:
-      - The ID of the update package that all batches are expected to have.
-    type: str
-  expected_version:
-    description:
-      - The version that all batches are expected to update their devices to.
-      - Quote it if it looks like a number, because V(2.10) is V(2.1) in YAML. A number is rejected.
-    type: str
-  expected_job_type:
-    description:
-      - The type that all batches are expected to have.
-    type: str
-    choices:
-      - UPGRADE_FIRMWARE
-      - VERIFY_FIRMWARE
-  expected_module_name:
-    description:
-      - The OTA module that all batches are expected to be for, by their update packages.
-    type: str
 seealso:
   - module: iotfleet.ota.ota_rollout_gate
   - module: iotfleet.ota.ota_job_tasks_info
@@ -308,8 +285,8 @@ from ..module_utils._ansible.argspec import EXPECTED
 from ..module_utils._ansible.info_module import Options, run_change_module
 from ..module_utils._api.platforms import PLATFORMS
 from ..module_utils._changes.cancel import cancel_batches
-from ..module_utils._changes.cancellation import CANCELABLE, CancelRequest
 from ..module_utils._changes.report import cancel_result
+from ..module_utils._changes.scope import CANCELABLE, CancelRequest
 from ..module_utils._validation import check_number, invalid_option, non_blank, non_blank_text
 
 #: How many seconds can be waited.

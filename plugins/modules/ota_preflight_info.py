@@ -12,8 +12,9 @@ version_added: 0.2.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
-  - Calls each operation that reads once, for something small, and reports what each response proves.
-    A missing permission or a wrong batch then shows before the rollout, not in the middle of it.
+  - Calls each operation of a gate that is given its batches, once and for something small, and reports what each
+    response proves. A missing permission or a wrong batch then shows before the rollout, not in the middle of it.
+  - The operations with which a gate finds its batches, ListOTAFirmware and ListOTAJobByFirmware, are not called.
   - A failed check does not make the task fail. Check RV(ok), or use the role
     P(iotfleet.ota.rollout_preflight#role), which fails.
   - A check that cannot run because an option is missing, or because of what another check found, neither passes nor
@@ -23,10 +24,14 @@ description:
     devices, because the service returns them with every response. This collection drops them. Leave the permission out
     unless the fleet is so large that you need it.
   - O(product_key) and O(device_names) select a device. The options that begin with C(expected_) are compared with the
-    batch, as P(iotfleet.ota.ota_rollout_gate#module) does.
+    batch, as P(iotfleet.ota.ota_rollout_gate#module) does. What is O(expected_module_name) here is
+    O(iotfleet.ota.ota_rollout_gate#module:versions.module_name) there.
+  - Which batches of a package a device has seen is queried for O(expected_firmware_id), or else for the package of the
+    batch.
 extends_documentation_fragment:
   - iotfleet.ota.credentials
   - iotfleet.ota.connection
+  - iotfleet.ota.expected
   - iotfleet.ota.attributes
 options:
   job_id:
@@ -47,32 +52,6 @@ options:
     elements: str
     aliases:
       - device_name
-  expected_product_key:
-    description:
-      - The key of the product that the batch is expected to be for.
-    type: str
-  expected_firmware_id:
-    description:
-      - The ID of the update package that the batch is expected to have.
-      - Without it, the package of the batch is used to query which batches of a package a device has seen.
-    type: str
-  expected_version:
-    description:
-      - The version that the batch is expected to update its devices to.
-      - Quote it if it looks like a number, because V(2.10) is V(2.1) in YAML. A number is rejected.
-    type: str
-  expected_job_type:
-    description:
-      - The type that the batch is expected to have.
-    type: str
-    choices:
-      - UPGRADE_FIRMWARE
-      - VERIFY_FIRMWARE
-  expected_module_name:
-    description:
-      - The OTA module that the batch is expected to be for, as in
-        O(iotfleet.ota.ota_rollout_gate#module:versions.module_name).
-    type: str
   check_cancel:
     description:
       - Whether to check the permission to cancel, for P(iotfleet.ota.ota_job_cancel#module), too.

@@ -173,15 +173,18 @@ options:
     description:
       - The key of the product that each batch is expected to be for. If it is another, the verdict is V(failed).
     type: str
+    version_added: 0.3.0
   expected_firmware_id:
     description:
       - The ID of the update package that each batch is expected to have. If it is another, the verdict is V(failed).
     type: str
+    version_added: 0.3.0
   expected_version:
     description:
       - The version that each batch is expected to update its devices to. If it is another, the verdict is V(failed).
       - Quote it if it looks like a number, because V(2.10) is V(2.1) in YAML. A number is rejected.
     type: str
+    version_added: 0.3.0
   expected_job_type:
     description:
       - The type that each batch is expected to have. If it is another, the verdict is V(failed).
@@ -189,10 +192,12 @@ options:
     choices:
       - UPGRADE_FIRMWARE
       - VERIFY_FIRMWARE
+    version_added: 0.3.0
   versions:
     description:
       - How the versions that devices report prove that they succeeded.
     type: dict
+    version_added: 0.3.0
     suboptions:
       verify:
         description:
@@ -299,6 +304,7 @@ options:
       - If a device has other tasks in the batch, the latest of these decides.
     type: bool
     default: false
+    version_added: 0.3.0
   ignore_vanished:
     description:
       - Leave devices out of the count that had a task and can no longer be judged, because the task disappeared, or the
@@ -308,6 +314,7 @@ options:
         O(start_grace) after the end of the batches, the verdict is V(inconclusive) and names them.
     type: bool
     default: false
+    version_added: 0.3.0
   allow_empty:
     description:
       - Let a rollout without any task pass, once its batches are C(COMPLETED). By default, there is nothing to judge,
@@ -336,6 +343,7 @@ options:
       - An error that no retry can fix, such as a wrong key, ends the gate at once.
     type: int
     default: 5
+    version_added: 0.3.0
   start_grace:
     description:
       - Seconds to wait for a batch that is unknown or not found, has not begun or has no tasks, because tasks appear
@@ -367,6 +375,7 @@ options:
         read.
     type: float
     default: 120
+    version_added: 0.3.0
   wait:
     description:
       - Wait until the rollout is settled. If V(false), poll once and return what is known; the verdict V(pending) then
@@ -399,6 +408,7 @@ options:
       - What people call the rollout, in lines and messages. By default, the description of its only batch, or the name
         and version of its package, or its ID; of several batches, their number.
     type: str
+    version_added: 0.3.0
   events_file:
     description:
       - A file on the controller into which each change is written as it happens, for programs that follow the rollout.
@@ -408,6 +418,7 @@ options:
       - If it cannot be opened, the task fails before it calls the service. If it cannot be written later, RV(notes)
         says so, and the gate continues.
     type: path
+    version_added: 0.3.0
 seealso:
   - plugin: iotfleet.ota.rollout_verdict
     plugin_type: filter
@@ -509,9 +520,8 @@ reasons:
         - The reason as a code. For V(passed), C(proved). For V(failed), C(wrong_job), C(too_many_failures),
           C(success_out_of_reach), C(too_few_devices) or C(batch_canceled). For V(timed_out), C(deadline). For
           V(inconclusive), C(api_error), C(too_many_errors), C(no_batch), C(ambiguous_batch), C(incomplete),
-          C(unknown_job), C(dynamic_batch),
-          C(too_large), C(ambiguous_device), C(unknown_product), C(nothing_to_judge), C(conflicting_batches),
-          C(not_started), C(empty_batch), C(unknown_module) or C(vanished).
+          C(unknown_job), C(dynamic_batch), C(too_large), C(ambiguous_device), C(unknown_product), C(nothing_to_judge),
+          C(conflicting_batches), C(not_started), C(empty_batch), C(unknown_module) or C(vanished).
         - For V(pending), C(starting), C(not_started), C(unfinished), C(still_open), C(unproved), C(awaiting_version),
           C(vanished), C(confirming), C(soaking), C(unread) or C(error).
       type: str

@@ -138,6 +138,12 @@ def run_play(
     return Run(done.returncode, done.stdout, json.loads(results.read_text(encoding="utf-8")))
 
 
+def role_variables(role: str) -> dict[str, Any]:
+    """The variables in the folder vars of a role, as they are written."""
+    files = (ROOT / "roles" / role / "vars").rglob("*.yml")
+    return {name: value for path in files for name, value in yaml.safe_load(path.read_text(encoding="utf-8")).items()}
+
+
 def needs(condition: object, reason: str) -> None:
     """Skip what needs a tool that this machine lacks; in CI, where tools can be installed, it fails instead."""
     if not condition:

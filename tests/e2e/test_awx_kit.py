@@ -28,7 +28,11 @@ from .fake_awx import TOKEN, FakeAwx, checked_survey, fake_awx
 
 TYPES = ("alibaba_cloud_ota", "tuya_ota")
 SURVEYS = {"gate": "rollout_gate", "preflight": "rollout_preflight"}
-CHOICES = {"rollout_gate_verify_versions": ["true", "false"], "rollout_gate_mode": ["enforce", "report"]}
+CHOICES = {
+    "rollout_gate_verify_versions": ["true", "false"],
+    "rollout_gate_mode": ["enforce", "report"],
+    "rollout_gate_cancel_on": ["failed", "failed, timed_out"],
+}
 SECRET, SECURITY_TOKEN = "canary-secret-+/=", "canary-token-+/="
 CANARY = "183415776190000002"
 #: The answers of a gate that finds its batch.
@@ -342,6 +346,7 @@ def test_all_answers_and_none_reach_the_gate(tmp_path, place):
         "rollout_gate_verify_versions": "true",
         "rollout_gate_module_name": "default",
         "rollout_gate_mode": "enforce",
+        "rollout_gate_cancel_on": "failed, timed_out",
         "rollout_gate_report_dir": str(tmp_path / "reports"),
     }
     unanswered = {question["variable"]: question.get("default") for question in survey["spec"]}
@@ -448,6 +453,7 @@ def test_set_up_with_notifications_and_a_report_store(tmp_path, collections):
         "ota_report_store": "Reports",
         "ota_report_store_inputs": {"url": "https://files.example.com/ota", "username": "awx", "password": SECRET},
         "ota_report_dir": "/var/lib/ota",
+        "ota_cancel_on": ["failed", "timed_out"],
     }
     with fake_awx() as awx:
         chat, mail = (awx.make("notification_templates", name=name) for name in ("Chat", "Mail"))
@@ -461,7 +467,12 @@ def test_set_up_with_notifications_and_a_report_store(tmp_path, collections):
         for template in awx.objects["job_templates"].values():
             assert awx.links(template, "notification_templates_error") == [chat] * (template["name"] in launched)
             assert (store in awx.links(template, "credentials")) == (template["name"] != "OTA rollout stopped")
-            assert json.loads(template["extra_vars"]) == {"ota_report_dir": "/var/lib/ota"}
+            given = {"ota_report_dir": "/var/lib/ota", "ota_cancel_on": ["failed", "timed_out"]}
+            assert json.loads(template["extra_vars"]) == given
+        # What was set can be taken back.
+        set_up(tmp_path, awx, collections, VARIABLES, "--start-at-task", "Create the job templates")
+        for template in awx.objects["job_templates"].values():
+            assert json.loads(template["extra_vars"]) == {"ota_cancel_on": []}
 
 
 def test_set_up_without_a_project(tmp_path):

@@ -226,6 +226,8 @@ def test_a_job_on_another_node(tmp_path, credential):
 
 # --- In a workflow ---------------------------------------------------------------------------------------------------
 
+VERSION = {"rollout_gate_expected_version": "2.0.0"}
+
 
 def stage(folder: pathlib.Path, name: str, credential: dict[str, str], *published: Any, **answers: Any) -> Job:
     """Run the job of a workflow's node."""
@@ -292,6 +294,27 @@ def test_the_id_of_a_batch_wins_over_what_finds_one(tmp_path, credential):
     assert (fleet.status, fleet.artifacts["rollout_gate_verdict"]) == ("successful", "passed"), fleet.stdout
     started = stage(tmp_path / "started", "fleet", credential, {"started_fleet_job_ids": "bad"}, **found)
     assert (started.status, started.artifacts["rollout_gate_verdict"]) == ("failed", "failed"), started.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "answers", "template"),
+    [
+        ("gate", {"rollout_gate_job_ids": "late", "rollout_gate_cancel_on": "failed, timed_out"}, {}),
+        ("fleet", {**VERSION, "fleet_job_ids": "late", "fleet_min_devices": 1}, {"ota_cancel_on": ["timed_out"]}),
+        ("canary", {**VERSION, "canary_job_ids": "late", "fleet_min_devices": 1}, {"ota_cancel_on": ["timed_out"]}),
+    ],
+)
+def test_what_a_gate_blocks_is_stopped_if_awx_says_so(tmp_path, credential, name, answers, template):
+    """By the answer of whoever launches the gate, or by a variable of the job template."""
+    with simulator(tmp_path, WORLD) as running:
+        there = {**credential, "OTA_ENDPOINT": running.url}
+        survey = answered(read_kit(f"surveys/{'rollout' if name == 'canary' else name}.yml"), answers)
+        variables = {**template, **FAST, **survey, "rollout_gate_wait_timeout": 2}
+        job = run_job(tmp_path / "job", f"{name}.yml", variables, there)
+        assert (job.status, job.artifacts["rollout_gate_verdict"]) == ("failed", "timed_out"), job.stdout
+        numbers = {"to_cancel": 1, "canceled": 1, "remaining": 0, "too_late": 0}
+        assert job.artifacts["rollout_gate_canceled"] == {"ok": True, **numbers}
+        assert "Canceled 1 task of 1 batch." in job.stdout
 
 
 class Store(http.server.BaseHTTPRequestHandler):
@@ -396,7 +419,7 @@ def variables_read(*paths: str) -> set[str]:
 def test_artifacts_are_never_read():
     """By either role, the playbook or the credential, whatever AWX puts between two gates."""
     roles = ("rollout_gate", "rollout_preflight")
-    places = ("rollout_gate/vars/main.yml", "rollout_preflight/tasks/main.yml")
+    places = ("rollout_gate/vars/main/outcome.yml", "rollout_preflight/tasks/main.yml")
     texts = [(ROOT / "roles" / place).read_text(encoding="utf-8") for place in places]
     named = {name for text in texts for name in re.findall(r"'(rollout_\w+)':", text)}
     assert named >= ARTIFACTS
@@ -410,7 +433,7 @@ def test_artifacts_are_never_read():
 
 def files(role: str, kind: str) -> list[str]:
     folder = ROOT / "roles" / role / kind
-    return [str(path.relative_to(ROOT)) for path in folder.glob("*.yml")]
+    return [str(path.relative_to(ROOT)) for path in folder.rglob("*.yml")]
 
 
 # --- Polling once ----------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ import jsonschema
 import pytest
 import yaml
 
-from .conftest import ROOT, Run, run_play, simulator
+from .conftest import ROOT, Run, role_variables, run_play, simulator
 from .report_results import MORE_SUFFIXES, SUFFIXES, results, write_reports
 
 ROLE = ROOT / "roles" / "rollout_gate"
@@ -163,7 +163,7 @@ def test_files_that_are_no_reports_stay_unless_they_are_replaced(tmp_path, url):
 
 def test_every_report_is_known_as_one(tmp_path):
     # Each report is known by a mark of its own, so that no other file is taken for one.
-    marks = yaml.safe_load((ROLE / "vars" / "main.yml").read_text(encoding="utf-8"))["rollout_gate_run_marks"]
+    marks = role_variables("rollout_gate")["rollout_gate_run_marks"]
     write_reports(tmp_path, {name: results()[name] for name in ("odd", "empty")}, ALL)
     for name in ("odd", "empty"):
         for end in ENDS:

@@ -24,7 +24,7 @@ import junitparser
 import pytest
 import yaml
 
-from .conftest import ROOT, Run, execute, run_play, simulator
+from .conftest import ROOT, Run, execute, role_variables, run_play, simulator
 from .report_results import LINKS, LINKS_GIVEN, MORE_SUFFIXES, ODD, SUFFIXES, results, shared_reports
 
 ROLE = ROOT / "roles" / "rollout_gate"
@@ -333,7 +333,7 @@ def test_inputs_are_the_options_of_the_gate():
     source = (ROOT / "plugins" / "modules" / "ota_rollout_gate.py").read_text(encoding="utf-8")
     options = yaml.safe_load(re.search(r'DOCUMENTATION = r"""(.*?)"""', source, re.DOTALL).group(1))["options"]
     inputs = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
-    own = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
+    own = role_variables("rollout_gate")
     passed = {*own["rollout_gate_run_options"], "versions", "find", "previous", "mode"}
     readme = (ROLE / "README.md").read_text(encoding="utf-8")
     suboptions = options["versions"]["suboptions"]
@@ -357,12 +357,12 @@ def test_inputs_are_the_options_of_the_gate():
 
 
 def artifacts() -> set[str]:
-    own = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
+    own = role_variables("rollout_gate")
     return set(re.findall(r"'(rollout_gate_\w+)':", own["rollout_gate_run_artifacts"]))
 
 
 def test_known_variables_are_those_that_there_are():
-    own = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
+    own = role_variables("rollout_gate")
     known = {f"rollout_gate_{name}" for name in own["rollout_gate_run_others"]}
     playbook = (ROOT / "playbooks" / "rollout_gate.yml").read_text()
     connection = set(re.findall(r"{{ (rollout_gate_\w+) if", playbook))
@@ -379,7 +379,7 @@ def test_known_variables_are_those_that_there_are():
 def test_artifacts_are_no_inputs():
     """AWX passes them to later jobs as extra variables, and those jobs may be gates too."""
     spec = yaml.safe_load((ROLE / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
-    own = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
+    own = role_variables("rollout_gate")
     published = artifacts()
     assert len(published) == 7
     assert not published & (set(spec) | set(own) | {"rollout_gate_result"})

@@ -118,6 +118,8 @@ def test_failed_rollout_is_stopped_and_the_reports_say_so(place: Place) -> None:
     assert {name: report["canceled"][name] for name in numbers} == numbers
     assert report["canceled"]["jobs"][0]["job_id"] == "bad"
     assert report["to_do"] == ["Find the cause, and repeat the update with a new batch."]
+    assert " To do: find the cause, and repeat the update with a new batch. " in gated.said
+    assert gated.artifacts["rollout_gate_message"] == report["msg"] == gated.result["msg"]
     assert f"**Canceled:** {CANCELED}" in (gated.reports / "rollout-gate.md").read_text(encoding="utf-8")
     assert CANCELED in (gated.reports / "rollout-gate.html").read_text(encoding="utf-8")
     assert ET.parse(gated.reports / "rollout-gate.xml").getroot().get("failures") != "0"
@@ -189,6 +191,7 @@ def test_check_mode_says_what_would_be_canceled(place: Place) -> None:
 def test_cancel_that_is_denied_never_hides_the_verdict(place: Place, mode: str) -> None:
     gated = place.gate(key=READER, mode=mode, job_ids=["bad"], cancel_on=["failed"])
     assert gated.said.startswith(f"{gated.result['msg']} The cancel failed: ")
+    assert " To do: cancel batch bad (in the console, or with ota_job_cancel); find " in gated.said
     assert gated.result["canceled"]["ok"] is False
     assert gated.result["canceled"]["failure"]["code"] in gated.said
     assert gated.artifacts["rollout_gate_canceled"]["ok"] is False

@@ -16,13 +16,10 @@ from typing import Any, NamedTuple
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._changes import cancel, sending
 from ansible_collections.iotfleet.ota.plugins.module_utils._changes.cancel import cancel_batches
-from ansible_collections.iotfleet.ota.plugins.module_utils._changes.cancellation import (
-    CANCELABLE,
-    Cancellation,
-    CancelRequest,
-)
+from ansible_collections.iotfleet.ota.plugins.module_utils._changes.cancellation import Cancellation
 from ansible_collections.iotfleet.ota.plugins.module_utils._changes.report import cancel_result
-from ansible_collections.iotfleet.ota.plugins.module_utils._client import client
+from ansible_collections.iotfleet.ota.plugins.module_utils._changes.scope import CANCELABLE, CancelRequest
+from ansible_collections.iotfleet.ota.plugins.module_utils._client import calls
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, faults, scenario
@@ -361,7 +358,7 @@ def _never_changed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _repeated_by_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "changed_nothing", lambda *arguments: True)
+    monkeypatch.setattr(calls, "changed_nothing", lambda *arguments: True)
 
 
 def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ FOLDERS = {
     " module_utils/_validation",
     "plugin_utils/_verdict": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_text"
     " module_utils/_validation plugin_utils/_rollout",
-    "plugin_utils/_cancel": "module_utils/_queries plugin_utils/_verdict",
+    "plugin_utils/_cancel": "module_utils/_queries plugin_utils/_result plugin_utils/_verdict",
     "plugin_utils/_report": "module_utils/_api module_utils/_errors module_utils/_text plugin_utils/_rollout"
     " plugin_utils/_verdict",
     "plugin_utils/_result": "module_utils/_text plugin_utils/_rollout plugin_utils/_verdict",
@@ -89,7 +89,8 @@ NEIGHBOURS = {
         "exchange": "clock response",
         "paging": "response",
         "parallel": "rate_limiter",
-        "client": "clock exchange paging parallel rate_limiter response retries",
+        "calls": "clock exchange rate_limiter response retries",
+        "client": "calls clock paging parallel rate_limiter response retries",
     },
     "module_utils/_queries": {
         "details": "devices",
@@ -101,8 +102,8 @@ NEIGHBOURS = {
         "states": "devices",
     },
     "module_utils/_changes": {
-        "cancellation": "counts sending",
-        "cancel": "cancellation expected",
+        "cancellation": "counts scope sending",
+        "cancel": "cancellation expected scope",
         "report": "cancellation counts sending",
     },
     "module_utils/_ansible": {"argspec": "masking", "inputs": "argspec", "info_module": "argspec connection masking"},
@@ -180,8 +181,8 @@ WIRE = set(API.glob("*.py")) - {API / "credentials.py"}
 NAMES = [API / f"{name}.py" for name in ("operations", "platforms", "envelope")]
 MAY_SPELL = {"module_utils/_redaction": "AccessKeyId SecurityToken"}
 
-# How long a file of module_utils and plugin_utils may be, and how many of them a folder may have.
-MAX_LINES, MAX_FILES = 350, 9
+# How long functions, classes and files of module_utils and plugin_utils may be, and how many files a folder may have.
+MAX_FUNCTION, MAX_CLASS, MAX_LINES, MAX_FILES = 40, 190, 350, 9
 
 
 def parts_of(path: Path) -> tuple[str, ...]:
@@ -271,6 +272,17 @@ def test_imports_point_downwards(path: Path) -> None:
     assert not surplus, f"{path.name} may not import {', '.join(sorted(surplus))}"
 
 
+def test_the_guide_shows_each_folder_above_what_it_imports() -> None:
+    guide = (ROOT / "docs" / "docsite" / "rst" / "how_it_works.rst").read_text(encoding="utf-8")
+    cells = re.findall(r"^   \* - (``.*``)$", guide.partition("\nA call\n")[0], re.MULTILINE)
+    places = {name: place for place, cell in enumerate(cells) for name in re.findall(r"(\w+)(?:\.py)?``", cell)}
+    for folder, others in FOLDERS.items():
+        if folder != "doc_fragments":
+            place = places[folder.rpartition("/")[2]]
+            above = [other for other in others.split() if places[other.rpartition("/")[2]] < place]
+            assert not above, f"the guide shows {folder} below {', '.join(above)}"
+
+
 def test_no_row_permits_what_nobody_uses() -> None:
     arrows = {(parts_of(path), parts) for path in SOURCES for parts in ours(imports_of(path))}
     folders = {(folder_of(parts), folder_of(imported)) for parts, imported in arrows}
@@ -297,6 +309,16 @@ def test_packages_are_required_where_they_belong(path: Path) -> None:
 def test_a_file_is_short_enough_to_read_at_once(path: Path) -> None:
     lines = len(path.read_text(encoding="utf-8").splitlines())
     assert lines <= MAX_LINES, f"{path.name} has {lines} lines, at most {MAX_LINES} are allowed: split it"
+
+
+@pytest.mark.parametrize("path", each(UTILS))
+def test_functions_and_classes_are_short(path: Path) -> None:
+    limits = {ast.FunctionDef: MAX_FUNCTION, ast.ClassDef: MAX_CLASS}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        limit = limits.get(type(node))
+        if limit:
+            lines = node.end_lineno - node.lineno + 1
+            assert lines <= limit, f"{node.name} in {path.name} has {lines} lines, at most {limit} are allowed"
 
 
 @pytest.mark.parametrize("folder", each({path.parent for path in UTILS}))

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._ansible.argspec import PREFLIGHT
 from ansible_collections.iotfleet.ota.plugins.module_utils._api import operations
 from ansible_collections.iotfleet.ota.plugins.module_utils._changes.cancel import cancel_batches
-from ansible_collections.iotfleet.ota.plugins.module_utils._changes.cancellation import CancelRequest
+from ansible_collections.iotfleet.ota.plugins.module_utils._changes.scope import CancelRequest
 from ansible_collections.iotfleet.ota.plugins.module_utils._queries.version_sources import DETAILS_SOURCE
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._evidence.candidates import Search
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch

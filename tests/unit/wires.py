@@ -65,6 +65,10 @@ def saying(*answers):
 
 def reset(connection):
     connection.recv(65536)
+    reset_at_once(connection)
+
+
+def reset_at_once(connection):
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from .._client.client import Client
 from .._errors import UNKNOWN_OUTCOME, OtaError
-from .cancellation import Cancellation, CancelRequest
+from .cancellation import Cancellation
 from .expected import read_expected_job
+from .scope import CancelRequest
 
 #: Seconds between two polls of what is left: at first, and at most.
 MIN_PAUSE, MAX_PAUSE = 0.5, 5.0

@@ -7,42 +7,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Callable, NamedTuple
 
-from .._api.operations import CANCEL_OTA_STRATEGY_BY_JOB, CANCEL_OTA_TASK_BY_JOB, UNFINISHED_TASK_STATUSES
+from .._api.operations import CANCEL_OTA_STRATEGY_BY_JOB, CANCEL_OTA_TASK_BY_JOB
 from .._api.schema import Operation
 from .._client.client import Client
 from .._errors import UNKNOWN_OUTCOME, OtaError
 from .._queries.jobs import JobFacts, read_job
 from .counts import UNKNOWN_COUNTS, Counts, add_up, count_status, count_tasks
+from .scope import CancelRequest, scope_of
 from .sending import Outcome, send_change
-
-#: The tasks that can be canceled, and the status of each kind. What is scheduled is queued.
-CANCELABLE: Mapping[str, str] = MappingProxyType(
-    {
-        "queued": "QUEUED",
-        "notified": "NOTIFIED",
-        "unconfirmed": "CONFIRM",
-        "in_progress": "IN_PROGRESS",
-        "scheduled": "QUEUED",
-    }
-)
 
 #: Codes by which the service refuses to cancel what is not there, or no longer.
 _NOTHING_LEFT = ("iot.firmware.JobAlreadyCanceled", "iot.firmware.NotDynamicJob")
-
-
-class CancelRequest(NamedTuple):
-    """What to cancel: tasks of the ``states``, which are keys of :data:`CANCELABLE`, and the ``strategy`` of a dynamic
-    batch. ``expected`` is what is known of the batch that is meant, by option. ``wait_timeout`` is in seconds.
-    """
-
-    states: tuple[str, ...]
-    strategy: bool = False
-    expected: Mapping[str, str | None] = MappingProxyType({})
-    wait_timeout: float = 120.0
 
 
 class PlannedCall(NamedTuple):
@@ -63,13 +40,7 @@ class Cancellation:
     def __init__(self, job: JobFacts, request: CancelRequest) -> None:
         self.job, self.job_id = job, job["job_id"]
         self.status_before = self.status_after = job["job_status"]
-        can_start = self.status_before == "PLANNED" and bool(job["utc_schedule_time"])
-        self.states = [state for state in request.states if state != "scheduled" or can_start]
-        named = {CANCELABLE[state] for state in self.states}
-        self.statuses = [status for status in UNFINISHED_TASK_STATUSES if status in named]
-        self.cancels_strategy = (
-            request.strategy and job["selection_type"] != "STATIC" and self.status_before != "CANCELED"
-        )
+        self.scope = scope_of(job, request)
         self.counts_before: Counts = UNKNOWN_COUNTS
         self.counts_after: Counts = UNKNOWN_COUNTS
         self.open_now: int | None = None
@@ -96,15 +67,9 @@ class Cancellation:
 
     def plan(self) -> list[PlannedCall]:
         """What to call. The strategy comes first, because it would create more tasks."""
-        calls: list[PlannedCall] = []
-        if self.cancels_strategy:
-            calls.append(PlannedCall(CANCEL_OTA_STRATEGY_BY_JOB, {}, self._is_stopped))
-        if self.has_tasks:
-            flags = dict.fromkeys(self.states, "true")
-            # Without a word, those would share the fate of the queued.
-            flags.setdefault("unconfirmed", "false")
-            calls.append(PlannedCall(CANCEL_OTA_TASK_BY_JOB, flags, self._shows_effect))
-        return calls
+        strategy = PlannedCall(CANCEL_OTA_STRATEGY_BY_JOB, {}, self._is_stopped)
+        tasks = PlannedCall(CANCEL_OTA_TASK_BY_JOB, self.scope.flags, self._shows_effect)
+        return [*([strategy] if self.scope.cancels_strategy else []), *([tasks] if self.has_tasks else [])]
 
     def carry_out(self, client: Client) -> None:
         """Call what is planned, each even if the one before failed."""
@@ -120,15 +85,15 @@ class Cancellation:
 
         :raises OtaError: no usable response.
         """
-        numbers = {status: count_status(client, self.job_id, status) for status in self.statuses}
-        known = add_up(numbers, self.statuses)
-        self.open_now = add_up(count_tasks(client, self.job_id), self.statuses) if known is None else known
+        numbers = {status: count_status(client, self.job_id, status) for status in self.scope.statuses}
+        known = add_up(numbers, self.scope.statuses)
+        self.open_now = add_up(count_tasks(client, self.job_id), self.scope.statuses) if known is None else known
         if self.open_now != 0:
             return False
         self.status_after = read_job(client, self.job_id)["job_status"]
         if self._strategy_goes_on:
             return False
-        return not self.is_scheduled or self.status_after != "PLANNED"
+        return not self.scope.is_scheduled or self.status_after != "PLANNED"
 
     def conclude(self, client: Client) -> None:
         """Read what the cancel has left.
@@ -137,7 +102,7 @@ class Cancellation:
         """
         self.status_after = read_job(client, self.job_id)["job_status"]
         self.counts_after = count_tasks(client, self.job_id)
-        left = add_up(self.counts_after, self.statuses)
+        left = add_up(self.counts_after, self.scope.statuses)
         self.open_now = self.open_now if left is None else left
 
     def shortfall(self, waited: float) -> OtaError | None:
@@ -153,19 +118,14 @@ class Cancellation:
         return OtaError(cause, code="not_canceled", hint=hint)
 
     @property
-    def is_scheduled(self) -> bool:
-        """Whether tasks are canceled that have not started by their schedule, and may not be listed yet."""
-        return "scheduled" in self.states
-
-    @property
     def to_cancel(self) -> int | None:
         """The tasks in the chosen states before the cancel."""
-        return add_up(self.counts_before, self.statuses)
+        return add_up(self.counts_before, self.scope.statuses)
 
     @property
     def has_tasks(self) -> bool:
         """Whether there are, or may be, tasks to cancel."""
-        return bool(self.states) and (self.is_scheduled or self.to_cancel != 0)
+        return bool(self.scope.states) and (self.scope.is_scheduled or self.to_cancel != 0)
 
     @property
     def has_written(self) -> bool:
@@ -183,7 +143,7 @@ class Cancellation:
         """Whether anything was canceled, or may have been: what is not known is taken for a change."""
         if not self.has_written:
             return False
-        is_unseen = self.canceled is None or (self.is_scheduled and self.status_after == "PLANNED")
+        is_unseen = self.canceled is None or (self.scope.is_scheduled and self.status_after == "PLANNED")
         stopped = self.status_before != self.status_after and self.status_after in ("CANCELED", None)
         return is_unseen or stopped or bool(self.canceled)
 

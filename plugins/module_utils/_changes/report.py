@@ -36,7 +36,7 @@ def cancel_result(batches: Sequence[Cancellation], check_mode: bool) -> dict[str
 
 def _job_entry(batch: Cancellation, check_mode: bool) -> dict[str, Any]:
     counts = batch.counts_after if batch.outcomes else batch.counts_before
-    others = [status for status in UNFINISHED_TASK_STATUSES if status not in batch.statuses]
+    others = [status for status in UNFINISHED_TASK_STATUSES if status not in batch.scope.statuses]
     strategy = batch.outcomes.get(CANCEL_OTA_STRATEGY_BY_JOB.action, Outcome.NOTHING) is not Outcome.NOTHING
     return {
         "job_id": batch.job_id,
@@ -74,13 +74,13 @@ def _notes(batch: Cancellation, check_mode: bool) -> Iterator[str]:
 
 def _warnings(batch: Cancellation, check_mode: bool) -> Iterator[str]:
     job, tasks = batch.job, add_up(batch.counts_before, TASK_STATUSES)
-    if job["selection_type"] == "DYNAMIC" and not job["finished"] and not batch.cancels_strategy:
+    if job["selection_type"] == "DYNAMIC" and not job["finished"] and not batch.scope.cancels_strategy:
         yield "The batch is dynamic and its strategy was not chosen: devices that match it later get the update."
-    if batch.status_before == "PLANNED" and not batch.is_scheduled:
+    if batch.status_before == "PLANNED" and not batch.scope.is_scheduled:
         yield "The batch waits for its schedule and scheduled tasks were not chosen: it starts by itself."
-    elif tasks == 0 and not job["finished"] and not batch.is_scheduled:
+    elif tasks == 0 and not job["finished"] and not batch.scope.is_scheduled:
         yield "The batch has no task yet: tasks that appear later are not canceled."
-    if not check_mode and batch.outcomes and batch.is_scheduled and batch.status_after == "PLANNED":
+    if not check_mode and batch.outcomes and batch.scope.is_scheduled and batch.status_after == "PLANNED":
         yield "The batch still waits for its schedule: whether its scheduled tasks are canceled cannot be seen."
 
 

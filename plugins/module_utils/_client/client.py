@@ -2,11 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Calls the service: single objects, complete lists, and many queries in parallel."""
+"""What the service knows: single objects, complete lists, and many queries in parallel."""
 
 from __future__ import annotations
 
-import itertools
 import random
 import time
 import uuid
@@ -14,20 +13,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Callable, TypeVar
 
 from .._api.envelope import Envelope, read_object, require_xml_library
-from .._api.error_codes import is_key_code
 from .._api.platforms import Argument
 from .._api.request import ServiceConfig
 from .._api.schema import Operation
 from .._credentials.refresh import RefreshableCredentials
-from .._errors import CanceledError, OtaError, Retry, as_ota_error
+from .._errors import OtaError
 from .._http.transport import MAX_IN_FLIGHT, Transport
+from .calls import Caller
 from .clock import ServiceClock
-from .exchange import Exchange
 from .paging import LISTING_ATTEMPTS, Listing, incomplete_listing_error, read_listing, read_page_rows
 from .parallel import query_all
-from .rate_limiter import DeadlineExceededError, RateLimiter
-from .response import WRONG_SUBJECT, check_subjects
-from .retries import MAX_BACKOFF, RetryPlan, backoff, changed_nothing, requested_pause, unknown_outcome_error
+from .rate_limiter import RateLimiter
+from .response import check_subjects
+from .retries import MAX_BACKOFF, backoff
 
 Q = TypeVar("Q")
 T = TypeVar("T")
@@ -56,19 +54,16 @@ class Client:
         nonce: Callable[[], object] = uuid.uuid4,
     ) -> None:
         require_xml_library(service.response_format)
-        self._service = service
         self._credentials = credentials
-        self._transport = transport
         self.limiter = limiter
         self._jitter = jitter
         self._clock = ServiceClock(warn, wall)
-        self._exchange = Exchange(service, credentials, transport, self._clock, limiter.now, nonce)
-        self._last_failure: OtaError | None = None
+        self._caller = Caller(service, credentials, transport, limiter, self._clock, jitter, nonce)
 
     @property
     def last_failure(self) -> OtaError | None:
         """Why the latest attempt failed, also while the call goes on; ``None`` if it did not."""
-        return self._last_failure
+        return self._caller.last_failure
 
     @property
     def clock_offset(self) -> float | None:
@@ -130,7 +125,7 @@ class Client:
 
         :raises OtaError: it was not carried out; ``unknown_outcome`` where it may have been.
         """
-        self._call_service(operation, arguments, lambda envelope: None)
+        self._caller.call(operation, arguments, lambda envelope: None)
 
     def map(
         self, query: Callable[[Q], T], items: Sequence[Q], sequential: bool = False
@@ -144,10 +139,7 @@ class Client:
 
     def cancel(self) -> None:
         """End all calls at once, because nobody waits for their results any more."""
-        self.limiter.stop()
-        self._credentials.cancel()
-        self._transport.cancel()
-        self._exchange.cancel()
+        self._caller.cancel()
 
     def _read_page(
         self, operation: Operation, arguments: Mapping[str, Argument], number: int, size: int
@@ -160,53 +152,8 @@ class Client:
         self, operation: Operation, arguments: Mapping[str, Argument], read: Callable[[Envelope], T | None]
     ) -> T | None:
         try:
-            return self._call_service(operation, arguments, read)
+            return self._caller.call(operation, arguments, read)
         except OtaError as error:
             if operation.is_not_found(error.code):
                 return None
             raise
-
-    def _call_service(
-        self, operation: Operation, arguments: Mapping[str, Argument], read: Callable[[Envelope], T]
-    ) -> T:
-        """What ``read`` makes of the response, after as many attempts as it takes."""
-        sent = self.limiter.wait_for_slot(operation)
-        plan = RetryPlan(self._service.timeout, self._service.retries, sent, self._jitter)
-        for attempt in itertools.count(1):
-            limit = plan.time_limit(sent)
-            try:
-                result = self._exchange.attempt_call(operation, arguments, limit, read)
-                self._last_failure = None
-                return result
-            except CanceledError:
-                raise
-            except Exception as error:
-                failure = describe_failure(as_ota_error(error), operation, attempt, self._credentials)
-                error.__traceback__ = None  # else its frames, which hold the response, refer to it and stay for long
-            if operation.writes and not changed_nothing(operation, failure):
-                raise unknown_outcome_error(failure)
-            self._last_failure = told = plan.telling_failure(failure, limit)
-            if failure.code == WRONG_SUBJECT:
-                self._transport.renew_connections()
-            if failure.retry is Retry.SLOWER:
-                self.limiter.slow_down(operation, sent)
-            pause = plan.pause_after(failure, attempt)
-            if self.limiter.now() + pause >= plan.last_start:
-                raise told
-            self.limiter.hold_back(operation, requested_pause(failure))
-            self.limiter.sleep(pause)
-            try:
-                sent = self.limiter.wait_for_retry(operation, plan.last_start)
-            except DeadlineExceededError:
-                raise told from None
-        raise AssertionError("not reached")
-
-
-def describe_failure(
-    error: OtaError, operation: Operation, attempt: int, credentials: RefreshableCredentials
-) -> OtaError:
-    """The ``error`` of an attempt as its call reports it."""
-    known = error.with_context(action=operation.action, attempts=attempt, credentials_source=credentials.source)
-    if is_key_code(error.code) and credentials.origin:
-        return known.but(hint=f"{error.hint}; the key comes from {credentials.origin}")
-    return known

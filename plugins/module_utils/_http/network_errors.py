@@ -38,7 +38,7 @@ def host_and_port(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
-def _all_causes(error: BaseException) -> Iterator[BaseException]:
+def all_causes(error: BaseException) -> Iterator[BaseException]:
     """``error`` and all that it wraps: requests and urllib3 wrap each other's errors in several ways."""
     seen: set[int] = set()
     waiting: list[object] = [error]
@@ -58,7 +58,7 @@ def place_of(url: str, proxy: str | None) -> str:
 def network_error(error: BaseException, url: str, proxy: str | None) -> OtaError:
     """The first explanation of ``error`` that fits, from the most to the least specific type of exception."""
     place = place_of(url, proxy)
-    causes = list(_all_causes(error))
+    causes = list(all_causes(error))
     # Not every version of urllib3 names it, but where there is a proxy, it is what the connection is made to.
     connecting = (urllib3.exceptions.ConnectTimeoutError, urllib3.exceptions.NewConnectionError) if proxy else ()
     if any(isinstance(cause, (urllib3.exceptions.ProxyError, TunnelError, *connecting)) for cause in causes):

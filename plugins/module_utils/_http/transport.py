@@ -16,7 +16,9 @@ import logging
 import math
 import os
 import re
+import socket
 import threading
+import traceback
 from collections.abc import Mapping
 from http.client import HTTPException
 from importlib.util import find_spec
@@ -29,6 +31,7 @@ from .bodies import read_body
 from .connections import Attempt, offered_schemes, pool_class
 from .network_errors import (
     PROXY_AUTHENTICATION_REQUIRED,
+    all_causes,
     host_and_port,
     network_error,
     place_of,
@@ -175,6 +178,7 @@ class Transport:
                     raise proxy_status_error(host_and_port(url), route.proxy, response.status, schemes)
                 return Response(response.status, received, read_body(response, MAX_BODY))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError, HTTPException) as error:
+            _close_sockets(error)
             raise network_error(error, url, self._known_proxy(url)) from None
 
     def _known_proxy(self, url: str) -> str | None:
@@ -208,6 +212,19 @@ class _Route(NamedTuple):
     pool: urllib3.HTTPConnectionPool
     target: str
     proxy: str | None
+
+
+def _close_sockets(error: BaseException) -> None:
+    """Close those that the functions ``error`` has ended still hold.
+
+    Python before 3.13 closes no socket whose peer leaves just before TLS begins. Errors of urllib3 refer to themselves,
+    so that it would stay open until the garbage is collected.
+    """
+    for cause in all_causes(error):
+        for frame, _line in traceback.walk_tb(cause.__traceback__):
+            for value in frame.f_locals.values():
+                if isinstance(value, socket.socket):
+                    value.close()
 
 
 def _pool_classes(manager: Any) -> dict[str, Any]:

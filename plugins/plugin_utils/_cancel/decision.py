@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...module_utils._queries.jobs import EXPECTATIONS
+from .._result.reading import mapping_of, rows_of
 from .._verdict.case import FAILED, INCONCLUSIVE, TIMED_OUT
 
 #: The verdicts after which a rollout may be canceled.
@@ -42,16 +43,19 @@ def decide(result: Mapping[str, Any], verdicts: Sequence[str]) -> Decision:
     verdict = result.get("verdict")
     if result.get("final") is not True or verdict not in CANCELING_VERDICTS or verdict not in verdicts:
         return Decision()
-    codes = [_mapping(reason).get("code") for reason in _list(result.get("reasons"))]
+    codes = _codes(result.get("reasons"))
     others = [code for code in codes if not isinstance(code, str) or code not in CANCELING_REASONS]
     if others or not codes:
         return Decision(why_not=f"Nothing was canceled, because {_name(others)} needs a person to decide.")
-    jobs = [
-        job for job in map(_mapping, _list(result.get("jobs"))) if job.get("found") is True and _text(job, "job_id")
-    ]
+    jobs = [job for job in rows_of(result.get("jobs")) if job.get("found") is True and _text(job, "job_id")]
     if not jobs:
         return Decision(why_not="Nothing was canceled, because the service showed none of the batches.")
-    return Decision(tuple(job["job_id"] for job in jobs), _expected(_mapping(result.get("policy")), jobs))
+    return Decision(tuple(job["job_id"] for job in jobs), _expected(mapping_of(result.get("policy")), jobs))
+
+
+def _codes(reasons: Any) -> list[Any]:
+    """The codes of the reasons; ``None`` for what is no reason, so that nothing is canceled after it."""
+    return [mapping_of(reason).get("code") for reason in reasons] if isinstance(reasons, (list, tuple)) else []
 
 
 def _expected(policy: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -67,14 +71,6 @@ def _expected(policy: Mapping[str, Any], jobs: Sequence[Mapping[str, Any]]) -> d
 
 def _name(others: Sequence[Any]) -> str:
     return others[0] if others and isinstance(others[0], str) else "the verdict"
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: Any) -> Sequence[Any]:
-    return value if isinstance(value, (list, tuple)) else ()
 
 
 def _text(facts: Mapping[str, Any], name: str) -> str:

@@ -26,7 +26,7 @@ MAX_NAME = 100
 class Search(NamedTuple):
     """What the batches must be. Each text must be the same text, and the batches may have further tags.
 
-    ``created_after`` is a time; who was created then or later fits. ``which`` of several batches that fit are meant.
+    ``created_after`` is a time; a batch of then or later fits. ``which`` says which of several that fit are meant.
     """
 
     product_key: str
@@ -131,7 +131,7 @@ def _lack_of(job: Mapping[str, Any], search: Search) -> str | None:
     tags = {tag["key"]: tag["value"] for tag in job["tags"]}
     for key, value in search.tags.items():
         if tags.get(printable(key)) != printable(value):
-            return f"{name} has not the tag {key}={value}"
+            return f"{name} does not have the tag {key}={value}"
     after = parse_time(search.created_after)
     if after is not None and created is not None and created < after:
         return f"{name} was created at {job['utc_create']}"

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
+
+#: No rollout has as many devices, and none lasts as many seconds, by far. Sums and times of what is less stay usable.
+MAX_NUMBER = 100_000_000
 
 
 def mapping_of(value: Any) -> Mapping[str, Any]:
@@ -27,9 +29,9 @@ def texts_of(value: Any) -> list[str]:
 
 
 def number_of(value: Any) -> float:
-    """``value`` if it is a number, else 0."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return value if is_number else 0
+    """``value`` if it is a number that a rollout can have, else 0."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if is_number and abs(value) <= MAX_NUMBER else 0
 
 
 def count_of(value: Any) -> int:

@@ -76,6 +76,7 @@ options:
         outage.
     type: int
     default: 1000
+    version_added: 0.3.0
   stay:
     description:
       - Do not end after the last event. ansible-rulebook then continues until a rule runs the action C(shutdown), or

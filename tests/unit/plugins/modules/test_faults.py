@@ -64,6 +64,7 @@ TRIALS = [
     for number in range(201)
 ]
 WORLD = {"firmwares": [FIRMWARE, *OLDER], "jobs": [*JOBS, FLEET, *TRIALS]}
+# All of it is known: which of the queries meets a fault that strikes once is not certain, and a refusal may hide it.
 QUERIES = {
     ota_job_info: {"job_ids": [job["job_id"] for job in JOBS[:3]]},
     ota_device_jobs_info: {"product_key": "k1", "device_names": DEVICES, "firmware_id": "f1"},
@@ -71,8 +72,8 @@ QUERIES = {
     ota_job_tasks_info: {"job_id": FLEET["job_id"], "task_statuses": ["QUEUED", "CONFIRM"]},
     ota_module_versions_info: {"product_key": "k1", "device_names": DEVICES},
     ota_device_states_info: {"product_key": "k1", "device_names": [device["name"] for device in FLEET["devices"]]},
-    ota_firmware_info: {"firmware_ids": ["f1", "f2", "f0"]},
-    ota_firmware_jobs_info: {"firmware_ids": ["f2", "f3", "f0"]},
+    ota_firmware_info: {"firmware_ids": ["f1", "f2"]},
+    ota_firmware_jobs_info: {"firmware_ids": ["f2", "f3"]},
 }
 # JSON goes with the newer style of signing and XML with the older one, so that both meet most faults.
 WIRES = [("alibaba", "json"), ("alibaba", "xml"), ("tuya", "json")]
@@ -315,9 +316,9 @@ def test_results_are_not_empty(ask):
     rollout, _seconds = ask(ota_job_tasks_info, WIRES[0], [])
     assert (rollout["read"], rollout["complete"], rollout["by_status"]["QUEUED"]) == (101, True, 101)
     packages, _seconds = ask(ota_firmware_info, WIRES[0], [])
-    assert [package["dest_version"] for package in packages["firmwares"]] == ["2.0", "1.5", None]
+    assert [package["dest_version"] for package in packages["firmwares"]] == ["2.0", "1.5"]
     made, _seconds = ask(ota_firmware_jobs_info, WIRES[0], [])
-    assert [package["job_count"] for package in made["firmwares"]] == [201, 201, 0]
+    assert [package["job_count"] for package in made["firmwares"]] == [201, 201]
     versions, _seconds = ask(ota_module_versions_info, WIRES[0], [])
     assert [device["versions"] for device in versions["devices"]] == [{"default": "1.0"}] * 3
 

@@ -21,7 +21,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._api.operations impor
 )
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.platforms import PLATFORMS
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.schema import USUAL_QUOTA, snake_case
-from ansible_collections.iotfleet.ota.plugins.module_utils._changes.cancellation import CANCELABLE
+from ansible_collections.iotfleet.ota.plugins.module_utils._changes.scope import CANCELABLE
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._changes.cancel import cancel_batches
-from ansible_collections.iotfleet.ota.plugins.module_utils._changes.cancellation import CancelRequest
 from ansible_collections.iotfleet.ota.plugins.module_utils._changes.report import NOT_TOLD, cancel_result
+from ansible_collections.iotfleet.ota.plugins.module_utils._changes.scope import CancelRequest
 from ansible_collections.iotfleet.ota.plugins.module_utils._errors import OtaError
 from ansible_collections.iotfleet.ota.tests.unit.simulated import Rollout, batch
 

@@ -237,6 +237,6 @@ def test_response_that_waits_too_long_to_be_read_is_a_timeout():
         return success(Data=JOB)
 
     world = World(arrive_late, timeout=10.0, retries=0)
-    with world.client._exchange._reading:
+    with world.client._caller._exchange._reading:
         error = world.error(world.job)
     assert (error.code, error.retry) == ("timeout", Retry.LATER)

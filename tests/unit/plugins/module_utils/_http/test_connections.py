@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
+import select
 import socket
 import ssl
 import threading
@@ -17,7 +19,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._http import connecti
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.connections import MAX_IDLE, MAX_INTERIM, Attempt
 from ansible_collections.iotfleet.ota.plugins.module_utils._http.transport import Transport
 from ansible_collections.iotfleet.ota.tests.unit.fakes import Clock
-from ansible_collections.iotfleet.ota.tests.unit.wires import WATCHDOG, hang, server
+from ansible_collections.iotfleet.ota.tests.unit.wires import WATCHDOG, hang, reset_at_once, server
 
 
 def answer(body):
@@ -208,6 +210,37 @@ def test_attempt_that_is_given_up_while_it_connects_frees_thread_and_socket(way)
         with pytest.raises(OtaError):
             transport.send("GET", f"https://127.0.0.1:{port}/", 0.2, {})
         end_of_threads(before, transport)
+
+
+def test_socket_whose_peer_leaves_before_tls_begins_is_closed(monkeypatch):
+    def wait_for_reset(connected):
+        poll = select.poll()
+        poll.register(connected, 0)
+        assert poll.poll(WATCHDOG * 1000)
+
+    monkeypatch.setattr(connections, "_hold", wait_for_reset)
+    transport = Transport(validate_certs=False)
+    gc.collect()
+    gc.disable()
+    try:
+        with nothing_left(transport), server(reset_at_once) as port, pytest.raises(OtaError) as error:
+            transport.send("GET", f"https://127.0.0.1:{port}/", WATCHDOG, {})
+    finally:
+        gc.enable()
+    assert (error.value.code, error.value.retry) == ("connection_broken", Retry.LATER)
+
+
+def test_socket_that_an_error_has_left_is_closed(monkeypatch):
+    left = []
+
+    def fail(connected):
+        left.append(connected)
+        raise OSError
+
+    monkeypatch.setattr(connections, "_hold", fail)
+    with server(hang) as port, pytest.raises(OtaError):
+        Transport().send("GET", f"http://127.0.0.1:{port}/", WATCHDOG, {})
+    assert [connected.fileno() for connected in left] == [-1]
 
 
 def test_canceled_attempt_frees_thread_and_socket():

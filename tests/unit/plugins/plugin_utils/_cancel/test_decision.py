@@ -40,13 +40,13 @@ def test_each_reason_is_on_one_side():
 def test_failed_rollout():
     decision = decide(FAILING, ["failed"])
     assert decision.job_ids == ("18",)
-    assert decision.expected == {"expected_product_key": PRODUCT, "expected_version": NEW, **firmware()}
+    assert decision.expected == {
+        "expected_product_key": PRODUCT,
+        "expected_firmware_id": "f1",
+        "expected_version": NEW,
+        "expected_job_type": "UPGRADE_FIRMWARE",
+    }
     assert decision.why_not == ""
-
-
-def firmware():
-    facts = FAILING["jobs"][0]
-    return {f"expected_{name}": facts[name] for name in ("firmware_id", "job_type") if isinstance(facts.get(name), str)}
 
 
 def test_what_the_gate_expected_comes_first():

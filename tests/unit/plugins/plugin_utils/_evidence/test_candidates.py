@@ -162,7 +162,7 @@ def test_canceled_batches(jobs, by_which, which):
             [Package("f1", "default", [VERIFY, job("7")])],
             {"tags": {"stage": "canary"}},
             "no batch fits; version 2.0 has package f1 (module default); batch 1 is of the type VERIFY_FIRMWARE,"
-            " batch 7 has not the tag stage=canary",
+            " batch 7 does not have the tag stage=canary",
         ),
         (
             [Package("f1", "default", [CANARY])],

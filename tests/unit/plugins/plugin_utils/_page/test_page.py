@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._page.page import (
@@ -19,6 +20,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._page.page import (
     states_of,
     verdict_name,
 )
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._result.reading import MAX_NUMBER
 
 DAY = "2026-03-01"
 ODD = [None, 7, 2.5, "text", [], {}, True, [None], [[]], [{}], {"a": None}, {"total": "x", "failed": [], "verify": 7}]
@@ -42,6 +44,28 @@ def test_what_is_odd_is_left_out(key, odd):
     page = page_of({key: odd})
     assert json.loads(json.dumps(page)).keys() == page_of({}).keys()
     assert all(isinstance(page[name], type(value)) for name, value in page_of({}).items() if name != "chart")
+
+
+@pytest.mark.parametrize(
+    "number", [MAX_NUMBER, -MAX_NUMBER, 10**11, 10**12, 10**400, 1e308, -1e308, math.inf, math.nan]
+)
+def test_numbers_that_no_rollout_has(number):
+    counts = dict.fromkeys(("total", "succeeded", "failed", "pending", "devices"), number)
+    page = page_of(
+        {
+            "counts": counts,
+            "timeline": [{**counts, "seconds": 0, "succeeded": 1}, {**counts, "seconds": number}],
+            "started": "9986-01-01T00:00:00Z",
+            "limits": [{"name": "max_failed_percent", "allowed": number, "measured": number, "of": number}],
+            "policy": {"wait_timeout": number, "max_pending": number, "soak": number},
+            "jobs": [{"job_id": "1", "counts": counts}],
+            "by_class": {"failed": {"timeout": number}},
+            "failure_texts": [{"class": "timeout", "text": "x", "count": number}],
+            "elapsed_seconds": number,
+            "polls": number,
+        }
+    )
+    assert len(json.dumps(page)) < 100_000
 
 
 def test_an_empty_result():

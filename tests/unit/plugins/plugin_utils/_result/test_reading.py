@@ -8,6 +8,7 @@ import math
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._result.reading import (
+    MAX_NUMBER,
     count_of,
     counts_of,
     mapping_of,
@@ -29,7 +30,14 @@ def test_what_is_of_another_type_is_nothing(value):
     assert count_of(value) == (7 if value == 7 and value is not True else 0)
 
 
-@pytest.mark.parametrize(("value", "number"), [(3, 3), (2.5, 2.5), (math.inf, 0), (math.nan, 0), (True, 0), ("3", 0)])
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        *((3, 3), (2.5, 2.5), (-2, -2), (True, 0), ("3", 0)),
+        *((math.inf, 0), (-math.inf, 0), (math.nan, 0), (10**400, 0)),
+        *((MAX_NUMBER, MAX_NUMBER), (-MAX_NUMBER, -MAX_NUMBER), (MAX_NUMBER + 1, 0), (-MAX_NUMBER - 1, 0)),
+    ],
+)
 def test_numbers(value, number):
     assert number_of(value) == number
 
