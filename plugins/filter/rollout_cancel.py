@@ -11,12 +11,12 @@ version_added: 0.3.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
-  - Says from the result of P(iotfleet.ota.ota_rollout_gate#module) which batches to cancel with
-    P(iotfleet.ota.ota_job_cancel#module). It calls no service itself. The role P(iotfleet.ota.rollout_gate#role)
-    decides with it.
-  - There are none unless the verdict is final and one of O(verdicts), and none if a reason leaves open which batches
-    are meant, such as C(wrong_job), C(unknown_job) or C(ambiguous_batch).
-  - Only batches that the service showed to the gate are named.
+  - Determines from the result of P(iotfleet.ota.ota_rollout_gate#module) which batches to cancel with
+    P(iotfleet.ota.ota_job_cancel#module). It calls no service itself. The role P(iotfleet.ota.rollout_gate#role) uses
+    it for its decision.
+  - It returns no batches unless the verdict is final and one of O(verdicts), and none if a reason leaves it unclear
+    which batches are meant, such as C(wrong_job), C(unknown_job) or C(ambiguous_batch).
+  - It returns only batches that the service showed to the gate.
 positional: verdicts
 options:
   _input:

@@ -13,7 +13,7 @@ author:
 description:
   - Turns the result of P(iotfleet.ota.ota_rollout_gate#module) into the sentences, tables and bars that
     P(iotfleet.ota.rollout_gate#role) shows on its page, so that templates of your own need no logic.
-  - What is missing from the result, or is of another type than documented, is left out.
+  - Values that are missing from the result, or have an undocumented type, are left out.
   - Texts come from the service and its devices. They contain no control characters, but are not escaped. Escape them as
     your format requires.
 options:
@@ -22,7 +22,7 @@ options:
     type: dict
     required: true
   title:
-    description: What people call the rollout. By default, what the result says.
+    description: What people call the rollout. By default, the title in the result.
     type: str
   files:
     description: The paths of the reports by format, as in C(rollout_gate_report_files).
@@ -31,7 +31,7 @@ options:
   links:
     description:
       - The links to show, as in the option O(iotfleet.ota.rollout_gate#role:main:rollout_gate_links) of the role.
-      - One that begins with neither C(https://) nor C(http://) is left out, and RV(_value.link_problem) says so.
+      - A link that begins with neither C(https://) nor C(http://) is left out, and RV(_value.link_problem) says so.
     type: raw
     default: []
 seealso:

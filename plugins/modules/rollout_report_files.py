@@ -48,10 +48,10 @@ options:
     description: With O(state=prepared), the name of the reports without their suffix.
     type: str
   formats:
-    description: With O(state=prepared), the formats that this run writes. A value of another type counts as none.
+    description: With O(state=prepared), the formats that this run writes. Values of other types are ignored.
     type: raw
   marks:
-    description: With O(state=prepared), texts. A line that begins with one makes a file a report.
+    description: With O(state=prepared), texts. A file is a report if one of its lines begins with one of them.
     type: list
     elements: str
   previous:
@@ -61,7 +61,7 @@ options:
     description: With O(state=written), the path of the report in each format.
     type: dict
   artifacts:
-    description: With O(state=written), what C(set_stats) publishes.
+    description: With O(state=written), the values that C(set_stats) publishes.
     type: dict
 """
 
