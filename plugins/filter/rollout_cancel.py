@@ -70,9 +70,10 @@ _value:
       sample: ["183415776190000003"]
     expected:
       description:
-        - The options of P(iotfleet.ota.ota_job_cancel#module) that begin with C(expected_), so that the batches that
-          were judged are those that are canceled.
-        - They say what the gate expected, and otherwise what it read if that is the same for all batches.
+        - The options of P(iotfleet.ota.ota_job_cancel#module) that begin with C(expected_), so that only judged
+          batches are canceled.
+        - They have the values that the gate expected, or else the values that it read, if these are the same for all
+          batches.
       type: dict
       sample: {"expected_product_key": "a19mzPZ0001", "expected_version": "2.0.0"}
     why_not:

@@ -83,12 +83,12 @@ _value:
       elements: dict
     tiles:
       description:
-        - The devices in each state, first those that the verdict is about, each with C(group), C(name), C(number),
-          C(share), C(note), C(decided), C(broken), and RV(_value.limits) of its own.
+        - The devices in each state, with the state that the verdict is about first. Each has C(group), C(name),
+          C(number), C(share), C(note), C(decided), C(broken), and its own RV(_value.limits).
       type: list
       elements: dict
     not_counted:
-      description: How many devices are left out; empty if none is.
+      description: How many devices are left out of the count; empty if there are none.
       type: str
     to_do:
       description: What to do, in sentences.
@@ -96,7 +96,7 @@ _value:
       elements: str
       sample: ["Find the cause, and repeat the update with a new batch."]
     running:
-      description: How many devices still get the update; empty if none does.
+      description: How many devices still get the update; empty if there are none.
       type: str
     canceled:
       description: What the role canceled, or that it could not; empty if it did not try.
@@ -113,9 +113,9 @@ _value:
       elements: dict
     batches:
       description:
-        - The table of batches, with C(columns), C(rows), C(total), and a sentence about what they share, C(shared). A
-          column has C(key), C(name) and C(is_number). A row has a text for each key, and C(id), C(failed_share) and
-          C(bar).
+        - The table of batches, with C(columns), C(rows), C(total), and C(shared), a sentence about what the batches
+          share. A column has C(key), C(name) and C(is_number). A row has a text for each key, and C(id),
+          C(failed_share) and C(bar).
       type: dict
     devices:
       description:
@@ -129,12 +129,12 @@ _value:
       elements: str
     limits:
       description:
-        - The bounds that apply, first the one that decided. Each has C(name), C(group), C(text), C(measured),
+        - The bounds that apply, with the deciding bound first. Each has C(name), C(group), C(text), C(measured),
           C(compared), C(level), C(level_words), C(decided), C(width) and C(mark).
       type: list
       elements: dict
     has_measured:
-      description: Whether the result says what was measured.
+      description: Whether the result contains measured values.
       type: bool
     options:
       description: The other options that decided, each with a C(name) and a C(value).
@@ -147,7 +147,7 @@ _value:
     chart:
       description:
         - The devices by state over time, with C(areas), C(gaps), C(levels), C(ticks), C(deadline), C(beyond), C(text)
-          and C(rows). With C(bar) and C(text) only if nothing changed. V(null) if no device was ever counted.
+          and C(rows). If nothing changed, it has only C(bar) and C(text). V(null) if no device was ever counted.
       type: dict
     links:
       description: The links that may be shown, each with C(title) and C(url).

@@ -75,7 +75,7 @@ options:
     description:
       - Whether to cancel the strategy of a dynamic batch first, so that it creates no more tasks. Batches that are not
         dynamic have none.
-      - Tuya documents neither dynamic batches nor this.
+      - Tuya documents neither dynamic batches nor this operation.
     type: bool
     default: false
   wait_timeout:

@@ -12,7 +12,7 @@ version_added: 0.3.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
-  - Steps of the role P(iotfleet.ota.rollout_gate#role). It is not for use by itself, and may change at any time.
+  - Steps of the role P(iotfleet.ota.rollout_gate#role). Do not use this module directly; it may change at any time.
   - It removes the reports of an earlier run, or writes those of this one and publishes the artifacts.
   - This is an action plugin. It runs on the controller, and the target host is never contacted.
 attributes:

@@ -188,7 +188,7 @@ verdict:
       type: str
       sample: verdict
     job_ids:
-      description: The IDs of the batches that are judged together; none until a search has found some.
+      description: The IDs of the batches that are judged together; empty until a search has found some.
       type: list
       elements: str
       sample: [HvKuBpuk3rdk6E92CPQN020001]
@@ -199,7 +199,7 @@ verdict:
     verdict:
       description:
         - V(pending) until the rollout is settled, then V(passed), V(failed), V(timed_out) or V(inconclusive).
-        - V(inconclusive) may be not final, after an incomplete poll.
+        - V(inconclusive) may not be final, after an incomplete poll.
       type: str
       sample: failed
     previous:
@@ -213,7 +213,7 @@ verdict:
     reason:
       description:
         - The code of the deciding reason, one of RV(iotfleet.ota.ota_rollout_gate#module:reasons[].code).
-        - With V(error), the poll failed, and others follow.
+        - V(error) means that the poll failed, and that others follow.
       type: str
       sample: too_many_failures
     reasons:
@@ -239,7 +239,7 @@ verdict:
           elements: str
           sample: [light3, light7, light9]
     counts:
-      description: The devices that count by their state, as in RV(iotfleet.ota.ota_rollout_gate#module:counts).
+      description: Number of devices that count, by state, as in RV(iotfleet.ota.ota_rollout_gate#module:counts).
       type: dict
       sample:
         {"total": 12, "succeeded": 9, "verified": 0, "failed": 3, "pending": 0, "executed": 12,
@@ -250,7 +250,7 @@ verdict:
       sample: {"failed": {"download": 2, "timeout": 1}, "pending": {}}
     limits:
       description:
-        - What was measured against what is allowed, as in RV(iotfleet.ota.ota_rollout_gate#module:limits).
+        - What was measured and what is allowed, as in RV(iotfleet.ota.ota_rollout_gate#module:limits).
       type: list
       elements: dict
       sample:
