@@ -408,8 +408,7 @@ options:
   events_file:
     description:
       - A file on the controller to which the gate writes each change as it happens, for programs that follow the
-        rollout.
-        It is emptied at the start, also in check mode.
+        rollout. It is emptied at the start, also in check mode.
       - Each line is one JSON object, an event as the event source C(iotfleet.ota.ota_rollout) emits it, which documents
         the fields. The collection has a JSON schema of them.
       - If it cannot be opened, the task fails before it calls the service. If it cannot be written later, RV(notes)
