@@ -15,7 +15,7 @@ requirements:
 options:
   platform:
     description:
-      - The platform whose service is called. It decides how requests are written. The results have the same shape.
+      - The platform whose service is called. It decides the form of the requests. The results have the same shape.
       - V(alibaba) is Alibaba Cloud IoT Platform.
       - V(tuya) is Tuya's compatible service.
       - Can be set by the environment variable E(OTA_PLATFORM).
@@ -73,7 +73,7 @@ options:
     default: auto
   validate_certs:
     description:
-      - Whether the certificate of the service must be valid. Turn this off only in a laboratory.
+      - Whether the certificate of the service must be valid. Turn this off only in a test lab.
     type: bool
     default: true
   ca_path:
@@ -94,8 +94,8 @@ options:
     type: str
   allow_http:
     description:
-      - Call an O(endpoint) on another machine also by plain C(http). The requests are signed, but their parameters and
-        a security token then travel in clear text, and anybody on the way can change the responses.
+      - Allow plain C(http) to an O(endpoint) on another machine, too. The requests are signed, but their parameters
+        and a security token then travel in clear text, and anyone on the network path can change the responses.
     type: bool
     default: false
     version_added: 0.2.0
@@ -126,7 +126,7 @@ options:
         connection. Each attempt is signed anew.
       - An attempt that the service throttles does not count. It is repeated as long as O(timeout) allows, unless this
         is V(0).
-      - Regardless of this option, a request whose time stamp or nonce is rejected is signed anew and sent once more,
+      - Regardless of this option, a request whose timestamp or nonce is rejected is signed anew and sent once more,
         and a list that changes while it is read is read up to three times.
     type: int
     default: 5
@@ -134,9 +134,9 @@ options:
     description:
       - Maximum number of requests per second for each operation of the service, spaced evenly. V(0) means no limit.
       - The vendor of O(platform=alibaba) documents a quota for each operation, which all users of an account share.
-        This option is the maximum for operations with the usual quota of 10 per second. For others it is in proportion
-        to their quota. With V(5), that is half of it, QueryOTAFirmware (20) is called at most 10 times per second,
-        BatchGetDeviceState (50) 25 times, and BatchQueryDeviceDetail (5) 2.5 times.
+        This option is the maximum for operations with the usual quota of 10 per second. For other operations, it is
+        scaled to their quota. With V(5), which is half of that quota, QueryOTAFirmware (20) is called at most 10 times
+        per second, BatchGetDeviceState (50) 25 times, and BatchQueryDeviceDetail (5) 2.5 times.
       - When the service throttles, the task halves its rate and then raises it again, so that tasks that run at the
         same time find their shares. With V(0), only the throttled call waits.
       - If the service requests a pause of up to 60 seconds, all requests of the operation wait.
@@ -144,7 +144,7 @@ options:
     default: 10.0
 notes:
   - A task runs up to 16 queries in parallel and returns their results in the order of the input. It starts no more
-    queries after a failure that would affect all others too, such as a wrong key or a missing permission, nor after
+    queries after a failure that would affect all others too, such as a wrong key or a missing permission, or after
     five failures of any kind.
   - A link that may be signed, such as a download URL, is masked in the results.
   - A failing task returns RV(ignore:failure), a dictionary with the error code, the service's own message, its request

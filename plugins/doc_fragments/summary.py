@@ -12,7 +12,7 @@ class ModuleDocFragment:
 options:
   only_summary:
     description:
-      - Return only RV(ignore:summary), without any row. With thousands of devices, this keeps the output, the
+      - Return only RV(ignore:summary), without any rows. With thousands of devices, this keeps the output, the
         registered result and the database of a controller small.
     type: bool
     default: false

@@ -11,12 +11,12 @@ version_added: 0.3.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
-  - Says from the result of P(iotfleet.ota.ota_rollout_gate#module) which batches to cancel with
-    P(iotfleet.ota.ota_job_cancel#module). It calls no service itself. The role P(iotfleet.ota.rollout_gate#role)
-    decides with it.
-  - There are none unless the verdict is final and one of O(verdicts), and none if a reason leaves open which batches
-    are meant, such as C(wrong_job), C(unknown_job) or C(ambiguous_batch).
-  - Only batches that the service showed to the gate are named.
+  - Determines from the result of P(iotfleet.ota.ota_rollout_gate#module) which batches to cancel with
+    P(iotfleet.ota.ota_job_cancel#module). It calls no service itself. The role P(iotfleet.ota.rollout_gate#role) uses
+    it for its decision.
+  - It returns no batches unless the verdict is final and one of O(verdicts), and none if a reason leaves it unclear
+    which batches are meant, such as C(wrong_job), C(unknown_job) or C(ambiguous_batch).
+  - It returns only batches that the service showed to the gate.
 positional: verdicts
 options:
   _input:
@@ -70,9 +70,10 @@ _value:
       sample: ["183415776190000003"]
     expected:
       description:
-        - The options of P(iotfleet.ota.ota_job_cancel#module) that begin with C(expected_), so that the batches that
-          were judged are those that are canceled.
-        - They say what the gate expected, and otherwise what it read if that is the same for all batches.
+        - The options of P(iotfleet.ota.ota_job_cancel#module) that begin with C(expected_), so that only judged
+          batches are canceled.
+        - They have the values that the gate expected, or else the values that it read, if these are the same for all
+          batches.
       type: dict
       sample: {"expected_product_key": "a19mzPZ0001", "expected_version": "2.0.0"}
     why_not:

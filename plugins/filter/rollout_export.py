@@ -11,23 +11,23 @@ version_added: 0.3.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
-  - Makes the text of a report out of what P(iotfleet.ota.ota_rollout_gate#module) returned. The role
+  - Turns the result of P(iotfleet.ota.ota_rollout_gate#module) into the text of a report. The role
     P(iotfleet.ota.rollout_gate#role) writes its reports with it.
-  - Names and texts of devices are escaped as each format demands, and cut where they are too long.
+  - Names and texts of devices are escaped as each format requires, and cut if they are too long.
 positional: format
 options:
   _input:
     description:
-      - The result of the gate, or the JSON report of the role, which keeps it.
+      - The result of the gate, or the JSON report of the role, which contains it.
     type: dict
     required: true
   format:
     description:
       - V(markdown) is for the summary of a job. It is less than 1 MiB long.
       - V(junit) is XML for the test results of a CI system.
-      - V(csv) is a table of devices, one a line. It has all that are listed, and if not all are, up to 1,000 that
-        failed and up to 1,000 that are unfinished. A cell that a spreadsheet could take for a formula, because it
-        begins with C(=), C(+), C(-), C(@), a tab or a carriage return, has an apostrophe before it.
+      - V(csv) is a table of devices, one per line. If the result lists all devices, it has all of them. Otherwise, it
+        has up to 1,000 failed and up to 1,000 unfinished ones. A cell that a spreadsheet could take for a formula,
+        because it begins with C(=), C(+), C(-), C(@), a tab or a carriage return, starts with an apostrophe.
       - V(metrics) is text for the textfile collector of node_exporter, for OpenMetrics and for metrics reports of
         GitLab.
     type: str

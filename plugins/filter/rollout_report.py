@@ -13,7 +13,7 @@ author:
 description:
   - Turns the result of P(iotfleet.ota.ota_rollout_gate#module) into the sentences, tables and bars that
     P(iotfleet.ota.rollout_gate#role) shows on its page, so that templates of your own need no logic.
-  - What is missing from the result, or is of another type than documented, is left out.
+  - Values that are missing from the result, or have an undocumented type, are left out.
   - Texts come from the service and its devices. They contain no control characters, but are not escaped. Escape them as
     your format requires.
 options:
@@ -22,7 +22,7 @@ options:
     type: dict
     required: true
   title:
-    description: What people call the rollout. By default, what the result says.
+    description: What people call the rollout. By default, the title in the result.
     type: str
   files:
     description: The paths of the reports by format, as in C(rollout_gate_report_files).
@@ -31,7 +31,7 @@ options:
   links:
     description:
       - The links to show, as in the option O(iotfleet.ota.rollout_gate#role:main:rollout_gate_links) of the role.
-      - One that begins with neither C(https://) nor C(http://) is left out, and RV(_value.link_problem) says so.
+      - A link that begins with neither C(https://) nor C(http://) is left out, and RV(_value.link_problem) says so.
     type: raw
     default: []
 seealso:
@@ -83,12 +83,12 @@ _value:
       elements: dict
     tiles:
       description:
-        - The devices in each state, first those that the verdict is about, each with C(group), C(name), C(number),
-          C(share), C(note), C(decided), C(broken), and RV(_value.limits) of its own.
+        - The devices in each state, with the state that the verdict is about first. Each has C(group), C(name),
+          C(number), C(share), C(note), C(decided), C(broken), and its own RV(_value.limits).
       type: list
       elements: dict
     not_counted:
-      description: How many devices are left out; empty if none is.
+      description: How many devices are left out of the count; empty if there are none.
       type: str
     to_do:
       description: What to do, in sentences.
@@ -96,7 +96,7 @@ _value:
       elements: str
       sample: ["Find the cause, and repeat the update with a new batch."]
     running:
-      description: How many devices still get the update; empty if none does.
+      description: How many devices still get the update; empty if there are none.
       type: str
     canceled:
       description: What the role canceled, or that it could not; empty if it did not try.
@@ -113,9 +113,9 @@ _value:
       elements: dict
     batches:
       description:
-        - The table of batches, with C(columns), C(rows), C(total), and a sentence about what they share, C(shared). A
-          column has C(key), C(name) and C(is_number). A row has a text for each key, and C(id), C(failed_share) and
-          C(bar).
+        - The table of batches, with C(columns), C(rows), C(total), and C(shared), a sentence about what the batches
+          share. A column has C(key), C(name) and C(is_number). A row has a text for each key, and C(id),
+          C(failed_share) and C(bar).
       type: dict
     devices:
       description:
@@ -129,12 +129,12 @@ _value:
       elements: str
     limits:
       description:
-        - The bounds that apply, first the one that decided. Each has C(name), C(group), C(text), C(measured),
+        - The bounds that apply, with the deciding bound first. Each has C(name), C(group), C(text), C(measured),
           C(compared), C(level), C(level_words), C(decided), C(width) and C(mark).
       type: list
       elements: dict
     has_measured:
-      description: Whether the result says what was measured.
+      description: Whether the result contains measured values.
       type: bool
     options:
       description: The other options that decided, each with a C(name) and a C(value).
@@ -147,7 +147,7 @@ _value:
     chart:
       description:
         - The devices by state over time, with C(areas), C(gaps), C(levels), C(ticks), C(deadline), C(beyond), C(text)
-          and C(rows). With C(bar) and C(text) only if nothing changed. V(null) if no device was ever counted.
+          and C(rows). If nothing changed, it has only C(bar) and C(text). V(null) if no device was ever counted.
       type: dict
     links:
       description: The links that may be shown, each with C(title) and C(url).

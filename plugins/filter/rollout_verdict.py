@@ -13,15 +13,15 @@ author:
 description:
   - Judges the results of modules of this collection by the same rules as P(iotfleet.ota.ota_rollout_gate#module). It
     calls no service itself.
-  - Use the gate unless you need a loop of your own. The gate reads what the verdict needs, and no more.
+  - Use the gate unless you need a loop of your own. The gate reads only what the verdict needs.
 positional: policy
 options:
   _input:
     description:
       - The results to judge, a dictionary with these keys.
       - C(jobs), the RV(iotfleet.ota.ota_job_info#module:jobs) of the batches. If you know which OTA module a batch is
-        for, add it as C(module_name), as in the gate's RV(iotfleet.ota.ota_rollout_gate#module:jobs[].module_name). For
-        any other batch, C(versions.module_name) of the policy is taken.
+        for, add it as C(module_name), as in the gate's RV(iotfleet.ota.ota_rollout_gate#module:jobs[].module_name).
+        For any other batch, C(versions.module_name) of the policy is used.
       - C(tasks), for each batch and in the same order, the whole result of
         P(iotfleet.ota.ota_job_tasks_info#module) for all states and devices.
       - C(versions), the RV(iotfleet.ota.ota_module_versions_info#module:devices) of the devices, if they were read.
@@ -33,7 +33,7 @@ options:
   policy:
     description:
       - The options of P(iotfleet.ota.ota_rollout_gate#module) that decide the verdict, with the same defaults.
-      - The filter cannot read which module a batch is for. If neither C(jobs) nor C(versions.module_name) says it, a
+      - The filter cannot read which module a batch is for. If neither C(jobs) nor C(versions.module_name) names it, a
         device counts only if all modules that it reports are on the new version.
     type: dict
     default: {}

@@ -14,7 +14,7 @@ author:
 description:
   - Reads, for each device, whether it is online, with the operation BatchGetDeviceState. One request reads 50 devices.
   - A device that is offline gets no update, so its task stays C(QUEUED) until it comes back. This module shows which
-    devices a rollout waits for, before and while it runs. It proves nothing about their versions.
+    devices a rollout waits for, before and during the rollout. It proves nothing about their versions.
   - The IP addresses of devices, which the service returns too, are dropped.
 extends_documentation_fragment:
   - iotfleet.ota.credentials
@@ -86,13 +86,13 @@ devices:
       description:
         - When the state last changed, in seconds since 1970; V(null) if the service does not say so.
         - The vendor does not document the unit of this time. A number that is too large for seconds is taken for
-          milliseconds, which a sample of the vendor is in.
+          milliseconds, the unit in a sample of the vendor.
       type: float
       returned: always
       sample: 1732009663.0
     last_online:
       description:
-        - When the device was last online, in the service's own words; V(null) if it does not say so.
+        - When the device was last online, in the service's own words; V(null) if the service does not say so.
         - The vendor documents neither the form nor the time zone.
       type: str
       returned: always

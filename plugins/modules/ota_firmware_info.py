@@ -12,11 +12,11 @@ version_added: 0.3.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
-  - Reads all packages of a product, or those to one version, with the operation ListOTAFirmware, or the packages of
+  - Reads all packages of a product, or those for one version, with the operation ListOTAFirmware, or the packages in
     O(firmware_ids), each with the operation QueryOTAFirmware. It reads all pages of a list and checks them against the
     totals that the service reports.
-  - The service links to the files of a package, and whoever has such a link can download them. The links are dropped as
-    the response is read, and never returned, shown or logged.
+  - The service links to the files of a package, and anyone who has such a link can download them. The links are
+    dropped as the response is read, and never returned, shown or logged.
 extends_documentation_fragment:
   - iotfleet.ota.credentials
   - iotfleet.ota.connection
@@ -35,7 +35,8 @@ options:
     type: str
   module_name:
     description:
-      - Return only packages for this OTA module. The service has no such filter, so the others are read and left out.
+      - Return only packages for this OTA module. The service has no such filter, so the other packages are read and
+        left out.
     type: str
   firmware_ids:
     description:
@@ -115,8 +116,8 @@ firmwares:
       sample: true
     status:
       description:
-        - The state of its verification, V(-1) if none is needed, V(0) before it, V(1) after success, V(2) while it
-          lasts, and V(3) after a failure.
+        - The state of its verification, V(-1) if none is needed, V(0) before it, V(1) after success, V(2) during it,
+          and V(3) after a failure.
       type: int
       returned: always
       sample: 1
@@ -181,7 +182,7 @@ firmwares:
       returned: always
       sample: MD5
     udi:
-      description: What the package tells devices besides, as text. Only with O(firmware_ids), else V(null).
+      description: Further information for devices in the package, as text. Only with O(firmware_ids), else V(null).
       type: str
       returned: always
       sample: "{}"

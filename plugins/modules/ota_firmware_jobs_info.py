@@ -12,8 +12,8 @@ version_added: 0.3.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
-  - Reads, for each update package, all batches that were made of it, with the operation ListOTAJobByFirmware. It reads
-    all pages and checks them against the totals that the service reports.
+  - Reads, for each update package, all batches that were created from it, with the operation ListOTAJobByFirmware. It
+    reads all pages and checks them against the totals that the service reports.
   - No operation lists the batches of a product. To find a batch by product and version, read the packages with
     M(iotfleet.ota.ota_firmware_info), and their batches with this module. The gate does both with
     O(iotfleet.ota.ota_rollout_gate#module:find).

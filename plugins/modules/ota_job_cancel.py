@@ -15,14 +15,14 @@ description:
   - Stops a rollout, with the operations CancelOTATaskByJob and CancelOTAStrategyByJob. This is the only module of this
     collection that changes anything.
   - It cancels the tasks in the chosen O(states), and waits until none of them is open. Devices in other states go on.
-  - No message tells a device of a cancel. One that has been notified may still install the update, although its task is
-    V(CANCELED). Nothing goes back to the old version.
-  - Nothing is canceled unless the service knows all batches, and each is the one that is meant by the options that
-    begin with C(expected_).
+  - Devices are not notified of a cancel. A device that has been notified of the update may still install it, although
+    its task is V(CANCELED). No device goes back to the old version.
+  - Nothing is canceled unless the service knows all batches, and each matches the options that begin with
+    C(expected_).
   - The service does not say how many tasks it cancels. They are counted before and afterwards.
   - A request that may have been carried out, such as one without a response, is not repeated before the state of the
     tasks has been read.
-  - Run again, it changes nothing, and does not fail because the batch is canceled already.
+  - If you run it again, it changes nothing, and does not fail because the batch is canceled already.
 extends_documentation_fragment:
   - iotfleet.ota.credentials
   - iotfleet.ota.connection
@@ -40,11 +40,11 @@ attributes:
   idempotent:
     support: partial
     details:
-      - V(scheduled) tasks need not be listed. If the batch stays V(PLANNED), they are canceled again.
+      - V(scheduled) tasks may not be listed. If the batch stays V(PLANNED), they are canceled again.
 options:
   job_ids:
     description:
-      - The IDs of the batches. None waits for another to be canceled.
+      - The IDs of the batches. All are canceled before the module waits for the first.
     type: list
     elements: str
     required: true
@@ -53,12 +53,13 @@ options:
   states:
     description:
       - The tasks to cancel, by state. Give an empty list to cancel only the O(strategy).
-      - V(queued) tasks have not been pushed, V(notified) ones have been pushed without a sign of the device, and
+      - V(queued) tasks have not been pushed, V(notified) ones have been pushed without a reaction of the device, and
         V(unconfirmed) ones wait for a confirmation, with the state V(CONFIRM).
-      - V(in_progress) tasks are those of devices that report progress. Canceled, they may end with either version.
+      - V(in_progress) tasks are those of devices that report progress. If they are canceled, these devices may end
+        with either version.
       - V(scheduled) tasks are those of a batch that waits for its schedule, with the state V(PLANNED). They may not be
         listed yet. For any other batch, this is ignored.
-      - Tuya documents this for V(queued), V(notified) and V(unconfirmed) ones only.
+      - Tuya documents this only for V(queued), V(notified) and V(unconfirmed) tasks.
     type: list
     elements: str
     choices:
@@ -75,13 +76,13 @@ options:
     description:
       - Whether to cancel the strategy of a dynamic batch first, so that it creates no more tasks. Batches that are not
         dynamic have none.
-      - Tuya documents neither dynamic batches nor this.
+      - Tuya documents neither dynamic batches nor this operation.
     type: bool
     default: false
   wait_timeout:
     description:
-      - Maximum number of seconds to wait until no task in the chosen O(states) is open. If one is left then, the task
-        fails. With V(0), it does not wait, and does not fail because of those.
+      - Maximum number of seconds to wait until no task in the chosen O(states) is open. If any is left then, the task
+        fails. With V(0), it does not wait, and does not fail because of tasks that are left.
     type: float
     default: 120
 seealso:
@@ -136,7 +137,7 @@ msg:
 jobs:
   description:
     - One entry for each of O(job_ids), in the same order.
-    - Empty if a batch is not the one that is meant or cannot be read, because nothing is canceled then.
+    - Empty if a batch is not the expected one or cannot be read, because nothing is canceled then.
   type: list
   elements: dict
   returned: always, unless Ansible rejects an option
@@ -168,19 +169,20 @@ jobs:
       sample: IN_PROGRESS
     status_after:
       description:
-        - The state of the batch afterwards. Which one a static batch gets is not documented, so do not rely on it.
+        - The state of the batch afterwards. The state that a static batch gets is not documented, so do not rely on
+          it.
       type: str
       returned: always
       sample: COMPLETED
     counts_before:
       description:
-        - Number of tasks in each state before; V(null) for all if the service's numbers make no sense.
-        - They are read one after the other, so a task that moves meanwhile may count twice.
+        - Number of tasks in each state before; V(null) for all if the service's numbers are inconsistent.
+        - The states are read one after the other, so a task that changes its state meanwhile may count twice.
       type: dict
       returned: always
       sample: {"CONFIRM": 0, "QUEUED": 12, "NOTIFIED": 0, "IN_PROGRESS": 3, "SUCCEEDED": 85, "FAILED": 0, "CANCELED": 0}
     counts_after:
-      description: The same afterwards; V(null) for all in check mode, and if nothing was called.
+      description: The same afterwards; V(null) for all in check mode, and if no operation was called.
       type: dict
       returned: always
       sample: {"CONFIRM": 0, "QUEUED": 0, "NOTIFIED": 0, "IN_PROGRESS": 3, "SUCCEEDED": 85, "FAILED": 0, "CANCELED": 12}
@@ -213,7 +215,7 @@ jobs:
       returned: always
       sample: false
     operations:
-      description: The operations that were called, once for each request, or in check mode those that would be.
+      description: The operations that were called, once for each request; in check mode, those that would be called.
       type: list
       elements: str
       returned: always
@@ -245,7 +247,7 @@ summary:
       returned: always
       sample: 1
     changed:
-      description: Number of batches of which anything was canceled.
+      description: Number of batches in which anything was canceled.
       type: int
       returned: always
       sample: 1
@@ -272,9 +274,9 @@ summary:
 failure:
   description:
     - What went wrong first, as in RV(iotfleet.ota.ota_job_info#module:failure).
-    - The code V(unknown_outcome) means that a request may have been carried out although the service did not say so,
-      and that the state does not show it. V(not_canceled) means that tasks in the chosen O(states) are left.
-      V(wrong_job) and V(unknown_job) mean that nothing was canceled.
+    - The code V(unknown_outcome) means that a request may have been carried out although the service did not confirm
+      it, and that the state of the tasks does not show it. V(not_canceled) means that tasks in the chosen O(states) are
+      left. V(wrong_job) and V(unknown_job) mean that nothing was canceled.
   type: dict
   returned: failure
 """

@@ -76,7 +76,7 @@ jobs:
   returned: always, unless Ansible rejects an option
   contains:
     found:
-      description: Whether the service knows the batch. If not, all other fields but RV(jobs[].job_id) are empty.
+      description: Whether the service knows the batch. If not, all other fields except RV(jobs[].job_id) are empty.
       type: bool
       returned: always
       sample: true

@@ -28,7 +28,7 @@ options:
     required: true
   task_statuses:
     description:
-      - The states of the tasks to read. Each state is queried on its own, in the order of a task's life. By default,
+      - The states of the tasks to read. Each state is queried separately, in the order of a task's life. By default,
         tasks in all states are read.
     type: list
     elements: str
@@ -48,8 +48,8 @@ options:
     elements: str
   counts_only:
     description:
-      - Count the tasks in each state without reading them. This takes eight requests for a batch of any size while
-        nothing changes.
+      - Count the tasks in each state without reading them. This takes eight requests for a batch of any size, as long
+        as nothing changes.
       - The numbers are those that the service reports for each state and in total. If they do not add up, they are read
         up to three times, because tasks may change meanwhile. After that, the tasks are read and counted if they can
         be listed.
@@ -162,11 +162,11 @@ tasks:
           V(other); V(null) for a task that has not failed.
         - V(wrong_version) and V(timeout) are documented. They are the texts V(report version is not conform) and
           V(timeout) in RV(tasks[].task_desc).
-        - V(upgrade), V(download), V(verify) and V(flash) are the step codes V(-1) to V(-4) that a device reports. Their
-          meaning is documented, but not where a task has them, so it is a guess to look for them in
-          RV(tasks[].task_desc) and then in RV(tasks[].progress).
-        - Everything else is V(other), because each maker of devices words RV(tasks[].task_desc) differently. Read it
-          then.
+        - V(upgrade), V(download), V(verify) and V(flash) are the step codes V(-1) to V(-4) that a device reports.
+          Their meaning is documented, but not which field of a task has them. Looking for them in
+          RV(tasks[].task_desc) and then in RV(tasks[].progress) is a guess.
+        - Everything else is V(other), because each device manufacturer words RV(tasks[].task_desc) differently. Read
+          the text in that case.
       type: str
       returned: always
       sample: download
@@ -250,8 +250,8 @@ counted_by:
   sample: listing
 total:
   description:
-    - Number of requested tasks that the service reports; V(null) if it reports none, and with O(device_names), because
-      it is not documented what it counts then.
+    - Number of requested tasks that the service reports; V(null) if it reports none, and with O(device_names),
+      because it is not documented what the number counts then.
   type: int
   returned: always, unless Ansible rejects an option
   sample: 12
@@ -264,8 +264,9 @@ complete:
   description:
     - Whether all requested tasks were read without a problem. It is V(false) if the service does not know the batch or
       does not report how many tasks there are, if a task is in an undocumented state, and after a failure.
-    - Lists are read page by page and state by state. While tasks change, a list does not show a single moment.
-    - At most 100,000 tasks can be listed with each query. For a larger batch, those are returned and this is V(false).
+    - Lists are read page by page and state by state. While tasks change, a list does not show a single point in time.
+    - At most 100,000 tasks can be listed with each query. For a larger batch, these 100,000 are returned, and this is
+      V(false).
     - It says nothing about devices without a task, see RV(missing).
   type: bool
   returned: always, unless Ansible rejects an option

@@ -12,14 +12,15 @@ version_added: 0.2.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
-  - Calls each operation of a gate that is given its batches, once and for something small, and reports what each
-    response proves. A missing permission or a wrong batch then shows before the rollout, not in the middle of it.
+  - Calls each operation of a gate with O(iotfleet.ota.ota_rollout_gate#module:job_ids) once, with a small request, and
+    reports what each response proves. So a missing permission or a wrong batch shows before the rollout, not in the
+    middle of it.
   - The operations with which a gate finds its batches, ListOTAFirmware and ListOTAJobByFirmware, are not called.
   - A failed check does not make the task fail. Check RV(ok), or use the role
     P(iotfleet.ota.rollout_preflight#role), which fails.
   - A check that cannot run because an option is missing, or because of what another check found, neither passes nor
-    fails. Neither does a check of an operation that no gate needs, BatchGetDeviceState and BatchQueryDeviceDetail, if
-    it is denied or fails.
+    fails. The same holds for the checks of BatchGetDeviceState and BatchQueryDeviceDetail, which no gate needs, if
+    these operations are denied or fail.
   - The permission for BatchQueryDeviceDetail, C(iot:BatchQueryDeviceDetail), is the right to read the secrets of
     devices, because the service returns them with every response. This collection drops them. Leave the permission out
     unless the fleet is so large that you need it.
@@ -56,8 +57,8 @@ options:
     description:
       - Whether to check the permission to cancel, for P(iotfleet.ota.ota_job_cancel#module), too.
       - It calls CancelOTATaskByJob for a batch that does not exist, without choosing any tasks. Alibaba Cloud documents
-        that such a call fails, so that it cannot cancel anything. Only a denial can be seen by it; that nothing was
-        denied does not prove the permission.
+        that such a call fails, so that it cannot cancel anything. It can only show a denial; the absence of a denial
+        does not prove the permission.
     type: bool
     default: false
     version_added: 0.3.0
@@ -135,15 +136,15 @@ ok:
 module_name:
   description:
     - The OTA module that the batch is for, by its update package or by an open task of the device; V(null) if neither
-      shows it. Without a batch, the one that the package in O(expected_firmware_id) is for.
+      shows it. Without a batch, it is the module that the package in O(expected_firmware_id) is for.
   type: str
   returned: always, unless Ansible rejects an option
   sample: default
 version_sources:
   description:
-    - The ways in which the versions of all devices of the batch can be read, and what each takes.
-    - V(device) reads the versions of all modules of one device by a request. V(details) reads the version of the module
-      C(default) only, of 100 devices by a request.
+    - The ways to read the versions of all devices of the batch, and the requests and time that each takes.
+    - V(device) reads the versions of all modules of one device per request. V(details) reads only the version of the
+      module C(default), of 100 devices per request.
     - Without O(job_id), the devices are those in O(device_names).
     - Empty after a failure.
   type: list

@@ -19,14 +19,14 @@ description:
     batch.
   - It always ends by its deadline, whatever the network does.
   - While it waits, it shows a line for each change, and at least one line a minute. A line has at most 100 columns and
-    says how far the rollout is, what failed against what may fail, and when it may end.
-  - With a stdout callback other than C(default), which may write something for programs, such as JSON, the lines go to
+    shows the progress, how many devices failed and how many may fail, and when the rollout may end.
+  - With a stdout callback other than C(default), which may write output for programs, such as JSON, the lines go to
     standard error.
-  - It ends if the Ansible that runs it is gone, such as after a kill.
+  - It ends if the Ansible process that runs it is gone, for example after a kill.
   - This is an action plugin. It runs on the controller, so its libraries must be installed on the controller; the
     target host is never contacted. The keyword C(environment) of task, block and play is honored.
   - B(Which rollout) is judged is set by O(job_ids) or O(find), O(expected_devices) and O(min_devices).
-  - B(Whether it is the one that was meant) is checked with O(expected_product_key), O(expected_firmware_id),
+  - B(Whether it is the right rollout) is checked with O(expected_product_key), O(expected_firmware_id),
     O(expected_version), O(expected_job_type) and O(versions.module_name), and with O(versions) for each device.
   - The B(bounds) are O(min_succeeded_percent), O(max_failed), O(max_failed_percent), O(min_executed), O(max_pending),
     O(max_pending_percent), O(ignore_canceled), O(ignore_vanished) and O(allow_empty). By default, all devices must
@@ -35,28 +35,30 @@ description:
     O(confirmations), O(soak) and O(max_consecutive_errors) set the pace. Times from the service are compared with the
     service's own clock.
   - The B(mode) is set by O(wait), O(look_timeout), O(previous) and O(mode).
-  - What B(others see) is set by O(title) and O(events_file).
+  - What B(people and programs see) is set by O(title) and O(events_file).
 notes:
   - The role P(iotfleet.ota.rollout_gate#role) runs this, writes reports, and publishes the verdict to AWX.
-  - A poll takes at most nine requests for a batch of any size, and one more while tasks are added. Up to 700 tasks are
-    all read. In a larger batch, the tasks in each state are counted, and up to 100 tasks in each state are read for the
-    report.
-  - With O(versions.verify), the versions of devices that have succeeded are read between polls, with what the quota
-    leaves. Each is read once, and again only if its task changes, if it proves nothing, or at the end of O(soak). In a
-    larger batch, the tasks that have succeeded are found page by page for that. Polls come first.
-  - When everything but the proof is there, the versions that are still unread are read, with O(expected_devices) also
-    those of devices without a task. With O(expected_devices) or O(versions.verify), all tasks of a larger batch are
-    listed before that, once for the same numbers, if there are up to 100,000. They are also listed if the numbers of
-    tasks that the service reports do not follow the requested state, because it is not documented that they do.
-  - Such a poll goes on after four times O(wait_interval), or ten times as long as the rest of it took if that is more.
-    The reason is then V(unread), and the next poll reads on. So failures show while many versions are read.
+  - A poll takes at most nine requests for a batch of any size, and one more while tasks are added. In a batch of up
+    to 700 tasks, all are read. In a larger batch, the tasks in each state are counted, and up to 100 tasks in each
+    state are read for the report.
+  - With O(versions.verify), the versions of devices that have succeeded are read between polls, within the rest of
+    the quota. Each device is read once, and again only if its task changes, if its version proves nothing, or at the
+    end of O(soak). In a larger batch, the gate finds the succeeded tasks page by page for that. Polls come first.
+  - When only the proof is missing, the remaining versions are read, with O(expected_devices) also those of devices
+    without a task. With O(expected_devices) or O(versions.verify), all tasks of a larger batch are
+    listed before that, once for the same numbers, if there are up to 100,000. They are also listed if the task counts
+    that the service reports do not follow the requested state, because it is not documented that they do.
+  - Such a poll stops reading after four times O(wait_interval), or after ten times as long as the rest of the poll
+    took if that is more. The reason is then V(unread), and the next poll continues. So failures show while many
+    versions are read.
   - The module of a batch is read once, with one request for its update package. If that does not show it, the open
-    tasks of up to three devices are read in each poll until one does. It is not read if versions do not matter, that is
-    with O(versions.verify=false) and without O(expected_devices) and O(versions.module_name).
+    tasks of up to three devices are read in each poll until one does. It is not read if versions do not matter, which
+    means with O(versions.verify=false) and without O(expected_devices) and O(versions.module_name).
   - When the verdict is final and not V(passed), the versions of up to 100 failed and unfinished devices are read, and
-    up to 20 of them are looked up in other batches. This changes no verdict.
+    up to 20 of them are looked up in other batches. This does not affect the verdict.
   - Whether up to 1,000 unfinished devices are online is read at most once a minute while waiting, and at the end, 50
-    devices by one request. This changes no verdict either. If the access key may not do that, RV(notes) says so once.
+    devices per request. This does not affect the verdict either. If the access key may not do that, RV(notes) says so
+    once.
 extends_documentation_fragment:
   - iotfleet.ota.credentials
   - iotfleet.ota.connection
@@ -66,17 +68,17 @@ attributes:
     description: Supports being used with the C(async) keyword.
     support: none
     details:
-      - To gate several batches with verdicts of their own side by side, use a host for each.
+      - To gate several batches in parallel, each with its own verdict, use a host for each.
 options:
   job_ids:
     description:
       - The IDs of the batches that make up the rollout. They are judged together, and each must have begun.
       - Exactly one of O(job_ids) and O(find) is required.
-      - Of several tasks that a device has in one batch, the latest decides. A device with tasks in several batches
-        counts once, by the worst of these. If a batch was repeated, give only the repetition.
+      - If a device has several tasks in one batch, the latest decides. A device with tasks in several batches counts
+        once, by the worst task. If a batch was repeated, give only the repetition.
       - Batches may be for several modules and products. Each is judged by the versions of its own module.
       - With O(versions.verify), batches that bring the same devices to different versions of one module are
-        V(inconclusive), unless one of them plainly begins where the other ends. The later one then decides for the
+        V(inconclusive), unless one of them clearly begins where the other ends. The later one then decides for the
         devices in both.
     type: list
     elements: str
@@ -84,18 +86,18 @@ options:
       - job_id
   find:
     description:
-      - Which batches to find, in place of O(job_ids), such as by the version that a pipeline has just built.
-      - The packages of the product to the version are listed, and then their batches. That is repeated with each poll
-        until a batch fits, at most for O(start_grace). If none does, the verdict is V(inconclusive), and names the
-        packages and batches that were seen.
-      - The batches that are found stay the same until the end, also in runs that go on with O(previous). A newer one
-        that appears later is not taken. RV(found_by) and RV(notes) say which batches were found and why.
-      - A canceled batch fits like any other, so that the gate does not pass for an older one. But if a newer batch that
-        fits is not canceled, that one has replaced it, and the canceled one does not fit.
-      - Each batch that was found is judged as with O(job_ids). What was searched is also what is expected, as with
-        O(expected_product_key), O(expected_version), O(expected_job_type) and O(versions.module_name). If one of these
-        is given too, it must be the same.
-      - This takes the permissions for C(ListOTAFirmware) and C(ListOTAJobByFirmware).
+      - Which batches to find, instead of O(job_ids), for example by the version that a pipeline has just built.
+      - The gate lists the packages of the product that have this version, and then their batches. It repeats this at
+        each poll until a batch fits, for at most O(start_grace). If none does, the verdict is V(inconclusive), and
+        its reason names the packages and batches that the gate saw.
+      - The batches that are found stay the same until the end, also in runs that resume with O(previous). Newer
+        batches that appear later are ignored. RV(found_by) and RV(notes) say which batches were found and why.
+      - A canceled batch fits like any other, so that the gate does not pass for an older one. But if a newer batch
+        fits and is not canceled, it replaces the canceled one, which then does not fit.
+      - Each batch that was found is judged as with O(job_ids). The values of O(find) are also the expected ones, as
+        in O(expected_product_key), O(expected_version), O(expected_job_type) and O(versions.module_name). If one of
+        these is given too, it must be the same.
+      - This requires the permissions for C(ListOTAFirmware) and C(ListOTAJobByFirmware).
     type: dict
     version_added: 0.3.0
     suboptions:
@@ -106,7 +108,7 @@ options:
         required: true
       dest_version:
         description:
-          - The version that the batches update devices to. It must be the same text.
+          - The version that the batches update devices to, as exactly the same text.
           - Quote it if it looks like a number. A number is rejected.
         type: str
         required: true
@@ -129,16 +131,17 @@ options:
         type: dict
       created_after:
         description:
-          - The batches were created at this time or later, by the clock of the service. The time is in ISO 8601, and in
-            UTC unless it says otherwise.
-          - Give it if the package may have had another batch before, such as one of yesterday that would pass.
-          - In runs that go on with O(previous), it must stay the same.
+          - Find only batches that were created at this time or later, by the clock of the service. The time is in ISO
+            8601, and in UTC unless it has another zone.
+          - Give it if the package may have an earlier batch, such as one from yesterday that would pass.
+          - In runs that resume with O(previous), it must stay the same.
         type: str
       which:
         description:
-          - With V(only), exactly one batch must fit. If several do, the verdict is V(inconclusive) and names them.
-          - With V(newest), the one that was created last.
-          - With V(all), all that fit when the first of them is seen, and at most 100. They are judged together.
+          - With V(only), exactly one batch must fit. If several do, the verdict is V(inconclusive), and its reason
+            names them.
+          - V(newest) takes the one that was created last.
+          - V(all) takes all that fit when the first of them is seen, and at most 100. They are judged together.
         type: str
         choices:
           - only
@@ -156,38 +159,38 @@ options:
         cannot be read stays unfinished.
       - A device that has a task in some of the batches is judged by the tasks that it has.
       - A C(DYNAMIC) batch never ends, and can be judged only with this option.
-      - The service lists at most 100,000 tasks of a batch. With this option, those of a larger one are read by the
-        names of the devices, 50 by one request. Without it, the verdict is V(inconclusive), unless
+      - The service lists at most 100,000 tasks of a batch. With this option, the tasks of a larger batch are read by
+        the names of the devices, 50 per request. Without it, the verdict is V(inconclusive), unless
         O(versions.verify=false) and the batch is gated alone.
-      - Without it, the tasks of the batches count. A device that was already on the new version has none.
+      - Without it, the tasks of the batches count. A device that was already on the new version has no task.
     type: list
     elements: raw
   min_devices:
     description:
       - Minimum number of devices that must have a task. It guards against a batch that reaches fewer devices than it
-        should, if their names are not known.
+        should, if you do not know their names.
       - Devices that O(ignore_canceled) or O(ignore_vanished) leaves out of the count have had a task, and count here.
       - Cannot be used together with O(expected_devices).
     type: int
   expected_product_key:
     description:
-      - The key of the product that each batch is expected to be for. If it is another, the verdict is V(failed).
+      - The key of the product that each batch is expected to be for. If it differs, the verdict is V(failed).
     type: str
     version_added: 0.3.0
   expected_firmware_id:
     description:
-      - The ID of the update package that each batch is expected to have. If it is another, the verdict is V(failed).
+      - The ID of the update package that each batch is expected to have. If it differs, the verdict is V(failed).
     type: str
     version_added: 0.3.0
   expected_version:
     description:
-      - The version that each batch is expected to update its devices to. If it is another, the verdict is V(failed).
+      - The version that each batch is expected to update its devices to. If it differs, the verdict is V(failed).
       - Quote it if it looks like a number, because V(2.10) is V(2.1) in YAML. A number is rejected.
     type: str
     version_added: 0.3.0
   expected_job_type:
     description:
-      - The type that each batch is expected to have. If it is another, the verdict is V(failed).
+      - The type that each batch is expected to have. If it differs, the verdict is V(failed).
     type: str
     choices:
       - UPGRADE_FIRMWARE
@@ -202,33 +205,34 @@ options:
       verify:
         description:
           - Count a device as succeeded only if it also reports the new version for the module of the batch. A device
-            that reports another version has failed, see O(versions.grace).
-          - A device whose version cannot be read is unfinished, with the service's words, and does not stop the gate.
-            If many in a row cannot be read, or all, the poll has failed.
-          - The versions are read as devices succeed. O(versions.source) says how many can be read in a second. Turn it
-            off for fleets that are too large even for that. The state C(SUCCEEDED) alone is then the proof.
+            that reports another version counts as failed, see O(versions.grace).
+          - A device whose version cannot be read is unfinished, with the service's words as its detail, and does not
+            stop the gate. If many in a row or all cannot be read, the poll counts as failed.
+          - The versions are read as devices succeed. O(versions.source) says how many can be read in a second. Turn
+            O(versions.verify) off for fleets that are too large even for that. The state C(SUCCEEDED) alone is then
+            the proof.
         type: bool
         default: true
       module_name:
         description:
-          - The OTA module that each batch is expected to be for. If it is known to be another, the verdict is
-            V(failed).
-          - The gate reads which module a batch is for from its update package, which takes the permission for
-            C(QueryOTAFirmware), or else from one of its open tasks. Only if neither shows it, this option is taken for
-            it, and RV(notes) says so.
+          - The OTA module that each batch is expected to be for. If the batch is known to be for another, the verdict
+            is V(failed).
+          - The gate reads which module a batch is for from its update package, which requires the permission for
+            C(QueryOTAFirmware), or else from one of its open tasks. If neither shows it, the gate uses this option,
+            and RV(notes) says so.
           - If nothing shows it and this option is not given, a device counts only if all modules that it reports are on
-            the new version, and an expected device without a task stays unfinished. RV(notes) says that too. The
-            verdict is V(inconclusive) if that is all that is missing.
+            the new version, and an expected device without a task stays unfinished. RV(notes) says that too. If
+            nothing else is missing, the verdict is V(inconclusive).
         type: str
       match:
         description:
           - When a reported version is the new version.
-          - With V(exact), only if both are the same text.
-          - With V(ignore_build), without a leading C(v) before a digit, and without what follows a C(+).
-            C(v2.0.0) and C(2.0.0+5) are then C(2.0.0). C(2.0.0-rc1) and C(2.0) are not.
-          - With V(prefix), also if it begins with the new version and does not go on with a letter or a digit.
-            C(2.0.0+5), C(2.0.0.1) and C(2.0.0-rc1) are then C(2.0.0). C(2.0.01) and C(v2.0.0) are not.
-          - If a version that the batch replaces would fit as well, only the exact text is proof.
+          - With V(exact), both must be the same text.
+          - V(ignore_build) ignores a leading C(v) before a digit, and everything from a C(+) on. C(v2.0.0) and
+            C(2.0.0+5) are then C(2.0.0). C(2.0.0-rc1) and C(2.0) are not.
+          - V(prefix) also accepts a version that begins with the new version and does not continue with a letter or a
+            digit. C(2.0.0+5), C(2.0.0.1) and C(2.0.0-rc1) are then C(2.0.0). C(2.0.01) and C(v2.0.0) are not.
+          - If a version that the batch replaces would match as well, only the exact text is proof.
         type: str
         choices:
           - exact
@@ -237,11 +241,11 @@ options:
         default: exact
       grace:
         description:
-          - Number of seconds, after a task has succeeded, for which its device may still report the version that the
-            task replaces, as before a restart. It is unfinished until then, and has failed after that. Where the
-            service does not say which version a task replaces, it may be any.
-          - A device that had reported the new version before gets no grace, because it fell back. Neither does one that
-            reports a third version.
+          - Number of seconds after a task has succeeded in which its device may still report the old version, for
+            example because it has not restarted yet. Until then, the device is unfinished, and after that, it has
+            failed. If the service does not say which version a task replaces, the device may report any version.
+          - A device that has reported the new version before gets no grace, because it fell back. Neither does a
+            device that reports a third version.
         type: float
         default: 120
       source:
@@ -252,10 +256,10 @@ options:
           - With V(details), one request reads the version of the module C(default) of 100 devices, which is 500 devices
             a second. Devices that the service leaves out, and products with a batch for any other module, are read as
             with V(device).
-          - The response of V(details) holds the secrets of the devices. They are dropped as it is read, and never
-            returned, shown or logged. The permission for it, C(iot:BatchQueryDeviceDetail), is the right to read these
-            secrets, so grant it only if the fleet is so large that you need it. Without it, V(details) cannot prove
-            anything, and the verdict is V(inconclusive).
+          - The response of V(details) holds the secrets of the devices. The secrets are dropped as the response is
+            read, and never returned, shown or logged. The permission for it, C(iot:BatchQueryDeviceDetail), is the
+            right to read these secrets, so grant it only if the fleet is so large that you need it. Without it,
+            V(details) cannot prove anything, and the verdict is V(inconclusive).
         type: str
         choices:
           - device
@@ -265,9 +269,9 @@ options:
     description:
       - Minimum percentage of the devices that must succeed.
       - By default V(100), minus what O(max_failed), O(max_failed_percent), O(max_pending) and O(max_pending_percent)
-        allow. If it is given, it must be met in addition to them.
-      - Given alone, it tolerates failed devices and no pending ones. A rollout that waits for a last device can then
-        pass when that device fails.
+        allow. If it is given, it must be met in addition to those options.
+      - Given alone, it tolerates failed devices but no pending ones. A rollout that waits for its last device can
+        then pass when that device fails.
     type: float
   max_failed:
     description:
@@ -283,8 +287,9 @@ options:
   min_executed:
     description:
       - Minimum number of devices that must have succeeded or failed before O(max_failed) or O(max_failed_percent)
-        decides, because a percentage of three devices means nothing. If there are fewer devices, all of them must have.
-      - If too few devices can still succeed, the rollout fails before that.
+        decides, because a percentage of three devices means nothing. If there are fewer devices, all of them must
+        have finished.
+      - If too few devices can still succeed, the rollout fails earlier.
     type: int
     default: 1
   max_pending:
@@ -292,7 +297,7 @@ options:
       - Maximum number of devices that may be unfinished in a rollout that passes, such as devices that are offline.
       - If O(max_pending_percent) is given too, both must be kept. By default, no device may be unfinished.
       - A device that the service may try again, or that succeeded and may still report its version late, is tolerated
-        only if it may fail as well. Else it is waited for.
+        only if it may fail as well. Otherwise, the gate waits for it.
     type: int
   max_pending_percent:
     description:
@@ -301,7 +306,7 @@ options:
   ignore_canceled:
     description:
       - Leave canceled tasks out of the count. By default, they count as failed.
-      - If a device has other tasks in the batch, the latest of these decides.
+      - If a device has other tasks in the batch, the latest of those decides.
     type: bool
     default: false
     version_added: 0.3.0
@@ -310,17 +315,18 @@ options:
       - Leave devices out of the count that had a task and can no longer be judged, because the task disappeared, or the
         device was deleted or replaced by another one with its name. A device whose task disappeared from one batch
         still counts by its tasks in others.
-      - By default, they are unfinished, and can be tolerated with O(max_pending). If nothing else is left to wait for
-        O(start_grace) after the end of the batches, the verdict is V(inconclusive) and names them.
+      - By default, they are unfinished, and can be tolerated with O(max_pending). If the gate has nothing else to
+        wait for O(start_grace) after the end of the batches, the verdict is V(inconclusive), and its reason names
+        them.
     type: bool
     default: false
     version_added: 0.3.0
   allow_empty:
     description:
       - Let a rollout without any task pass, once its batches are C(COMPLETED). By default, there is nothing to judge,
-        and the verdict is V(inconclusive). It has no effect on such a rollout together with O(expected_devices) or
-        O(min_devices).
-      - Of several batches, some may then be C(COMPLETED) without a task.
+        and the verdict is V(inconclusive). Together with O(expected_devices) or O(min_devices), it has no effect on
+        such a rollout.
+      - If there are several batches, some may then be C(COMPLETED) without a task.
     type: bool
     default: false
   soak:
@@ -333,13 +339,13 @@ options:
   confirmations:
     description:
       - Number of consecutive polls that must agree that a rollout passed or failed, because states may flap.
-      - They confirm the states of batches and tasks. The version of a device that is proved is not read again for them.
+      - These polls confirm the states of batches and tasks. They do not read the version of a proved device again.
     type: int
     default: 2
   max_consecutive_errors:
     description:
-      - Maximum number of consecutive polls that may fail, or return an incomplete list. With one more, the verdict is
-        V(inconclusive). Each poll already retries its requests O(retries) times.
+      - Maximum number of consecutive polls that may fail, or return an incomplete list. After one more, the verdict
+        is V(inconclusive). Each poll already retries its requests O(retries) times.
       - An error that no retry can fix, such as a wrong key, ends the gate at once.
     type: int
     default: 5
@@ -357,7 +363,7 @@ options:
     description:
       - Maximum number of seconds, from the first poll, until the rollout must be settled. Otherwise the verdict is
         V(timed_out).
-      - With O(previous), the time starts with the first poll of the first of these runs.
+      - With O(previous), the time starts with the first poll of the first run.
     type: float
     default: 3600
   wait_interval:
@@ -369,8 +375,8 @@ options:
     description:
       - Maximum number of seconds, from its start, for which a run with O(wait=false) reads versions. With O(wait=true),
         it has no effect.
-      - What was read is kept in RV(history), so with O(previous) the next run reads on. Scheduled runs can so prove a
-        rollout of any size bit by bit.
+      - RV(history) keeps the versions that were read, so with O(previous) the next run continues. In this way,
+        scheduled runs can prove a rollout of any size step by step.
       - Keep it shorter than the time between two runs, and than the time limit of the job. With V(0), no version is
         read.
     type: float
@@ -388,11 +394,11 @@ options:
         P(iotfleet.ota.rollout_gate#role). Its deadline, confirmations, soak and idle times continue, and the versions
         that it read need not be read again. How long ago it ended is measured by the service's clock, so the runs may
         be on different machines.
-      - It is trusted like an option. That it is about the same batches and that its times and numbers fit each other is
-        checked, but not that they are true. Keep it where only the gate can write.
-      - Without it, each run starts anew with O(wait_timeout), O(start_grace) and O(confirmations), so that a single
-        poll can settle something only with O(confirmations=1).
-      - Polls with other options or of another service confirm nothing.
+      - It is trusted like an option. The gate checks that it is about the same batches and that its times and numbers
+        are consistent, but not that they are true. Keep it where only the gate can write.
+      - Without it, O(wait_timeout), O(start_grace) and O(confirmations) start anew in each run, so that a single poll
+        can settle a rollout only with O(confirmations=1).
+      - Earlier polls with other options or of another service do not count as confirmations.
     type: dict
   mode:
     description:
@@ -406,13 +412,13 @@ options:
   title:
     description:
       - What people call the rollout, in lines and messages. By default, the description of its only batch, or the name
-        and version of its package, or its ID; of several batches, their number.
+        and version of its package, or its ID; for several batches, their number.
     type: str
     version_added: 0.3.0
   events_file:
     description:
-      - A file on the controller into which each change is written as it happens, for programs that follow the rollout.
-        It is emptied at the start, also in check mode.
+      - A file on the controller to which the gate writes each change as it happens, for programs that follow the
+        rollout. It is emptied at the start, also in check mode.
       - Each line is one JSON object, an event as the event source C(iotfleet.ota.ota_rollout) emits it, which documents
         the fields. The collection has a JSON schema of them.
       - If it cannot be opened, the task fails before it calls the service. If it cannot be written later, RV(notes)
@@ -497,15 +503,15 @@ RETURN = r"""
 verdict:
   description:
     - V(passed) if there is evidence for each device that counts.
-    - V(failed) if too many devices failed, too few can still succeed, or it is not the batch that was expected.
+    - V(failed) if too many devices failed, too few can still succeed, or the batch is not the expected one.
     - V(pending) if the rollout is not settled yet. Only with O(wait=false).
     - V(timed_out) if the rollout was not settled in time.
-    - V(inconclusive) if what is needed cannot be read.
+    - V(inconclusive) if the gate cannot read what it needs.
   type: str
   returned: always, unless an option is invalid
   sample: failed
 final:
-  description: Whether the verdict is final. Further polls would not change it, or none follow.
+  description: Whether the verdict is final, because further polls would not change it, or none follow.
   type: bool
   returned: always, unless an option is invalid
   sample: true
@@ -533,7 +539,7 @@ reasons:
       returned: always
       sample: 3 of 12 finished devices failed, 25 %; the limit is 1 (max_failed)
     count:
-      description: Number of devices that it is about; V(null) if it is not about devices.
+      description: Number of devices that the reason is about; V(null) if it is not about devices.
       type: int
       returned: always
       sample: 3
@@ -551,10 +557,10 @@ to_do:
   sample: ["Find the cause, and repeat the update with a new batch."]
 limits:
   description:
-    - What was measured against what is allowed, for each bound that is given, and for those that apply by default. If
-      no bound for failures is given, O(max_failed) is V(0), and if none for unfinished devices is given, O(max_pending)
+    - What was measured and what is allowed, for each bound that is given, and for those that apply by default.
+      Without any bound for failures, O(max_failed) is V(0). Without any bound for unfinished devices, O(max_pending)
       is V(0).
-    - The bound that decided the verdict comes first. Of two bounds for the same, the tighter one comes first.
+    - The bound that decided the verdict comes first. Of two bounds on the same number, the tighter one comes first.
   type: list
   elements: dict
   returned: always, unless an option is invalid
@@ -563,8 +569,8 @@ limits:
       description:
         - The option, O(max_failed), O(max_failed_percent), O(max_pending), O(max_pending_percent),
           O(min_succeeded_percent), O(min_devices), O(wait_timeout) or O(max_consecutive_errors).
-        - O(min_succeeded_percent) is also there if it is not given, and the other bounds would let all devices fail.
-          One must succeed.
+        - O(min_succeeded_percent) is also listed if it is not given but the other bounds would let all devices fail.
+          One device must then succeed.
       type: str
       returned: always
       sample: max_failed_percent
@@ -575,7 +581,7 @@ limits:
       sample: 2.0
     measured:
       description:
-        - Number of devices; of seconds for O(wait_timeout), and of polls for O(max_consecutive_errors).
+        - Number of devices, or of seconds for O(wait_timeout), or of polls for O(max_consecutive_errors).
       type: float
       returned: always
       sample: 60
@@ -593,23 +599,23 @@ limits:
       sample: 3.5
     kept:
       description:
-        - Whether the bound is kept. As long as versions are not read that may still prove success, in favor of the
-          rollout.
+        - Whether the bound is kept. While versions that may still prove success are unread, they count in favor of
+          the rollout.
       type: bool
       returned: always
       sample: false
     decided:
-      description: Whether it decided the final verdict. At most one bound did.
+      description: Whether this bound decided the final verdict. At most one bound did.
       type: bool
       returned: always
       sample: true
 counts:
-  description: The devices that count by their state, as far as it is known.
+  description: Number of devices that count, by state, as far as it is known.
   type: dict
   returned: always, unless an option is invalid
   contains:
     total:
-      description: Number of devices that count. All percentages but O(max_failed_percent) are of this number.
+      description: Number of devices that count. All percentages except O(max_failed_percent) refer to this number.
       type: int
       returned: always
       sample: 12
@@ -620,8 +626,8 @@ counts:
       sample: 9
     verified:
       description:
-        - Number of succeeded devices that have reported the new version since they succeeded. V(0) while the tasks of a
-          batch are only counted.
+        - Number of succeeded devices that have reported the new version since they succeeded. It is V(0) while the
+          tasks of a batch are only counted.
       type: int
       returned: always
       sample: 0
@@ -633,7 +639,7 @@ counts:
       returned: always
       sample: 3
     pending:
-      description: Number of devices that are unfinished, awaited, without proof, or vanished.
+      description: Number of devices that are unfinished, still expected, without proof, or vanished.
       type: int
       returned: always
       sample: 0
@@ -654,8 +660,8 @@ counts:
       sample: 0
 by_status:
   description:
-    - Number of tasks of all batches in each state that the service reports. Of states that are not documented, up to 20
-      are told apart, and the others are counted as C(OTHER).
+    - Number of tasks of all batches in each state that the service reports. Up to 20 undocumented states are counted
+      separately, and any others as C(OTHER).
   type: dict
   returned: always, unless an option is invalid
   sample: {"CONFIRM": 0, "QUEUED": 0, "NOTIFIED": 0, "IN_PROGRESS": 0, "SUCCEEDED": 9, "FAILED": 3, "CANCELED": 0}
@@ -672,9 +678,9 @@ by_class:
       V(awaiting_version) after success, V(unproved) because its version does not show whether it succeeded or cannot be
       read, V(vanished), V(no_task) yet, V(busy) with another batch, V(unknown), or V(moving) from one state to another
       while it was counted.
-    - If neither a plan nor a limit of the batch explains why a task is queued, the state of the device does. It is
-      V(offline), V(never_activated) because it never connected, V(disabled) because it may not connect, or
-      V(online_not_pushed). Where its state was not read, and where tasks are only counted, the class is V(offline) by
+    - If neither the schedule nor a limit of the batch explains why a task is queued, the class follows from the state
+      of the device. It is V(offline), V(never_activated) because it never connected, V(disabled) because it may not
+      connect, or V(online_not_pushed). If the state was not read, or tasks are only counted, the class is V(offline) by
       elimination.
   type: dict
   returned: always, unless an option is invalid
@@ -691,8 +697,8 @@ by_class:
       sample: {}
 failure_texts:
   description:
-    - What the service or the failed devices report about their failures, with the most frequent first, up to 20. If not
-      all tasks were read, only of those that were.
+    - What the service or the failed devices report about their failures, with the most frequent first, up to 20. If
+      not all tasks were read, only the tasks that were read count.
   type: list
   elements: dict
   returned: always, unless an option is invalid
@@ -721,7 +727,7 @@ failure_texts:
 jobs:
   description:
     - The batches, in the order of O(job_ids). Each has the fields of RV(iotfleet.ota.ota_job_info#module:jobs) and
-      these. One that the service does not know has C(job_id), C(found), C(finished) and these only.
+      these. A batch that the service does not know has only C(job_id), C(found), C(finished) and these.
   type: list
   elements: dict
   returned: always, unless an option is invalid
@@ -734,17 +740,17 @@ jobs:
       sample: default
     label:
       description:
-        - What people call the batch. Its description, else the name and version of its package, else its ID. With the
-          end of the ID if several batches would have the same.
+        - What people call the batch. Its description, or the name and version of its package, or its ID. If several
+          batches would have the same label, the end of the ID is added.
       type: str
       returned: always
       sample: lamps in Berlin
     counts:
       description:
-        - The devices of the batch by their state. A device with tasks in several batches is in each of them, in the
-          state by which it counts if one of these batches is a later stage of another. With O(expected_devices), only
-          these devices. Without those that O(ignore_vanished) leaves out.
-        - If the tasks of the batch were not listed, its tasks.
+        - Number of devices of the batch, by state. A device with tasks in several batches appears in each of them. If
+          one of these batches is a later stage of another, the device appears in the state by which it counts. With
+          O(expected_devices), only these devices count. Devices that O(ignore_vanished) leaves out do not count.
+        - If the tasks of the batch were not listed, these are the numbers of its tasks.
       type: dict
       returned: always
       contains:
@@ -775,8 +781,8 @@ jobs:
           sample: 0
 failed_devices:
   description:
-    - The failed devices, up to 1,000, or up to 100 if the task fails. In a batch with more than 700 tasks, only those
-      whose task was read.
+    - The failed devices, up to 1,000, or up to 100 if the task fails. In a batch with more than 700 tasks, only
+      devices whose task was read.
   type: list
   elements: dict
   returned: always, unless an option is invalid
@@ -804,7 +810,7 @@ failed_devices:
     class:
       description:
         - The class, as in RV(by_class). V(already_on_target) for a device that succeeded without a task, V(null) for
-          any other that succeeded.
+          any other device that succeeded.
       type: str
       returned: always
       sample: download
@@ -833,10 +839,10 @@ failed_devices:
     detail:
       description:
         - What the service or the device reports about the task. For the classes V(fell_back), V(vanished) and
-          V(unproved), and for V(wrong_version) if the task succeeded, what is known instead, such as
-          C(fell back from 2.4.1 to 2.3.0 after 2026-03-01T10:12:44Z), when it last reported the new version.
-        - For an unfinished device about whose task nothing is reported, whether it is online, and since when, such as
-          C(offline since 2026-03-01T08:00:00Z).
+          V(unproved), and for V(wrong_version) if the task succeeded, what is known instead, such as C(fell back from
+          2.4.1 to 2.3.0 after 2026-03-01T10:12:44Z), with the time when it last reported the new version.
+        - For an unfinished device without such a report, whether it is online, and since when, such as C(offline since
+          2026-03-01T08:00:00Z).
       type: str
       returned: always
       sample: "-2: the download failed"
@@ -857,23 +863,23 @@ failed_devices:
       sample: 251.0
 pending_devices:
   description:
-    - The unfinished devices, those that have been unchanged longest first, with the same limits as RV(failed_devices).
+    - The unfinished devices, with the longest unchanged first, and with the same limits as RV(failed_devices).
   type: list
   elements: dict
   returned: always, unless an option is invalid
   contains: *device
 devices:
   description:
-    - All devices that count, if there are at most 1,000 and each was read. Empty otherwise, and if the task fails,
-      because Ansible prints everything that a failing task returns.
+    - All devices that count, if there are at most 1,000 and each was read. Otherwise, it is empty. It is also empty
+      if the task fails, because Ansible prints everything that a failing task returns.
   type: list
   elements: dict
   returned: always, unless an option is invalid
   contains: *device
 timeline:
   description:
-    - The timeline of the rollout, up to 1,000 entries. It has the first poll, each change, and the last poll. Of
-      several polls in a row that failed, it has the first.
+    - The timeline of the rollout, up to 1,000 entries. It has the first poll, each change, and the last poll. If
+      several polls in a row failed, it has only the first of them.
   type: list
   elements: dict
   returned: always, unless an option is invalid
@@ -899,7 +905,7 @@ timeline:
       returned: always
       sample: 8
     error:
-      description: V(true) if the poll failed. The numbers are then those of the poll before it.
+      description: V(true) if the poll failed. The numbers are then those of the previous poll.
       type: bool
       returned: if the poll failed
       sample: true
@@ -948,7 +954,7 @@ policy:
      "versions": {"verify": true, "module_name": null, "match": "exact", "grace": 120.0, "source": "device"}}
 found_by:
   description:
-    - What was searched with O(find), and what was found; V(null) with O(job_ids), and as long as nothing was found.
+    - What O(find) searched for, and what was found; V(null) with O(job_ids), and while nothing was found.
   type: dict
   returned: always, unless an option is invalid
   contains:
@@ -978,12 +984,12 @@ found_by:
       returned: always
       sample: {"stage": "canary"}
     created_after:
-      description: When the batches were created at the earliest.
+      description: The earliest creation time of the batches.
       type: str
       returned: always
       sample: "2026-03-01T09:00:00Z"
     which:
-      description: Which of several batches are meant.
+      description: Which of several batches to take.
       type: str
       returned: always
       sample: only
@@ -994,7 +1000,7 @@ found_by:
       returned: always
       sample: [HvKuBpuk3rdk6E92CPQN020001]
     why:
-      description: Why these batches are meant, as a sentence without a full stop.
+      description: Why these batches were chosen, as a sentence without a full stop.
       type: str
       returned: always
       sample: >-
@@ -1008,9 +1014,9 @@ history:
   returned: always, unless an option is invalid
 msg:
   description:
-    - The verdict on one line. The bound that decided, the most frequent texts of failed devices, the worst of several
-      batches, how many devices still get the update, and what to do.
-    - It names the devices that it is about if these are ten or fewer.
+    - The verdict on one line, with the deciding bound, the most frequent texts of failed devices, the worst of
+      several batches, how many devices still get the update, and what to do.
+    - It names the devices that it is about if there are at most ten.
     - It is never a template.
   type: str
   returned: always
@@ -1018,7 +1024,7 @@ msg:
     Lamp 2.4.1 FAILED after 7 min: 60 of 1,700 finished devices failed, 3.5 %; the limit is 2 % (max_failed_percent).
     Why: 32 "sha256 mismatch", 28 "battery low". Still running: 231 being updated; the gate does not stop them.
 title:
-  description: What people call the rollout, as O(title) says.
+  description: What people call the rollout, from O(title) or its default.
   type: str
   returned: always, unless an option is invalid
   sample: Lamp 2.4.1

@@ -12,7 +12,7 @@ version_added: 0.3.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
-  - Steps of the role P(iotfleet.ota.rollout_gate#role). It is not for use by itself, and may change at any time.
+  - Steps of the role P(iotfleet.ota.rollout_gate#role). Do not use this module directly; it may change at any time.
   - It removes the reports of an earlier run, or writes those of this one and publishes the artifacts.
   - This is an action plugin. It runs on the controller, and the target host is never contacted.
 attributes:
@@ -48,10 +48,10 @@ options:
     description: With O(state=prepared), the name of the reports without their suffix.
     type: str
   formats:
-    description: With O(state=prepared), the formats that this run writes. A value of another type counts as none.
+    description: With O(state=prepared), the formats that this run writes. Values of other types are ignored.
     type: raw
   marks:
-    description: With O(state=prepared), texts. A line that begins with one makes a file a report.
+    description: With O(state=prepared), texts. A file is a report if one of its lines begins with one of them.
     type: list
     elements: str
   previous:
@@ -61,7 +61,7 @@ options:
     description: With O(state=written), the path of the report in each format.
     type: dict
   artifacts:
-    description: With O(state=written), what C(set_stats) publishes.
+    description: With O(state=written), the values that C(set_stats) publishes.
     type: dict
 """
 

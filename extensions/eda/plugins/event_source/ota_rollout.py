@@ -22,8 +22,8 @@ version_added: 0.2.0
 author:
   - iotfleet.ota contributors (@iotfleet)
 description:
-  - Polls update batches until the rollout is settled, or its time is over, and judges it, as the module
-    P(iotfleet.ota.ota_rollout_gate#module) does. It takes the options of that module, with the same environment
+  - Polls update batches until the rollout is settled, or its time is over, and judges it like the module
+    P(iotfleet.ota.ota_rollout_gate#module). It takes the options of that module, with the same environment
     variables and defaults, except O(look_timeout), O(previous), O(wait), O(mode) and O(events_file), which have no
     meaning here. Only the most important options, and those that differ, are listed below.
   - The first poll emits an event for each batch and one for the verdict. After that, only a change emits an event.
@@ -33,12 +33,13 @@ description:
   - It ends after the event whose verdict is RV(verdict.final). ansible-rulebook shuts down with the first source that
     ends, see O(stay).
   - The texts of an event are untrusted, because they come from the service and from devices. ansible-rulebook makes
-    them extra variables of playbooks, which Ansible runs as templates. So none of them is a template, a control
-    character or a command to a CI system any more, for example because a blank separates two opening braces.
+    them extra variables of playbooks, which Ansible runs as templates. So the source makes sure that none of them is
+    a template, a control character or a command to a CI system. For example, it puts a blank between two opening
+    braces.
   - The lines that a gate shows are in the log of ansible-rulebook, including those that are
     RV(iotfleet.ota.ota_rollout_gate#module:notes) of the module. Events do not have these notes.
-  - An invalid option ends it at once with one sentence, and ends ansible-rulebook with an error. What goes wrong later
-    is an event. If the service rejects the key, the verdict is V(inconclusive) and final.
+  - An invalid option ends the source at once with one sentence, and ends ansible-rulebook with an error. Later errors
+    are events. If the service rejects the key, the verdict is V(inconclusive) and final.
   - Pass the access key in the environment or in a profile of the vendor's tools, because ansible-rulebook shows its own
     variables.
 requirements:
@@ -51,8 +52,8 @@ options:
       - The IDs of the batches that make up the rollout. They are judged together.
       - Exactly one of this option and O(iotfleet.ota.ota_rollout_gate#module:find), which finds them by their product
         and version, is required.
-      - If a value is nothing but a variable, ansible-rulebook turns text that looks like a number into a number. The
-        elements of a list that is a variable stay text.
+      - If a value is only a variable, ansible-rulebook turns text that looks like a number into a number. The
+        elements of a list in a variable stay text.
     type: list
     elements: str
     aliases:
@@ -60,7 +61,7 @@ options:
   wait_timeout:
     description:
       - Maximum number of seconds, from the first poll, until the rollout must be settled. Otherwise the last event has
-        the verdict V(timed_out). The source stops polling, because what comes too late needs a person or a new run.
+        the verdict V(timed_out). The source then stops polling, because a late rollout needs a person or a new run.
     type: float
     default: 3600
   wait_interval:
@@ -72,8 +73,8 @@ options:
     description:
       - Maximum number of consecutive polls that may fail, or return an incomplete list. With one more, the verdict is
         V(inconclusive).
-      - The gate stops a pipeline after a few. Here, the first of them is already an event, and the source survives an
-        outage.
+      - The gate stops a pipeline after a few failed polls. Here, the first failed poll is already an event, and the
+        source survives an outage.
     type: int
     default: 1000
     version_added: 0.3.0
@@ -188,7 +189,7 @@ verdict:
       type: str
       sample: verdict
     job_ids:
-      description: The IDs of the batches that are judged together; none until a search has found some.
+      description: The IDs of the batches that are judged together; empty until a search has found some.
       type: list
       elements: str
       sample: [HvKuBpuk3rdk6E92CPQN020001]
@@ -199,7 +200,7 @@ verdict:
     verdict:
       description:
         - V(pending) until the rollout is settled, then V(passed), V(failed), V(timed_out) or V(inconclusive).
-        - V(inconclusive) may be not final, after an incomplete poll.
+        - V(inconclusive) may not be final, after an incomplete poll.
       type: str
       sample: failed
     previous:
@@ -213,7 +214,7 @@ verdict:
     reason:
       description:
         - The code of the deciding reason, one of RV(iotfleet.ota.ota_rollout_gate#module:reasons[].code).
-        - With V(error), the poll failed, and others follow.
+        - V(error) means that the poll failed, and that others follow.
       type: str
       sample: too_many_failures
     reasons:
@@ -239,7 +240,7 @@ verdict:
           elements: str
           sample: [light3, light7, light9]
     counts:
-      description: The devices that count by their state, as in RV(iotfleet.ota.ota_rollout_gate#module:counts).
+      description: Number of devices that count, by state, as in RV(iotfleet.ota.ota_rollout_gate#module:counts).
       type: dict
       sample:
         {"total": 12, "succeeded": 9, "verified": 0, "failed": 3, "pending": 0, "executed": 12,
@@ -250,7 +251,7 @@ verdict:
       sample: {"failed": {"download": 2, "timeout": 1}, "pending": {}}
     limits:
       description:
-        - What was measured against what is allowed, as in RV(iotfleet.ota.ota_rollout_gate#module:limits).
+        - What was measured and what is allowed, as in RV(iotfleet.ota.ota_rollout_gate#module:limits).
       type: list
       elements: dict
       sample:
