@@ -34,6 +34,12 @@ ACTIONS = {
 }
 #: Operations that a gate can do without: it fails no check that they are denied.
 UNNEEDED = ("BatchGetDeviceState", "BatchQueryDeviceDetail")
+#: Checks that nobody wanted.
+UNCHOSEN = [
+    "permission_list_ota_firmware",
+    "permission_list_ota_job_by_firmware",
+    "permission_cancel_ota_task_by_job",
+]
 INPUTS = {
     "job_id": "canary",
     "product_key": "k1",
@@ -115,6 +121,11 @@ def test_the_role(tmp_path):
         cases: dict[str, dict[str, Any]] = {
             "well": {},
             "alone": {"inputs": {**dict.fromkeys(INPUTS, ""), "job_id": "canary"}},
+            "search_alone": {"inputs": {**dict.fromkeys(INPUTS, ""), "product_key": "k1", "check_find": "yes"}},
+            "search_denied": {
+                "inputs": {"check_find": True},
+                "faults": [{"fault": "no_permission", "action": "ListOTAJobByFirmware"}],
+            },
             "devices_alone": {"inputs": {**dict.fromkeys(INPUTS, ""), "product_key": "k1", "device_names": ["d-1"]}},
             **{
                 action: {"faults": [{"fault": "no_permission", "action": action}], "module": action != "QueryOTAJob"}
@@ -138,12 +149,14 @@ def test_the_role(tmp_path):
         }
         run = fly(tmp_path, place.url, cases)
 
-    for name in ("well", "alone", "devices_alone"):
+    for name in ("well", "alone", "devices_alone", "search_alone"):
         assert (failed(run, name), run.results[name]["msg"]["said"]) == ([], "")
+    assert '"ok      ListOTAJobByFirmware is allowed"' in run.output
+    assert failed(run, "search_denied") == ["permission_list_ota_job_by_firmware"]
     well = found(run, "well")
     assert (well["ok"], [check["name"] for check in well["checks"] if not check["ok"]]) == (
         True,
-        ["permission_cancel_ota_task_by_job"],  # which nobody wanted to be checked
+        UNCHOSEN,
     )
     assert abs(well["clock_offset"]) < 60
     assert '"ok      QueryOTAJob is allowed"' in run.output
@@ -157,7 +170,7 @@ def test_the_role(tmp_path):
         assert any(check["message"].startswith(f"{action} is denied") for check in found(run, action)["checks"])
     assert re.search(r'"FAILED  QueryOTAJob is denied \(request ID [\w-]+\); ask the account', run.output)
     said = run.results["QueryOTAJob"]["msg"]["said"]
-    assert said.startswith("1 of 22 checks failed: QueryOTAJob is denied (")
+    assert said.startswith("1 of 24 checks failed: QueryOTAJob is denied (")
 
     assert failed(run, "clock") == ["clock"]
     assert found(run, "clock")["clock_offset"] == pytest.approx(3600, abs=60)
@@ -173,7 +186,7 @@ def test_the_role(tmp_path):
     assert published["rollout_preflight_failed"] == ["job_dest_version", "job_type"]
     assert published["rollout_preflight_message"] == run.results["other_job"]["msg"]["said"]
     assert published["rollout_preflight_message"] == (
-        "2 of 22 checks failed: batch canary has the dest_version 2.0; expected 3.0; check job_id and expected_version:"
+        "2 of 24 checks failed: batch canary has the dest_version 2.0; expected 3.0; check job_id and expected_version:"
         " another batch may be meant. batch canary has the job_type UPGRADE_FIRMWARE; expected VERIFY_FIRMWARE; check"
         " job_id and expected_job_type: another batch may be meant."
     )
