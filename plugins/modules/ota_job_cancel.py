@@ -80,7 +80,7 @@ options:
   wait_timeout:
     description:
       - Maximum number of seconds to wait until no task in the chosen O(states) is open. If one is left then, the task
-        fails. With V(0), it does not wait, and does not fail because of those.
+        fails. With V(0), it does not wait, and fails because of those only if the service refuses to cancel them.
     type: float
     default: 120
   expected_product_key:

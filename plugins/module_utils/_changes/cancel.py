@@ -42,7 +42,7 @@ def cancel_batches(
     else:
         _wait(client, request.wait_timeout, batches)
         for batch in batches:
-            if batch.outcomes and batch.keep_failure(batch.conclude, client) and request.wait_timeout:
+            if batch.outcomes and batch.keep_failure(batch.conclude, client):
                 batch.failure = batch.failure or batch.shortfall(request.wait_timeout)
     return next((batch.failure for batch in batches if batch.failure), None)
 

@@ -141,12 +141,18 @@ class Cancellation:
         self.open_now = self.open_now if left is None else left
 
     def shortfall(self, waited: float) -> OtaError | None:
-        """What is left after ``waited`` seconds although it should be canceled."""
+        """What is left after ``waited`` seconds although it should be canceled.
+
+        Without a wait, what is accepted may still follow, but nothing follows what the service refuses.
+        """
+        if not waited and Outcome.NOTHING not in self.outcomes.values():
+            return None
         if self.open_now != 0:
             left = "an unknown number of" if self.open_now is None else f"{self.open_now:,}"
             cause = f"batch {self.job_id} still has {left} tasks in the states to cancel after {waited:g} s"
         elif self._strategy_goes_on:
-            cause = f"batch {self.job_id} is {self.status_after} although its strategy was canceled {waited:g} s ago"
+            status = self.status_after or "in an unknown state"
+            cause = f"batch {self.job_id} is {status} {waited:g} s after the request to cancel its strategy"
         else:
             return None
         hint = "run the task again, or look at the batch in the console"
@@ -170,13 +176,13 @@ class Cancellation:
     @property
     def has_written(self) -> bool:
         """Whether a request was carried out, or may have been."""
-        return any(outcome is not Outcome.NOTHING for outcome in self.outcomes.values())
+        return any(map(self.may_have_called, self.outcomes))
 
     @property
     def canceled(self) -> int | None:
-        """The tasks that have been canceled since; ``None`` where that is not known."""
+        """The tasks that have been canceled since; ``None`` where that is not known, or the numbers make no sense."""
         before, after = self.counts_before["CANCELED"], self.counts_after["CANCELED"]
-        return None if before is None or after is None else max(0, after - before)
+        return None if before is None or after is None or after < before else after - before
 
     @property
     def changed(self) -> bool:
@@ -185,13 +191,24 @@ class Cancellation:
             return False
         is_unseen = self.canceled is None or (self.is_scheduled and self.status_after == "PLANNED")
         stopped = self.status_before != self.status_after and self.status_after in ("CANCELED", None)
-        return is_unseen or stopped or bool(self.canceled)
+        return is_unseen or stopped or bool(self.canceled) or self._may_follow
+
+    @property
+    def _may_follow(self) -> bool:
+        """Whether what was called has not had all of its effect yet."""
+        is_open = self.may_have_called(CANCEL_OTA_TASK_BY_JOB.action) and self.open_now != 0
+        return is_open or (self.may_have_called(CANCEL_OTA_STRATEGY_BY_JOB.action) and self._strategy_goes_on)
+
+    def may_have_called(self, action: str) -> bool:
+        return self.outcomes.get(action, Outcome.NOTHING) is not Outcome.NOTHING
 
     @property
     def _strategy_goes_on(self) -> bool:
-        """Whether the strategy does not show yet that the service has accepted its cancel."""
-        strategy = self.outcomes.get(CANCEL_OTA_STRATEGY_BY_JOB.action)
-        return strategy is Outcome.ACCEPTED and self.status_after != "CANCELED"
+        """Whether the batch does not show that its strategy is canceled, whatever the service said to that."""
+        is_dynamic = self.may_have_called(CANCEL_OTA_STRATEGY_BY_JOB.action) or (
+            CANCEL_OTA_STRATEGY_BY_JOB.action in self.outcomes and self.job["selection_type"] == "DYNAMIC"
+        )
+        return is_dynamic and self.status_after != "CANCELED"
 
     def _call(self, call: PlannedCall, client: Client) -> None:
         action = call.operation.action
