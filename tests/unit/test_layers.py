@@ -102,8 +102,8 @@ NEIGHBOURS = {
     },
     "module_utils/_changes": {
         "cancellation": "counts sending",
-        "cancel": "cancellation expected",
-        "report": "cancellation counts sending",
+        "cancel": "cancellation expected sending",
+        "report": "cancellation counts",
     },
     "module_utils/_ansible": {"argspec": "masking", "inputs": "argspec", "info_module": "argspec connection masking"},
     "plugin_utils/_rollout": {

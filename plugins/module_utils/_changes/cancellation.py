@@ -126,7 +126,7 @@ class Cancellation:
         if self.open_now != 0:
             return False
         self.status_after = read_job(client, self.job_id)["job_status"]
-        if self._strategy_goes_on:
+        if self.strategy_goes_on:
             return False
         return not self.is_scheduled or self.status_after != "PLANNED"
 
@@ -139,24 +139,6 @@ class Cancellation:
         self.counts_after = count_tasks(client, self.job_id)
         left = add_up(self.counts_after, self.statuses)
         self.open_now = self.open_now if left is None else left
-
-    def shortfall(self, waited: float) -> OtaError | None:
-        """What is left after ``waited`` seconds although it should be canceled.
-
-        Without a wait, what is accepted may still follow, but nothing follows what the service refuses.
-        """
-        if not waited and Outcome.NOTHING not in self.outcomes.values():
-            return None
-        if self.open_now != 0:
-            left = "an unknown number of" if self.open_now is None else f"{self.open_now:,}"
-            cause = f"batch {self.job_id} still has {left} tasks in the states to cancel after {waited:g} s"
-        elif self._strategy_goes_on:
-            status = self.status_after or "in an unknown state"
-            cause = f"batch {self.job_id} is {status} {waited:g} s after the request to cancel its strategy"
-        else:
-            return None
-        hint = "run the task again, or look at the batch in the console"
-        return OtaError(cause, code="not_canceled", hint=hint)
 
     @property
     def is_scheduled(self) -> bool:
@@ -197,13 +179,13 @@ class Cancellation:
     def _may_follow(self) -> bool:
         """Whether what was called has not had all of its effect yet."""
         is_open = self.may_have_called(CANCEL_OTA_TASK_BY_JOB.action) and self.open_now != 0
-        return is_open or (self.may_have_called(CANCEL_OTA_STRATEGY_BY_JOB.action) and self._strategy_goes_on)
+        return is_open or (self.may_have_called(CANCEL_OTA_STRATEGY_BY_JOB.action) and self.strategy_goes_on)
 
     def may_have_called(self, action: str) -> bool:
         return self.outcomes.get(action, Outcome.NOTHING) is not Outcome.NOTHING
 
     @property
-    def _strategy_goes_on(self) -> bool:
+    def strategy_goes_on(self) -> bool:
         """Whether the batch does not show that its strategy is canceled, whatever the service said to that."""
         is_dynamic = self.may_have_called(CANCEL_OTA_STRATEGY_BY_JOB.action) or (
             CANCEL_OTA_STRATEGY_BY_JOB.action in self.outcomes and self.job["selection_type"] == "DYNAMIC"
