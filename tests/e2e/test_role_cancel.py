@@ -211,7 +211,10 @@ def test_tasks_of_the_user_see_what_was_canceled(place: Place) -> None:
         ({"cancel_on": "failed, passed"}, "rollout_gate_cancel_on contains passed; choose from failed, timed_out, inc"),
         ({"cancel_on": True}, "rollout_gate_cancel_on contains True; choose from failed, timed_out, inconclusive."),
         ({"cancel_on": {"failed": 1}}, "rollout_gate_cancel_on contains {'failed': 1}; choose from failed, timed_out,"),
-        ({"cancel_states": {"queued": True}}, "rollout_gate_cancel_states contains {'queued': True}; choose from queued,"),
+        (
+            {"cancel_states": {"queued": True}},
+            "rollout_gate_cancel_states contains {'queued': True}; choose from queued,",
+        ),
         ({"cancel_states": "pending"}, "rollout_gate_cancel_states contains pending; choose from queued, notified,"),
         ({"cancel_strategy": "maybe"}, "rollout_gate_cancel_strategy is maybe; choose true or false."),
         (

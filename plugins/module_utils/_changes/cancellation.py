@@ -169,11 +169,11 @@ class Cancellation:
     @property
     def changed(self) -> bool:
         """Whether anything was canceled, or may have been: what is not known is taken for a change."""
-        if not self.has_written:
-            return False
-        is_unseen = self.canceled is None or (self.is_scheduled and self.status_after == "PLANNED")
+        is_planned = self.is_scheduled and self.status_after == "PLANNED"
+        is_unseen = self.has_written and (self.canceled is None or is_planned or self._may_follow)
         stopped = self.status_before != self.status_after and self.status_after in ("CANCELED", None)
-        return is_unseen or stopped or bool(self.canceled) or self._may_follow
+        # Also after a refusal: something on the way may have sent the request twice.
+        return is_unseen or (bool(self.outcomes) and (stopped or bool(self.canceled)))
 
     @property
     def _may_follow(self) -> bool:

@@ -285,6 +285,13 @@ def test_refusal_of_what_is_still_there_is_a_failure(wait_timeout):
     assert failure.cause == f"batch 1 still has 2 tasks in the states to cancel after {wait_timeout:g} s"
 
 
+def test_refusal_of_what_was_canceled_at_that_moment_is_a_change():
+    rollout = world()
+    rollout.fault("business_error", action=TASKS, code="iot.firmware.JobAlreadyCanceled", carried_out=True)
+    result, failure = cancel(rollout)
+    assert (failure, result["changed"], result["summary"]["canceled"]) == (None, True, 2)
+
+
 def test_fewer_canceled_tasks_than_before_are_no_number():
     rollout = world(*FLEET, {"name": "d-4", "course": "canceled", "canceled_after": 1})
     send = rollout.send
