@@ -52,7 +52,7 @@ INPUTS = {
 }
 
 
-def fly(folder: pathlib.Path, url: str, cases: dict[str, dict[str, Any]]) -> Run:
+def fly(folder: pathlib.Path, url: str, cases: dict[str, dict[str, Any]], *options: str) -> Run:
     """Run the role once for each case, or the module alone, in one play; the results are what it found, and the message
     with which the role failed.
     """
@@ -86,7 +86,7 @@ def fly(folder: pathlib.Path, url: str, cases: dict[str, dict[str, Any]]) -> Run
         "max_qps": 0,
     }
     variables = {"key_id": KEY["id"], "key_secret": KEY["secret"], "key_token": KEY["security_token"]}
-    run = run_play(folder, tasks, "-vvvv", defaults={**defaults}, variables=variables)
+    run = run_play(folder, tasks, "-vvvv", *options, defaults={**defaults}, variables=variables)
     assert "canary-" not in run.output
     assert "Traceback" not in run.output
     assert not re.search(r"WARNING.*\n.*roles/rollout_preflight", run.output)
@@ -209,6 +209,17 @@ def test_numbers_in_place_of_text(tmp_path):
         "device_names": f"No request was sent: entry 1 of device_names is the number 7, {quotes}",
         "expected_module_name": f"rollout_preflight_expected_module_name is the boolean true, {quotes}",
     }
+
+
+def test_variable_that_hides_the_result_is_refused(tmp_path):
+    hidden = {"rollout_preflight_result": {"ok": True, "checks": [], "clock_offset": 0}}
+    run = fly(tmp_path, "https://127.0.0.1:9", {"hidden": {}}, "-e", json.dumps(hidden))
+    assert run.results["hidden"]["msg"]["said"] == (
+        "rollout_preflight_result is set by a variable of this name, which would hide the result of the checks; give"
+        " that variable another name."
+    )
+    published = stats(run)
+    assert (published["rollout_preflight_ok"], published["rollout_preflight_failed"]) == (False, ["not_checked"])
 
 
 def test_options_that_cannot_be_used(tmp_path):

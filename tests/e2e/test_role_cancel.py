@@ -230,6 +230,23 @@ def test_what_makes_no_sense_is_refused_before_the_wait(place: Place, variables:
     assert place.service.stats()["requests"] == {}
 
 
+@pytest.mark.parametrize("verdict", ["passed", "failed"])
+def test_variable_that_hides_the_result_is_refused(place: Place, verdict: str) -> None:
+    job = {"job_id": "other", "found": True, "product_key": "a1lamp"}
+    earlier = {"verdict": verdict, "final": True, "reasons": [{"code": "deadline"}], "msg": "Earlier.", "jobs": [job]}
+    extra = json.dumps({"rollout_gate_result": {**earlier, "counts": {}, "to_do": [], "policy": {}}})
+    gated = place.gate("-e", extra, job_ids=["bad"], cancel_on=["failed"])
+    assert gated.said == (
+        "rollout_gate_result is set by a variable of this name, which would hide the result of the gate; give that"
+        " variable another name."
+    )
+    assert (gated.artifacts["rollout_gate_verdict"], gated.artifacts["rollout_gate_message"]) == (
+        "inconclusive",
+        gated.said,
+    )
+    assert place.service.stats()["requests"] == {}
+
+
 # --- The example -----------------------------------------------------------------------------------------------------
 
 
