@@ -52,7 +52,7 @@ INPUTS = {
 }
 
 
-def fly(folder: pathlib.Path, url: str, cases: dict[str, dict[str, Any]], *options: str) -> Run:
+def fly(folder: pathlib.Path, url: str, cases: dict[str, dict[str, Any]], *flags: str) -> Run:
     """Run the role once for each case, or the module alone, in one play; the results are what it found, and the message
     with which the role failed.
     """
@@ -86,7 +86,7 @@ def fly(folder: pathlib.Path, url: str, cases: dict[str, dict[str, Any]], *optio
         "max_qps": 0,
     }
     variables = {"key_id": KEY["id"], "key_secret": KEY["secret"], "key_token": KEY["security_token"]}
-    run = run_play(folder, tasks, "-vvvv", *options, defaults={**defaults}, variables=variables)
+    run = run_play(folder, tasks, "-vvvv", *flags, defaults={**defaults}, variables=variables)
     assert "canary-" not in run.output
     assert "Traceback" not in run.output
     assert not re.search(r"WARNING.*\n.*roles/rollout_preflight", run.output)
