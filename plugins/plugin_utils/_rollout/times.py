@@ -16,7 +16,7 @@ MAX_TIME = 253_000_000_000.0
 
 #: Fractions of other than six digits and zones without a colon, which only newer versions of Python read.
 _FRACTION = re.compile(r"[.,](\d+)")
-_ZONE = re.compile(r" *([+-]\d\d)(\d\d)$")
+_ZONE = re.compile(r" ?([+-]\d\d)(\d\d)$")
 
 
 def parse_time(text: Any) -> float | None:
