@@ -82,7 +82,7 @@ options:
   wait_timeout:
     description:
       - Maximum number of seconds to wait until no task in the chosen O(states) is open. If any is left then, the task
-        fails. With V(0), it does not wait, and does not fail because of tasks that are left.
+        fails. With V(0), it does not wait, and fails because of these only if the service refuses to cancel them.
     type: float
     default: 120
 seealso:

@@ -15,7 +15,8 @@ description:
   - Calls each operation of a gate with O(iotfleet.ota.ota_rollout_gate#module:job_ids) once, with a small request, and
     reports what each response proves. So a missing permission or a wrong batch shows before the rollout, not in the
     middle of it.
-  - The operations with which a gate finds its batches, ListOTAFirmware and ListOTAJobByFirmware, are not called.
+  - The operations with which a gate finds its batches, ListOTAFirmware and ListOTAJobByFirmware, are only called with
+    O(check_find).
   - A failed check does not make the task fail. Check RV(ok), or use the role
     P(iotfleet.ota.rollout_preflight#role), which fails.
   - A check that cannot run because an option is missing, or because of what another check found, neither passes nor
@@ -38,7 +39,7 @@ options:
   job_id:
     description:
       - The ID of the batch.
-      - Either this or O(product_key) and O(device_names) must be given.
+      - Either this or O(product_key) and O(device_names) must be given. With O(check_find), O(product_key) is enough.
     type: str
   product_key:
     description:
@@ -62,6 +63,16 @@ options:
     type: bool
     default: false
     version_added: 0.3.0
+  check_find:
+    description:
+      - Whether to check the permissions that a gate needs to find its batches by
+        O(iotfleet.ota.ota_rollout_gate#module:find), too.
+      - It calls ListOTAFirmware for the product, and ListOTAJobByFirmware for the package of the batch, for
+        O(expected_firmware_id), or else for the first package of that list. Without any package, nothing shows whether
+        the latter is allowed.
+    type: bool
+    default: false
+    version_added: 0.3.0
 seealso:
   - module: iotfleet.ota.ota_rollout_gate
   - module: iotfleet.ota.ota_job_cancel
@@ -76,6 +87,11 @@ EXAMPLES = r"""
       - light1
     expected_version: 2.0.0
   register: preflight
+
+- name: Check before there is a batch whether a gate can find it
+  iotfleet.ota.ota_preflight_info:
+    product_key: a19mzPZ0001
+    check_find: true
 
 - name: Show the failed checks
   ansible.builtin.debug:
@@ -102,6 +118,7 @@ checks:
           V(permission_list_ota_unfinished_task_by_device), V(permission_list_ota_module_versions_by_device),
           V(permission_query_ota_firmware), V(permission_list_ota_job_by_device),
           V(permission_batch_get_device_state), V(permission_batch_query_device_detail),
+          V(permission_list_ota_firmware), V(permission_list_ota_job_by_firmware),
           V(permission_cancel_ota_task_by_job), V(job), V(job_product_key), V(job_firmware_id), V(job_dest_version),
           V(job_type), V(job_module_name), V(device), V(versions_device) and V(versions_details).
       type: str

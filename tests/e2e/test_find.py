@@ -147,6 +147,11 @@ def test_answers_of_a_survey(play, folder):
     ("answers", "message"),
     [
         ({"find_tags": "stage=canary, 客厅"}, 'rollout_gate_find_tags contains "客厅", which is not a tag; write'),
+        ({"find_tags": " ,"}, 'rollout_gate_find_tags contains ",", which is not a tag; write'),
+        (
+            {"find_tags": "{stage: canary}"},
+            'rollout_gate_find_tags contains "{stage: canary}", which is not a tag; write',
+        ),
         ({"find_dest_version": 2.1}, "rollout_gate_find_dest_version is the number 2.1, and YAML may have changed"),
         ({"job_ids": "c1"}, "job_ids and find are both given; leave one of them out."),
         ({"job_ids": []}, "rollout_gate_job_ids names no batch; give the IDs of the batches that make up the rollout"),

@@ -34,6 +34,12 @@ ACTIONS = {
 }
 #: Operations that a gate can do without: it fails no check that they are denied.
 UNNEEDED = ("BatchGetDeviceState", "BatchQueryDeviceDetail")
+#: Checks that nobody wanted.
+UNCHOSEN = [
+    "permission_list_ota_firmware",
+    "permission_list_ota_job_by_firmware",
+    "permission_cancel_ota_task_by_job",
+]
 INPUTS = {
     "job_id": "canary",
     "product_key": "k1",
@@ -46,7 +52,7 @@ INPUTS = {
 }
 
 
-def fly(folder: pathlib.Path, url: str, cases: dict[str, dict[str, Any]]) -> Run:
+def fly(folder: pathlib.Path, url: str, cases: dict[str, dict[str, Any]], *flags: str) -> Run:
     """Run the role once for each case, or the module alone, in one play; the results are what it found, and the message
     with which the role failed.
     """
@@ -80,7 +86,7 @@ def fly(folder: pathlib.Path, url: str, cases: dict[str, dict[str, Any]]) -> Run
         "max_qps": 0,
     }
     variables = {"key_id": KEY["id"], "key_secret": KEY["secret"], "key_token": KEY["security_token"]}
-    run = run_play(folder, tasks, "-vvvv", defaults={**defaults}, variables=variables)
+    run = run_play(folder, tasks, "-vvvv", *flags, defaults={**defaults}, variables=variables)
     assert "canary-" not in run.output
     assert "Traceback" not in run.output
     assert not re.search(r"WARNING.*\n.*roles/rollout_preflight", run.output)
@@ -115,6 +121,11 @@ def test_the_role(tmp_path):
         cases: dict[str, dict[str, Any]] = {
             "well": {},
             "alone": {"inputs": {**dict.fromkeys(INPUTS, ""), "job_id": "canary"}},
+            "search_alone": {"inputs": {**dict.fromkeys(INPUTS, ""), "product_key": "k1", "check_find": "yes"}},
+            "search_denied": {
+                "inputs": {"check_find": True},
+                "faults": [{"fault": "no_permission", "action": "ListOTAJobByFirmware"}],
+            },
             "devices_alone": {"inputs": {**dict.fromkeys(INPUTS, ""), "product_key": "k1", "device_names": ["d-1"]}},
             **{
                 action: {"faults": [{"fault": "no_permission", "action": action}], "module": action != "QueryOTAJob"}
@@ -138,12 +149,14 @@ def test_the_role(tmp_path):
         }
         run = fly(tmp_path, place.url, cases)
 
-    for name in ("well", "alone", "devices_alone"):
+    for name in ("well", "alone", "devices_alone", "search_alone"):
         assert (failed(run, name), run.results[name]["msg"]["said"]) == ([], "")
+    assert '"ok      ListOTAJobByFirmware is allowed"' in run.output
+    assert failed(run, "search_denied") == ["permission_list_ota_job_by_firmware"]
     well = found(run, "well")
     assert (well["ok"], [check["name"] for check in well["checks"] if not check["ok"]]) == (
         True,
-        ["permission_cancel_ota_task_by_job"],  # which nobody wanted to be checked
+        UNCHOSEN,
     )
     assert abs(well["clock_offset"]) < 60
     assert '"ok      QueryOTAJob is allowed"' in run.output
@@ -157,7 +170,7 @@ def test_the_role(tmp_path):
         assert any(check["message"].startswith(f"{action} is denied") for check in found(run, action)["checks"])
     assert re.search(r'"FAILED  QueryOTAJob is denied \(request ID [\w-]+\); ask the account', run.output)
     said = run.results["QueryOTAJob"]["msg"]["said"]
-    assert said.startswith("1 of 22 checks failed: QueryOTAJob is denied (")
+    assert said.startswith("1 of 24 checks failed: QueryOTAJob is denied (")
 
     assert failed(run, "clock") == ["clock"]
     assert found(run, "clock")["clock_offset"] == pytest.approx(3600, abs=60)
@@ -173,7 +186,7 @@ def test_the_role(tmp_path):
     assert published["rollout_preflight_failed"] == ["job_dest_version", "job_type"]
     assert published["rollout_preflight_message"] == run.results["other_job"]["msg"]["said"]
     assert published["rollout_preflight_message"] == (
-        "2 of 22 checks failed: batch canary has the dest_version 2.0; expected 3.0; check job_id and expected_version:"
+        "2 of 24 checks failed: batch canary has the dest_version 2.0; expected 3.0; check job_id and expected_version:"
         " another batch may be meant. batch canary has the job_type UPGRADE_FIRMWARE; expected VERIFY_FIRMWARE; check"
         " job_id and expected_job_type: another batch may be meant."
     )
@@ -196,6 +209,17 @@ def test_numbers_in_place_of_text(tmp_path):
         "device_names": f"No request was sent: entry 1 of device_names is the number 7, {quotes}",
         "expected_module_name": f"rollout_preflight_expected_module_name is the boolean true, {quotes}",
     }
+
+
+def test_variable_that_hides_the_result_is_refused(tmp_path):
+    hidden = {"rollout_preflight_result": {"ok": True, "checks": [], "clock_offset": 0}}
+    run = fly(tmp_path, "https://127.0.0.1:9", {"hidden": {}}, "-e", json.dumps(hidden))
+    assert run.results["hidden"]["msg"]["said"] == (
+        "rollout_preflight_result is set by a variable of this name, which would hide the result of the checks; give"
+        " that variable another name."
+    )
+    published = stats(run)
+    assert (published["rollout_preflight_ok"], published["rollout_preflight_failed"]) == (False, ["not_checked"])
 
 
 def test_options_that_cannot_be_used(tmp_path):

@@ -213,6 +213,11 @@ def test_tasks_of_the_user_see_what_was_canceled(place: Place) -> None:
     [
         ({"cancel_on": "failed, passed"}, "rollout_gate_cancel_on contains passed; choose from failed, timed_out, inc"),
         ({"cancel_on": True}, "rollout_gate_cancel_on contains True; choose from failed, timed_out, inconclusive."),
+        ({"cancel_on": {"failed": 1}}, "rollout_gate_cancel_on contains {'failed': 1}; choose from failed, timed_out,"),
+        (
+            {"cancel_states": {"queued": True}},
+            "rollout_gate_cancel_states contains {'queued': True}; choose from queued,",
+        ),
         ({"cancel_states": "pending"}, "rollout_gate_cancel_states contains pending; choose from queued, notified,"),
         ({"cancel_strategy": "maybe"}, "rollout_gate_cancel_strategy is maybe; choose true or false."),
         (
@@ -225,6 +230,23 @@ def test_what_makes_no_sense_is_refused_before_the_wait(place: Place, variables:
     gated = place.gate(job_ids=["bad"], **variables)
     assert gated.said.startswith(message)
     assert gated.artifacts["rollout_gate_reasons"] == ["not_judged"]
+    assert place.service.stats()["requests"] == {}
+
+
+@pytest.mark.parametrize("verdict", ["passed", "failed"])
+def test_variable_that_hides_the_result_is_refused(place: Place, verdict: str) -> None:
+    job = {"job_id": "other", "found": True, "product_key": "a1lamp"}
+    earlier = {"verdict": verdict, "final": True, "reasons": [{"code": "deadline"}], "msg": "Earlier.", "jobs": [job]}
+    extra = json.dumps({"rollout_gate_result": {**earlier, "counts": {}, "to_do": [], "policy": {}}})
+    gated = place.gate("-e", extra, job_ids=["bad"], cancel_on=["failed"])
+    assert gated.said == (
+        "rollout_gate_result is set by a variable of this name, which would hide the result of the gate; give that"
+        " variable another name."
+    )
+    assert (gated.artifacts["rollout_gate_verdict"], gated.artifacts["rollout_gate_message"]) == (
+        "inconclusive",
+        gated.said,
+    )
     assert place.service.stats()["requests"] == {}
 
 

@@ -103,8 +103,8 @@ NEIGHBOURS = {
     },
     "module_utils/_changes": {
         "cancellation": "counts scope sending",
-        "cancel": "cancellation expected scope",
-        "report": "cancellation counts sending",
+        "cancel": "cancellation expected scope sending",
+        "report": "cancellation counts",
     },
     "module_utils/_ansible": {"argspec": "masking", "inputs": "argspec", "info_module": "argspec connection masking"},
     "plugin_utils/_rollout": {

@@ -48,6 +48,7 @@ OPTIONS = {
         "max_qps": 10.0,
         "iot_instance_id": None,
         "check_cancel": True,
+        "check_find": True,
     },
 }
 

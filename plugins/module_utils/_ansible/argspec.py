@@ -100,6 +100,7 @@ PREFLIGHT: dict[str, dict[str, Any]] = {
     "device_names": {"type": "list", "elements": "str", "aliases": ["device_name"]},
     **EXPECTED,
     "check_cancel": {"type": "bool", "default": False},
+    "check_find": {"type": "bool", "default": False},
 }
 
 

@@ -61,17 +61,17 @@ def firmware_selectors(options: Mapping[str, Any]) -> list[dict[str, str]]:
 def preflight_inputs(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a preflight, without blanks around them.
 
-    :raises OtaError: they select neither a batch nor a device, or one is blank.
+    :raises OtaError: they select neither a batch nor a device nor what to find, or one is blank.
     """
     inputs: dict[str, Any] = dict.fromkeys(PREFLIGHT)
     for name in PREFLIGHT:
         if name == "device_names" and options[name] is not None:
             inputs[name] = non_blank(name, options[name])
-        elif name == "check_cancel":
+        elif name in ("check_cancel", "check_find"):
             inputs[name] = options[name]
         elif options[name] is not None:
             inputs[name] = non_blank_text(name, options[name])
-    if not inputs["job_id"] and not (inputs["product_key"] and inputs["device_names"]):
+    if not inputs["job_id"] and not (inputs["product_key"] and (inputs["device_names"] or inputs["check_find"])):
         raise invalid_option(
             "neither job_id nor product_key with device_names is given",
             "give job_id to check a batch, or product_key and device_names to check before there is one",

@@ -13,6 +13,7 @@ from .._errors import UNKNOWN_OUTCOME, OtaError
 from .cancellation import Cancellation
 from .expected import read_expected_job
 from .scope import CancelRequest
+from .sending import Outcome
 
 #: Seconds between two polls of what is left: at first, and at most.
 MIN_PAUSE, MAX_PAUSE = 0.5, 5.0
@@ -43,8 +44,8 @@ def cancel_batches(
     else:
         _wait(client, request.wait_timeout, batches)
         for batch in batches:
-            if batch.outcomes and batch.keep_failure(batch.conclude, client) and request.wait_timeout:
-                batch.failure = batch.failure or batch.shortfall(request.wait_timeout)
+            if batch.outcomes and batch.keep_failure(batch.conclude, client):
+                batch.failure = batch.failure or _shortfall_of(batch, request.wait_timeout)
     return next((batch.failure for batch in batches if batch.failure), None)
 
 
@@ -67,6 +68,24 @@ def _is_over(client: Client, batch: Cancellation) -> bool:
     if any(done) and batch.failure and batch.failure.code == UNKNOWN_OUTCOME:
         batch.failure = None  # now it is known
     return not readable or any(done)
+
+
+def _shortfall_of(batch: Cancellation, waited: float) -> OtaError | None:
+    """What is left of a batch after ``waited`` seconds although it should be canceled.
+
+    Without a wait, what is accepted may still follow, but nothing follows what the service refuses.
+    """
+    if not waited and Outcome.NOTHING not in batch.outcomes.values():
+        return None
+    if batch.open_now != 0:
+        left = "an unknown number of" if batch.open_now is None else f"{batch.open_now:,}"
+        cause = f"batch {batch.job_id} still has {left} tasks in the states to cancel after {waited:g} s"
+    elif batch.strategy_goes_on:
+        status = batch.status_after or "in an unknown state"
+        cause = f"batch {batch.job_id} is {status} {waited:g} s after the request to cancel its strategy"
+    else:
+        return None
+    return OtaError(cause, code="not_canceled", hint="run the task again, or look at the batch in the console")
 
 
 def _skipped_error(job_id: str) -> OtaError:

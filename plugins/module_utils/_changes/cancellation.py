@@ -91,7 +91,7 @@ class Cancellation:
         if self.open_now != 0:
             return False
         self.status_after = read_job(client, self.job_id)["job_status"]
-        if self._strategy_goes_on:
+        if self.strategy_goes_on:
             return False
         return not self.scope.is_scheduled or self.status_after != "PLANNED"
 
@@ -104,18 +104,6 @@ class Cancellation:
         self.counts_after = count_tasks(client, self.job_id)
         left = add_up(self.counts_after, self.scope.statuses)
         self.open_now = self.open_now if left is None else left
-
-    def shortfall(self, waited: float) -> OtaError | None:
-        """What is left after ``waited`` seconds although it should be canceled."""
-        if self.open_now != 0:
-            left = "an unknown number of" if self.open_now is None else f"{self.open_now:,}"
-            cause = f"batch {self.job_id} still has {left} tasks in the states to cancel after {waited:g} s"
-        elif self._strategy_goes_on:
-            cause = f"batch {self.job_id} is {self.status_after} although its strategy was canceled {waited:g} s ago"
-        else:
-            return None
-        hint = "run the task again, or look at the batch in the console"
-        return OtaError(cause, code="not_canceled", hint=hint)
 
     @property
     def to_cancel(self) -> int | None:
@@ -130,28 +118,39 @@ class Cancellation:
     @property
     def has_written(self) -> bool:
         """Whether a request was carried out, or may have been."""
-        return any(outcome is not Outcome.NOTHING for outcome in self.outcomes.values())
+        return any(map(self.may_have_called, self.outcomes))
 
     @property
     def canceled(self) -> int | None:
-        """The tasks that have been canceled since; ``None`` where that is not known."""
+        """The tasks that have been canceled since; ``None`` where that is not known, or the numbers make no sense."""
         before, after = self.counts_before["CANCELED"], self.counts_after["CANCELED"]
-        return None if before is None or after is None else max(0, after - before)
+        return None if before is None or after is None or after < before else after - before
 
     @property
     def changed(self) -> bool:
         """Whether anything was canceled, or may have been: what is not known is taken for a change."""
-        if not self.has_written:
-            return False
-        is_unseen = self.canceled is None or (self.scope.is_scheduled and self.status_after == "PLANNED")
+        is_planned = self.scope.is_scheduled and self.status_after == "PLANNED"
+        is_unseen = self.has_written and (self.canceled is None or is_planned or self._may_follow)
         stopped = self.status_before != self.status_after and self.status_after in ("CANCELED", None)
-        return is_unseen or stopped or bool(self.canceled)
+        # Also after a refusal: something on the way may have sent the request twice.
+        return is_unseen or (bool(self.outcomes) and (stopped or bool(self.canceled)))
 
     @property
-    def _strategy_goes_on(self) -> bool:
-        """Whether the strategy does not show yet that the service has accepted its cancel."""
-        strategy = self.outcomes.get(CANCEL_OTA_STRATEGY_BY_JOB.action)
-        return strategy is Outcome.ACCEPTED and self.status_after != "CANCELED"
+    def _may_follow(self) -> bool:
+        """Whether what was called has not had all of its effect yet."""
+        is_open = self.may_have_called(CANCEL_OTA_TASK_BY_JOB.action) and self.open_now != 0
+        return is_open or (self.may_have_called(CANCEL_OTA_STRATEGY_BY_JOB.action) and self.strategy_goes_on)
+
+    def may_have_called(self, action: str) -> bool:
+        return self.outcomes.get(action, Outcome.NOTHING) is not Outcome.NOTHING
+
+    @property
+    def strategy_goes_on(self) -> bool:
+        """Whether the batch does not show that its strategy is canceled, whatever the service said to that."""
+        is_dynamic = self.may_have_called(CANCEL_OTA_STRATEGY_BY_JOB.action) or (
+            CANCEL_OTA_STRATEGY_BY_JOB.action in self.outcomes and self.job["selection_type"] == "DYNAMIC"
+        )
+        return is_dynamic and self.status_after != "CANCELED"
 
     def _call(self, call: PlannedCall, client: Client) -> None:
         action = call.operation.action

@@ -12,7 +12,6 @@ from typing import Any
 from .._api.operations import CANCEL_OTA_STRATEGY_BY_JOB, TASK_STATUSES, UNFINISHED_TASK_STATUSES
 from .cancellation import Cancellation
 from .counts import add_up, sum_known
-from .sending import Outcome
 
 #: What a person has to know who cancels: a device learns of it by no message.
 NOT_TOLD = "No device is told of a cancel: one that has been notified may still install the update."
@@ -37,7 +36,6 @@ def cancel_result(batches: Sequence[Cancellation], check_mode: bool) -> dict[str
 def _job_entry(batch: Cancellation, check_mode: bool) -> dict[str, Any]:
     counts = batch.counts_after if batch.outcomes else batch.counts_before
     others = [status for status in UNFINISHED_TASK_STATUSES if status not in batch.scope.statuses]
-    strategy = batch.outcomes.get(CANCEL_OTA_STRATEGY_BY_JOB.action, Outcome.NOTHING) is not Outcome.NOTHING
     return {
         "job_id": batch.job_id,
         "product_key": batch.job["product_key"],
@@ -51,7 +49,8 @@ def _job_entry(batch: Cancellation, check_mode: bool) -> dict[str, Any]:
         "canceled": _canceled(batch, check_mode),
         "remaining": batch.open_now,
         "too_late": add_up(counts, others),
-        "strategy_canceled": strategy and batch.status_before != "CANCELED" == batch.status_after,
+        "strategy_canceled": batch.may_have_called(CANCEL_OTA_STRATEGY_BY_JOB.action)
+        and batch.status_before != "CANCELED" == batch.status_after,
         "operations": list(batch.operations),
         "changed": bool(batch.operations) if check_mode else batch.changed,
         "notes": list(_notes(batch, check_mode)),
@@ -62,7 +61,7 @@ def _job_entry(batch: Cancellation, check_mode: bool) -> dict[str, Any]:
 def _canceled(batch: Cancellation, check_mode: bool) -> int | None:
     if check_mode:
         return None
-    return batch.canceled if batch.has_written else 0
+    return batch.canceled if batch.has_written else batch.canceled or 0
 
 
 def _notes(batch: Cancellation, check_mode: bool) -> Iterator[str]:
@@ -94,8 +93,16 @@ def _sentence(jobs: Sequence[dict[str, Any]], sums: dict[str, int | None], check
         return f"There is nothing to cancel in {batches}{goes_on}."
     verb, number = ("Would cancel", sums["to_cancel"]) if check_mode else ("Canceled", sums["canceled"])
     wholes = sum(_is_whole(job, check_mode) for job in jobs)
+    left = "" if check_mode or any(job["failure"] for job in jobs) else _left(sums)  # a failure says it itself
     whole = f", and {_count(wholes, 'batch', 'es')} as a whole" if wholes else ""
-    return f"{verb} {_count(number, 'task')} of {batches}{whole}{goes_on}."
+    return f"{verb} {_count(number, 'task')} of {batches}{whole}{left}{goes_on}."
+
+
+def _left(sums: dict[str, int | None]) -> str:
+    """The tasks that may still be canceled, where nobody waits for it."""
+    if not sums["remaining"] or sums["canceled"] is None:
+        return ""
+    return f"; {_count(sums['remaining'], 'task')} to cancel {'is' if sums['remaining'] == 1 else 'are'} still open"
 
 
 def _is_whole(job: dict[str, Any], check_mode: bool) -> bool:

@@ -15,7 +15,9 @@ from .._api.operations import (
     BATCH_GET_DEVICE_STATE,
     BATCH_QUERY_DEVICE_DETAIL,
     CANCEL_OTA_TASK_BY_JOB,
+    LIST_OTA_FIRMWARE,
     LIST_OTA_JOB_BY_DEVICE,
+    LIST_OTA_JOB_BY_FIRMWARE,
     LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
     LIST_OTA_TASK_BY_JOB,
     LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
@@ -94,8 +96,11 @@ def check_instance(findings: Findings) -> Check:
     return Check("iot_instance", None, f"no response shows whether instance {instance} exists")
 
 
-def check_permission(findings: Findings, action: str) -> Check:
-    name, call = f"permission_{snake_case(action)}", findings.calls[action]
+def check_permission(findings: Findings, action: str, option: str | None = None) -> Check:
+    """Whether an operation is allowed, which is called only with an ``option`` if there is one."""
+    name, call = f"permission_{snake_case(action)}", findings.calls.get(action)
+    if call is None:
+        return Check(name, None, f"{action} was not called, because {option} is off")
     if call.skipped:
         return Check(name, None, f"{action} was not called, because it would fail like the call before it")
     if call.missing:
@@ -122,15 +127,11 @@ def check_permission(findings: Findings, action: str) -> Check:
 def check_cancel(findings: Findings) -> Check:
     """Only a denial can be seen, because nothing may be canceled to find out."""
     action = CANCEL_OTA_TASK_BY_JOB.action
-    name, call = f"permission_{snake_case(action)}", findings.calls.get(action)
-    if call is None:
-        return Check(name, None, f"{action} was not called, because check_cancel is off")
-    if call.skipped:
-        return Check(name, None, f"{action} was not called, because it would fail like the call before it")
-    if call.error and call.error_topic is FailureTopic.PERMISSION:
-        trace = f" (request ID {call.error.request_id})" if call.error.request_id else ""
-        return Check(name, False, f"{action} is denied{trace}", call.error.hint, call.error.code)
-    return Check(name, None, f"{action} is not denied before its parameters are read, which is no proof of permission")
+    check, call = check_permission(findings, action, "check_cancel"), findings.calls.get(action)
+    if call is None or call.skipped or call.error_topic is FailureTopic.PERMISSION:
+        return check
+    message = f"{action} is not denied before its parameters are read, which is no proof of permission"
+    return Check(check.name, None, message)
 
 
 def check_job(findings: Findings) -> Check:
@@ -216,6 +217,9 @@ _OPERATIONS = (
     BATCH_QUERY_DEVICE_DETAIL,
 )
 
+#: What a gate calls only to find its batches.
+_SEARCHING = (LIST_OTA_FIRMWARE, LIST_OTA_JOB_BY_FIRMWARE)
+
 #: All checks, in the order in which they are worth reading.
 CHECKS: tuple[Callable[[Findings], Check], ...] = (
     check_endpoint,
@@ -223,6 +227,7 @@ CHECKS: tuple[Callable[[Findings], Check], ...] = (
     check_clock,
     check_instance,
     *(partial(check_permission, action=operation.action) for operation in _OPERATIONS),
+    *(partial(check_permission, action=operation.action, option="check_find") for operation in _SEARCHING),
     check_cancel,
     check_job,
     *(partial(check_expectation, option=option) for option in EXPECTATIONS),

@@ -14,7 +14,9 @@ from .._api.operations import (
     BATCH_GET_DEVICE_STATE,
     BATCH_QUERY_DEVICE_DETAIL,
     CANCEL_OTA_TASK_BY_JOB,
+    LIST_OTA_FIRMWARE,
     LIST_OTA_JOB_BY_DEVICE,
+    LIST_OTA_JOB_BY_FIRMWARE,
     LIST_OTA_MODULE_VERSIONS_BY_DEVICE,
     LIST_OTA_TASK_BY_JOB,
     LIST_OTA_UNFINISHED_TASK_BY_DEVICE,
@@ -42,6 +44,7 @@ class PreflightInputs(TypedDict):
     expected_job_type: str | None
     expected_module_name: str | None
     check_cancel: bool | None
+    check_find: bool | None
 
 
 #: What no batch is called. Alibaba Cloud also documents that a cancel fails that chooses no tasks.
@@ -123,7 +126,7 @@ class Probe:
         self._module_name: str | None = None
         self._device_name = next(iter(inputs["device_names"] or ()), None)
         self._device_known: bool | None = None
-        self._device_count = None if inputs["job_id"] else len({*(inputs["device_names"] or ())})
+        self._device_count = None if inputs["job_id"] else len({*(inputs["device_names"] or ())}) or None
 
     def call_all(self) -> Findings:
         """Call all operations."""
@@ -138,6 +141,9 @@ class Probe:
         self._try_call(LIST_OTA_JOB_BY_DEVICE, self._read_list, firmware_id=self._firmware_id, **device)
         self._try_call(BATCH_GET_DEVICE_STATE, self._read_state, **device)
         self._try_call(BATCH_QUERY_DEVICE_DETAIL, self._read_details, **device)
+        if self._inputs["check_find"]:
+            self._try_call(LIST_OTA_FIRMWARE, self._read_packages, product_key=self._product_key)
+            self._try_call(LIST_OTA_JOB_BY_FIRMWARE, self._read_list, firmware_id=self._firmware_id)
         if self._inputs["check_cancel"]:
             self._try_call(CANCEL_OTA_TASK_BY_JOB, self._cancel_nothing, job_id=NO_JOB_ID)
         return Findings(
@@ -194,6 +200,11 @@ class Probe:
 
     def _read_list(self, operation: Operation, **arguments: str) -> None:
         self._client.first_page(operation, 1, **arguments)
+
+    def _read_packages(self, operation: Operation, product_key: str) -> None:
+        page = self._client.first_page(operation, 1, product_key=product_key)
+        listed = [package["firmware_id"] for package in page.rows] if page else []
+        self._firmware_id = self._firmware_id or next(iter(listed), None)
 
     def _read_state(self, operation: Operation, product_key: str, device_name: str) -> None:
         run_state_query(self._client, StateQuery((device_name,), product_key))

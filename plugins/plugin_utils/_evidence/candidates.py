@@ -44,11 +44,13 @@ class Search(NamedTuple):
 
 
 class Package(NamedTuple):
-    """An update package to the version that is searched, and the facts about its batches."""
+    """An update package to the version that is searched, and the facts about its batches; ``None`` where the service
+    does not say which it has.
+    """
 
-    firmware_id: str
+    firmware_id: str | None
     module_name: str | None
-    jobs: Sequence[Mapping[str, Any]] = ()
+    jobs: Sequence[Mapping[str, Any]] | None = ()
 
 
 class Choice(NamedTuple):
@@ -69,15 +71,18 @@ def choose(packages: Sequence[Package], search: Search) -> Choice:
 
     A canceled batch fits like any other, unless a newer one that fits and is not canceled has replaced it.
     """
-    jobs = list({job["job_id"]: job for package in packages for job in package.jobs if job["job_id"]}.values())
-    lacks = {job["job_id"]: _lack_of(job, search) for job in jobs}
-    fitting = [job for job in jobs if lacks[job["job_id"]] == ""]
+    jobs = _distinct([job for package in packages for job in package.jobs or ()])
+    lacks = [_lack_of(job, search) for job in jobs]
+    fitting = [job for job, lack in zip(jobs, lacks) if lack == ""]
     left = [job for job in fitting if not _is_replaced(job, fitting)]
-    unclear = [job for job in jobs if lacks[job["job_id"]] is None]
+    unclear = [job for job, lack in zip(jobs, lacks) if lack is None]
+    unlisted = [package for package in packages if package.jobs is None and package_fits(package, search)]
+    if unlisted:
+        return _ambiguous(f"the service does not say which batches {_packages(unlisted)} has")
     if unclear:
-        return _ambiguous(f"the service does not say of {_named(unclear)} what type or age it has")
+        return _ambiguous(f"the service does not say of {_named(unclear)} what ID, type or age it has")
     if not left:
-        return _none(packages, search, [lack for lack in lacks.values() if lack])
+        return _none(packages, search, [lack for lack in lacks if lack])
     if search.which == "all":
         return _all_of(left, len(jobs), search)
     if search.which == "newest":
@@ -113,11 +118,16 @@ def _none(packages: Sequence[Package], search: Search, lacks: Sequence[str]) -> 
     version = f"version {search.dest_version}"
     if not packages:
         return Choice(unfound=Unfound("no_batch", f"product {search.product_key} has no package of {version}"))
-    shown = [f"{_short(package.firmware_id)} (module {_short(package.module_name)})" for package in packages]
-    what = f"no batch fits; {version} has package {_listed(shown)}"
+    what = f"no batch fits; {version} has {_packages(packages)}"
     if not any(package_fits(package, search) for package in packages):
-        what = f"no package of {version} is for module {search.module_name}, but {_listed(shown)}"
+        what = f"no package of {version} is for module {search.module_name}, but {_packages(packages, '')}"
     return Choice(unfound=Unfound("no_batch", "; ".join([what, *([_listed(lacks)] if lacks else [])])))
+
+
+def _distinct(jobs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Each batch once. What has no ID may be any other one."""
+    named = {job["job_id"]: job for job in jobs if job["job_id"]}
+    return [*named.values(), *(job for job in jobs if not job["job_id"])]
 
 
 # --- One batch -------------------------------------------------------------------------------------------------------
@@ -135,7 +145,8 @@ def _lack_of(job: Mapping[str, Any], search: Search) -> str | None:
     after = parse_time(search.created_after)
     if after is not None and created is not None and created < after:
         return f"{name} was created at {job['utc_create']}"
-    return None if job["job_type"] is None or (after is not None and created is None) else ""
+    is_unclear = not job["job_id"] or job["job_type"] is None or (after is not None and created is None)
+    return None if is_unclear else ""
 
 
 def _is_replaced(job: Mapping[str, Any], fitting: Sequence[Mapping[str, Any]]) -> bool:
@@ -166,6 +177,13 @@ def _named(jobs: Sequence[Mapping[str, Any]]) -> str:
     """The batches by their IDs and states."""
     names = [f"{_short(job['job_id'])} ({_short(job['job_status'])})" for job in jobs]
     return f"{'batch' if len(jobs) == 1 else 'batches'} {_listed(names)}"
+
+
+def _packages(packages: Sequence[Package], lead: str = "package ") -> str:
+    """The packages by their IDs and modules."""
+    return lead + _listed(
+        [f"{_short(package.firmware_id)} (module {_short(package.module_name)})" for package in packages]
+    )
 
 
 def _dated(jobs: Sequence[Mapping[str, Any]]) -> str:

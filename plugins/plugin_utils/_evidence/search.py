@@ -42,10 +42,10 @@ def find_batches(client: Client, search: Search) -> Choice:
     :raises OtaError: no usable response.
     """
     rows = list_firmwares(client, search.product_key, search.dest_version)
-    packages = [Package(row["firmware_id"], named_module(row)) for row in rows if row["firmware_id"]]
-    fitting = [package for package in packages if package_fits(package, search)]
-    found, failure = client.map(lambda package: read_firmware_jobs(client, package.firmware_id), fitting)
+    packages = [Package(row["firmware_id"], named_module(row)) for row in rows]
+    fitting = [package.firmware_id for package in packages if package.firmware_id and package_fits(package, search)]
+    found, failure = client.map(lambda firmware_id: read_firmware_jobs(client, firmware_id), fitting)
     if failure:
         raise failure
-    listed = {batches.firmware_id: batches.jobs for batches in found}
-    return choose([package._replace(jobs=listed.get(package.firmware_id, ())) for package in packages], search)
+    listed = {batches.firmware_id: batches.jobs for batches in found if batches.found}
+    return choose([package._replace(jobs=listed.get(package.firmware_id or "")) for package in packages], search)

@@ -6,12 +6,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
 #: Times at or after this are invalid, in seconds since 1970.
 MAX_TIME = 253_000_000_000.0
+
+#: Fractions of other than six digits and zones without a colon, which only newer versions of Python read.
+_FRACTION = re.compile(r"[.,](\d+)")
+_ZONE = re.compile(r" ?([+-]\d\d)(\d\d)$")
 
 
 def parse_time(text: Any) -> float | None:
@@ -23,7 +28,8 @@ def parse_time(text: Any) -> float | None:
 def _parse_time(text: str) -> float | None:
     try:
         words = "".join(text.split()) if "T" in text else text.strip()
-        moment = datetime.fromisoformat(words.replace("Z", "+00:00"))
+        words = _FRACTION.sub(lambda digits: f".{digits[1][:6]:0<6}", words.replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(_ZONE.sub(r"\1:\2", words))
         seconds = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
     except (ValueError, OverflowError):
         return None

@@ -149,7 +149,7 @@ def read_history(
     if search is not None:
         is_same = not known or history["found"].get("search") == search
     else:
-        is_same = not history["job_ids"] or sorted(history["job_ids"]) == sorted(job_ids)
+        is_same = not known or sorted(known) == sorted(job_ids)
     if not is_same:
         raise invalid_option(
             f"previous is about batch {', '.join(known)[:100]}",

@@ -79,7 +79,9 @@ def test_preflight_inputs_are_stripped():
     }
 
 
-@pytest.mark.parametrize("given", [{"job_id": "1"}, {"product_key": "k", "device_names": ["a"]}])
+@pytest.mark.parametrize(
+    "given", [{"job_id": "1"}, {"product_key": "k", "device_names": ["a"]}, {"product_key": "k", "check_find": True}]
+)
 def test_preflight_inputs_that_suffice(given):
     assert preflight_inputs({**NOTHING, **given}) == {**NOTHING, **given}
 
@@ -92,6 +94,7 @@ def test_preflight_inputs_that_suffice(given):
         {"device_names": ["a"]},
         {"expected_product_key": "k", "device_names": ["a"]},
         {"expected_version": "2.0"},
+        {"check_find": True},
     ],
 )
 def test_preflight_inputs_that_select_nothing(given):

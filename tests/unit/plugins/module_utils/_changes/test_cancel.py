@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._changes.cancel import cancel_batches
 from ansible_collections.iotfleet.ota.plugins.module_utils._changes.report import NOT_TOLD, cancel_result
@@ -151,7 +153,7 @@ def test_outcome_that_stays_unknown():
         "CancelOTATaskByJob failed: the request may have been carried out, although the connection broke; look at the"
         " state of what it changes before sending it again."
     )
-    assert (result["changed"], rollout.actions.count(TASKS)) == (False, 3)
+    assert (result["changed"], rollout.actions.count(TASKS)) == (True, 3)  # it may have been carried out
     assert result["jobs"][0]["failure"]["code"] == "unknown_outcome"
 
 
@@ -207,7 +209,7 @@ def test_what_is_left_is_a_failure():
         "x: batch 1 still has 2 tasks in the states to cancel after 10 s; run the task again, or look at the batch in"
         " the console."
     )
-    assert (failure.code, result["changed"]) == ("not_canceled", False)
+    assert (failure.code, result["changed"]) == ("not_canceled", True)  # it may still follow
 
 
 def test_nobody_waits_with_a_timeout_of_zero():
@@ -215,7 +217,10 @@ def test_nobody_waits_with_a_timeout_of_zero():
     rollout.fault("early_hints", action=TASKS, carried_out=False)
     before = rollout.clock.elapsed
     result, failure = cancel(rollout, wait_timeout=0.0)
-    assert (failure, result["changed"], result["summary"]["remaining"]) == (None, False, 2)
+    assert (failure, result["changed"], result["summary"]["remaining"]) == (None, True, 2)
+    assert result["msg"] == (
+        "Canceled 0 tasks of 1 batch; 2 tasks to cancel are still open; 1 task in other states goes on."
+    )
     assert rollout.clock.elapsed == before
 
 
@@ -250,7 +255,58 @@ def test_strategy_without_effect_is_a_failure():
     rollout = world(selection_type="DYNAMIC")
     rollout.fault("early_hints", action=STRATEGY, carried_out=False)
     _result, failure = cancel(rollout, strategy=True, states=(), wait_timeout=5.0)
-    assert failure.cause == "batch 1 is IN_PROGRESS although its strategy was canceled 5 s ago"
+    assert failure.cause == "batch 1 is IN_PROGRESS 5 s after the request to cancel its strategy"
+
+
+@pytest.mark.parametrize("wait_timeout", [0.0, 5.0])
+@pytest.mark.parametrize("code", ["iot.firmware.NotDynamicJob", "iot.firmware.JobAlreadyCanceled"])
+def test_dynamic_batch_whose_strategy_is_not_canceled_is_a_failure(code, wait_timeout):
+    rollout = world(selection_type="DYNAMIC")
+    rollout.fault("business_error", action=STRATEGY, code=code)
+    result, failure = cancel(rollout, strategy=True, states=(), wait_timeout=wait_timeout)
+    assert (failure.code, result["changed"]) == ("not_canceled", False)
+    assert failure.cause == f"batch 1 is IN_PROGRESS {wait_timeout:g} s after the request to cancel its strategy"
+
+
+def test_strategy_of_which_nothing_is_known_does_not_pass_for_the_tasks():
+    rollout = world(selection_type="DYNAMIC")
+    rollout.fault("http_error", action=STRATEGY, status=500)
+    result, failure = cancel(rollout, strategy=True)
+    assert (failure.code, failure.action) == ("unknown_outcome", STRATEGY)
+    assert (result["summary"]["canceled"], result["summary"]["remaining"]) == (2, 0)
+
+
+@pytest.mark.parametrize("wait_timeout", [0.0, 5.0])
+def test_refusal_of_what_is_still_there_is_a_failure(wait_timeout):
+    rollout = world()
+    rollout.fault("business_error", action=TASKS, code="iot.firmware.JobAlreadyCanceled")
+    result, failure = cancel(rollout, wait_timeout=wait_timeout)
+    assert (failure.code, result["changed"]) == ("not_canceled", False)
+    assert failure.cause == f"batch 1 still has 2 tasks in the states to cancel after {wait_timeout:g} s"
+
+
+def test_refusal_of_what_was_canceled_at_that_moment_is_a_change():
+    rollout = world()
+    rollout.fault("business_error", action=TASKS, code="iot.firmware.JobAlreadyCanceled", carried_out=True)
+    result, failure = cancel(rollout)
+    assert (failure, result["changed"], result["summary"]["canceled"]) == (None, True, 2)
+
+
+def test_fewer_canceled_tasks_than_before_are_no_number():
+    rollout = world(*FLEET, {"name": "d-4", "course": "canceled", "canceled_after": 1})
+    send = rollout.send
+
+    def forget(method, url, timeout, headers):
+        response = send(method, url, timeout, headers)
+        if TASKS not in rollout.actions or "TaskStatus=CANCELED" not in url:
+            return response
+        content = {**json.loads(response.body), "Data": {}, "Total": 0, "PageCount": 0}
+        return response._replace(body=json.dumps(content).encode())
+
+    rollout.send = forget
+    result, failure = cancel(rollout)
+    assert (failure, result["changed"], result["summary"]["canceled"]) == (None, True, None)
+    assert result["msg"].startswith("Canceled an unknown number of tasks of 1 batch;")
 
 
 def test_static_batch_has_no_strategy():

@@ -37,6 +37,8 @@ PERMISSIONS = (
     "permission_batch_get_device_state",
     "permission_batch_query_device_detail",
 )
+#: What is checked only with an option.
+CHOSEN = ("permission_list_ota_firmware", "permission_list_ota_job_by_firmware", "permission_cancel_ota_task_by_job")
 #: A gate does not need the last two.
 NEEDED = PERMISSIONS[:-2]
 NAMES = [
@@ -45,7 +47,7 @@ NAMES = [
     "clock",
     "iot_instance",
     *PERMISSIONS,
-    "permission_cancel_ota_task_by_job",
+    *CHOSEN,
     "job",
     "job_product_key",
     "job_firmware_id",
@@ -66,6 +68,7 @@ OPTIONS = (
     "expected_job_type",
     "expected_module_name",
     "check_cancel",
+    "check_find",
 )
 NOTHING = dict.fromkeys(OPTIONS)
 EVERYTHING = {
@@ -78,6 +81,7 @@ EVERYTHING = {
     "expected_job_type": "UPGRADE_FIRMWARE",
     "expected_module_name": "default",
     "check_cancel": False,
+    "check_find": False,
 }
 
 
@@ -103,8 +107,8 @@ def failed(checks):
 
 def skipped(checks):
     """What could not be checked, besides what nobody wanted to be checked."""
-    off = "CancelOTATaskByJob was not called, because check_cancel is off"
-    return [name for name, check in checks.items() if check.ok is None and check.message != off]
+    off = ("because check_cancel is off", "because check_find is off")
+    return [name for name, check in checks.items() if check.ok is None and not check.message.endswith(off)]
 
 
 def world(**more):
@@ -265,7 +269,7 @@ def test_endpoint_without_a_response_is_called_once():
     checks = preflight(rollout, EVERYTHING)
     assert (failed(checks), set(rollout.actions)) == (["endpoint"], {"QueryOTAJob"})
     assert checks["endpoint"].code == "connection_broken"
-    assert skipped(checks) == [name for name in NAMES[1:] if name != CANCEL]
+    assert skipped(checks) == [name for name in NAMES[1:] if name not in CHOSEN]
     assert checks["permission_list_ota_task_by_job"].message == (
         "ListOTATaskByJob was not called, because it would fail like the call before it"
     )
@@ -511,7 +515,7 @@ def test_number_of_devices():
 
 # --- The permission to cancel ----------------------------------------------------------------------------------------
 
-CANCEL = "permission_cancel_ota_task_by_job"
+CANCEL = CHOSEN[-1]
 
 
 def canceling(rollout, **faulty):
@@ -553,3 +557,53 @@ def test_cancel_is_not_tried_where_every_call_fails():
     check = preflight(rollout, {**EVERYTHING, "check_cancel": True})[CANCEL]
     assert check.message == "CancelOTATaskByJob was not called, because it would fail like the call before it"
     assert "CancelOTATaskByJob" not in rollout.actions
+
+
+# --- The permissions to find batches ---------------------------------------------------------------------------------
+
+SEARCHING = dict(zip(("ListOTAFirmware", "ListOTAJobByFirmware"), CHOSEN))
+
+
+def finding(rollout, **wanted):
+    """Whether each operation that finds batches is allowed, and what is said of it, before there is a batch."""
+    checks = preflight(rollout, {"product_key": "k1", "check_find": True, **wanted})
+    return {action: checks[name] for action, name in SEARCHING.items()}
+
+
+def test_product_alone_shows_the_permissions_to_find_batches():
+    rollout = world()
+    assert {action: check.message for action, check in finding(rollout).items()} == {
+        action: f"{action} is allowed" for action in SEARCHING
+    }
+    assert rollout.actions == [*SEARCHING]
+    assert skipped(preflight(world(), {**EVERYTHING, "check_find": True})) == ["iot_instance"]
+
+
+@pytest.mark.parametrize("action", SEARCHING)
+def test_denied_search_fails(action):
+    rollout = world()
+    rollout.fault("no_permission", action=action)
+    checks = preflight(rollout, {**EVERYTHING, "check_find": True})
+    assert failed(checks) == [SEARCHING[action]]
+    assert checks[SEARCHING[action]].message.startswith(f"{action} is denied (request ID ")
+    assert failed(preflight(rollout, EVERYTHING)) == []
+
+
+def test_search_without_any_package_shows_one_permission():
+    found = finding(world(products=[{"product_key": "k1"}, {"product_key": "k2"}]), product_key="k2")
+    assert (found["ListOTAFirmware"].ok, found["ListOTAJobByFirmware"].ok) == (True, None)
+    assert found["ListOTAJobByFirmware"].message == (
+        "ListOTAJobByFirmware was not called, because no firmware_id is known"
+    )
+
+
+def test_search_takes_the_package_that_is_given():
+    denied = world()
+    denied.fault("no_permission", action="ListOTAFirmware")
+    found = finding(denied, expected_firmware_id="f1")
+    assert (found["ListOTAFirmware"].ok, found["ListOTAJobByFirmware"].ok) == (False, True)
+
+
+def test_number_of_devices_is_not_known_without_any():
+    findings = Probe(world().client(), {**NOTHING, "product_key": "k1", "check_find": True}).call_all()
+    assert findings.device_count is None

@@ -82,10 +82,14 @@ def test_several_batches_that_fit_are_not_told_apart():
 @pytest.mark.parametrize(
     ("jobs", "search", "message"),
     [
-        ((job("1", None),), {"created_after": "2026-03-01"}, "batch 1 (IN_PROGRESS) what type or age it has"),
-        ((job("1", kind=None), FLEET), {}, "batch 1 (IN_PROGRESS) what type or age it has"),
-        ((job("1", kind=None), FLEET), {"which": "newest"}, "batch 1 (IN_PROGRESS) what type or age it has"),
-        ((job("1", kind=None), FLEET), {"which": "all"}, "batch 1 (IN_PROGRESS) what type or age it has"),
+        ((job("1", None),), {"created_after": "2026-03-01"}, "batch 1 (IN_PROGRESS) what ID, type or age it has"),
+        ((job("1", kind=None), FLEET), {}, "batch 1 (IN_PROGRESS) what ID, type or age it has"),
+        ((job("1", kind=None), FLEET), {"which": "newest"}, "batch 1 (IN_PROGRESS) what ID, type or age it has"),
+        ((job("1", kind=None), FLEET), {"which": "all"}, "batch 1 (IN_PROGRESS) what ID, type or age it has"),
+        *(
+            ((job(None), FLEET), {"which": which}, "batch unknown (IN_PROGRESS) what ID, type or age it has")
+            for which in WHICH
+        ),
     ],
 )
 def test_batch_of_which_too_little_is_known_may_be_the_one(jobs, search, message):
@@ -97,6 +101,20 @@ def test_newest_must_be_newer_than_the_others(other):
     found = chosen(FLEET, other, which="newest")
     assert found.unfound.code == "ambiguous_batch"
     assert found.unfound.message.startswith("it is not clear which is the newest: ")
+
+
+@pytest.mark.parametrize("which", WHICH)
+@pytest.mark.parametrize("firmware_id", ["f2", None])
+def test_package_whose_batches_are_not_known_may_have_the_one(firmware_id, which):
+    packages = [Package("f1", "default", [FLEET]), Package(firmware_id, "ble", None)]
+    assert choose(packages, SEARCH._replace(which=which)) == unfound(
+        "ambiguous_batch", f"the service does not say which batches package {firmware_id or 'unknown'} (module ble) has"
+    )
+    assert choose(packages, SEARCH._replace(which=which, module_name="default")).job_ids == ("3",)
+
+
+def test_batch_without_an_id_that_does_not_fit_is_no_candidate():
+    assert chosen(job(None, kind="VERIFY_FIRMWARE"), FLEET).job_ids == ("3",)
 
 
 def test_type_that_does_not_fit_is_enough_to_know():

@@ -56,6 +56,12 @@ def test_only_the_batches_of_packages_that_fit_are_read():
     assert rollout.actions == ["ListOTAFirmware", "ListOTAJobByFirmware"]
 
 
+def test_package_that_is_listed_and_not_known_is_not_left_out():
+    rollout = Rollout(WORLD)
+    rollout.fault("business_error", action="ListOTAJobByFirmware", code="iot.firmware.FirmwareNotFound", times=1)
+    assert find_batches(rollout.client(), SEARCH).unfound.code == "ambiguous_batch"
+
+
 def test_packages_on_several_pages():
     rollout = Rollout({**WORLD, "jobs": [{"job_id": "7", "firmware_id": "old-119", "devices": []}]})
     assert find_batches(rollout.client(), Search("k1", "2.0")).job_ids == ("7",)

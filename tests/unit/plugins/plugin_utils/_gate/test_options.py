@@ -163,6 +163,13 @@ def test_run_about_other_batches_does_not_continue(job_ids, found):
     assert error.value.hint == "give the result of an earlier run for the same find, or leave it out"
 
 
+def test_batches_that_an_earlier_run_found_and_never_read_are_those_that_are_given():
+    previous = {**HISTORY, "job_ids": [], "found": FOUND}
+    assert read(job_ids=["7"], previous=previous).job_ids == ["7"]
+    with pytest.raises(OtaError, match="previous is about batch 7; give the result of an earlier run for the same job"):
+        read(job_ids=["8"], previous=previous)
+
+
 @pytest.mark.parametrize("found", [[], {"job_ids": ["7"]}, {**FOUND, "job_ids": []}, {**FOUND, "why": 7}], ids=str)
 def test_what_is_no_finding_is_refused(found):
     with pytest.raises(OtaError, match="previous is not the result of an earlier run"):
