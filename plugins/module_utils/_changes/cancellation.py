@@ -137,9 +137,10 @@ class Cancellation:
 
     @property
     def _may_follow(self) -> bool:
-        """Whether what was called has not had all of its effect yet."""
+        """Whether what was called may not have had all of its effect yet, because nobody has waited for it."""
         is_open = self.may_have_called(CANCEL_OTA_TASK_BY_JOB.action) and self.open_now != 0
-        return is_open or (self.may_have_called(CANCEL_OTA_STRATEGY_BY_JOB.action) and self.strategy_goes_on)
+        goes_on = is_open or (self.may_have_called(CANCEL_OTA_STRATEGY_BY_JOB.action) and self.strategy_goes_on)
+        return self.failure is None and goes_on
 
     def may_have_called(self, action: str) -> bool:
         return self.outcomes.get(action, Outcome.NOTHING) is not Outcome.NOTHING
