@@ -95,7 +95,9 @@ def _sentence(jobs: Sequence[dict[str, Any]], sums: dict[str, int | None], check
     verb, number = ("Would cancel", sums["to_cancel"]) if check_mode else ("Canceled", sums["canceled"])
     wholes = sum(_is_whole(job, check_mode) for job in jobs)
     whole = f", and {_count(wholes, 'batch', 'es')} as a whole" if wholes else ""
-    return f"{verb} {_count(number, 'task')} of {batches}{whole}{goes_on}."
+    less = number is not None and sums["to_cancel"] is not None and number < sums["to_cancel"]
+    tasks = f"{number} of {_count(sums['to_cancel'], 'task')}" if less else _count(number, "task")
+    return f"{verb} {tasks} of {batches}{whole}{goes_on}."
 
 
 def _is_whole(job: dict[str, Any], check_mode: bool) -> bool:

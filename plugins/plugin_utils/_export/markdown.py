@@ -17,6 +17,7 @@ from .._result.words import (
     Result,
     batch_label,
     batch_labels,
+    cancel_sentence,
     class_numbers,
     device_words,
     left_out_sentence,
@@ -49,9 +50,10 @@ def markdown_report(result: Result, title: str, links: Sequence[Mapping[str, str
     page = Page(ROOM)
     page.add(f"## {_ICONS[result['verdict']]} {page.text(title)}: {result['verdict'].replace('_', ' ')}", "")
     _put_reasons(page, result)
+    _put_canceled(page, result)
     _put_to_do(page, result)
     _put_links(page, links)
-    for put_section in (_put_canceled, _put_counts, _put_limits, _put_batches, _put_causes):
+    for put_section in (_put_counts, _put_limits, _put_batches, _put_causes):
         put_section(page, result)
     _put_devices(page, result, "failed")
     _put_devices(page, result, "pending")
@@ -86,12 +88,10 @@ def _put_links(page: Page, links: Sequence[Mapping[str, str]]) -> None:
 
 
 def _put_canceled(page: Page, result: Result) -> None:
-    """What the role canceled, if it did."""
-    canceled = result.get("canceled")
-    if canceled:
-        page.put(
-            f"**{'Canceled' if canceled['ok'] else 'The cancel failed'}:** {page.text(canceled['msg'], MAX_REASON)}"
-        )
+    """What the role canceled, or that it could not, if it tried."""
+    said = cancel_sentence(result)
+    if said:
+        page.put(f"**Stop:** {page.text(said, MAX_REASON)}")
         page.add("")
 
 

@@ -14,7 +14,7 @@ from .._report.message import concerned_state, running_words
 from .._result.limits import least_finished, read_limits
 from .._result.links import read_links
 from .._result.reading import count_of, counts_of, mapping_of, number_of, rows_of, text_of, texts_of
-from .._result.words import left_out_sentence, names_and_more
+from .._result.words import cancel_sentence, has_stopped, left_out_sentence, names_and_more
 from .._rollout.devices import State
 from .._verdict.wording import count_things, format_duration
 from .bounds import first_state, limit_view, set_limits
@@ -58,7 +58,7 @@ def page_of(result: Mapping[str, Any], title: Any = None, files: Any = None, lin
         "not_counted": left_out_sentence(result),
         "to_do": texts_of(result.get("to_do")),
         "running": sentence(running_words(counts_of(result.get("by_status")))) if _may_spread(result) else "",
-        "canceled": canceled_of(result),
+        "canceled": cancel_sentence(result),
         "failure": failure_rows(result),
         "causes": causes(result, states),
         "batches": batch_table(result, day),
@@ -84,16 +84,7 @@ def page_of(result: Mapping[str, Any], title: Any = None, files: Any = None, lin
 
 def _may_spread(result: Mapping[str, Any]) -> bool:
     """Whether devices may still get the update after the verdict: nothing has been canceled, as far as is known."""
-    canceled = mapping_of(result.get("canceled"))
-    has_stopped = canceled.get("ok") is True and canceled.get("check_mode") is not True
-    return bool(result.get("final")) and not has_stopped
-
-
-def canceled_of(result: Mapping[str, Any]) -> str:
-    """What the role canceled, or that it could not; empty if it did not try."""
-    canceled = mapping_of(result.get("canceled"))
-    said = text_of(canceled.get("msg"))
-    return said if canceled.get("ok") is True or not said else f"The cancel failed: {said}"
+    return bool(result.get("final")) and not has_stopped(result)
 
 
 def verdict_name(result: Mapping[str, Any]) -> str:

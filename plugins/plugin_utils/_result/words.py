@@ -72,6 +72,22 @@ def left_out_sentence(result: Result) -> str:
     return f"Not counted: {words}." if words else ""
 
 
+# --- The stop --------------------------------------------------------------------------------------------------------
+
+
+def has_stopped(result: Result) -> bool:
+    """Whether the role has canceled what was unfinished."""
+    canceled = mapping_of(result.get("canceled"))
+    return canceled.get("ok") is True and canceled.get("check_mode") is not True
+
+
+def cancel_sentence(result: Result) -> str:
+    """What the role canceled, or that it could not; empty if it did not try."""
+    canceled = mapping_of(result.get("canceled"))
+    said = text_of(canceled.get("msg"))
+    return said if canceled.get("ok") is True or not said else f"The cancel failed: {said}"
+
+
 # --- Batches ---------------------------------------------------------------------------------------------------------
 
 

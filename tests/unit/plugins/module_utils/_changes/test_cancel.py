@@ -189,7 +189,7 @@ def test_denied_cancel_changes_nothing():
     rollout.fault("no_permission", action=TASKS)
     result, failure = cancel(rollout)
     assert (failure.code, result["changed"], rollout.actions.count(TASKS)) == ("NoPermission", False, 1)
-    assert result["msg"] == "Canceled 0 tasks of 1 batch; 1 task in other states goes on."
+    assert result["msg"] == "Canceled 0 of 2 tasks of 1 batch; 1 task in other states goes on."
 
 
 def test_batch_that_is_canceled_already_is_no_failure():

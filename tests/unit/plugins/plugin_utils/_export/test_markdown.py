@@ -163,8 +163,8 @@ def test_hostile_texts_fit_into_the_summary_of_a_step():
 @pytest.mark.parametrize(
     ("canceled", "shown"),
     [
-        ({"ok": True, "msg": "Canceled 3 tasks of 1 batch."}, "\n\n**Canceled:** Canceled 3 tasks of 1 batch.\n\n"),
-        ({"ok": False, "msg": "Nothing was <canceled>."}, "\n\n**The cancel failed:** Nothing was \\<canceled\\>.\n\n"),
+        ({"ok": True, "msg": "Canceled 3 tasks of 1 batch."}, "\n\n**Stop:** Canceled 3 tasks of 1 batch.\n\n"),
+        ({"ok": False, "msg": "Nothing was <canceled>."}, "\n\n**Stop:** The cancel failed: Nothing was \\<canceled\\>.\n\n"),
     ],
 )
 def test_what_the_role_canceled(canceled, shown):
