@@ -81,8 +81,8 @@ _value:
       sample: Nothing was canceled, because wrong_job needs a person to decide.
     after:
       description:
-        - What the result says once these batches are canceled, in place of its own C(msg) and C(to_do), which may say to
-          cancel them. What was canceled is not in it; the module says that.
+        - What the result says once these batches are canceled, in place of its own C(msg) and C(to_do), which may say
+          to cancel them. What was canceled is not in it; the module says that.
         - Empty if nothing is to be canceled.
       type: dict
       contains:

@@ -88,7 +88,7 @@ _value:
       type: list
       elements: dict
     not_counted:
-      description: How many devices are left out; empty if none is.
+      description: How many devices are left out, and that the numbers are older than the last poll if they are.
       type: str
     to_do:
       description: What to do, in sentences.

@@ -194,7 +194,9 @@ def test_check_mode_says_what_would_be_canceled(place: Place) -> None:
 def test_cancel_that_is_denied_never_hides_the_verdict(place: Place, mode: str) -> None:
     gated = place.gate(key=READER, mode=mode, job_ids=["bad"], cancel_on=["failed"])
     assert gated.said.startswith(gated.result["msg"])
-    assert "Still running: 1 being updated, 3 queued; the gate does not stop them. To do: cancel batch bad" in gated.said
+    assert (
+        "Still running: 1 being updated, 3 queued; the gate does not stop them. To do: cancel batch bad" in gated.said
+    )
     assert " The cancel failed: Canceled 0 of 3 tasks of 1 batch; 1 task in other states goes on." in gated.said
     assert gated.result["canceled"]["ok"] is False
     assert gated.result["canceled"]["failure"]["code"] in gated.said

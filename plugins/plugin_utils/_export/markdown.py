@@ -22,6 +22,7 @@ from .._result.words import (
     device_words,
     left_out_sentence,
     names_and_more,
+    older_sentence,
     task_words,
     versions_read,
 )
@@ -101,7 +102,8 @@ def _put_counts(page: Page, result: Result) -> None:
     columns = ("Counted", "Succeeded", "Failed", "Unfinished")
     page.put_table(columns, [[f"{counts[name]:,}" for name in names]], _NUMBERS)
     versions = versions_read(result)
-    sentences = [f"{versions[:1].upper()}{versions[1:]}." if versions else "", left_out_sentence(result)]
+    read = f"{versions}." if versions else ""
+    sentences = [read, left_out_sentence(result), older_sentence(result)]
     if any(sentences):
         page.add(" ".join(filter(None, sentences)), "")
     times = [page.text(result[name]) for name in ("started", "ended", "deadline")]

@@ -176,7 +176,8 @@ class Reporter:
         counts = (verdict_word(verdict), *progress.counts)
         versions = versions_part(rollout, self._policy, self.reports)
         mood = _MOODS.get(verdict.verdict, "unclear" if verdict.final else "")
-        self._show_lines(status_lines(self._clock.now(), self.title, counts, [versions]), mood)
+        why = [] if verdict.final else [progress.reason, *progress.devices]  # no message of a failure says it
+        self._show_lines(status_lines(self._clock.now(), self.title, counts, [versions, *why]), mood)
         self._batches = ""
         self._show_batches(rollout, jobs)
         for note in verdict.notes:

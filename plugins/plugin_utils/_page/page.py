@@ -14,7 +14,7 @@ from .._report.message import concerned_state, running_words
 from .._result.limits import least_finished, read_limits
 from .._result.links import read_links
 from .._result.reading import count_of, counts_of, mapping_of, number_of, rows_of, text_of, texts_of
-from .._result.words import cancel_sentence, has_stopped, left_out_sentence, names_and_more
+from .._result.words import cancel_sentence, has_stopped, left_out_sentence, names_and_more, older_sentence
 from .._rollout.devices import State
 from .._verdict.wording import count_things, format_duration
 from .bounds import first_state, limit_view, set_limits
@@ -55,7 +55,7 @@ def page_of(result: Mapping[str, Any], title: Any = None, files: Any = None, lin
         "headline": shown_texts(headline(result, day), MAX_REASON),
         "facts": facts(result),
         "tiles": tiles(result, states[0]),
-        "not_counted": left_out_sentence(result),
+        "not_counted": " ".join(filter(None, [left_out_sentence(result), older_sentence(result)])),
         "to_do": texts_of(result.get("to_do")),
         "running": sentence(running_words(counts_of(result.get("by_status")))) if _may_spread(result) else "",
         "canceled": cancel_sentence(result),

@@ -72,6 +72,13 @@ def left_out_sentence(result: Result) -> str:
     return f"Not counted: {words}." if words else ""
 
 
+def older_sentence(result: Result) -> str:
+    """That the numbers are those of an earlier poll, in a sentence; empty if they are of the last one."""
+    polls = rows_of(result.get("timeline"))
+    failed = bool(polls) and polls[-1].get("error") is True
+    return "The last poll failed, so the numbers are those of an earlier one." if failed else ""
+
+
 # --- The stop --------------------------------------------------------------------------------------------------------
 
 

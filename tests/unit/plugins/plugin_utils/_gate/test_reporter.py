@@ -358,8 +358,8 @@ def test_a_pause_is_interrupted_by_heartbeats_only(seconds, slept, lines):
             "TIMED OUT  50 %  2/4 done  0 failed (limit 0)",
             "unclear",
         ),
-        (settled(poll(batch()), plain()), "INCONCLUSIVE  0 %  no task yet  0 failed (limit 0)", "unclear"),
-        (judge(poll(OPEN), plain()), "PENDING  50 %  2/4 done  0 failed (limit 0)", ""),
+        (settled(poll(batch()), plain()), "INCONCLUSIVE  0 %  no task  0 failed (limit 0)", "unclear"),
+        (judge(poll(OPEN), plain()), "PENDING  50 %  2/4 done  0 failed (limit 0)  waiting: 2 queued", ""),
     ],
 )
 def test_the_end_is_one_line_with_the_verdict(verdict, line, mood):
@@ -373,7 +373,7 @@ def test_the_end_has_no_bar_and_all_batches():
     stage.progress(*TWO)
     stage.reporter.end(judge(poll(*TWO), stage.policy), TWO)
     assert stage.lines[2:] == [
-        "10:00:00  2 batches  PENDING  33 %  1/3 done  0 failed (limit 0)",
+        "10:00:00  2 batches  PENDING  33 %  1/3 done  0 failed (limit 0)  waiting: 2 queued",
         "          batch j1 50 % · batch j2 0 %",
     ]
 

@@ -65,7 +65,7 @@ def test_without_numbers(result):
     assert [(tile["number"], tile["share"], tile["note"]) for tile in shown] == [("0", "", "")] * 3
 
 
-@pytest.mark.parametrize(("verify", "note"), [(True, "versions not read yet"), (False, "")])
+@pytest.mark.parametrize(("verify", "note"), [(True, "0 of 1,640 versions read"), (False, "")])
 def test_the_tile_of_succeeded_devices_says_how_many_versions_were_read(verify, note):
     shown = made(versions={"verify": verify})
     assert {tile["group"]: tile["note"] for tile in shown} == {"succeeded": note, "failed": "", "pending": ""}
