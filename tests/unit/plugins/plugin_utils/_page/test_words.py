@@ -89,6 +89,7 @@ def test_times():
     assert with_moments(said, DAY) == (
         "fell back from 2.4.1 to 2.3.0 after 10:12:44, offline since 2026-02-28 08:00:00"
     )
+    assert with_moments("created 2026-03-01T10:12:44.974Z", DAY) == "created 10:12:44"
     assert with_moments("at 2026-99-01T10:12:44Z", DAY) == "at 2026-99-01T10:12:44Z"
     assert [duration_or_blank(value) for value in (251.0, 0, None, "1", True)] == ["4 min 11 s", "0 s", "", "", ""]
 
