@@ -22,7 +22,7 @@ from .._report.pace import Pace
 from .._report.schedule import estimate_schedule
 from .._rollout.snapshot import JobSnapshot, Snapshot
 from .._rollout.state import RolloutState
-from .._rollout.times import format_clock, format_time
+from .._rollout.times import format_clock, format_time, with_moments
 from .._verdict.case import FAILED, PASSED
 from .._verdict.verdict import Verdict
 from .._verdict.wording import count_things, format_duration
@@ -103,7 +103,7 @@ class Reporter:
             return
         self._show_lines(opening_lines(now, self.title, verdict, self._policy, jobs))
         for line in self.notes:
-            self._show_lines(wrap(line))
+            self._show_lines(wrap(with_moments(line, format_time(now)[:10])))
         proof = verdict.rollout.total / self._options.devices_per_second if self._policy.verify_versions else 0.0
         if warning := time_warning(schedule, proof, now, self.started, self._policy):
             self.notes.append(f"{self.title} {warning}")
@@ -189,7 +189,8 @@ class Reporter:
         if last is None:
             lines = status_lines(now, self.title, (), [activity or "waiting for the first poll"])
         else:
-            others = [self._eta, self._versions, activity, last.reason, *last.devices]
+            reason = with_moments(last.reason, format_time(now)[:10])
+            others = [self._eta, self._versions, activity, reason, *last.devices]
             lines = status_lines(now, self.title, last.counts, others, last.percent if self._terminal else None)
         self._show_lines(lines, "bad" if last and last.at_limit else "")
         self._last_shown = now

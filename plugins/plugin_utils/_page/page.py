@@ -16,13 +16,14 @@ from .._result.links import read_links
 from .._result.reading import count_of, counts_of, mapping_of, number_of, rows_of, text_of, texts_of
 from .._result.words import cancel_sentence, has_stopped, left_out_sentence, names_and_more, older_sentence
 from .._rollout.devices import State
+from .._rollout.times import moment, with_moments
 from .._verdict.wording import count_things, format_duration
 from .bounds import first_state, limit_view, set_limits
 from .causes import causes
 from .chart import chart
 from .tables import batch_table, device_tables
 from .tiles import tiles
-from .words import MAX_NAMES, MAX_REASON, has_cut, merged_notes, moment, sentence, shown_text, shown_texts, with_moments
+from .words import MAX_NAMES, MAX_REASON, has_cut, merged_notes, sentence, shown_text, shown_texts
 
 _TIMES = ("soak", "start_grace", "wait_timeout", "versions.grace")
 #: The fields of a failure, by what people call them.

@@ -55,7 +55,7 @@ def measured_of(limit: Limit) -> float:
 
 
 def level_of(limit: Limit, min_executed: int = 1) -> str:
-    """How a bound stands: ``broken``, ``near``, ``kept``, or ``open`` where that is not decided yet, or about no device."""
+    """How a bound stands: ``broken``, ``near``, ``kept``, or ``open`` where nothing is decided or measured."""
     if limit.decided:
         return "broken"
     group = GROUPS[limit.name]

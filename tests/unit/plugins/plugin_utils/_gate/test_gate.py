@@ -43,7 +43,7 @@ def test_a_rollout_that_passes_is_reported_as_it_happens():
         "          batch 1",
         "          limits: none may fail (max_failed) · none may be unfinished (max_pending)",
         "          at least 5 must have a task (min_devices)",
-        "          the rollout must be settled by 2024-11-19T10:17:43Z",
+        "          the rollout must be settled by 10:17:43",
         "          start grace 2 min",
         "09:47:43  f1 2.0  0 %  0/5 done  0 failed (limit 0)  waiting: 5 queued",
         "09:47:45  f1 2.0  0 %  0/5 done  0 failed (limit 0)  waiting: 5 updating",
@@ -273,9 +273,9 @@ def test_a_short_time_is_warned_of():
         " Raise wait_timeout."
     ]
     assert [line.strip() for line in rollout.lines[3:7]] == [
-        "the rollout must be settled by 2024-11-19T09:49:43Z",
-        "f1 2.0: rate limit 1 device a minute, last device notified at 2024-11-19T09:52:42Z,",
-        "per-device time-out 10 min, 2 retries after 5 min",
+        "the rollout must be settled by 09:49:43",
+        "f1 2.0: rate limit 1 device a minute, last device notified at 09:52:42, per-device",
+        "time-out 10 min, 2 retries after 5 min",
         "start grace 2 min",
     ]
     rollout = Rollout(batch(FIVE, **limits))

@@ -74,7 +74,8 @@ def test_the_start_says_which_clocks_apply():
     notes = ["the rollout must be settled by 2026-03-01T10:10:00Z", "batch j1: per-device time-out 2 min", "soak 1 min"]
     assert stage.reporter.notes == notes
     assert stage.lines[0] == "10:00:00  2 batches: 2 devices, times are in UTC"
-    assert (stage.lines[-3:], stage.warnings) == ([f"          {note}" for note in notes], [])
+    shown = ["the rollout must be settled by 10:10:00", *notes[1:]]
+    assert (stage.lines[-3:], stage.warnings) == ([f"          {note}" for note in shown], [])
 
 
 def test_a_single_poll_keeps_its_notes_to_itself():
