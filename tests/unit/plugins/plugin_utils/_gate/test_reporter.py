@@ -369,6 +369,15 @@ def test_the_end_is_one_line_with_the_verdict(verdict, line, mood):
     assert (stage.lines, stage.moods) == ([f"10:00:00  batch 1  {line}"], [mood])
 
 
+def test_the_end_of_a_run_that_polls_once_says_when_a_schedule_begins():
+    stage, planned = Stage(), batch(status="PLANNED", utc_schedule_time=format_time(NOW + 600))
+    stage.reporter.end(judge(poll(planned), plain()), ())
+    assert stage.lines == [
+        "10:00:00  batch 1  PENDING  0 %  0 failed (limit 0)",
+        "          there is no task yet; the schedule begins at 10:10:00",
+    ]
+
+
 def test_the_end_has_no_bar_and_all_batches():
     stage = Stage("j1", "j2", terminal=True)
     stage.progress(*TWO)
