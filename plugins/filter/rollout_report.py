@@ -129,8 +129,8 @@ _value:
       elements: str
     limits:
       description:
-        - The bounds that apply, first the one that decided. Each has C(name), C(group), C(text), C(measured),
-          C(compared), C(level), C(level_words), C(decided), C(width) and C(mark).
+        - The bounds that apply, first the one that decided. Each has C(name), C(group), C(text), C(number),
+          C(measured), C(compared), C(level), C(level_words), C(decided), C(width) and C(mark).
       type: list
       elements: dict
     has_measured:

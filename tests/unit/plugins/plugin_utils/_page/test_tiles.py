@@ -59,6 +59,11 @@ def test_a_tile_of_time_shows_what_was_measured():
     assert made(TIME)[-1]["number"] == "7 min"
 
 
+def test_a_number_does_not_repeat_what_its_tile_is_called():
+    assert made(Limit("min_devices", 10, 1200, None, True))[-1]["number"] == "1,200"
+    assert made(ERRORS._replace(measured=6, kept=False))[0]["number"] == "6"
+
+
 @pytest.mark.parametrize("result", [{}, {"counts": None, "limits": 7, "policy": []}])
 def test_without_numbers(result):
     shown = tiles(result, "failed")
