@@ -80,6 +80,25 @@ _value:
       description: Why nothing is to be canceled although the verdict is one of O(verdicts); otherwise empty.
       type: str
       sample: Nothing was canceled, because wrong_job needs a person to decide.
+    after:
+      description:
+        - What the result says once these batches are canceled, in place of its own C(msg) and C(to_do), which may say
+          to cancel them. What was canceled is not in it; the module says that.
+        - Empty if nothing is to be canceled.
+      type: dict
+      contains:
+        msg:
+          description: The verdict in a few sentences.
+          type: str
+        to_do:
+          description: What to do, in sentences.
+          type: list
+          elements: str
+      sample:
+        msg: "Lamp 2.4.1 FAILED after 7 min: 60 of 1,700 finished devices failed, 3.5 %; the limit is 2 %
+          (max_failed_percent). To do: find the cause, and repeat the update with a new batch."
+        to_do:
+          - Find the cause, and repeat the update with a new batch.
 """
 
 from collections.abc import Mapping
@@ -101,7 +120,8 @@ def rollout_cancel(result: Any, verdicts: Any) -> dict[str, Any]:
             "iotfleet.ota.rollout_cancel: give a list of verdicts out of failed, timed_out, inconclusive."
         )
     decision = decide(result, verdicts)
-    return {**decision._asdict(), "job_ids": list(decision.job_ids)}
+    after = {"msg": decision.after.msg, "to_do": list(decision.after.to_do)}
+    return {**decision._asdict(), "job_ids": list(decision.job_ids), "after": after}
 
 
 class FilterModule:

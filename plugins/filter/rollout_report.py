@@ -88,7 +88,7 @@ _value:
       type: list
       elements: dict
     not_counted:
-      description: How many devices are left out of the count; empty if there are none.
+      description: How many devices are left out of the count, and whether the numbers are older than the last poll.
       type: str
     to_do:
       description: What to do, in sentences.
@@ -129,8 +129,8 @@ _value:
       elements: str
     limits:
       description:
-        - The bounds that apply, with the deciding bound first. Each has C(name), C(group), C(text), C(measured),
-          C(compared), C(level), C(level_words), C(decided), C(width) and C(mark).
+        - The bounds that apply, with the deciding bound first. Each has C(name), C(group), C(text), C(number),
+          C(measured), C(compared), C(level), C(level_words), C(decided), C(width) and C(mark).
       type: list
       elements: dict
     has_measured:

@@ -107,7 +107,10 @@ def place(tmp_path: pathlib.Path) -> Iterator[Place]:
 def test_failed_rollout_is_stopped_and_the_reports_say_so(place: Place) -> None:
     gated = place.gate(job_ids=["bad"], cancel_on=["failed"])
     assert gated.result["verdict"] == "failed"
-    assert gated.said.startswith(f"{gated.result['msg']} {CANCELED} The reports are ")
+    assert gated.said.startswith(f"{gated.result['msg']} The reports are ")
+    assert gated.result["msg"].endswith(f" {CANCELED}")
+    assert not re.search("Still running|To do: cancel|does not stop", gated.said)
+    assert gated.artifacts["rollout_gate_message"] == gated.result["msg"]
     numbers = {"to_cancel": 3, "canceled": 3, "remaining": 0, "too_late": 1}
     assert gated.artifacts["rollout_gate_canceled"] == {"ok": True, **numbers}
     assert (gated.artifacts["rollout_gate_verdict"], gated.artifacts["rollout_gate_final"]) == ("failed", True)
@@ -120,9 +123,11 @@ def test_failed_rollout_is_stopped_and_the_reports_say_so(place: Place) -> None:
     assert report["to_do"] == ["Find the cause, and repeat the update with a new batch."]
     assert " To do: find the cause, and repeat the update with a new batch. " in gated.said
     assert gated.artifacts["rollout_gate_message"] == report["msg"] == gated.result["msg"]
-    assert f"**Canceled:** {CANCELED}" in (gated.reports / "rollout-gate.md").read_text(encoding="utf-8")
+    assert f"**Stop:** {CANCELED}" in (gated.reports / "rollout-gate.md").read_text(encoding="utf-8")
     assert CANCELED in (gated.reports / "rollout-gate.html").read_text(encoding="utf-8")
-    assert ET.parse(gated.reports / "rollout-gate.xml").getroot().get("failures") != "0"
+    junit = ET.parse(gated.reports / "rollout-gate.xml").getroot()
+    assert junit.get("failures") != "0"
+    assert [entry.get("value") for entry in junit.iterfind(".//property[@name='cancel']")] == [CANCELED]
 
 
 def test_second_run_changes_nothing(place: Place) -> None:
@@ -190,8 +195,11 @@ def test_check_mode_says_what_would_be_canceled(place: Place) -> None:
 @pytest.mark.parametrize("mode", ["enforce", "report"])
 def test_cancel_that_is_denied_never_hides_the_verdict(place: Place, mode: str) -> None:
     gated = place.gate(key=READER, mode=mode, job_ids=["bad"], cancel_on=["failed"])
-    assert gated.said.startswith(f"{gated.result['msg']} The cancel failed: ")
-    assert " To do: cancel batch bad (in the console, or with ota_job_cancel); find " in gated.said
+    assert gated.said.startswith(gated.result["msg"])
+    assert (
+        "Still running: 1 being updated, 3 queued; the gate does not stop them. To do: cancel batch bad" in gated.said
+    )
+    assert " The cancel failed: Canceled 0 of 3 tasks of 1 batch; 1 task in other states goes on." in gated.said
     assert gated.result["canceled"]["ok"] is False
     assert gated.result["canceled"]["failure"]["code"] in gated.said
     assert gated.artifacts["rollout_gate_canceled"]["ok"] is False

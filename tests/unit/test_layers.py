@@ -38,10 +38,10 @@ FOLDERS = {
     " module_utils/_validation",
     "plugin_utils/_verdict": "module_utils/_api module_utils/_errors module_utils/_queries module_utils/_text"
     " module_utils/_validation plugin_utils/_rollout",
-    "plugin_utils/_cancel": "module_utils/_queries plugin_utils/_result plugin_utils/_verdict",
     "plugin_utils/_report": "module_utils/_api module_utils/_errors module_utils/_text plugin_utils/_rollout"
     " plugin_utils/_verdict",
     "plugin_utils/_result": "module_utils/_text plugin_utils/_rollout plugin_utils/_verdict",
+    "plugin_utils/_cancel": "module_utils/_queries plugin_utils/_report plugin_utils/_result plugin_utils/_verdict",
     "plugin_utils/_export": "module_utils/_text plugin_utils/_result plugin_utils/_rollout plugin_utils/_verdict",
     "plugin_utils/_page": "module_utils/_text plugin_utils/_report plugin_utils/_result plugin_utils/_rollout"
     " plugin_utils/_verdict",
@@ -131,6 +131,7 @@ NEIGHBOURS = {
         "opening": "columns labels lines schedule",
         "message": "labels remedies",
     },
+    "plugin_utils/_cancel": {"decision": "aftermath"},
     "plugin_utils/_result": {"limits": "reading", "links": "reading", "words": "reading"},
     "plugin_utils/_export": {"junit": "limits outcomes", "markdown": "limits page"},
     "plugin_utils/_page": {

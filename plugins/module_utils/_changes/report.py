@@ -95,14 +95,16 @@ def _sentence(jobs: Sequence[dict[str, Any]], sums: dict[str, int | None], check
     wholes = sum(_is_whole(job, check_mode) for job in jobs)
     left = "" if check_mode or any(job["failure"] for job in jobs) else _left(sums)  # a failure says it itself
     whole = f", and {_count(wholes, 'batch', 'es')} as a whole" if wholes else ""
-    return f"{verb} {_count(number, 'task')} of {batches}{whole}{left}{goes_on}."
+    less = number is not None and sums["to_cancel"] is not None and number < sums["to_cancel"]
+    tasks = f"{number:,} of {_count(sums['to_cancel'], 'task')}" if less else _count(number, "task")
+    return f"{verb} {tasks} of {batches}{whole}{left}{goes_on}."
 
 
 def _left(sums: dict[str, int | None]) -> str:
     """The tasks that may still be canceled, where nobody waits for it."""
     if not sums["remaining"] or sums["canceled"] is None:
         return ""
-    return f"; {_count(sums['remaining'], 'task')} to cancel {'is' if sums['remaining'] == 1 else 'are'} still open"
+    return f"; {sums['remaining']:,} {'is' if sums['remaining'] == 1 else 'are'} still open"
 
 
 def _is_whole(job: dict[str, Any], check_mode: bool) -> bool:

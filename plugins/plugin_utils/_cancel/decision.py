@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from ...module_utils._queries.jobs import EXPECTATIONS
 from .._result.reading import mapping_of, rows_of
 from .._verdict.case import FAILED, INCONCLUSIVE, TIMED_OUT
+from .aftermath import Aftermath, aftermath_of
 
 #: The verdicts after which a rollout may be canceled.
 CANCELING_VERDICTS = (FAILED, TIMED_OUT, INCONCLUSIVE)
@@ -31,11 +32,14 @@ CANCELING_REASONS = frozenset(
 
 
 class Decision(NamedTuple):
-    """The batches to cancel, what is expected of all of them, and why none is although the verdict asks for it."""
+    """The batches to cancel, what is expected of all of them, why none is although the verdict asks for it, and what
+    the result says ``after`` the cancel.
+    """
 
     job_ids: tuple[str, ...] = ()
     expected: Mapping[str, str] = {}
     why_not: str = ""
+    after: Aftermath = Aftermath()
 
 
 def decide(result: Mapping[str, Any], verdicts: Sequence[str]) -> Decision:
@@ -50,7 +54,8 @@ def decide(result: Mapping[str, Any], verdicts: Sequence[str]) -> Decision:
     jobs = [job for job in rows_of(result.get("jobs")) if job.get("found") is True and _text(job, "job_id")]
     if not jobs:
         return Decision(why_not="Nothing was canceled, because the service showed none of the batches.")
-    return Decision(tuple(job["job_id"] for job in jobs), _expected(mapping_of(result.get("policy")), jobs))
+    job_ids, expected = tuple(job["job_id"] for job in jobs), _expected(mapping_of(result.get("policy")), jobs)
+    return Decision(job_ids, expected, after=aftermath_of(result))
 
 
 def _codes(reasons: Any) -> list[Any]:

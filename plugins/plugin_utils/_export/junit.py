@@ -14,7 +14,7 @@ from typing import Any
 
 from ...module_utils._text import truncate
 from .._result.limits import read_limits
-from .._result.words import BLANK, NO_TEXT, Result, batch_label
+from .._result.words import BLANK, NO_TEXT, Result, batch_label, cancel_sentence
 from .._verdict.wording import class_words, count_things
 from .limits import allowed_text, measured_text, outcome_text, share_text
 from .outcomes import JUnitCase, device_cases, verdict_case
@@ -97,5 +97,7 @@ def _properties(result: Result) -> Iterator[tuple[str, Any]]:
     for entry in result["failure_texts"]:
         devices = count_things(entry["count"], "device")
         yield "failure_text", f"{class_words(entry['class'])}, {devices}: {entry['text'] or NO_TEXT}"
+    if said := cancel_sentence(result):
+        yield "cancel", said
     for note in result["notes"]:
         yield "note", note

@@ -17,10 +17,12 @@ from .._result.words import (
     Result,
     batch_label,
     batch_labels,
+    cancel_sentence,
     class_numbers,
     device_words,
     left_out_sentence,
     names_and_more,
+    older_sentence,
     task_words,
     versions_read,
 )
@@ -49,9 +51,10 @@ def markdown_report(result: Result, title: str, links: Sequence[Mapping[str, str
     page = Page(ROOM)
     page.add(f"## {_ICONS[result['verdict']]} {page.text(title)}: {result['verdict'].replace('_', ' ')}", "")
     _put_reasons(page, result)
+    _put_canceled(page, result)
     _put_to_do(page, result)
     _put_links(page, links)
-    for put_section in (_put_canceled, _put_counts, _put_limits, _put_batches, _put_causes):
+    for put_section in (_put_counts, _put_limits, _put_batches, _put_causes):
         put_section(page, result)
     _put_devices(page, result, "failed")
     _put_devices(page, result, "pending")
@@ -86,12 +89,10 @@ def _put_links(page: Page, links: Sequence[Mapping[str, str]]) -> None:
 
 
 def _put_canceled(page: Page, result: Result) -> None:
-    """What the role canceled, if it did."""
-    canceled = result.get("canceled")
-    if canceled:
-        page.put(
-            f"**{'Canceled' if canceled['ok'] else 'The cancel failed'}:** {page.text(canceled['msg'], MAX_REASON)}"
-        )
+    """What the role canceled, or that it could not, if it tried."""
+    said = cancel_sentence(result)
+    if said:
+        page.put(f"**Stop:** {page.text(said, MAX_REASON)}")
         page.add("")
 
 
@@ -101,7 +102,8 @@ def _put_counts(page: Page, result: Result) -> None:
     columns = ("Counted", "Succeeded", "Failed", "Unfinished")
     page.put_table(columns, [[f"{counts[name]:,}" for name in names]], _NUMBERS)
     versions = versions_read(result)
-    sentences = [f"{versions[:1].upper()}{versions[1:]}." if versions else "", left_out_sentence(result)]
+    read = f"{versions}." if versions else ""
+    sentences = [read, left_out_sentence(result), older_sentence(result)]
     if any(sentences):
         page.add(" ".join(filter(None, sentences)), "")
     times = [page.text(result[name]) for name in ("started", "ended", "deadline")]

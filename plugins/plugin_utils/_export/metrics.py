@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from ...module_utils._text import printable
 from .._result.limits import read_limits
+from .._result.reading import count_of, mapping_of
 from .._result.words import LEFT_OUT, STATE_WORDS, Result, batch_label
 from .._rollout.times import parse_time
 from .._verdict.bounds import Limit
@@ -20,6 +21,8 @@ VERDICTS = ("passed", "failed", "pending", "timed_out", "inconclusive")
 #: Characters of a label's value, and of how many batches the devices are counted.
 MAX_LABEL = 200
 MAX_BATCHES = 100
+#: What becomes of tasks when a rollout is stopped.
+STOP_OUTCOMES = ("canceled", "remaining", "too_late")
 
 Labels = Mapping[str, str]
 
@@ -39,7 +42,8 @@ def metrics_report(result: Result, title: str) -> str:
     OpenMetrics defines one: a gauge for each, of which one is 1.
     """
     lines = []
-    for family in [*_rollout_families(result), *_device_families(result), *_limit_families(read_limits(result))]:
+    families = [*_rollout_families(result), *_device_families(result), *_limit_families(read_limits(result))]
+    for family in [*families, _stop_family(result)]:
         if family.samples:
             name = PREFIX + family.name
             lines += [f"# HELP {name} {family.meaning}", f"# TYPE {name} gauge"]
@@ -110,6 +114,14 @@ def _limit_families(limits: list[Limit]) -> Iterator[Family]:
     yield Family("limit_measured", "What was measured for it, in the same unit.", [*zip(labels, measured)])
     yield Family("limit_kept", "Whether it was kept.", [*zip(labels, kept)])
     yield Family("limit_decided", "Whether it settled the verdict.", [*zip(labels, decided)])
+
+
+def _stop_family(result: Result) -> Family:
+    """Of a rollout that the role has stopped, or was to stop. A number that the service did not tell is left out."""
+    stop = mapping_of(result.get("canceled"))
+    known = [(name, stop.get(name)) for name in STOP_OUTCOMES if isinstance(stop.get(name), int)]
+    samples = [({"outcome": name}, count_of(number)) for name, number in known]
+    return Family("stop_tasks", "Tasks when the rollout was stopped, by what became of them.", [*samples])
 
 
 def _unit(limit: Limit) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 from .._result.limits import read_limits
-from .._result.words import BLANK, STATE_WORDS, Result, class_numbers, device_words, verifies_versions
+from .._result.words import BLANK, STATE_WORDS, Result, class_numbers, device_words, has_stopped, verifies_versions
 from .._verdict.wording import allowed_words
 
 Kind = Literal["passed", "skipped", "failure", "error"]
@@ -59,7 +59,7 @@ def _why_tolerated(result: Result, state: str) -> str:
     if result["verdict"] == "pending":
         return "nothing is decided yet"
     if state == "pending" and result["verdict"] != "timed_out":
-        return "may still succeed"
+        return "may have been stopped" if has_stopped(result) else "may still succeed"
     # What must succeed can be out of reach although no more devices failed than may.
     about = "pending" if result["verdict"] == "timed_out" else "failed"
     decided = any(limit.decided and limit.name == "min_succeeded_percent" for limit in read_limits(result))

@@ -223,7 +223,7 @@ class Gate:
 
     def _as_poll(self, verdict: Verdict, last_error: OtaError | None = None) -> Poll:
         seconds, title = round(self._snapshot.now - self._limits.started, 1), self._reporter.title
-        subject = Subject(title, self._snapshot.jobs, self._clock.now() - self._limits.started)
+        subject = Subject(title, self._snapshot.jobs, seconds)
         return Poll(self._snapshot, verdict, seconds, verdict_message(verdict, subject, last_error), title)
 
 

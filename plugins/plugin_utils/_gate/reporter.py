@@ -22,7 +22,7 @@ from .._report.pace import Pace
 from .._report.schedule import estimate_schedule
 from .._rollout.snapshot import JobSnapshot, Snapshot
 from .._rollout.state import RolloutState
-from .._rollout.times import format_clock, format_time
+from .._rollout.times import format_clock, format_time, with_moments
 from .._verdict.case import FAILED, PASSED
 from .._verdict.verdict import Verdict
 from .._verdict.wording import count_things, format_duration
@@ -103,7 +103,7 @@ class Reporter:
             return
         self._show_lines(opening_lines(now, self.title, verdict, self._policy, jobs))
         for line in self.notes:
-            self._show_lines(wrap(line))
+            self._show_lines(wrap(_on_day(line, now)))
         proof = verdict.rollout.total / self._options.devices_per_second if self._policy.verify_versions else 0.0
         if warning := time_warning(schedule, proof, now, self.started, self._policy):
             self.notes.append(f"{self.title} {warning}")
@@ -176,7 +176,11 @@ class Reporter:
         counts = (verdict_word(verdict), *progress.counts)
         versions = versions_part(rollout, self._policy, self.reports)
         mood = _MOODS.get(verdict.verdict, "unclear" if verdict.final else "")
-        self._show_lines(status_lines(self._clock.now(), self.title, counts, [versions]), mood)
+        now = self._clock.now()
+        why = (
+            [] if verdict.final else [_on_day(progress.reason, now), *progress.devices]
+        )  # no failure's message says it
+        self._show_lines(status_lines(now, self.title, counts, [versions, *why]), mood)
         self._batches = ""
         self._show_batches(rollout, jobs)
         for note in verdict.notes:
@@ -188,7 +192,7 @@ class Reporter:
         if last is None:
             lines = status_lines(now, self.title, (), [activity or "waiting for the first poll"])
         else:
-            others = [self._eta, self._versions, activity, last.reason, *last.devices]
+            others = [self._eta, self._versions, activity, _on_day(last.reason, now), *last.devices]
             lines = status_lines(now, self.title, last.counts, others, last.percent if self._terminal else None)
         self._show_lines(lines, "bad" if last and last.at_limit else "")
         self._last_shown = now
@@ -203,3 +207,8 @@ class Reporter:
         for line in lines:
             self._show(printable(line), mood)
             mood = ""  # what follows explains the first one
+
+
+def _on_day(text: str, now: float) -> str:
+    """``text`` whose times have no date if that is today's."""
+    return with_moments(text, format_time(now)[:10])

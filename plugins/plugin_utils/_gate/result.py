@@ -56,9 +56,14 @@ class Timeline:
         found: TimelineEntry = {**numbers, "error": True} if failed else {**numbers}
         before = {name: value for name, value in self.entries[-1].items() if name != "seconds"} if self.entries else {}
         if found != before or last:
-            self.entries.append({"seconds": round(snapshot.now - self.started, 1), **found})
+            self._append({"seconds": round(snapshot.now - self.started, 1), **found})
         if len(self.entries) > MAX_ENTRIES:  # the longer, the coarser
             self.entries = [*self.entries[:-1:2], self.entries[-1]]
+
+    def _append(self, entry: TimelineEntry) -> None:
+        """Add what a poll found, once also where it is the last poll as well."""
+        if self.entries[-1:] != [entry]:
+            self.entries.append(entry)
 
 
 def _is_timeline_entry(entry: Any) -> bool:

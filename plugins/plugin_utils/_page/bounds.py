@@ -46,6 +46,11 @@ def bound_sentence(limit: Limit, min_executed: int = 1) -> str:
     return f"{text[0].upper()}{text[1:]}"
 
 
+def number_words(limit: Limit) -> str:
+    """What was measured as a number alone, or as a time span."""
+    return format_duration(limit.measured) if GROUPS[limit.name] == "time" else f"{int(limit.measured):,}"
+
+
 def measured_words(limit: Limit) -> str:
     """What was measured, with what it is a part of."""
     group = GROUPS[limit.name]
@@ -87,6 +92,7 @@ def limit_view(limit: Limit, min_executed: int = 1) -> dict[str, Any]:
         "name": limit.name,
         "group": GROUPS[limit.name],
         "text": bound_sentence(limit, min_executed),
+        "number": number_words(limit),
         "measured": measured_words(limit),
         "compared": compared_words(limit),
         "level": level,

@@ -14,15 +14,16 @@ from .._report.message import concerned_state, running_words
 from .._result.limits import least_finished, read_limits
 from .._result.links import read_links
 from .._result.reading import count_of, counts_of, mapping_of, number_of, rows_of, text_of, texts_of
-from .._result.words import left_out_sentence, names_and_more
+from .._result.words import cancel_sentence, has_stopped, left_out_sentence, names_and_more, older_sentence
 from .._rollout.devices import State
+from .._rollout.times import moment, with_moments
 from .._verdict.wording import count_things, format_duration
 from .bounds import first_state, limit_view, set_limits
 from .causes import causes
 from .chart import chart
 from .tables import batch_table, device_tables
 from .tiles import tiles
-from .words import MAX_NAMES, MAX_REASON, has_cut, merged_notes, moment, sentence, shown_text, shown_texts, with_moments
+from .words import MAX_NAMES, MAX_REASON, has_cut, merged_notes, sentence, shown_text, shown_texts
 
 _TIMES = ("soak", "start_grace", "wait_timeout", "versions.grace")
 #: The fields of a failure, by what people call them.
@@ -55,10 +56,10 @@ def page_of(result: Mapping[str, Any], title: Any = None, files: Any = None, lin
         "headline": shown_texts(headline(result, day), MAX_REASON),
         "facts": facts(result),
         "tiles": tiles(result, states[0]),
-        "not_counted": left_out_sentence(result),
+        "not_counted": " ".join(filter(None, [left_out_sentence(result), older_sentence(result)])),
         "to_do": texts_of(result.get("to_do")),
         "running": sentence(running_words(counts_of(result.get("by_status")))) if _may_spread(result) else "",
-        "canceled": canceled_of(result),
+        "canceled": cancel_sentence(result),
         "failure": failure_rows(result),
         "causes": causes(result, states),
         "batches": batch_table(result, day),
@@ -84,16 +85,7 @@ def page_of(result: Mapping[str, Any], title: Any = None, files: Any = None, lin
 
 def _may_spread(result: Mapping[str, Any]) -> bool:
     """Whether devices may still get the update after the verdict: nothing has been canceled, as far as is known."""
-    canceled = mapping_of(result.get("canceled"))
-    has_stopped = canceled.get("ok") is True and canceled.get("check_mode") is not True
-    return bool(result.get("final")) and not has_stopped
-
-
-def canceled_of(result: Mapping[str, Any]) -> str:
-    """What the role canceled, or that it could not; empty if it did not try."""
-    canceled = mapping_of(result.get("canceled"))
-    said = text_of(canceled.get("msg"))
-    return said if canceled.get("ok") is True or not said else f"The cancel failed: {said}"
+    return bool(result.get("final")) and not has_stopped(result)
 
 
 def verdict_name(result: Mapping[str, Any]) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 from .._result.reading import count_of, mapping_of, rows_of, text_of
 from .._result.words import BLANK, STATE_WORDS, batch_label, batch_labels, device_words, task_words
 from .._rollout.devices import State
+from .._rollout.times import moment, with_moments
 from .tiles import stacked_bar
-from .words import duration_or_blank, escaped_size, moment, share_text, shown_text, with_moments
+from .words import duration_or_blank, escaped_size, share_text, shown_text
 
 #: The devices of a page take this many characters at most, which is enough for a person and not too much for a browser.
 MAX_SIZE = 4_000_000

@@ -44,7 +44,7 @@ def _tile(group: str, counts: Mapping[str, Any], bounds: Sequence[Mapping[str, A
     return {
         "group": group,
         "name": _NAMES[group],
-        "number": f"{number:,}" if is_state else bounds[0]["measured"] if bounds else "",
+        "number": f"{number:,}" if is_state else bounds[0]["number"] if bounds else "",
         "share": f"{share_text(number, total)} of {total:,}" if is_state and total else "",
         "note": "",
         "limits": list(bounds),

@@ -13,7 +13,6 @@ from typing import Any
 
 from ...module_utils._text import truncate
 from .._result.words import names_and_more
-from .._rollout.times import format_time, parse_time
 from .._verdict.bounds import Limit
 from .._verdict.wording import format_duration, share_words
 
@@ -24,7 +23,6 @@ MAX_TEXT = 500
 MAX_REASON = 4000
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 
 
 def shown_text(value: Any, limit: int = MAX_TEXT) -> str:
@@ -70,21 +68,6 @@ def sentence(text: str) -> str:
     first = re.match(r"[a-z]+(?![\w.:/-])", text)
     text = text[:1].upper() + text[1:] if first else text
     return text if not text or text[-1] in ".!?…" else f"{text}."
-
-
-def moment(value: Any, day: str = "", seconds: bool = True) -> str:
-    """A time from a result, for people; without the date on ``day``. Empty if it is no time."""
-    time = parse_time(value)
-    if time is None:
-        return ""
-    text = format_time(time)
-    clock = text[11:19] if seconds else text[11:16]
-    return clock if text[:10] == day else f"{text[:10]} {clock}"
-
-
-def with_moments(text: str, day: str) -> str:
-    """``text`` with its times as :func:`moment` has them."""
-    return _TIME.sub(lambda found: moment(found[0], day) or found[0], text)
 
 
 def duration_or_blank(value: Any) -> str:

@@ -44,7 +44,9 @@ def progress_of(verdict: Verdict) -> Progress:
     rollout, reason = verdict.rollout, verdict.reasons[0]
     says = {"unfinished": "", "soaking": "healthy, and soaking"}.get(reason.code, reason.message)
     percent = 100 * rollout.executed // rollout.total if rollout.total else 0
-    done = f"{rollout.executed:,}/{rollout.total:,} done" if rollout.total else "no task yet"
+    # Before the end, the reason says that there is no task, and perhaps why.
+    none = "no task" if verdict.final else ""
+    done = f"{rollout.executed:,}/{rollout.total:,} done" if rollout.total else none
     limit = failed_limit(verdict)
     return Progress(
         percent,

@@ -13,7 +13,8 @@ from .._verdict.bounds import Limit
 
 #: How to stop what the gate cannot stop, after the name of the batch.
 CANCEL = "(in the console, or with ota_job_cancel)"
-_REPEAT = "find the cause, and repeat the update with a new batch"
+_NEW_BATCH = "repeat the update with a new batch"
+_REPEAT = f"find the cause, and {_NEW_BATCH}"
 _WAIT = "poll again"
 _AGAIN = "run the gate again"
 
@@ -61,6 +62,17 @@ REMEDIES: Mapping[str, str] = {
     "error": _WAIT,
 }
 
+#: What to do first once the batches are canceled, by the same, where that is not to find the cause.
+FIRST_AFTER_CANCEL: Mapping[str, str] = {
+    "too_few_devices": "check which devices the batch selects",
+    "deadline": "see why devices were unfinished",
+    "deadline/min_devices": "check which devices the batch selects",
+    "deadline/wait_timeout": "raise wait_timeout",
+    "api_error": "do what the error says",
+    "too_many_errors": "do what the error says",
+    "incomplete": "see Troubleshooting, Incomplete lists and batches",
+}
+
 
 def remedy(code: str, limit: Limit | None, running: Sequence[str] = ()) -> str:
     """What to do about the reason ``code``, if the bound ``limit`` decided and these batches are still running."""
@@ -72,6 +84,18 @@ def remedy(code: str, limit: Limit | None, running: Sequence[str] = ()) -> str:
     return f"cancel {batches} {CANCEL}; {clause}"
 
 
+def remedy_after_cancel(code: str, limit: Limit | None) -> str:
+    """What to do about the reason ``code`` once the batches are canceled, which no gate passes any more."""
+    special = f"{code}/{limit.name}" if limit else ""
+    first = FIRST_AFTER_CANCEL.get(special) or FIRST_AFTER_CANCEL.get(code, "find the cause")
+    return f"{first}, and {_NEW_BATCH}"
+
+
 def remedy_sentences(clause: str) -> list[str]:
     """What to do in sentences, for a page or a program."""
     return [f"{part[:1].upper()}{part[1:]}." for part in clause.split("; ")]
+
+
+def remedy_clause(sentences: Sequence[str]) -> str:
+    """What :func:`remedy_sentences` has made sentences of."""
+    return "; ".join(f"{sentence[:1].lower()}{sentence[1:].rstrip('.')}" for sentence in sentences)

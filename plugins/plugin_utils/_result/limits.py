@@ -55,10 +55,12 @@ def measured_of(limit: Limit) -> float:
 
 
 def level_of(limit: Limit, min_executed: int = 1) -> str:
-    """How a bound stands: ``broken``, ``near``, ``kept``, or ``open`` where that is not decided yet."""
+    """How a bound stands: ``broken``, ``near``, ``kept``, or ``open`` where nothing is decided or measured."""
     if limit.decided:
         return "broken"
     group = GROUPS[limit.name]
+    if limit.of == 0:
+        return "open"
     if not limit.kept:
         counts = group != "failed" or (limit.of or 0) >= min_executed
         return "broken" if group in ("failed", "errors") and counts else "open"
@@ -71,6 +73,8 @@ def level_words(limit: Limit, level: str) -> str:
     """How a bound stands, for people."""
     if limit.decided:
         return "Decided the verdict"
+    if limit.of == 0:
+        return "No device finished" if GROUPS[limit.name] == "failed" else "No device counted"
     if GROUPS[limit.name] == "time":
         return "Within the limit" if limit.kept else "Time is over"
     words = {"broken": "Over the limit", "near": "Within the limit, but near", "kept": "Within the limit"}

@@ -72,6 +72,29 @@ def left_out_sentence(result: Result) -> str:
     return f"Not counted: {words}." if words else ""
 
 
+def older_sentence(result: Result) -> str:
+    """That the numbers are those of an earlier poll, in a sentence; empty if they are of the last one."""
+    polls = rows_of(result.get("timeline"))
+    failed = bool(polls) and polls[-1].get("error") is True
+    return "The last poll failed, so the numbers are those of an earlier one." if failed else ""
+
+
+# --- The stop --------------------------------------------------------------------------------------------------------
+
+
+def has_stopped(result: Result) -> bool:
+    """Whether the role has canceled what was unfinished."""
+    canceled = mapping_of(result.get("canceled"))
+    return canceled.get("ok") is True and canceled.get("check_mode") is not True
+
+
+def cancel_sentence(result: Result) -> str:
+    """What the role canceled, or that it could not; empty if it did not try."""
+    canceled = mapping_of(result.get("canceled"))
+    said = text_of(canceled.get("msg"))
+    return said if canceled.get("ok") is True or not said else f"The cancel failed: {said}"
+
+
 # --- Batches ---------------------------------------------------------------------------------------------------------
 
 

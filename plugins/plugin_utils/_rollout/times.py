@@ -17,6 +17,7 @@ MAX_TIME = 253_000_000_000.0
 #: Fractions of other than six digits and zones without a colon, which only newer versions of Python read.
 _FRACTION = re.compile(r"[.,](\d+)")
 _ZONE = re.compile(r" ?([+-]\d\d)(\d\d)$")
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:\.\d+)?Z")
 
 
 def parse_time(text: Any) -> float | None:
@@ -44,3 +45,18 @@ def format_time(seconds: float) -> str:
 def format_clock(seconds: float) -> str:
     """The time of day in UTC of a time in seconds since 1970, such as ``15:00:41``."""
     return format_time(seconds)[11:19]
+
+
+def moment(value: Any, day: str = "", seconds: bool = True) -> str:
+    """A time from a result, for people; without the date on ``day``. Empty if it is no time."""
+    time = parse_time(value)
+    if time is None:
+        return ""
+    text = format_time(time)
+    clock = text[11:19] if seconds else text[11:16]
+    return clock if text[:10] == day else f"{text[:10]} {clock}"
+
+
+def with_moments(text: str, day: str) -> str:
+    """``text`` with its times as :func:`moment` has them."""
+    return _TIME.sub(lambda found: moment(found[0], day) or found[0], text)

@@ -14,6 +14,7 @@ from .._rollout.expected import accounts_for
 from .._rollout.policy import Policy
 from .._rollout.snapshot import JobSnapshot, Snapshot
 from .._rollout.state import RolloutState
+from .._rollout.times import format_time
 from .history import History
 from .wording import Reason, count_things, deadline_sentence, device_names, format_duration
 
@@ -192,3 +193,10 @@ def begins_at(job: JobSnapshot, snapshot: Snapshot, history: History) -> float:
     """From when on a batch must have tasks: its schedule, unless that was canceled, or the first poll."""
     scheduled = None if job.canceled else snapshot.job_time(job, "utc_schedule_time")
     return history.started if scheduled is None else max(history.started, scheduled)
+
+
+def no_task_sentence(case: Case) -> str:
+    """That there is no task yet, and when the schedule of the first batch begins if that is still to come."""
+    begins = min((begins_at(job, case.snapshot, case.history) for job in case.snapshot.jobs), default=0.0)
+    schedule = f"; the schedule begins at {format_time(begins)}" if begins > case.snapshot.now else ""
+    return f"there is no task yet{schedule}"

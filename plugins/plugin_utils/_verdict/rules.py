@@ -28,6 +28,7 @@ from .case import (
     Outcome,
     VerdictName,
     confirm_verdict,
+    no_task_sentence,
     pending_outcome,
     soaking_reason,
 )
@@ -65,7 +66,7 @@ def rule_nothing_to_judge(case: Case) -> Outcome | None:
     if not case.snapshot.jobs and not case.snapshot.fresh:
         return pending_outcome(case, Reason("starting", "no poll has completed yet"))
     if case.in_start_grace:
-        return pending_outcome(case, Reason("starting", _nothing_sentence(case, " so far") or "there is no task yet"))
+        return pending_outcome(case, Reason("starting", _nothing_sentence(case, " so far") or no_task_sentence(case)))
     named = case.policy.expected_devices is not None or case.policy.min_devices is not None
     had_tasks = any(case.had_tasks(job) for job in case.snapshot.jobs)
     if not case.policy.allow_empty or named or case.canceled or had_tasks:

@@ -170,7 +170,9 @@ _CLASS_WORDS = {
     "awaiting_version": "still reporting the old version",
     "busy": "busy with another batch",
     "in_progress": "updating",
+    "moving": "between two states",
     "no_task": "without a task",
+    "not_read": "for a reason not read yet",
     "online_not_pushed": "online but not pushed",
     "planned": "planned for later",
     "rate_limited": "queued by the batch's rate limit",
@@ -197,7 +199,7 @@ def words_of(class_name: str, detail: Any) -> str:
 
 def versions_words(read: int, succeeded: int) -> str:
     """How many versions of the devices that succeeded have been read."""
-    return f"{read:,} of {succeeded:,} versions read" if read else "versions not read yet"
+    return f"{read:,} of {succeeded:,} versions read"
 
 
 def count_things(number: int, thing: str) -> str:

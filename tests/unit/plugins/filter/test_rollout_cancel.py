@@ -16,13 +16,19 @@ RESULT = gated(batch(*failing(1), job_id="18", found=True))
 
 def test_what_to_cancel():
     decision = cancel(RESULT, ["failed"])
-    assert set(decision) == {"job_ids", "expected", "why_not"}
+    assert set(decision) == {"job_ids", "expected", "why_not", "after"}
     assert (decision["job_ids"], decision["why_not"]) == (["18"], "")
     assert decision["expected"]["expected_version"] == NEW
+    assert decision["after"]["to_do"] == ["Find the cause, and repeat the update with a new batch."]
 
 
 def test_nothing_after_another_verdict():
-    assert cancel(RESULT, ["timed_out"]) == {"job_ids": [], "expected": {}, "why_not": ""}
+    assert cancel(RESULT, ["timed_out"]) == {
+        "job_ids": [],
+        "expected": {},
+        "why_not": "",
+        "after": {"msg": "", "to_do": []},
+    }
 
 
 @pytest.mark.parametrize("given", [None, "text", [], 1])

@@ -74,7 +74,7 @@ def test_failure_is_as_documented(stop):
     result, _rollout = stop({**batch(*FLEET), "access_keys": [denied]})
     assert (result["failure"]["code"], result["changed"]) == ("NoPermission", False)
     assert result["msg"].startswith(
-        "Canceled 0 tasks of 1 batch; 1 task in other states goes on. CancelOTATaskByJob failed: the service refused"
+        "Canceled 0 of 1 task of 1 batch; 1 task in other states goes on. CancelOTATaskByJob failed: the service"
     )
     hold_result(result)
 

@@ -191,7 +191,7 @@ def test_denied_cancel_changes_nothing():
     rollout.fault("no_permission", action=TASKS)
     result, failure = cancel(rollout)
     assert (failure.code, result["changed"], rollout.actions.count(TASKS)) == ("NoPermission", False, 1)
-    assert result["msg"] == "Canceled 0 tasks of 1 batch; 1 task in other states goes on."
+    assert result["msg"] == "Canceled 0 of 2 tasks of 1 batch; 1 task in other states goes on."
 
 
 def test_batch_that_is_canceled_already_is_no_failure():
@@ -219,7 +219,7 @@ def test_nobody_waits_with_a_timeout_of_zero():
     result, failure = cancel(rollout, wait_timeout=0.0)
     assert (failure, result["changed"], result["summary"]["remaining"]) == (None, True, 2)
     assert result["msg"] == (
-        "Canceled 0 tasks of 1 batch; 2 tasks to cancel are still open; 1 task in other states goes on."
+        "Canceled 0 of 2 tasks of 1 batch; 2 are still open; 1 task in other states goes on."
     )
     assert rollout.clock.elapsed == before
 

@@ -63,6 +63,14 @@ def test_a_whole_report():
     assert junit_report(result, "Lamp <Pro>") == REPORT[1:]
 
 
+def test_what_the_role_canceled():
+    result = gated(batch(*failing(1), status="IN_PROGRESS"))
+    assert 'name="cancel"' not in junit_report(result, "Lamp")
+    failed = {**result, "canceled": {"ok": False, "msg": "No <permission>."}}
+    shown = '<property name="cancel" value="The cancel failed: No &lt;permission&gt;." />'
+    assert shown in junit_report(failed, "Lamp")
+
+
 def test_nothing_that_is_not_known_is_called_none():
     result = gated(batch(*failing(1), *waiting(1), module_name=None, status="IN_PROGRESS"))
     assert "None" not in junit_report(result, "Lamp")

@@ -8,6 +8,7 @@ import re
 
 import pytest
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._export.markdown import MAX_DEVICES, ROOM, markdown_report
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._page.page import page_of
 from ansible_collections.iotfleet.ota.tests.unit.exports import failing, fine, gated, waiting
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import NEW, batch, report, task
 
@@ -104,13 +105,20 @@ def test_a_second_reason_does_not_name_the_same_devices_again():
 
 
 @pytest.mark.parametrize(
-    ("versions", "sentence"), [((), "Versions not read yet."), (("s0001", "s0002"), "2 of 2 versions read.")]
+    ("versions", "sentence"), [((), "0 of 2 versions read."), (("s0001", "s0002"), "2 of 2 versions read.")]
 )
 def test_versions_that_were_read(versions, sentence):
     facts = {"versions": report(NEW, *versions)} if versions else {}
     text = markdown_report(gated(batch(*fine(2)), facts=facts, verify_versions=True), "Lamp")
     assert f"\n\n{sentence}\n\nFrom " in text
     assert "verified" not in text.lower()
+
+
+def test_numbers_that_are_older_than_the_last_poll_are_called_so():
+    result = {**gated(batch(*fine(2))), "timeline": [{"seconds": 1.0, "error": True}]}
+    said = "The last poll failed, so the numbers are those of an earlier one."
+    assert said in markdown_report(result, "Lamp")
+    assert said in page_of(result)["not_counted"]
 
 
 def test_a_device_that_fell_back_says_from_where_and_when():
@@ -163,8 +171,11 @@ def test_hostile_texts_fit_into_the_summary_of_a_step():
 @pytest.mark.parametrize(
     ("canceled", "shown"),
     [
-        ({"ok": True, "msg": "Canceled 3 tasks of 1 batch."}, "\n\n**Canceled:** Canceled 3 tasks of 1 batch.\n\n"),
-        ({"ok": False, "msg": "Nothing was <canceled>."}, "\n\n**The cancel failed:** Nothing was \\<canceled\\>.\n\n"),
+        ({"ok": True, "msg": "Canceled 3 tasks of 1 batch."}, "\n\n**Stop:** Canceled 3 tasks of 1 batch.\n\n"),
+        (
+            {"ok": False, "msg": "Nothing was <canceled>."},
+            "\n\n**Stop:** The cancel failed: Nothing was \\<canceled\\>.\n\n",
+        ),
     ],
 )
 def test_what_the_role_canceled(canceled, shown):

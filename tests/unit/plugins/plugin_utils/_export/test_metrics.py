@@ -116,3 +116,14 @@ def test_a_time_that_is_none_is_left_out():
     assert "started_timestamp_seconds" in text
     assert "deadline_timestamp_seconds" not in text
     assert "ended_timestamp_seconds" not in text
+
+
+def test_what_the_role_canceled():
+    result = gated(batch(*failing(1), status="IN_PROGRESS"))
+    assert "stop_tasks" not in metrics_report(result, "Lamp")
+    stop = {"ok": True, "canceled": 300, "remaining": None, "too_late": 4}
+    text = metrics_report({**result, "canceled": stop}, "Lamp")
+    assert [line for line in text.splitlines() if line.startswith("iotfleet_ota_rollout_stop_tasks")] == [
+        'iotfleet_ota_rollout_stop_tasks{rollout="Lamp",outcome="canceled"} 300',
+        'iotfleet_ota_rollout_stop_tasks{rollout="Lamp",outcome="too_late"} 4',
+    ]

@@ -72,6 +72,19 @@ def test_devices_that_have_not_succeeded(options, failed, unfinished):
     assert outcomes(result) == {"f001": failed, "q001": unfinished, "s0001": ("passed", "succeeded")}
 
 
+@pytest.mark.parametrize(
+    ("canceled", "why"),
+    [
+        ({"ok": True, "check_mode": False}, "may have been stopped"),
+        ({"ok": True, "check_mode": True}, "may still succeed"),
+        ({"ok": False, "check_mode": False}, "may still succeed"),
+    ],
+)
+def test_a_device_of_a_rollout_that_was_stopped_is_not_said_to_go_on(canceled, why):
+    result = {**gated(batch(*failing(1), *waiting(1), status="IN_PROGRESS")), "canceled": canceled}
+    assert outcomes(result)["q001"] == ("skipped", f"{QUEUED}; {why}")
+
+
 def test_devices_of_a_result_without_limits_are_not_tolerated():
     result = gated(batch(*failing(1, "no space")))
     assert outcomes({**result, "limits": []}) == {"f001": ("failure", FAILED)}

@@ -45,7 +45,7 @@ def test_a_batch_that_appears_late_is_found_and_judged():
     assert WHY in result["notes"]
     assert rollout.actions.count("ListOTAFirmware") == 3
     assert rollout.lines[:2] == [
-        "09:47:43  version 2.0 of k1  0 %  no task yet  0 failed (limit 0)",
+        "09:47:43  version 2.0 of k1  0 %  0 failed (limit 0)",
         "          no batch fits; version 2.0 has package f1 (module default)",
     ]
     assert f"          {WHY}" in rollout.lines

@@ -74,7 +74,8 @@ def test_the_start_says_which_clocks_apply():
     notes = ["the rollout must be settled by 2026-03-01T10:10:00Z", "batch j1: per-device time-out 2 min", "soak 1 min"]
     assert stage.reporter.notes == notes
     assert stage.lines[0] == "10:00:00  2 batches: 2 devices, times are in UTC"
-    assert (stage.lines[-3:], stage.warnings) == ([f"          {note}" for note in notes], [])
+    shown = ["the rollout must be settled by 10:10:00", *notes[1:]]
+    assert (stage.lines[-3:], stage.warnings) == ([f"          {note}" for note in shown], [])
 
 
 def test_a_single_poll_keeps_its_notes_to_itself():
@@ -358,8 +359,8 @@ def test_a_pause_is_interrupted_by_heartbeats_only(seconds, slept, lines):
             "TIMED OUT  50 %  2/4 done  0 failed (limit 0)",
             "unclear",
         ),
-        (settled(poll(batch()), plain()), "INCONCLUSIVE  0 %  no task yet  0 failed (limit 0)", "unclear"),
-        (judge(poll(OPEN), plain()), "PENDING  50 %  2/4 done  0 failed (limit 0)", ""),
+        (settled(poll(batch()), plain()), "INCONCLUSIVE  0 %  no task  0 failed (limit 0)", "unclear"),
+        (judge(poll(OPEN), plain()), "PENDING  50 %  2/4 done  0 failed (limit 0)  waiting: 2 queued", ""),
     ],
 )
 def test_the_end_is_one_line_with_the_verdict(verdict, line, mood):
@@ -368,12 +369,21 @@ def test_the_end_is_one_line_with_the_verdict(verdict, line, mood):
     assert (stage.lines, stage.moods) == ([f"10:00:00  batch 1  {line}"], [mood])
 
 
+def test_the_end_of_a_run_that_polls_once_says_when_a_schedule_begins():
+    stage, planned = Stage(), batch(status="PLANNED", utc_schedule_time=format_time(NOW + 600))
+    stage.reporter.end(judge(poll(planned), plain()), ())
+    assert stage.lines == [
+        "10:00:00  batch 1  PENDING  0 %  0 failed (limit 0)",
+        "          there is no task yet; the schedule begins at 10:10:00",
+    ]
+
+
 def test_the_end_has_no_bar_and_all_batches():
     stage = Stage("j1", "j2", terminal=True)
     stage.progress(*TWO)
     stage.reporter.end(judge(poll(*TWO), stage.policy), TWO)
     assert stage.lines[2:] == [
-        "10:00:00  2 batches  PENDING  33 %  1/3 done  0 failed (limit 0)",
+        "10:00:00  2 batches  PENDING  33 %  1/3 done  0 failed (limit 0)  waiting: 2 queued",
         "          batch j1 50 % · batch j2 0 %",
     ]
 

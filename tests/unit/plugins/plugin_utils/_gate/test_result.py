@@ -61,11 +61,19 @@ def test_only_a_change_of_numbers_adds_an_entry():
     ]
 
 
-def test_the_last_poll_always_adds_an_entry():
+def test_the_last_poll_always_has_an_entry_of_its_own_time():
     timeline = Timeline(None, NOW)
-    for _number in range(2):
-        timeline.add_poll(poll(batch("S")), judge(poll(batch("S")), plain()), last=True)
-    assert [entry["succeeded"] for entry in timeline.entries] == [1, 1]
+    for number, is_last in ((0, False), (1, False), (1, True)):
+        snapshot = poll(batch("S"), now=NOW + number)
+        timeline.add_poll(snapshot, judge(snapshot, plain()), last=is_last)
+    assert [entry["seconds"] for entry in timeline.entries] == [0.0, 1.0]
+
+
+def test_the_last_poll_is_one_entry_although_it_is_added_twice():
+    timeline, snapshot = Timeline(None, NOW), poll(batch("S"))
+    for is_last in (False, True):
+        timeline.add_poll(snapshot, judge(snapshot, plain()), last=is_last)
+    assert [entry["seconds"] for entry in timeline.entries] == [0.0]
 
 
 def test_the_first_poll_that_failed_and_the_first_that_did_not_have_an_entry():

@@ -87,6 +87,7 @@ def test_a_bound_as_a_page_shows_it():
         "name": "max_failed_percent",
         "group": "failed",
         "text": "At most 2 % of the finished devices may fail, from 50 finished on",
+        "number": "60",
         "measured": "60 of 1,700 finished devices, 3.5 %",
         "compared": "3.5 % of finished devices, limit 2 %",
         "level": "broken",

@@ -59,13 +59,18 @@ def test_a_tile_of_time_shows_what_was_measured():
     assert made(TIME)[-1]["number"] == "7 min"
 
 
+def test_a_number_does_not_repeat_what_its_tile_is_called():
+    assert made(Limit("min_devices", 10, 1200, None, True))[-1]["number"] == "1,200"
+    assert made(ERRORS._replace(measured=6, kept=False))[0]["number"] == "6"
+
+
 @pytest.mark.parametrize("result", [{}, {"counts": None, "limits": 7, "policy": []}])
 def test_without_numbers(result):
     shown = tiles(result, "failed")
     assert [(tile["number"], tile["share"], tile["note"]) for tile in shown] == [("0", "", "")] * 3
 
 
-@pytest.mark.parametrize(("verify", "note"), [(True, "versions not read yet"), (False, "")])
+@pytest.mark.parametrize(("verify", "note"), [(True, "0 of 1,640 versions read"), (False, "")])
 def test_the_tile_of_succeeded_devices_says_how_many_versions_were_read(verify, note):
     shown = made(versions={"verify": verify})
     assert {tile["group"]: tile["note"] for tile in shown} == {"succeeded": note, "failed": "", "pending": ""}

@@ -11,13 +11,11 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._page.words import (
     escaped_size,
     has_cut,
     merged_notes,
-    moment,
     sentence,
     share_text,
     shown_text,
     shown_texts,
     width_of,
-    with_moments,
 )
 
 DAY = "2026-03-01"
@@ -80,16 +78,7 @@ def test_sentences_begin_with_a_capital_unless_it_is_a_name(text, made):
     assert sentence(text) == made
 
 
-def test_times():
-    assert moment("2026-03-01T10:12:44Z", DAY) == "10:12:44"
-    assert moment("2026-02-28T10:12:44Z", DAY) == "2026-02-28 10:12:44"
-    assert moment("2026-02-28T10:12:44Z", seconds=False) == "2026-02-28 10:12"
-    assert [moment(odd) for odd in (None, "", "soon", 7)] == ["", "", "", ""]
-    said = "fell back from 2.4.1 to 2.3.0 after 2026-03-01T10:12:44Z, offline since 2026-02-28T08:00:00Z"
-    assert with_moments(said, DAY) == (
-        "fell back from 2.4.1 to 2.3.0 after 10:12:44, offline since 2026-02-28 08:00:00"
-    )
-    assert with_moments("at 2026-99-01T10:12:44Z", DAY) == "at 2026-99-01T10:12:44Z"
+def test_durations():
     assert [duration_or_blank(value) for value in (251.0, 0, None, "1", True)] == ["4 min 11 s", "0 s", "", "", ""]
 
 

@@ -49,7 +49,7 @@ def counts(content, **options):
         (OPEN, {"max_failed_percent": 50, "max_failed": 0}, ("75 %", "3/4 done", "1 failed (limit 0)")),
         (OPEN, {"min_succeeded_percent": 10}, ("75 %", "3/4 done", "1 failed 33.3 %")),
         (batch("SSQ", status="IN_PROGRESS"), {"max_failed_percent": 50}, ("66 %", "2/3 done", "0 failed (limit 50 %)")),
-        (batch(status="IN_PROGRESS"), {}, ("0 %", "no task yet", "0 failed (limit 0)")),
+        (batch(status="IN_PROGRESS"), {}, ("0 %", "", "0 failed (limit 0)")),
         (
             numbers(SUCCEEDED=1220, FAILED=49, IN_PROGRESS=731),
             {"max_failed_percent": 5},
@@ -146,7 +146,7 @@ def read_before(*names):
     [
         pytest.param(batch("SSSQ"), VERIFY, 0, "2 of 3 versions read", id="some"),
         pytest.param(batch("SSQ"), VERIFY, 0, "2 of 2 versions read", id="all"),
-        pytest.param(batch(task("d9")), VERIFY, 0, "versions not read yet", id="none"),
+        pytest.param(batch(task("d9")), VERIFY, 0, "0 of 1 versions read", id="none"),
         pytest.param(batch("SSSQ"), plain(), 0, "", id="not verified"),
         pytest.param(batch("QQ"), VERIFY, 0, "", id="none has succeeded"),
         pytest.param(

@@ -38,6 +38,8 @@ def test_a_partial_bound_counts_as_kept():
         (Limit("max_pending", 1, 3, 100, False), "open", "Over the limit so far"),
         (Limit("min_devices", 10, 3, None, False), "open", "Not reached yet"),
         (Limit("min_devices", 10, 11, None, True), "kept", "Reached"),
+        (Limit("max_failed", 0, 0, 0, True), "open", "No device finished"),
+        (Limit("max_pending_percent", 5.0, 0, 0, True), "open", "No device counted"),
         (TIME, "kept", "Within the limit"),
         (TIME._replace(kept=False, measured=1810.0), "open", "Time is over"),
         (Limit("max_consecutive_errors", 0, 1, None, False), "broken", "Over the limit"),

@@ -11,6 +11,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._result.words import 
     device_words,
     left_out_sentence,
     names_and_more,
+    older_sentence,
     task_words,
     verifies_versions,
     versions_read,
@@ -81,7 +82,7 @@ def test_the_state_of_a_task_and_how_far_it_came(status, progress, words):
 
 @pytest.mark.parametrize(
     ("verify", "versions", "text"),
-    [(False, None, ""), (True, None, "versions not read yet"), (True, ("s0001",), "1 of 2 versions read")],
+    [(False, None, ""), (True, None, "0 of 2 versions read"), (True, ("s0001",), "1 of 2 versions read")],
 )
 def test_versions_that_were_read(verify, versions, text):
     facts = {"versions": report(NEW, *versions)} if versions else {}
@@ -101,3 +102,10 @@ def test_what_is_not_counted():
     assert left_out_sentence({"counts": {"canceled": 1200, "ignored": 1}}) == "Not counted: 1,200 canceled, 1 vanished."
     assert left_out_sentence({"counts": {"canceled": 0, "ignored": 1}}) == "Not counted: 1 vanished."
     assert left_out_sentence({"counts": {"total": 3, "canceled": 0, "ignored": 0}}) == ""
+
+
+def test_numbers_that_are_older_than_the_last_poll_are_called_so():
+    failed, fresh = {"seconds": 2.0, "error": True}, {"seconds": 1.0}
+    said = "The last poll failed, so the numbers are those of an earlier one."
+    assert older_sentence({"timeline": [fresh, failed]}) == said
+    assert [older_sentence({"timeline": polls}) for polls in ([failed, fresh], [], None)] == ["", "", ""]

@@ -7,7 +7,13 @@ from __future__ import annotations
 import time
 
 import pytest
-from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import MAX_TIME, format_time, parse_time
+from ansible_collections.iotfleet.ota.plugins.plugin_utils._rollout.times import (
+    MAX_TIME,
+    format_time,
+    moment,
+    parse_time,
+    with_moments,
+)
 from ansible_collections.iotfleet.ota.tests.unit.verdicts import NOW
 
 
@@ -64,3 +70,16 @@ def test_format_time_cuts_fractions():
 
 def test_format_time_is_read_again():
     assert parse_time(format_time(NOW)) == NOW
+
+
+def test_times_for_people_have_no_date_on_the_same_day():
+    assert moment("2026-03-01T10:12:44Z", "2026-03-01") == "10:12:44"
+    assert moment("2026-02-28T10:12:44Z", "2026-03-01") == "2026-02-28 10:12:44"
+    assert moment("2026-02-28T10:12:44Z", seconds=False) == "2026-02-28 10:12"
+    assert [moment(odd) for odd in (None, "", "soon", 7)] == ["", "", "", ""]
+    said = "fell back from 2.4.1 to 2.3.0 after 2026-03-01T10:12:44Z, offline since 2026-02-28T08:00:00Z"
+    assert with_moments(said, "2026-03-01") == (
+        "fell back from 2.4.1 to 2.3.0 after 10:12:44, offline since 2026-02-28 08:00:00"
+    )
+    assert with_moments("created 2026-03-01T10:12:44.974Z", "2026-03-01") == "created 10:12:44"
+    assert with_moments("at 2026-99-01T10:12:44Z", "2026-03-01") == "at 2026-99-01T10:12:44Z"

@@ -79,6 +79,16 @@ ROWS = [
         id="4-in-grace",
     ),
     pytest.param(
+        plain(),
+        poll(
+            batch(status="PLANNED", utc_schedule_time="2026-03-01T10:30:00Z"),
+            batch(job_id="j2", status="PLANNED", utc_schedule_time="2026-03-01T10:20:00Z"),
+        ),
+        ("pending", False, "starting"),
+        "there is no task yet; the schedule begins at 2026-03-01T10:20:00Z",
+        id="4-scheduled",
+    ),
+    pytest.param(
         plain(allow_empty=True),
         poll(batch()),
         ("passed", True, "proved"),

@@ -222,9 +222,11 @@ def test_ten_devices_of_a_text_are_named():
 
 def test_underscores_are_not_for_people():
     assert class_parts(failing("x", failure_class="wrong_version"), "failed") == ["1 wrong version"]
-    assert [class_words(name) for name in ("rate_limited", "fell_back")] == [
+    assert [class_words(name) for name in ("rate_limited", "fell_back", "moving", "not_read")] == [
         "queued by the batch's rate limit",
         "fell back",
+        "between two states",
+        "for a reason not read yet",
     ]
 
 
