@@ -363,7 +363,7 @@ def _repeated_by_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _without_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cancel, "_wait", lambda *arguments: None)
-    monkeypatch.setattr(Cancellation, "shortfall", lambda *arguments: None)
+    monkeypatch.setattr(cancel, "_shortfall_of", lambda *arguments: None)
 
 
 LATE = {"cancel_lag": 3}
