@@ -88,7 +88,9 @@ _value:
       type: list
       elements: dict
     not_counted:
-      description: How many devices are left out of the count, and whether the numbers are older than the last poll.
+      description:
+        - How many devices are left out of the count, and that the numbers are older than the last poll if it failed;
+          empty if neither is so.
       type: str
     to_do:
       description: What to do, in sentences.

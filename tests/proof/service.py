@@ -21,6 +21,7 @@ from ansible_collections.iotfleet.ota.plugins.module_utils._api.facts import no_
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.platforms import PLATFORMS
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.request import ServiceConfig
 from ansible_collections.iotfleet.ota.plugins.module_utils._api.schema import Field, Kind, Operation
+from ansible_collections.iotfleet.ota.plugins.module_utils._client.calls import Caller
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.client import Client
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.paging import Listing, listing_problem
 from ansible_collections.iotfleet.ota.plugins.module_utils._client.parallel import MAX_FAILED
@@ -141,21 +142,26 @@ ABSENT = {
 class OneByOne(Client):
     """The real client, which asks one question after the other, so that a run can be repeated."""
 
-    answers: Answers
-
     def map(self, query: Any, items: Any, sequential: bool = False) -> Any:
         return super().map(query, items, sequential=True)
 
-    def _call_service(self, operation: Operation, arguments: Any, read: Any) -> Any:
+
+def note_errors(caller: Caller, answers: Answers) -> None:
+    """Let the look that goes on know which of its calls failed."""
+    call = caller.call
+
+    def noted(operation: Operation, arguments: Any, read: Any) -> Any:
         try:
-            return super()._call_service(operation, arguments, read)
+            return call(operation, arguments, read)
         except OtaError as error:
-            look = self.answers.questions.look
+            look = answers.questions.look
             if operation.action in DENIED:
                 raise
             if look and not operation.is_not_found(error.code) and not look.refused:
                 look.errors.append(f"{operation.action} {error.code}")
             raise
+
+    caller.call = noted  # type: ignore[method-assign]
 
 
 class Wire:
@@ -297,5 +303,5 @@ def asking(rollout: Rollout, time: Time, log: Log, shuffled: bool = False) -> St
         jitter=rng.random,
         nonce=lambda: next(nonces),
     )
-    client.answers = answers
+    note_errors(client._caller, answers)
     return client

@@ -218,9 +218,7 @@ def test_nobody_waits_with_a_timeout_of_zero():
     before = rollout.clock.elapsed
     result, failure = cancel(rollout, wait_timeout=0.0)
     assert (failure, result["changed"], result["summary"]["remaining"]) == (None, True, 2)
-    assert result["msg"] == (
-        "Canceled 0 of 2 tasks of 1 batch; 2 are still open; 1 task in other states goes on."
-    )
+    assert result["msg"] == ("Canceled 0 of 2 tasks of 1 batch; 2 are still open; 1 task in other states goes on.")
     assert rollout.clock.elapsed == before
 
 
