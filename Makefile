@@ -24,8 +24,8 @@ test: $(NOX) ## Run what continuous integration runs; SESSIONS="lint units" runs
 docs: $(NOX) ## Build the documentation site, site/index.html
 	@$(NOX) --session docs
 
-proof: $(NOX) ## Search 1,000,000 simulated rollouts for one that fools the gate, an hour or two; SEED=7 replays one
-	@$(NOX) --session proof -- $(if $(SEED),--seed $(SEED) --verbose,--rollouts 1000000)
+proof: $(NOX) ## Search 1,000,000 simulated rollouts for one that fools the gate, an hour or more; SEED=7 replays one
+	@$(NOX) --session proof -- $(if $(SEED),--seed $(SEED) --verbose,--thorough)
 
 mutants: $(NOX) ## Count the small faults in the judge that unit tests notice, 25 minutes; FILES="rules state" only there
 	@$(NOX) --session mutants $(if $(FILES),-- $(FILES:%=--only=%.py))

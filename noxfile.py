@@ -311,12 +311,17 @@ def units_oldest(session: nox.Session) -> None:
 
 @nox.session
 def proof(session: nox.Session) -> None:
-    """Let the gate judge simulated rollouts, 20,000 by default, and search for one that fools it."""
+    """Let the gate judge 20,000 simulated rollouts, and search for one that fools it.
+
+    With "-- --thorough", they are 1,000,000. Other options are those of tests.proof.
+    """
     install(session, "units")
     copy_tree(session)
-    if "--seed" not in session.posargs:
-        session.run("pytest", "-n", "2", "tests/proof", *(["--thorough"] if session.posargs else []))
-    session.run("python", "-m", "tests.proof", *(session.posargs or ("--rollouts", "20000")))
+    options = session.posargs
+    if options in ([], ["--thorough"]):
+        session.run("pytest", "-n", "2", "tests/proof", *options)
+        options = ["--rollouts", "1000000" if options else "20000"]
+    session.run("python", "-m", "tests.proof", *options)
 
 
 @nox.session

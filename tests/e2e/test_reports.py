@@ -382,6 +382,7 @@ def test_artifacts_are_no_inputs():
     own = role_variables("rollout_gate")
     published = artifacts()
     assert len(published) == 7
+    assert own["rollout_gate_run_hidden_artifacts"].keys() == published
     assert not published & (set(spec) | set(own) | {"rollout_gate_result"})
 
 

@@ -10,7 +10,7 @@ import pytest
 
 
 def pytest_addoption(parser):
-    parser.addoption("--thorough", action="store_true", help="try everything instead of a sample, for an hour or so")
+    parser.addoption("--thorough", action="store_true", help="try everything instead of a sample")
 
 
 @pytest.fixture(scope="session")

@@ -89,8 +89,8 @@ NEIGHBOURS = {
         "exchange": "clock response",
         "paging": "response",
         "parallel": "rate_limiter",
-        "calls": "clock exchange rate_limiter response retries",
-        "client": "calls clock paging parallel rate_limiter response retries",
+        "calls": "exchange rate_limiter response retries",
+        "client": "calls clock exchange paging parallel rate_limiter response retries",
     },
     "module_utils/_queries": {
         "details": "devices",

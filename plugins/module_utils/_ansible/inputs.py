@@ -74,6 +74,6 @@ def preflight_inputs(options: Mapping[str, Any]) -> dict[str, Any]:
     if not inputs["job_id"] and not (inputs["product_key"] and (inputs["device_names"] or inputs["check_find"])):
         raise invalid_option(
             "neither job_id nor product_key with device_names is given",
-            "give job_id to check a batch, or product_key and device_names to check before there is one",
+            "give job_id to check a batch; before there is one, give product_key with device_names or check_find",
         )
     return inputs

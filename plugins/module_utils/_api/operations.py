@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from .schema import Field, Kind, Operation, typed_fields
+from .schema import NO_CODE, Field, Kind, Operation, typed_fields
 
 _TAGS = Field("Tags", Kind.RECORDS, "OtaTagDTO", typed_fields(Kind.TEXT, "Key Value"))
 
@@ -51,8 +51,15 @@ _NO_DEVICE = _absent("device(?:id|name)?|iotid", "InvalidIoTId")
 
 _NO_FIRMWARE = _absent("firmware(?:id)?", "InvalidFirmwareId")
 
-#: Matches no code: what a list of everything lacks is simply not there.
-_NOTHING = r"(?!)"
+#: Codes of a cancel that finds nothing to cancel, or nothing any more.
+_NOTHING_LEFT = r"^iot\.firmware\.(JobAlreadyCanceled|NotDynamicJob)$"
+
+#: Codes by which the service refuses a cancel before it acts, besides those that would refuse every other request, too.
+#: That it is busy does not say so, nor that the nonce was used: a proxy may have sent the request twice.
+_REFUSALS = (
+    r"^(Rejected\.)?Throttling(\.|$)|^(Missing|Invalid)[A-Z]"
+    r"|^iot\.firmware\.(CancelOptionIsMandatory|JobHasNoScheduleTime)$"
+)
 
 #: What cancels the tasks of a batch on both platforms.
 CANCEL_ACTION = "CancelOTATaskByJob"
@@ -122,7 +129,7 @@ LIST_OTA_FIRMWARE = Operation(
     action="ListOTAFirmware",
     parameters=MappingProxyType({"product_key": "ProductKey", "dest_version": "DestVersion", **_PAGE}),
     identity="firmware_id",
-    not_found=_NOTHING,
+    not_found=NO_CODE,  # what a list of everything lacks is simply not there
     data="FirmwareInfo",
     wrapper="SimpleFirmwareInfo",
     page_size=100,
@@ -288,6 +295,8 @@ CANCEL_OTA_TASK_BY_JOB = Operation(
     quota=5,
     fields=(),
     writes=True,
+    nothing_left=_NOTHING_LEFT,
+    refusals=_REFUSALS,
 )
 
 CANCEL_OTA_STRATEGY_BY_JOB = Operation(
@@ -297,4 +306,6 @@ CANCEL_OTA_STRATEGY_BY_JOB = Operation(
     not_found=_NO_JOB,
     fields=(),
     writes=True,
+    nothing_left=_NOTHING_LEFT,
+    refusals=_REFUSALS,
 )

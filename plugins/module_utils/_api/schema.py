@@ -70,6 +70,9 @@ def typed_fields(kind: Kind, wires: str, vital: bool = False) -> tuple[Field, ..
     return tuple(Field(wire, kind, vital=vital) for wire in wires.split())
 
 
+#: Matches no code.
+NO_CODE = r"(?!)"
+
 #: Requests a second that an account can make of most operations.
 USUAL_QUOTA = 10
 
@@ -87,7 +90,8 @@ class Operation:
     documented what the announced number of rows counts. ``data`` is the field of a response that holds the data.
     ``keeps_others`` is off where no other fields than ``fields`` may become facts. ``quota`` is how many requests a
     second the vendor documents for an account. ``writes`` is on where it changes something, so that a request that may
-    have been carried out must not be repeated blindly.
+    have been carried out must not be repeated blindly. ``nothing_left`` matches the codes of a change with nothing
+    to do, or nothing any more, and ``refusals`` others by which the service refuses a change before it acts.
     """
 
     action: str
@@ -103,6 +107,8 @@ class Operation:
     keeps_others: bool = True
     quota: int = USUAL_QUOTA
     writes: bool = False
+    nothing_left: str = NO_CODE
+    refusals: str = NO_CODE
 
     @cached_property
     def subjects(self) -> Mapping[str, str]:
@@ -122,3 +128,11 @@ class Operation:
     def is_not_found(self, code: str) -> bool:
         """Whether ``code`` is one of ``not_found``."""
         return matches_code(self.not_found, code)
+
+    def has_nothing_left(self, code: str) -> bool:
+        """Whether ``code`` is one of ``nothing_left``."""
+        return matches_code(self.nothing_left, code)
+
+    def is_refusal(self, code: str) -> bool:
+        """Whether the service certainly changes nothing if it responds with ``code``."""
+        return any(matches_code(pattern, code) for pattern in (self.not_found, self.nothing_left, self.refusals))

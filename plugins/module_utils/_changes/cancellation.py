@@ -18,9 +18,6 @@ from .counts import UNKNOWN_COUNTS, Counts, add_up, count_status, count_tasks
 from .scope import CancelRequest, scope_of
 from .sending import Outcome, send_change
 
-#: Codes by which the service refuses to cancel what is not there, or no longer.
-_NOTHING_LEFT = ("iot.firmware.JobAlreadyCanceled", "iot.firmware.NotDynamicJob")
-
 
 class PlannedCall(NamedTuple):
     """An operation to call, its flags, and what reads whether it had an effect."""
@@ -162,7 +159,6 @@ class Cancellation:
                 call.operation,
                 {"job_id": self.job_id, **call.flags},
                 lambda: call.has_effect(client),
-                _NOTHING_LEFT,
                 lambda: self.operations.append(action),
             )
         except OtaError as error:

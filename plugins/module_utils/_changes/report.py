@@ -61,7 +61,8 @@ def _job_entry(batch: Cancellation, check_mode: bool) -> dict[str, Any]:
 def _canceled(batch: Cancellation, check_mode: bool) -> int | None:
     if check_mode:
         return None
-    return batch.canceled if batch.has_written else batch.canceled or 0
+    unknown = None if batch.has_written else 0
+    return unknown if batch.canceled is None else batch.canceled
 
 
 def _notes(batch: Cancellation, check_mode: bool) -> Iterator[str]:

@@ -33,13 +33,11 @@ def send_change(
     operation: Operation,
     arguments: dict[str, str],
     has_effect: Callable[[], bool],
-    nothing: tuple[str, ...],
     sent: Callable[[], object],
 ) -> Outcome:
     """Send a request until it is known to have been carried out.
 
-    ``has_effect`` reads whether it was. ``nothing`` are codes that say that there is nothing to change. ``sent`` is
-    called before each request.
+    ``has_effect`` reads whether it was. ``sent`` is called before each request.
 
     :raises OtaError: it was refused, or, with ``unknown_outcome``, that cannot be known.
     """
@@ -51,7 +49,7 @@ def send_change(
             return Outcome.ACCEPTED
         except OtaError as error:
             failure = error
-        if failure.code in nothing:
+        if operation.has_nothing_left(failure.code):
             return Outcome.SEEN if unknown else Outcome.NOTHING
         if failure.code != UNKNOWN_OUTCOME:
             break

@@ -13,12 +13,9 @@ from typing import Callable, TypeVar
 from .._api.envelope import Envelope
 from .._api.error_codes import is_key_code
 from .._api.platforms import Argument
-from .._api.request import ServiceConfig
 from .._api.schema import Operation
 from .._credentials.refresh import RefreshableCredentials
 from .._errors import CanceledError, OtaError, Retry, as_ota_error
-from .._http.transport import Transport
-from .clock import ServiceClock
 from .exchange import Exchange
 from .rate_limiter import DeadlineExceededError, RateLimiter
 from .response import WRONG_SUBJECT
@@ -33,22 +30,10 @@ class Caller:
     ``last_failure`` is why the latest attempt failed, also while the call goes on; ``None`` if it did not.
     """
 
-    def __init__(
-        self,
-        service: ServiceConfig,
-        credentials: RefreshableCredentials,
-        transport: Transport,
-        limiter: RateLimiter,
-        clock: ServiceClock,
-        jitter: Callable[[], float],
-        nonce: Callable[[], object],
-    ) -> None:
-        self._service = service
-        self._credentials = credentials
-        self._transport = transport
+    def __init__(self, exchange: Exchange, limiter: RateLimiter, jitter: Callable[[], float]) -> None:
+        self._exchange = exchange
         self._limiter = limiter
         self._jitter = jitter
-        self._exchange = Exchange(service, credentials, transport, clock, limiter.now, nonce)
         self.last_failure: OtaError | None = None
 
     def call(self, operation: Operation, arguments: Mapping[str, Argument], read: Callable[[Envelope], T]) -> T:
@@ -57,7 +42,8 @@ class Caller:
         :raises OtaError: no usable response.
         """
         sent = self._limiter.wait_for_slot(operation)
-        plan = RetryPlan(self._service.timeout, self._service.retries, sent, self._jitter)
+        service, credentials = self._exchange.service, self._exchange.credentials
+        plan = RetryPlan(service.timeout, service.retries, sent, self._jitter)
         for attempt in itertools.count(1):
             limit = plan.time_limit(sent)
             try:
@@ -67,13 +53,13 @@ class Caller:
             except CanceledError:
                 raise
             except Exception as error:
-                failure = describe_failure(as_ota_error(error), operation, attempt, self._credentials)
+                failure = describe_failure(as_ota_error(error), operation, attempt, credentials)
                 error.__traceback__ = None  # else its frames, which hold the response, refer to it and stay for long
             if operation.writes and not changed_nothing(operation, failure):
                 raise unknown_outcome_error(failure)
             self.last_failure = told = plan.telling_failure(failure, limit)
             if failure.code == WRONG_SUBJECT:
-                self._transport.renew_connections()
+                self._exchange.renew_connections()
             if failure.retry is Retry.SLOWER:
                 self._limiter.slow_down(operation, sent)
             pause = plan.pause_after(failure, attempt)
@@ -90,8 +76,6 @@ class Caller:
     def cancel(self) -> None:
         """End all calls at once, because nobody waits for their results any more."""
         self._limiter.stop()
-        self._credentials.cancel()
-        self._transport.cancel()
         self._exchange.cancel()
 
 

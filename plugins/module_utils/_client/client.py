@@ -21,6 +21,7 @@ from .._errors import OtaError
 from .._http.transport import MAX_IN_FLIGHT, Transport
 from .calls import Caller
 from .clock import ServiceClock
+from .exchange import Exchange
 from .paging import LISTING_ATTEMPTS, Listing, incomplete_listing_error, read_listing, read_page_rows
 from .parallel import query_all
 from .rate_limiter import RateLimiter
@@ -58,7 +59,8 @@ class Client:
         self.limiter = limiter
         self._jitter = jitter
         self._clock = ServiceClock(warn, wall)
-        self._caller = Caller(service, credentials, transport, limiter, self._clock, jitter, nonce)
+        exchange = Exchange(service, credentials, transport, self._clock, limiter.now, nonce)
+        self._caller = Caller(exchange, limiter, jitter)
 
     @property
     def last_failure(self) -> OtaError | None:

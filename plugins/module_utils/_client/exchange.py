@@ -51,8 +51,8 @@ class Exchange:
         now: Callable[[], float],
         nonce: Callable[[], object],
     ) -> None:
-        self._service = service
-        self._credentials = credentials
+        self.service = service
+        self.credentials = credentials
         self._transport = transport
         self._clock = clock
         self._now = now
@@ -74,12 +74,12 @@ class Exchange:
         :raises OtaError: no usable response; ``retry`` says whether another attempt may succeed.
         """
         deadline = self._now() + timeout
-        signing = Signing(self._credentials.current(timeout), self._clock.timestamp(), self._version_required.is_set())
+        signing = Signing(self.credentials.current(timeout), self._clock.timestamp(), self._version_required.is_set())
         request = self._sign_request(operation, arguments, signing)
         sent = self._clock.wall()
         # The credentials may have taken a part of the time.
         response = self._transport.send(request.method, request.url, self._left(deadline), request.headers)
-        response_format = self._service.response_format
+        response_format = self.service.response_format
         confidential = (*signing.credentials.confidential(), request.signature)
 
         def parse() -> T:
@@ -99,14 +99,20 @@ class Exchange:
             raise self._clock.correct(refusal, response, signing.timestamp)
         raise self._learn_from(refusal, signing, deadline)
 
+    def renew_connections(self) -> None:
+        """Let the next attempt use none of the connections that are open."""
+        self._transport.renew_connections()
+
     def cancel(self) -> None:
-        """End the thread that reads."""
+        """End what attempts wait for, and the thread that reads."""
+        self.credentials.cancel()
+        self._transport.cancel()
         self._reader.cancel()
 
     def _sign_request(self, operation: Operation, arguments: Mapping[str, Argument], signing: Signing) -> SignedRequest:
         nonce, moment = str(self._nonce()), signing.timestamp.text
         return build_request(
-            self._service, operation, arguments, signing.credentials, nonce, moment, signing.send_version
+            self.service, operation, arguments, signing.credentials, nonce, moment, signing.send_version
         )
 
     def _left(self, deadline: float) -> float:
@@ -129,10 +135,10 @@ class Exchange:
 
     def _learn_from(self, refusal: OtaError, signing: Signing, deadline: float) -> OtaError:
         """The ``refusal``, to be retried once if the next attempt is signed with something else."""
-        if is_version_code(refusal.code) and self._service.omits_version and not signing.send_version:
+        if is_version_code(refusal.code) and self.service.omits_version and not signing.send_version:
             self._version_required.set()
             return refusal.but(retry=Retry.ONCE)
-        expired = is_expiry_code(refusal.code) and self._service.platform.sends_token
-        if expired and self._credentials.renew(signing.credentials, deadline - self._now()):
+        expired = is_expiry_code(refusal.code) and self.service.platform.sends_token
+        if expired and self.credentials.renew(signing.credentials, deadline - self._now()):
             return refusal.but(retry=Retry.ONCE)
         return refusal

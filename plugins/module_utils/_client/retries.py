@@ -50,13 +50,6 @@ _UNSENT_CODES = (
     "unknown_host",
 )
 
-#: Codes by which the service refuses a request before it acts, besides those that would refuse every other alike. That
-#: it is busy does not say so, nor that the nonce was used: a proxy may have sent the request twice.
-_REFUSALS = (
-    r"^(Rejected\.)?Throttling(\.|$)|^(Missing|Invalid)[A-Z]"
-    r"|^iot\.firmware\.(CancelOptionIsMandatory|JobAlreadyCanceled|JobHasNoScheduleTime|NotDynamicJob)$"
-)
-
 
 class RetryPlan:
     """The attempts of one call that started at ``start``.
@@ -120,7 +113,7 @@ def changed_nothing(operation: Operation, failure: OtaError) -> bool:
     if failure.code in _UNSENT_CODES:
         return True
     affects_all = any(meaning.affects_all for meaning in ERROR_CODES if matches_code(meaning.pattern, failure.code))
-    return affects_all or operation.is_not_found(failure.code) or matches_code(_REFUSALS, failure.code)
+    return affects_all or operation.is_refusal(failure.code)
 
 
 def unknown_outcome_error(failure: OtaError) -> OtaError:

@@ -119,8 +119,8 @@ def _limit_families(limits: list[Limit]) -> Iterator[Family]:
 def _stop_family(result: Result) -> Family:
     """Of a rollout that the role has stopped, or was to stop. A number that the service did not tell is left out."""
     stop = mapping_of(result.get("canceled"))
-    known = [(name, stop.get(name)) for name in STOP_OUTCOMES if isinstance(stop.get(name), int)]
-    samples = [({"outcome": name}, count_of(number)) for name, number in known]
+    known = [name for name in STOP_OUTCOMES if isinstance(stop.get(name), int)]
+    samples = [({"outcome": name}, count_of(stop[name])) for name in known]
     return Family("stop_tasks", "Tasks when the rollout was stopped, by what became of them.", [*samples])
 
 

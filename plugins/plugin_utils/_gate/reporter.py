@@ -177,9 +177,8 @@ class Reporter:
         versions = versions_part(rollout, self._policy, self.reports)
         mood = _MOODS.get(verdict.verdict, "unclear" if verdict.final else "")
         now = self._clock.now()
-        why = (
-            [] if verdict.final else [_on_day(progress.reason, now), *progress.devices]
-        )  # no failure's message says it
+        # Final verdicts have a message that says why.
+        why = [] if verdict.final else [_on_day(progress.reason, now), *progress.devices]
         self._show_lines(status_lines(now, self.title, counts, [versions, *why]), mood)
         self._batches = ""
         self._show_batches(rollout, jobs)

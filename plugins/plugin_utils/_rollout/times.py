@@ -30,8 +30,8 @@ def _parse_time(text: str) -> float | None:
     try:
         words = "".join(text.split()) if "T" in text else text.strip()
         words = _FRACTION.sub(lambda digits: f".{digits[1][:6]:0<6}", words.replace("Z", "+00:00"))
-        moment = datetime.fromisoformat(_ZONE.sub(r"\1:\2", words))
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+        time = datetime.fromisoformat(_ZONE.sub(r"\1:\2", words))
+        seconds = (time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp()
     except (ValueError, OverflowError):
         return None
     return seconds if 0 <= seconds < MAX_TIME else None

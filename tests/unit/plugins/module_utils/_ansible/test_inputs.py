@@ -100,7 +100,7 @@ def test_preflight_inputs_that_suffice(given):
 def test_preflight_inputs_that_select_nothing(given):
     assert refusal(preflight_inputs, {**NOTHING, **given}) == (
         "neither job_id nor product_key with device_names is given;"
-        " give job_id to check a batch, or product_key and device_names to check before there is one."
+        " give job_id to check a batch; before there is one, give product_key with device_names or check_find."
     )
 
 

@@ -188,3 +188,28 @@ def test_quotas_are_those_that_the_vendor_documents():
         "BatchGetDeviceState": 50,
     }
     assert USUAL_QUOTA == 10
+
+
+@pytest.mark.parametrize("operation", WRITES)
+@pytest.mark.parametrize(
+    ("code", "is_refusal", "has_nothing_left"),
+    [
+        ("iot.firmware.JobAlreadyCanceled", True, True),
+        ("iot.firmware.NotDynamicJob", True, True),
+        ("iot.firmware.JobHasNoScheduleTime", True, False),
+        ("iot.firmware.InvalidOTAJobId", True, False),
+        ("Throttling.User", True, False),
+        ("MissingJobId", True, False),
+        # It may have acted before it said so.
+        ("ServiceUnavailable", False, False),
+        ("SignatureNonceUsed", False, False),
+        ("iot.firmware.CancelOtaTaskFailed", False, False),
+    ],
+)
+def test_codes_of_a_change(operation, code, is_refusal, has_nothing_left):
+    assert (operation.is_refusal(code), operation.has_nothing_left(code)) == (is_refusal, has_nothing_left)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_nothing_that_reads_has_codes_of_changes(operation):
+    assert not any(operation.is_refusal(code) for code in ("Throttling.User", "iot.firmware.NotDynamicJob", ""))

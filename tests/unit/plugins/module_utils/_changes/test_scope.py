@@ -42,7 +42,7 @@ def test_tasks_that_are_canceled(states, job, statuses):
     [
         (STATIC, False),
         ({**STATIC, "selection_type": "DYNAMIC"}, True),
-        # Tuya does not say of which type a batch is.
+        # The type may be missing.
         ({**STATIC, "selection_type": None}, True),
         ({**STATIC, "selection_type": "DYNAMIC", "job_status": "CANCELED"}, False),
     ],

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from ansible_collections.iotfleet.ota.plugins.module_utils._changes.sending import (
     MAX_REQUESTS,
@@ -19,6 +21,9 @@ from ansible_collections.iotfleet.ota.tests.unit.fakes import Clock
 UNKNOWN, DENIED, GONE = (
     OtaError(code, code=code, hint="wait") for code in ("unknown_outcome", "NoPermission", "AlreadyGone")
 )
+
+
+OPERATION = SimpleNamespace(has_nothing_left=lambda code: code == "AlreadyGone")
 
 
 def told(answer):
@@ -44,7 +49,7 @@ class Service:
         return bool(self.looks) and told(self.looks.pop(0))
 
     def send(self):
-        return send_change(self, "operation", {}, self.has_effect, ("AlreadyGone",), lambda: self.log.append("sent"))
+        return send_change(self, OPERATION, {}, self.has_effect, lambda: self.log.append("sent"))
 
 
 def requests(log):

@@ -13,6 +13,7 @@ from ansible_collections.iotfleet.ota.plugins.plugin_utils._report.remedies impo
     CANCEL,
     REMEDIES,
     remedy,
+    remedy_clause,
     remedy_sentences,
 )
 from ansible_collections.iotfleet.ota.plugins.plugin_utils._verdict.bounds import Limit
@@ -53,3 +54,8 @@ def test_sentences_for_a_page():
     assert all(
         re.fullmatch(r"[A-Z].*[^.]\.", part) for clause in REMEDIES.values() for part in remedy_sentences(clause)
     )
+
+
+@pytest.mark.parametrize("clause", sorted({*REMEDIES.values(), remedy("too_many_failures", None, ["18"])}))
+def test_sentences_can_be_a_clause_again(clause):
+    assert remedy_clause(remedy_sentences(clause)) == clause
