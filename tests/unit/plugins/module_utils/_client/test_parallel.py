@@ -189,7 +189,9 @@ def test_permanent_throttling_ends_by_the_timeout():
     limiter = RateLimiter(20, clock.monotonic, clock.sleep)
     crowd = Crowd({job_id: refused("Throttling", status=429) for job_id in numbers(100)}, limiter, timeout=1.0)
     found, failure = crowd.query(numbers(100))
-    assert (found, failure.code) == ([], "Throttling")
+    assert found == []
+    # The clock may leap while an attempt waits for the thread that reads, which then is a timeout.
+    assert failure.code in ("Throttling", "timeout")
 
 
 def test_client_can_be_used_again_after_a_failure():
